@@ -1,0 +1,37 @@
+package codec
+
+// Names of the headers of a ready message: see WIRE.md. Durations and times are
+// integer milliseconds, times since the epoch.
+const (
+	HeaderContentType = "Content-Type"
+	// HeaderCreated is when the execution was enqueued. Without it, it is when
+	// the server stored the message.
+	HeaderCreated = "Durable-Created"
+	// HeaderDelay is waited before the first attempt.
+	HeaderDelay = "Durable-Delay"
+	// HeaderTimeout bounds an attempt; 0 is none. A message without it is one
+	// whose policy has not been settled: what it lacks is the definition's.
+	HeaderTimeout        = "Durable-Timeout"
+	HeaderRetries        = "Durable-Retries"
+	HeaderBaseDelay      = "Durable-Base-Delay"
+	HeaderMultiplier     = "Durable-Multiplier"
+	HeaderMaxDelay       = "Durable-Max-Delay"
+	HeaderJitter         = "Durable-Jitter"
+	HeaderOnChildFailure = "Durable-On-Child-Failure"
+	// HeaderValidated is 1 where the input has passed the task's validator.
+	HeaderValidated = "Durable-Validated"
+	// HeaderExclusive is 1 where an execution of this id may have been enqueued
+	// before.
+	HeaderExclusive = "Durable-Exclusive"
+	HeaderParent    = "Durable-Parent"
+	HeaderIndex     = "Durable-Index"
+	// HeaderFinalize is 1 in the finalize of its parent.
+	HeaderFinalize = "Durable-Finalize"
+	// HeaderHint is 1 in a message without a body whose execution is recorded.
+	HeaderHint = "Durable-Hint"
+	// HeaderDeliveries counts how often a message had been delivered when it was
+	// given to the timers, which begin to count anew.
+	HeaderDeliveries = "Durable-Deliveries"
+	// HeaderWrite names one write of a record, so that its writer recognises it.
+	HeaderWrite = "Durable-Write"
+)
