@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// A TransitionError reports an event that can't happen in the status that an
+// execution is in, or that adds nothing to what is known. It is how duplicates
+// and lost races look, not a fault.
+type TransitionError struct {
+	ID    string
+	From  Status
+	Event string
+}
+
+func (e *TransitionError) Error() string {
+	return fmt.Sprintf("execution %s: %s while %s", e.ID, e.Event, e.From)
+}
+
+// Apply returns what x becomes when ev happens, and the effects that must follow.
+// It reads no clock and no randomness, and leaves x as it was. An event that
+// can't happen in x's status gives a *[TransitionError].
+//
+// What holds of every execution that Apply made:
+//   - finished is final: no event leads out of it, and nothing of it changes;
+//   - FinishedAt is set if and only if it is finished;
+//   - Attempt is at most Policy.Retry.MaxRetries;
+//   - each child is in Ended at most once, and no other index is.
+func Apply(x Execution, ev Event) (Execution, []Effect, error) {
+	if !slices.Contains(ev.from(), x.Status) || !news(x, ev) {
+		return x, nil, &TransitionError{ID: x.ID, From: x.Status, Event: eventName(ev)}
+	}
+	before := x.Status
+	ev.apply(&x)
+	if x.Status == WaitingForChildren && before == WaitingForChildren {
+		return x, nil, nil // some children ended, others did not: nothing follows
+	}
+	if x.Status.Finished() {
+		x.Closed = !x.tellsParent() && len(x.Below()) == 0
+	}
+	return x, effects(x, false), nil
+}
+
+func eventName(ev Event) string { return fmt.Sprintf("%T", ev)[len("engine."):] }
+
+// news reports whether ev tells x anything: a closure that was counted does not,
+// nor one of another sort than the one that x waits for.
+func news(x Execution, ev Event) bool {
+	switch e := ev.(type) {
+	case ChildrenEnded:
+		return slices.ContainsFunc(e.Children, func(c Closure) bool { return x.awaits(c) })
+	case FinalizeEnded:
+		return e.Closure.IsFinalize
+	}
+	return true
+}
+
+// awaits reports whether c is the end of a child that x has not counted.
+func (x Execution) awaits(c Closure) bool {
+	return !c.IsFinalize && c.Index >= 0 && c.Index < x.Spawned && !x.Ended.Has(c.Index)
+}
+
+func (Claimed) from() []Status         { return []Status{Ready} }
+func (Returned) from() []Status        { return []Status{Running} }
+func (Erred) from() []Status           { return []Status{Running} }
+func (LeaseLost) from() []Status       { return []Status{Running} }
+func (HandedBack) from() []Status      { return []Status{Running} }
+func (ChildrenEnded) from() []Status   { return []Status{WaitingForChildren} }
+func (FinalizeEnded) from() []Status   { return []Status{WaitingForFinalize} }
+func (CancelRequested) from() []Status { return statuses[:4] }
+
+func (e Claimed) apply(x *Execution) {
+	x.become(Running, e.At)
+	x.Executor, x.StartedAt = e.Executor, e.At
+	x.ExpiresAt = time.Time{}
+	if x.Policy.Timeout > 0 {
+		x.ExpiresAt = e.At.Add(x.Policy.Timeout)
+	}
+}
+
+func (e Returned) apply(x *Execution) {
+	x.endAttempt(e.At, nil)
+	x.Output, x.Gathers, x.Finalize = e.Output, e.Gathers, e.Finalize
+	x.Spawned, x.Spawns = len(e.Children), e.Children
+	x.Failure = nil
+	if len(e.Children) > 0 {
+		x.become(WaitingForChildren, e.At)
+		return
+	}
+	x.join(e.At)
+}
+
+// join moves on when no child is left to wait for.
+func (x *Execution) join(at time.Time) {
+	if x.Finalize != nil {
+		x.become(WaitingForFinalize, at)
+		return
+	}
+	x.become(Completed, at)
+}
+
+func (e Erred) apply(x *Execution) {
+	x.endAttempt(e.At, &e.Failure)
+	x.Failure = &e.Failure
+	switch {
+	case e.Failure.Kind == KindCancelled:
+		x.become(Cancelled, e.At)
+	case !e.Final && x.Attempt < x.Policy.Retry.MaxRetries:
+		x.Attempt++
+		x.again(e.At, e.At.Add(min(e.RetryDelay, longestDelay)))
+	case e.Failure.Kind == KindTimeout:
+		x.become(TimedOut, e.At)
+	default:
+		x.become(Failed, e.At)
+	}
+}
+
+func (e LeaseLost) apply(x *Execution) {
+	f := &Failure{Kind: KindExpired, Message: "execution expired"}
+	x.endAttempt(e.At, f)
+	x.Crashes++
+	x.Failure = f
+	if x.Crashes > e.CrashCap {
+		x.Failure = &Failure{Kind: KindExpired, Message: fmt.Sprintf(
+			"execution expired: lost its executor %d times in the middle of an attempt, which is more than the cap of %d", x.Crashes, e.CrashCap)}
+		x.become(Failed, e.At)
+		return
+	}
+	x.again(e.At, e.At)
+}
+
+func (e HandedBack) apply(x *Execution) {
+	x.endAttempt(e.At, &Failure{Kind: KindShutdown, Message: "executor shut down before the attempt ended"})
+	x.again(e.At, e.At)
+}
+
+func (e ChildrenEnded) apply(x *Execution) {
+	x.Ended = slices.Clone(x.Ended) // the old x shares its bytes
+	failed := 0
+	for _, c := range e.Children {
+		if !x.awaits(c) {
+			continue
+		}
+		x.Ended.add(c.Index)
+		if c.Status == Completed || x.Policy.OnChildFailure == WaitAll {
+			continue
+		}
+		if failed++; len(x.ChildFailures) < maxChildFailures {
+			x.ChildFailures = append(slices.Clip(x.ChildFailures), ChildFailure{
+				Index: c.Index, ID: c.ID, Task: c.Task, Status: c.Status, Message: cut(c.Message, maxMessage),
+			})
+		}
+	}
+	switch {
+	case failed > 0:
+		first := x.ChildFailures[0]
+		x.Failure = &Failure{Kind: KindChildren, Message: fmt.Sprintf("%s of %d did not complete; child %d (%s) %s: %s",
+			plural(failed, "child", "children"), x.Spawned, first.Index, first.Task, first.Status, first.Message)}
+		x.become(ChildrenFailed, e.At)
+	case x.Ended.Len() == x.Spawned:
+		x.join(e.At)
+	}
+}
+
+func (e FinalizeEnded) apply(x *Execution) {
+	if e.Closure.Status != Completed {
+		x.Failure = &Failure{Kind: KindFinalize, Message: bounded(fmt.Sprintf(
+			"finalize %s %s: %s", e.Closure.Task, e.Closure.Status, e.Closure.Message))}
+		x.become(FinalizeFailed, e.At)
+		return
+	}
+	x.Output, x.OutputOf, x.Gathers = e.Closure.Output, e.Closure.OutputOf, false
+	x.become(Completed, e.At)
+}
+
+func (e CancelRequested) apply(x *Execution) {
+	f := &Failure{Kind: KindCancelled, Message: bounded(e.Reason)}
+	if x.Status == Running {
+		x.endAttempt(e.At, f)
+	}
+	x.Failure, x.ParentFinished = f, e.ParentFinished
+	x.become(Cancelled, e.At)
+}
+
+// become gives x its next status and keeps the times that go with it.
+func (x *Execution) become(s Status, at time.Time) {
+	x.Status, x.ChangedAt = s, at
+	if s != Running {
+		x.ExpiresAt = time.Time{}
+	}
+	if !s.Finished() {
+		return
+	}
+	x.FinishedAt = at
+	if s != Completed {
+		x.Output, x.OutputOf, x.Gathers = codec.Payload{}, "", false
+	}
+}
+
+// again makes x ready for another attempt.
+func (x *Execution) again(now, start time.Time) {
+	x.become(Ready, now)
+	x.Executor, x.StartAt = "", start
+}
+
+// endAttempt adds the attempt to the history, which keeps failures without
+// their stacks and with short messages, so that the record stays bounded.
+func (x *Execution) endAttempt(at time.Time, f *Failure) {
+	if f != nil {
+		f = &Failure{Kind: f.Kind, Message: cut(f.Message, maxMessage)}
+	}
+	h := x.History
+	if len(h) >= maxHistory {
+		h = h[len(h)-maxHistory+1:]
+	}
+	x.History = append(slices.Clone(h), Attempt{
+		Number: x.Attempt, Executor: x.Executor, StartedAt: x.StartedAt, EndedAt: at, Failure: f,
+	})
+}
+
+// maxMessage bounds the copies of a message that a parent and a history keep.
+const maxMessage = 1024
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

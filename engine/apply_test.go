@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLifecycle is the table of statuses in SEMANTICS.md, one rule a row.
+func TestLifecycle(t *testing.T) {
+	retries := Policy{Timeout: time.Minute, Retry: Retry{MaxRetries: 1}}
+	final := erred
+	final.Final = true
+	for _, c := range []struct {
+		rule    string
+		from    Execution
+		event   Event
+		to      Status
+		effects string
+	}{
+		{"a ready one that is claimed runs", ready(Policy{}), claimed, Running, ""},
+		{"without children and finalize, a return completes", ready(Policy{}, claimed), returned, Completed, "TellParent Announce"},
+		{"without children, a return goes on to the finalize", ready(Policy{}, claimed), toFinalize, WaitingForFinalize, "SpawnFinalize"},
+		{"a return of children waits for them", ready(Policy{}, claimed), spawned(2, nil), WaitingForChildren, "SpawnChildren"},
+		{"a return of children waits for them before the finalize", ready(Policy{}, claimed), spawned(2, &finalize), WaitingForChildren, "SpawnChildren"},
+		{"an error is retried while retries are left", ready(retries, claimed), erred, Ready, "Requeue"},
+		{"a timeout is retried while retries are left", ready(retries, claimed), timedOut, Ready, "Requeue"},
+		{"an error without a retry left fails", ready(retries, claimed, erred, claimed), erred, Failed, "TellParent Announce"},
+		{"a timeout without a retry left times out", ready(retries, claimed, erred, claimed), timedOut, TimedOut, "TellParent Announce"},
+		{"an error that no retry helps fails at once", ready(retries, claimed), final, Failed, "TellParent Announce"},
+		{"cancelled is never retried", ready(retries, claimed), saidCancel, Cancelled, "TellParent Announce"},
+		{"a crash makes it ready again", ready(Policy{}, claimed), crashed, Ready, "Requeue"},
+		{"a crash past the cap fails", ready(retries, claimed), crashedLast, Failed, "TellParent Announce"},
+		{"a hand-back makes it ready again", ready(Policy{}, claimed), handedBack, Ready, "Requeue"},
+		{"some children that completed change nothing yet", ready(Policy{}, claimed, spawned(2, nil)), ending(end(1, Completed)), WaitingForChildren, ""},
+		{"the last child that completed completes", ready(Policy{}, claimed, spawned(2, nil), ending(end(1, Completed))), ending(end(0, Completed)), Completed, "TellParent Announce"},
+		{"the last child that completed leads to the finalize", ready(Policy{}, claimed, spawned(2, &finalize), ending(end(1, Completed))), ending(end(0, Completed)), WaitingForFinalize, "SpawnFinalize"},
+		{"a child that failed fails a fail-fast parent", ready(Policy{}, claimed, spawned(2, nil)), ending(end(1, Failed)), ChildrenFailed, "TellParent CancelBelow Announce"},
+		{"a child that timed out fails a fail-fast parent", ready(Policy{OnChildFailure: FailFast}, claimed, spawned(2, nil)), ending(end(1, TimedOut)), ChildrenFailed, "TellParent CancelBelow Announce"},
+		{"a child that was cancelled counts as failed", ready(Policy{}, claimed, spawned(2, nil)), ending(end(1, Cancelled)), ChildrenFailed, "TellParent CancelBelow Announce"},
+		{"a child whose children failed fails a fail-fast parent", ready(Policy{}, claimed, spawned(2, nil)), ending(end(1, ChildrenFailed)), ChildrenFailed, "TellParent CancelBelow Announce"},
+		{"a child whose finalize failed fails a fail-fast parent", ready(Policy{}, claimed, spawned(2, nil)), ending(end(1, FinalizeFailed)), ChildrenFailed, "TellParent CancelBelow Announce"},
+		{"the last child that failed leaves nothing to cancel", ready(Policy{}, claimed, spawned(2, nil), ending(end(0, Completed))), ending(end(1, Failed)), ChildrenFailed, "TellParent Announce"},
+		{"a finalize that completed completes", ready(Policy{}, claimed, toFinalize), finalized, Completed, "TellParent Announce"},
+		{"a finalize that did not fails", ready(Policy{}, claimed, toFinalize), finalizeFell, FinalizeFailed, "TellParent Announce"},
+		{"a ready one is cancelled", ready(Policy{}), cancelled, Cancelled, "Withdraw TellParent Announce"},
+		{"a running one is cancelled", ready(Policy{}, claimed), cancelled, Cancelled, "TellParent Announce"},
+		{"one that waits for children is cancelled", ready(Policy{}, claimed, spawned(2, &finalize)), cancelled, Cancelled, "TellParent CancelBelow Announce"},
+		{"one that waits for its finalize is cancelled", ready(Policy{}, claimed, toFinalize), cancelled, Cancelled, "TellParent CancelBelow Announce"},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			got, fx := apply(t, c.from, c.event)
+			if got.Status != c.to {
+				t.Errorf("status = %s, want %s", got.Status, c.to)
+			}
+			if kinds(fx) != c.effects {
+				t.Errorf("effects = %q, want %q", kinds(fx), c.effects)
+			}
+			when := reflect.ValueOf(c.event).FieldByName("At").Interface().(time.Time)
+			if c.from.Status != c.to && !got.ChangedAt.Equal(when) {
+				t.Errorf("changed at %s, want %s", got.ChangedAt, when)
+			}
+			if c.from.Status == c.to && !got.ChangedAt.Equal(c.from.ChangedAt) {
+				t.Errorf("changed at %s, want %s as before", got.ChangedAt, c.from.ChangedAt)
+			}
+			want := time.Time{}
+			if c.to.Finished() {
+				want = when
+			}
+			if !got.FinishedAt.Equal(want) {
+				t.Errorf("finished at %s, want %s", got.FinishedAt, want)
+			}
+		})
+	}
+}
+
+func TestEveryPairThatTheTableLacksIsRefused(t *testing.T) {
+	can := map[Status]string{
+		Ready:              "Claimed CancelRequested",
+		Running:            "Returned Erred LeaseLost HandedBack CancelRequested",
+		WaitingForChildren: "ChildrenEnded CancelRequested",
+		WaitingForFinalize: "FinalizeEnded CancelRequested",
+	}
+	for name, x := range lives() {
+		for _, ev := range events() {
+			allowed := slices.Contains(strings.Fields(can[x.Status]), eventName(ev))
+			if e, ok := ev.(ChildrenEnded); ok && allowed {
+				allowed = slices.ContainsFunc(e.Children, x.awaits)
+			}
+			next, fx, err := Apply(x, ev)
+			if allowed {
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				continue
+			}
+			var refused *TransitionError
+			if !errors.As(err, &refused) {
+				t.Errorf("%s: %s gave %v, want a TransitionError", name, eventName(ev), err)
+				continue
+			}
+			if want := (TransitionError{ID: x.ID, From: x.Status, Event: eventName(ev)}); *refused != want {
+				t.Errorf("%s: error %+v, want %+v", name, *refused, want)
+			}
+			if fx != nil || !reflect.DeepEqual(next, x) {
+				t.Errorf("%s: a refused %s gave %s and changed %+v into %+v", name, eventName(ev), kinds(fx), x, next)
+			}
+		}
+	}
+}
+
+func TestFinishedIsFinalForEveryEvent(t *testing.T) {
+	for name, x := range lives() {
+		if !x.Status.Finished() {
+			continue
+		}
+		for _, ev := range events() {
+			next, fx, err := Apply(x, ev)
+			var refused *TransitionError
+			if !errors.As(err, &refused) || fx != nil || !reflect.DeepEqual(next, x) {
+				t.Errorf("%s: %s gave %+v, %s, %v, want nothing", name, eventName(ev), next, kinds(fx), err)
+			}
+		}
+	}
+}
+
+func TestTransitionErrorSaysWhatCouldNotHappenToWhat(t *testing.T) {
+	_, _, err := Apply(ready(Policy{}), returned)
+	if got, want := fmt.Sprint(err), "execution te_root.3: Returned while ready"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestApplyLeavesItsArgumentUntouched(t *testing.T) {
+	for name, x := range lives() {
+		for _, ev := range events() {
+			x := spare(x)
+			before, event := deepCopy(x), fmt.Sprintf("%+v", ev)
+			Apply(x, ev)
+			if !untouched(x, before) {
+				t.Errorf("%s: %s changed it to %+v, want %+v", name, eventName(ev), x, before)
+			}
+			if got := fmt.Sprintf("%+v", ev); got != event {
+				t.Errorf("%s: event became %s, want %s", name, got, event)
+			}
+		}
+	}
+}
+
+func TestTwoFuturesOfOneExecutionDoNotMeet(t *testing.T) {
+	for name, x := range lives() {
+		x := spare(x)
+		var futures, copies []Execution
+		for _, ev := range events() {
+			if next, _, err := Apply(x, ev); err == nil {
+				futures, copies = append(futures, next), append(copies, deepCopy(next))
+			}
+		}
+		for i := range futures {
+			if !reflect.DeepEqual(futures[i], copies[i]) {
+				t.Errorf("%s: future %d became %+v, want %+v", name, i, futures[i], copies[i])
+			}
+		}
+	}
+}
+
+func TestEffectsDerivedAgainAreTheSame(t *testing.T) {
+	for name, x := range lives() {
+		for _, ev := range events() {
+			next, fx, err := Apply(x, ev)
+			if err != nil {
+				continue
+			}
+			if x.Status == WaitingForChildren && next.Status == WaitingForChildren {
+				// Some children ended: the spawn was carried out before.
+				if fx != nil {
+					t.Errorf("%s: %s gave %s, want nothing", name, eventName(ev), kinds(fx))
+				}
+				continue
+			}
+			if got := once(Effects(next)); !reflect.DeepEqual(got, once(fx)) {
+				t.Errorf("%s, %s: derived %+v, want %+v", name, eventName(ev), got, fx)
+			}
+			for _, e := range fx {
+				if reflect.DeepEqual(e, SpawnChildren{next, true}) {
+					t.Errorf("%s: %s spawns again at the first time", name, eventName(ev))
+				}
+			}
+		}
+	}
+}
+
+func TestEffectsDerivedAgainSayThatTheyMayHaveBeenCarriedOut(t *testing.T) {
+	if e := find[SpawnChildren](t, Effects(ready(Policy{}, claimed, spawned(2, nil)))); !e.Again {
+		t.Errorf("SpawnChildren.Again = false, want true")
+	}
+	if e := find[SpawnFinalize](t, Effects(ready(Policy{}, claimed, toFinalize))); !e.Again {
+		t.Errorf("SpawnFinalize.Again = false, want true")
+	}
+	_, fx := apply(t, ready(Policy{}, claimed), toFinalize)
+	if e := find[SpawnFinalize](t, fx); e.Again {
+		t.Errorf("SpawnFinalize.Again = true at the first time, want false")
+	}
+}

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// A Binding joins a task to the code that executes it. It is where types end:
+// executors and stores see ids and bytes.
+type Binding struct {
+	*Definition
+	// Place is where it was bound: file:line.
+	Place string
+	// Run runs one attempt, in the context of which FromContext finds a Run.
+	Run func(ctx context.Context, input Input) (Return, error)
+	// Finalize is the binding of the finalize that came with the parent; nil if
+	// there is none or if it is bound by itself.
+	Finalize *Binding
+}
+
+// Settle gives an execution that came without a settled policy that of the
+// definition, changed by the options that it was given.
+func (b Binding) Settle(x Execution, given []Option) (Execution, error) {
+	o, err := b.options.withoutID(given)
+	if err != nil {
+		return x, err
+	}
+	x.Policy = o.policy
+	x.StartAt = x.CreatedAt.Add(o.policy.Delay)
+	return x, nil
+}
+
+// A Return is what a run function that returned without error leaves to do.
+type Return struct {
+	Output   codec.Payload
+	Children []Spawn
+	Finalize *Spawn
+	Gathers  bool
+}
+
+// Bind binds fn to t.
+func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error)) Binding {
+	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
+		in, err := t.decode(input, FromContext(ctx).Validated)
+		if err != nil {
+			return Return{}, Permanent(err)
+		}
+		out, err := fn(ctx, in)
+		if err != nil {
+			return Return{}, err
+		}
+		p, err := encodeOutput(ctx, input, out)
+		return Return{Output: p}, err
+	}}
+}
+
+// BindParent binds to t a function that may spawn children, and the finalize
+// that is run once they have ended, whose output is that of t. The options are
+// those of the finalize; its task id is that of t with -finalize behind it. It
+// panics on an invalid option, as Define does.
+func BindParent[In, Mid, Out any](
+	t Task[In, Out],
+	run func(context.Context, In, *Children) (Mid, error),
+	finalize func(context.Context, Joined[In, Mid]) (Out, error),
+	opts ...Option,
+) Binding {
+	place := caller(2)
+	ft := define[Joined[In, Mid], Out](t.def.ID+"-finalize", place, append([]Option{Queue(t.def.options.queue)}, opts...))
+	b := parent(t, run, ft.def, place)
+	fin := Bind(ft, finalize)
+	fin.Place = place
+	b.Finalize = &fin
+	return b
+}
+
+// BindParentTask is BindParent with a finalize that is a task of its own and
+// bound by itself: with BindParentTask or BindParent again, it has children and
+// a finalize of its own, to any depth.
+func BindParentTask[In, Mid, Out any](
+	t Task[In, Out],
+	run func(context.Context, In, *Children) (Mid, error),
+	finalize Task[Joined[In, Mid], Out],
+) Binding {
+	return parent(t, run, finalize.def, caller(2))
+}
+
+// BindFanOut binds to t a function that may spawn children, without a finalize:
+// the output of t is what the function returns together with how the children
+// ended.
+func BindFanOut[In, Mid any](t Task[In, Gathered[Mid]], run func(context.Context, In, *Children) (Mid, error)) Binding {
+	return parent(t, run, nil, caller(2))
+}
+
+func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Children) (Mid, error), finalize *Definition, place string) Binding {
+	return Binding{Definition: t.def, Place: place, Run: func(ctx context.Context, input Input) (Return, error) {
+		in, err := t.decode(input, FromContext(ctx).Validated)
+		if err != nil {
+			return Return{}, Permanent(err)
+		}
+		children := Children{client: FromContext(ctx).Client}
+		mid, err := run(ctx, in, &children)
+		if err != nil {
+			return Return{}, err
+		}
+		if children.err != nil {
+			return Return{}, Permanent(children.err)
+		}
+		p, err := encodeOutput(ctx, input, mid)
+		if err != nil {
+			return Return{}, err
+		}
+		r := Return{Output: p, Children: children.spawns, Gathers: finalize == nil}
+		if finalize != nil {
+			r.Finalize = &Spawn{Task: finalize.ID, Queue: finalize.options.queue, Policy: finalize.options.policy, Validated: true}
+		}
+		return r, nil
+	}}
+}
+
+// errOutput marks an output that can't be stored.
+var errOutput = errors.New("output")
+
+// encodeOutput encodes an output as its input was. What can't be encoded, or is
+// past the limit, will not be better in another attempt.
+func encodeOutput(ctx context.Context, input Input, out any) (codec.Payload, error) {
+	p, err := codec.EncodeAs(input.contentType(), out)
+	if err == nil {
+		if c := FromContext(ctx).Client; c != nil {
+			err = checkSize("output", p, c.store.Limits())
+		}
+	}
+	if err != nil {
+		return codec.Payload{}, Permanent(fmt.Errorf("%w: %w", errOutput, err))
+	}
+	return p, nil
+}

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// A Client enqueues, reads, awaits and cancels executions. It is safe for
+// concurrent use.
+type Client struct {
+	store       Store
+	closed      atomic.Bool
+	definitions sync.Map // of task id to *Definition
+}
+
+// NewClient returns a client of s.
+func NewClient(s Store) *Client { return &Client{store: s} }
+
+// Close makes the client refuse to enqueue, with ErrShutdown. Everything else
+// goes on, and the store stays open.
+func (c *Client) Close() { c.closed.Store(true) }
+
+// accepts refuses what can't be enqueued whatever its input is.
+func (c *Client) accepts(d *Definition) error {
+	if c.closed.Load() {
+		return ErrShutdown
+	}
+	return c.Know(d)
+}
+
+// Know tells the client of a definition. It refuses one that conflicts with
+// another that the client has met: see [Definition.Conflict].
+func (c *Client) Know(d *Definition) error {
+	if known, loaded := c.definitions.LoadOrStore(d.ID, d); loaded {
+		return known.(*Definition).Conflict(d)
+	}
+	return nil
+}
+
+func newDue(task string, o options, input codec.Payload) Due {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	x := Execution{
+		Task: task, Queue: o.queue, Policy: o.policy, Input: input, Validated: true,
+		Status: Ready, CreatedAt: now, StartAt: now.Add(o.policy.Delay), ChangedAt: now,
+	}
+	if o.id != nil {
+		x.ID = string(*o.id)
+		return Due{Execution: x, Exclusive: true}
+	}
+	x.ID = newID(now)
+	return Due{Execution: x}
+}
+
+func checkSize(what string, p codec.Payload, l Limits) error {
+	if l.Payload > 0 && len(p.Data) > l.Payload {
+		return fmt.Errorf("%w: %s of %d bytes, the limit is %d", ErrTooLarge, what, len(p.Data), l.Payload)
+	}
+	return nil
+}
+
+func (c *Client) enqueue(ctx context.Context, due Due) error {
+	if !due.Exclusive {
+		return c.store.Enqueue(ctx, due)
+	}
+	// Look before: an execution of this id may have finished, or be queued under
+	// another task, neither of which the queue remembers.
+	if known, err := c.same(ctx, due); known || err != nil {
+		return err
+	}
+	if err := c.store.Enqueue(ctx, due); err != nil && !errors.Is(err, ErrExists) {
+		return err
+	}
+	// And after: another caller may have been first with another input.
+	_, err := c.same(ctx, due)
+	return err
+}
+
+// same reports whether the store has an execution with due's id. The error is
+// ErrIDConflict if that is one of another task or with another input.
+func (c *Client) same(ctx context.Context, due Due) (bool, error) {
+	r, err := c.store.Get(ctx, due.ID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case r.Task != due.Task:
+		return true, fmt.Errorf("%w: %s is an execution of task %q", ErrIDConflict, due.ID, r.Task)
+	case !r.Input.Equal(due.Input):
+		return true, fmt.Errorf("%w: %s has another input", ErrIDConflict, due.ID)
+	}
+	return true, nil
+}
+
+// refused tells which of n executions err says were not enqueued: all of them,
+// if it does not say.
+func refused(err error, n int) []bool {
+	list := make([]bool, n)
+	if err == nil {
+		return list
+	}
+	errs := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // the joined error itself
+		errs = joined.Unwrap()
+	}
+	for _, e := range errs {
+		one := (*EnqueueError)(nil)
+		if errors.As(e, &one) && one.Index < n {
+			list[one.Index] = true
+			continue
+		}
+		for i := range list {
+			list[i] = true
+		}
+	}
+	return list
+}
+
+// Get returns an execution as it is now, or ErrNotFound.
+func (c *Client) Get(ctx context.Context, id string) (Execution, error) {
+	if err := ValidateID(id); err != nil {
+		return Execution{}, err
+	}
+	r, err := c.store.Get(ctx, id)
+	if err != nil {
+		return Execution{}, err
+	}
+	x := r.Execution
+	if x.Status.Finished() && !x.Closed {
+		x.Closed, err = c.isClosed(ctx, x)
+	}
+	return x, err
+}
+
+// isClosed reports whether a finished execution has told its parent, and whether
+// what is below it has finished. Only the parent and those below know.
+func (c *Client) isClosed(ctx context.Context, x Execution) (bool, error) {
+	if x.tellsParent() {
+		p, err := c.store.Get(ctx, x.Parent)
+		if err != nil {
+			return false, err
+		}
+		told := p.Status.Finished() || (!x.IsFinalize && p.Ended.Has(x.Index))
+		if !told {
+			return false, nil
+		}
+	}
+	for _, id := range x.Below() {
+		b, err := c.store.Get(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			return false, nil
+		}
+		if err != nil || !b.Status.Finished() {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// List returns the executions that match, in no order.
+func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[Execution, error] {
+	return func(yield func(Execution, error) bool) {
+		for r, err := range c.store.List(ctx, f) {
+			if !yield(r.Execution, err) {
+				return
+			}
+		}
+	}
+}
+
+// Cancel ends an execution and everything below it. When it returns nil the
+// record says cancelled, with the reason: one that was ready never starts, and
+// the context of a running attempt ends. ErrFinished says that there was nothing
+// to cancel any more, and how the execution had ended; ErrNotFound that nothing
+// is known of it.
+func (c *Client) Cancel(ctx context.Context, id, reason string) error {
+	if err := ValidateID(id); err != nil {
+		return fmt.Errorf("cancel: %w", err)
+	}
+	r, err := c.store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	if r.Status.Finished() {
+		return fmt.Errorf("cancel %s: %w: it is %s", id, ErrFinished, r.Status)
+	}
+	now := time.Now().UTC()
+	// The message comes first: should this process die before the record says
+	// so, an executor goes on from the message.
+	if err := c.store.Cancel(ctx, Cancel{ID: id, At: now, Reason: reason}); err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	r, fx, err := Modify(ctx, c.store, r, CancelRequested{At: now, Reason: reason})
+	if gone := (*TransitionError)(nil); errors.As(err, &gone) {
+		if r.Status == Cancelled && r.Failure != nil && r.Failure.Message == reason {
+			return nil // an executor was faster than this
+		}
+		return fmt.Errorf("cancel %s: %w: it is %s", id, ErrFinished, r.Status)
+	}
+	if err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	// The executor that holds the message carries out the effects. One does not
+	// wait: an execution that was ready must not start.
+	for _, f := range fx {
+		if w, ok := f.(Withdraw); ok {
+			if err := c.store.Carry(ctx, w); err != nil {
+				return fmt.Errorf("cancel %s: %w", id, err)
+			}
+		}
+	}
+	return nil
+}

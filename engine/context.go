@@ -1,0 +1,39 @@
+package engine
+
+import "context"
+
+// A Run is what the code of a task may know of the attempt that it runs in.
+type Run struct {
+	ExecutionID string
+	RootID      string
+	ParentID    string // empty in a root
+	TaskID      string
+	Queue       string
+	// Attempt counts from 0.
+	Attempt int
+	// PrevError is why the attempt before failed; nil in the first. After a crash
+	// it is "execution expired".
+	PrevError error
+	// Stopping is closed when the executor begins to shut down. An attempt may go
+	// on for the drain time; one that can end early should.
+	Stopping <-chan struct{}
+	// Client enqueues, awaits and cancels other executions.
+	Client *Client
+	// Validated says that the input was validated where it was enqueued.
+	Validated bool
+}
+
+type runKey struct{}
+
+// NewContext returns a context of an attempt. Executors make one for each
+// attempt; tests of task functions may too.
+func NewContext(ctx context.Context, r Run) context.Context {
+	return context.WithValue(ctx, runKey{}, r)
+}
+
+// FromContext returns the attempt that ctx belongs to; the zero Run, whose
+// Stopping blocks for ever, outside of one.
+func FromContext(ctx context.Context) Run {
+	r, _ := ctx.Value(runKey{}).(Run)
+	return r
+}

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// lifecycle drives executions in every status with every event and returns the
+// names of the events by the edge that they are on.
+var lifecycle = sync.OnceValue(func() map[string][]string {
+	edges := map[string][]string{}
+	for _, x := range lives() {
+		for _, ev := range events() {
+			next, _, err := Apply(x, ev)
+			if err != nil {
+				continue
+			}
+			edge := fmt.Sprintf("%s --> %s", x.Status, next.Status)
+			if !slices.Contains(edges[edge], eventName(ev)) {
+				edges[edge] = append(edges[edge], eventName(ev))
+			}
+		}
+	}
+	return edges
+})
+
+// diagram draws the lifecycle in the order of a life.
+func diagram() string {
+	edges := lifecycle()
+	var b strings.Builder
+	fmt.Fprintf(&b, "stateDiagram-v2\n    [*] --> %s\n", Ready)
+	for _, from := range Statuses() {
+		leaves := false
+		for _, to := range Statuses() {
+			edge := fmt.Sprintf("%s --> %s", from, to)
+			if names := slices.Sorted(slices.Values(edges[edge])); len(names) > 0 {
+				fmt.Fprintf(&b, "    %s : %s\n", edge, strings.Join(names, ", "))
+				leaves = true
+			}
+		}
+		if !leaves {
+			fmt.Fprintf(&b, "    %s --> [*]\n", from)
+		}
+	}
+	return b.String()
+}
+
+func TestDiagramShowsWhatApplyDoes(t *testing.T) {
+	golden(t, "lifecycle.mmd", []byte(diagram()))
+}
+
+func TestDiagramInTheReadmeShowsWhatApplyDoes(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("there is no README.md yet to compare its diagram")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := range strings.SplitSeq(string(readme), "```mermaid\n") {
+		block, _, closed := strings.Cut(block, "```")
+		if !closed || !strings.HasPrefix(block, "stateDiagram-v2") {
+			continue
+		}
+		if want := diagram(); block != want {
+			t.Errorf("README.md has:\n%s\nwant, as in engine/testdata/lifecycle.mmd:\n%s", block, want)
+		}
+		return
+	}
+	t.Skip("README.md has no mermaid block with a stateDiagram-v2 yet")
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// An Effect is something that must follow from the state that an execution is
+// in. Effects are idempotent: after a crash they are derived from the record
+// again, with [Effects], and carried out again.
+type Effect interface{ effect() }
+
+type (
+	// Requeue makes the execution due again at a time. It is the one effect that
+	// the holder of the baton carries out, by [Baton.Return].
+	Requeue struct{ At time.Time }
+
+	// SpawnChildren creates the children of Parent. Again says that some may
+	// exist already.
+	SpawnChildren struct {
+		Parent Execution
+		Again  bool
+	}
+
+	// SpawnFinalize creates the finalize execution of a parent. Again says that
+	// it may exist already.
+	SpawnFinalize struct {
+		Finalize Execution
+		Again    bool
+	}
+
+	// TellParent tells the parent that its child or finalize has finished.
+	TellParent struct{ Closure Closure }
+
+	// CancelBelow cancels the executions below a finished one that it does not
+	// know to have finished.
+	CancelBelow struct{ Parent Execution }
+
+	// Withdraw takes a cancelled execution that never started out of the queue
+	// and the timers.
+	Withdraw struct{ Execution Execution }
+
+	// Announce tells waiters the outcome. It is a notification: it may get lost.
+	Announce struct{ Execution Execution }
+)
+
+func (Requeue) effect()       {}
+func (SpawnChildren) effect() {}
+func (SpawnFinalize) effect() {}
+func (TellParent) effect()    {}
+func (CancelBelow) effect()   {}
+func (Withdraw) effect()      {}
+func (Announce) effect()      {}
+
+// Effects returns what must follow from the state of x, whether or not it has
+// been carried out before. A redelivered message is answered with it.
+func Effects(x Execution) []Effect { return effects(x, true) }
+
+// Again returns effects for another try: what they create may exist, and may even
+// have come to its end already.
+func Again(fx []Effect) []Effect {
+	list := slices.Clone(fx)
+	for i, f := range list {
+		switch f := f.(type) {
+		case SpawnChildren:
+			f.Again = true
+			list[i] = f
+		case SpawnFinalize:
+			f.Again = true
+			list[i] = f
+		}
+	}
+	return list
+}
+
+func effects(x Execution, again bool) []Effect {
+	switch x.Status {
+	case Ready:
+		return []Effect{Requeue{At: x.StartAt}}
+	case Running:
+		return nil
+	case WaitingForChildren:
+		return []Effect{SpawnChildren{Parent: x, Again: again}}
+	case WaitingForFinalize:
+		return []Effect{SpawnFinalize{Finalize: x.FinalizeExecution(), Again: again}}
+	}
+	var fx []Effect
+	if x.mayBeQueued() {
+		fx = append(fx, Withdraw{Execution: x})
+	}
+	if x.tellsParent() {
+		fx = append(fx, TellParent{Closure: x.closure()})
+	}
+	if len(x.Below()) > 0 {
+		fx = append(fx, CancelBelow{Parent: x})
+	}
+	return append(fx, Announce{Execution: x})
+}
+
+// mayBeQueued reports whether x was cancelled while it waited in the queue or
+// for a timer, where it may still lie.
+func (x Execution) mayBeQueued() bool {
+	return x.Status == Cancelled && x.Executor == ""
+}
+
+func (x Execution) tellsParent() bool { return x.Parent != "" && !x.ParentFinished }
+
+func (x Execution) closure() Closure {
+	c := Closure{
+		Parent: x.Parent, ID: x.ID, Task: x.Task,
+		Index: x.Index, IsFinalize: x.IsFinalize, Status: x.Status,
+	}
+	if x.Failure != nil {
+		c.Message = x.Failure.Message
+	}
+	if x.IsFinalize && x.Status == Completed {
+		c.Output, c.OutputOf = x.Output, x.OutputOf
+		if x.Gathers {
+			c.Output, c.OutputOf = codec.Payload{}, x.ID
+		}
+	}
+	return c
+}
+
+// Below returns the ids of the executions below a finished x that have not
+// finished as far as x knows.
+func (x Execution) Below() []string {
+	if !x.Status.Finished() || x.Status == Completed {
+		return nil
+	}
+	var ids []string
+	for i := range x.Spawned {
+		if !x.Ended.Has(i) {
+			ids = append(ids, childID(x.ID, i))
+		}
+	}
+	// The finalize exists once all children have ended. One that has failed has
+	// nothing left to cancel.
+	if len(ids) == 0 && x.Finalize != nil && x.Status == Cancelled {
+		ids = append(ids, finalizeID(x.ID))
+	}
+	return ids
+}
+
+// Child returns the execution that s becomes as child i of x.
+func (x Execution) Child(i int, s Spawn) Execution {
+	c := s.execution(childID(x.ID, i), x)
+	c.Index = i
+	return c
+}
+
+// FinalizeExecution returns the execution that x.Finalize becomes.
+func (x Execution) FinalizeExecution() Execution {
+	c := x.Finalize.execution(finalizeID(x.ID), x)
+	c.IsFinalize = true
+	return c
+}
+
+// execution is made of nothing but its parent's record, so that spawning again
+// after a crash makes the same one.
+func (s Spawn) execution(id string, parent Execution) Execution {
+	born := parent.ChangedAt
+	return Execution{
+		ID: id, Parent: parent.ID,
+		Task: s.Task, Queue: s.Queue, Policy: s.Policy, Input: s.Input, Validated: s.Validated,
+		Status: Ready, CreatedAt: born, StartAt: born.Add(s.Policy.Delay), ChangedAt: born,
+	}
+}

@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrNotFound is returned for an execution id that nothing is known of.
+	ErrNotFound = errors.New("execution not found")
+	// ErrFinished is returned by Cancel for an execution that has finished.
+	ErrFinished = errors.New("execution has finished")
+	// ErrIDConflict is returned by Enqueue, and by a Handle, for an id that names
+	// an execution of another task or with another input.
+	ErrIDConflict = errors.New("execution id is taken")
+	// ErrInvalidInput is returned by Enqueue, and kept as the failure of an
+	// execution, for an input that its task's validator or schema refuses.
+	ErrInvalidInput = errors.New("invalid input")
+	// ErrInvalidOption is returned by Enqueue, and kept by Spawn, for an option
+	// that can't be.
+	ErrInvalidOption = errors.New("invalid option")
+	// ErrTooLarge is returned by Enqueue, and kept as the failure of an execution,
+	// for an input or output past the store's limit.
+	ErrTooLarge = errors.New("payload too large")
+	// ErrShutdown is returned by Enqueue through an executor that is shutting
+	// down, and is the cause of the context of an attempt that outlived the drain.
+	ErrShutdown = errors.New("executor is shutting down")
+	// ErrQueueFull is returned by Enqueue when the queue takes no more.
+	ErrQueueFull = errors.New("queue is full")
+
+	// ErrTimedOut is the cause of the context of an attempt that ran into its
+	// timeout. Code that returns it has its attempt end as timed_out.
+	ErrTimedOut = errors.New("execution timed out")
+	// ErrCancelled is the cause of the context of an attempt that was cancelled.
+	// Code that returns it has its execution end as cancelled, without a retry.
+	ErrCancelled = errors.New("execution cancelled")
+)
+
+// What a [Store] tells its callers.
+var (
+	// ErrConflict is returned by Update when the record is not at the revision.
+	ErrConflict = errors.New("revision conflict")
+	// ErrExists is returned by Enqueue when the id is queued or running.
+	ErrExists = errors.New("execution exists")
+)
+
+// An ExecutionError reports an execution that did not complete.
+type ExecutionError struct {
+	ID     string
+	Task   string
+	Status Status
+	// Cause says why. It is never nil.
+	Cause *Failure
+	// Children lists the first of the children that did not complete, where that
+	// is why.
+	Children []ChildFailure
+}
+
+func (e *ExecutionError) Error() string {
+	return fmt.Sprintf("execution %s of task %s %s: %s", e.ID, e.Task, e.Status, e.Cause.Message)
+}
+
+func (e *ExecutionError) Unwrap() error { return e.Cause }
+
+// Is makes errors.Is tell what a failure was by the errors of this package.
+func (f *Failure) Is(target error) bool {
+	switch f.Kind {
+	case KindCancelled:
+		return target == ErrCancelled
+	case KindTimeout:
+		return target == ErrTimedOut
+	case KindInvalidInput:
+		return target == ErrInvalidInput
+	}
+	return false
+}
+
+// A ChildError reports a child that did not complete, or that was asked for in
+// a way that does not fit: no such child, or more than one.
+type ChildError struct {
+	Index   int // -1 if there is no such child
+	ID      string
+	Task    string
+	Status  Status // empty if there is no such child
+	Message string
+}
+
+func (e *ChildError) Error() string {
+	if e.Status == "" {
+		return fmt.Sprintf("child of task %s: %s", e.Task, e.Message)
+	}
+	return fmt.Sprintf("child %d (%s, %s) %s: %s", e.Index, e.Task, e.ID, e.Status, e.Message)
+}
+
+// Permanent marks err so that the attempt that returns it is not retried. It
+// returns nil for nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ error }
+
+func (e *permanentError) Unwrap() error { return e.error }
+
+// RetryAfter gives err a delay of its own before the retry, in place of the
+// policy's. It grants no retry beyond the policy's. It returns nil for nil; a
+// negative d counts as 0.
+func RetryAfter(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &retryAfterError{err, max(d, 0)}
+}
+
+type retryAfterError struct {
+	error
+	delay time.Duration
+}
+
+func (e *retryAfterError) Unwrap() error { return e.error }
+
+// NewErred returns the event that err makes of the attempt of x that returned
+// it. The random number, from 0 to 1, decides the jitter.
+func NewErred(x Execution, err error, at time.Time, random float64) Erred {
+	e := Erred{At: at, RetryDelay: x.Policy.Retry.Delay(x.Attempt+1, random)}
+	if permanent := (*permanentError)(nil); errors.As(err, &permanent) {
+		e.Final = true
+	}
+	if after := (*retryAfterError)(nil); errors.As(err, &after) {
+		e.RetryDelay = after.delay
+	}
+	if failure, ok := err.(*Failure); ok { // not errors.As: a failure inside another error is that of another execution
+		e.Failure = *failure
+	} else {
+		e.Failure = Failure{Kind: kindOf(err)}
+	}
+	e.Failure.Message = bounded(err.Error())
+	e.Failure.Stack = bounded(e.Failure.Stack)
+	return e
+}
+
+func kindOf(err error) FailureKind {
+	// How another execution ended, which the code waited for, says nothing of
+	// how this one does.
+	if other := (*ExecutionError)(nil); errors.As(err, &other) {
+		return KindError
+	}
+	switch {
+	case errors.Is(err, ErrTimedOut):
+		return KindTimeout
+	case errors.Is(err, ErrCancelled):
+		return KindCancelled
+	case errors.Is(err, ErrInvalidInput):
+		return KindInvalidInput
+	case errors.Is(err, errOutput), errors.Is(err, ErrTooLarge):
+		return KindOutput
+	}
+	return KindError
+}
+
+// maxText bounds what a record keeps of an error's message or stack, in bytes.
+const maxText = 8 << 10
+
+func bounded(s string) string { return cut(s, maxText) }
+
+// cut returns at most n bytes of s, made valid UTF-8, and says what it left out.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return strings.ToValidUTF8(s, "?")
+	}
+	return strings.ToValidUTF8(s[:n], "") + fmt.Sprintf("... (%d bytes more)", len(s)-n)
+}

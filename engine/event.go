@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// An Event is something that happened to an execution. Whatever a transition
+// needs of the world outside - the time, the jitter, who holds the lease - is in it.
+type Event interface {
+	// from lists the statuses in which the event can happen.
+	from() []Status
+	// apply changes x, which is in one of them.
+	apply(x *Execution)
+}
+
+type (
+	// Claimed says that an executor began an attempt.
+	Claimed struct {
+		At       time.Time
+		Executor string
+	}
+
+	// Returned says that the run function returned without error.
+	Returned struct {
+		At     time.Time
+		Output codec.Payload
+		// Children to spawn, in order.
+		Children []Spawn
+		// Finalize is created once the children have ended; nil without one.
+		Finalize *Spawn
+		// Gathers says that the output is to be gathered with the children's.
+		Gathers bool
+	}
+
+	// Erred says that an attempt failed.
+	Erred struct {
+		At      time.Time
+		Failure Failure
+		// Final says that no retry can help, whatever is left of them.
+		Final bool
+		// RetryDelay is how long to wait before a retry, jitter included.
+		RetryDelay time.Duration
+	}
+
+	// LeaseLost says that the executor of the attempt stopped renewing its lease.
+	LeaseLost struct {
+		At time.Time
+		// CrashCap is how many crashes an execution may have and still be tried.
+		CrashCap int
+	}
+
+	// HandedBack says that the executor shut down before the attempt ended.
+	HandedBack struct{ At time.Time }
+
+	// ChildrenEnded says that children finished. Each is counted once, however
+	// often it is told.
+	ChildrenEnded struct {
+		At       time.Time
+		Children []Closure
+	}
+
+	// FinalizeEnded says that the finalize execution finished.
+	FinalizeEnded struct {
+		At      time.Time
+		Closure Closure
+	}
+
+	// CancelRequested asks for the end of the execution and of all below it.
+	CancelRequested struct {
+		At     time.Time
+		Reason string
+		// ParentFinished says that it is the finished parent that asks.
+		ParentFinished bool
+	}
+)
+
+// A Closure is what a finished execution tells its parent.
+type Closure struct {
+	Parent     string
+	ID         string
+	Task       string
+	Index      int
+	IsFinalize bool
+	Status     Status
+	// Message says why it did not complete.
+	Message string
+	// Output and OutputOf are those of a finalize that completed. The outputs of
+	// children stay with them.
+	Output   codec.Payload
+	OutputOf string
+}

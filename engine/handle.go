@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Handle refers to one execution of a task.
+type Handle[Out any] struct {
+	c    *Client
+	id   string
+	task string
+}
+
+// ID returns the execution's id.
+func (h Handle[Out]) ID() string { return h.id }
+
+// Get returns the execution as it is now, or ErrNotFound; ErrIDConflict if the
+// id is that of another task's execution.
+func (h Handle[Out]) Get(ctx context.Context) (Execution, error) {
+	x, err := h.c.Get(ctx, h.id)
+	if err != nil {
+		return x, err
+	}
+	return x, h.check(x)
+}
+
+func (h Handle[Out]) check(x Execution) error {
+	if x.Task != h.task {
+		return fmt.Errorf("%w: %s is an execution of task %q, not %q", ErrIDConflict, h.id, x.Task, h.task)
+	}
+	return nil
+}
+
+// Wait returns the output once the execution has completed. It returns an
+// *[ExecutionError] if it finished otherwise, and ctx's cause if ctx ends first;
+// the execution then goes on.
+func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
+	var out Out
+	x, err := h.c.Wait(ctx, h.id)
+	if err == nil {
+		err = h.check(x)
+	}
+	if err == nil {
+		err = x.Err()
+	}
+	if err != nil {
+		return out, err
+	}
+	p, err := Output(ctx, h.c.store, x)
+	if err != nil {
+		return out, fmt.Errorf("output of %s: %w", h.id, err)
+	}
+	return out, p.Decode(&out)
+}
+
+// Cancel ends the execution and everything below it: see [Client.Cancel].
+func (h Handle[Out]) Cancel(ctx context.Context, reason string) error {
+	return h.c.Cancel(ctx, h.id, reason)
+}
+
+// Err returns nil unless x has finished without completing: then it returns an
+// *[ExecutionError].
+func (x Execution) Err() error {
+	if !x.Status.Finished() || x.Status == Completed {
+		return nil
+	}
+	cause := x.Failure
+	if cause == nil {
+		cause = &Failure{Kind: KindError, Message: "no reason recorded"}
+	}
+	return &ExecutionError{ID: x.ID, Task: x.Task, Status: x.Status, Cause: cause, Children: x.ChildFailures}
+}
+
+// A waiter learns of the end by a notice, which may get lost. It looks for itself
+// after firstPoll, and then each time after twice as long, up to lastPoll.
+const (
+	firstPoll = 2 * time.Second
+	lastPoll  = 30 * time.Second
+)
+
+// Wait returns the execution once it has finished, however it did. It returns
+// ctx's cause if ctx ends first, and ErrNotFound for an id that nothing is known
+// of. Once it has found the execution it waits on through a store that fails.
+func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
+	if err := ValidateID(id); err != nil {
+		return Execution{}, err
+	}
+	news := make(chan Notice, 1)
+	// Listen first, then look: an end between the two is heard.
+	stop, err := c.store.Watch(ctx, Topic{Outcome: id}, func(n Notice) {
+		select {
+		case news <- n:
+		default: // one unread notice is enough to look
+		}
+	})
+	if err != nil {
+		return Execution{}, waitError(ctx, id, err)
+	}
+	defer stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	found := false
+	for poll := firstPoll; ; poll = min(2*poll, lastPoll) {
+		r, err := c.store.Get(ctx, id)
+		if err != nil && (!found || errors.Is(err, ErrNotFound)) {
+			return Execution{}, waitError(ctx, id, err)
+		}
+		if err == nil && r.Status.Finished() {
+			return r.Execution, nil
+		}
+		found = true
+		timer.Reset(poll)
+		select {
+		case n := <-news:
+			if x := n.Finished; x != nil && x.Status.Finished() {
+				return *x, nil
+			}
+		case <-timer.C:
+		case <-ctx.Done():
+			return Execution{}, context.Cause(ctx)
+		}
+	}
+}
+
+func waitError(ctx context.Context, id string, err error) error {
+	if ctx.Err() != nil && !errors.Is(err, ErrNotFound) {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("wait for %s: %w", id, err)
+}

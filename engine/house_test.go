@@ -1,0 +1,66 @@
+package engine_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/durable-execution/durable"
+
+// TestTheArrowsOfTheHouseHold keeps who may know whom. A package that appears
+// here with a name ending in ... stands for all below it.
+func TestTheArrowsOfTheHouseHold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lists the dependencies of every package, which takes seconds")
+	}
+	const (
+		nats       = "github.com/nats-io/nats.go/..."
+		natsServer = "github.com/nats-io/nats-server/..."
+		zap        = "go.uber.org/zap/..."
+		cmd        = module + "/cmd/..."
+	)
+	for pkg, never := range map[string][]string{
+		"codec":            {nats, natsServer, zap, cmd, module + "/engine/...", module + "/jsstore/...", module + "/workers/..."},
+		"engine":           {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"engine/memstore":  {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"engine/storetest": {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"jsstore":          {natsServer, zap, cmd, module + "/workers/..."},
+		"jsstore/embedded": {zap, cmd, module + "/workers/..."},
+		"workers":          {nats, natsServer, cmd, module + "/jsstore/..."},
+	} {
+		for _, dep := range dependencies(t, pkg) {
+			for _, no := range never {
+				if below, ok := strings.CutSuffix(no, "/..."); ok && (dep == below || strings.HasPrefix(dep, below+"/")) {
+					t.Errorf("%s depends on %s, which it must not know", pkg, dep)
+				}
+			}
+		}
+	}
+}
+
+// TestTheTopLevelIsTheOwners keeps what lies at the top of the repository.
+func TestTheTopLevelIsTheOwners(t *testing.T) {
+	out, err := exec.Command("git", "ls-tree", "--name-only", "HEAD", "../").Output()
+	if err != nil {
+		t.Skipf("not a git checkout: %v", err)
+	}
+	allowed := []string{"go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md",
+		"engine", "jsstore", "codec", "workers", "cmd", "deploy"}
+	for name := range strings.FieldsSeq(string(out)) {
+		name = strings.TrimPrefix(name, "../")
+		if !strings.HasPrefix(name, ".") && !slices.Contains(allowed, name) {
+			t.Errorf("%s lies at the top level, which is the owner's", name)
+		}
+	}
+}
+
+func dependencies(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", module+"/"+pkg).CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list -deps %s: %v\n%s", pkg, err, out)
+	}
+	return strings.Fields(string(out))
+}

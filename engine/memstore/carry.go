@@ -1,0 +1,116 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// Carry implements [engine.Store].
+func (s *Store) Carry(ctx context.Context, effects ...engine.Effect) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	for _, e := range effects {
+		if err := s.carry(e); err != nil {
+			return fmt.Errorf("carry %T: %w", e, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) carry(e engine.Effect) error {
+	switch e := e.(type) {
+	case engine.Requeue: // is for the holder of the baton
+	case engine.SpawnChildren:
+		return s.spawnChildren(e)
+	case engine.SpawnFinalize:
+		return s.spawn(e.Finalize, e.Again)
+	case engine.TellParent:
+		return s.tellParent(e.Closure)
+	case engine.CancelBelow:
+		for _, c := range e.Parent.CancelsBelow() {
+			if err := s.cancel(c); err != nil {
+				return err
+			}
+		}
+	case engine.Withdraw:
+		if r := s.find(e.Execution); r != nil {
+			r.message.remove()
+		}
+	case engine.Announce:
+		return s.announce(e.Execution)
+	default:
+		return errors.New("unknown effect")
+	}
+	return nil
+}
+
+func (s *Store) spawnChildren(e engine.SpawnChildren) error {
+	list, err := s.children(e.Parent)
+	if err != nil {
+		return err
+	}
+	for i, child := range list {
+		if err := s.spawn(e.Parent.Child(i, child), e.Again); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spawn enqueues x. That it is queued already means that somebody did so before,
+// whether or not again says it: the answer to the first try may have been lost.
+func (s *Store) spawn(x engine.Execution, again bool) error {
+	err := s.enqueue(engine.Due{Execution: x, Exclusive: again})
+	if err != nil && !errors.Is(err, engine.ErrExists) {
+		return fmt.Errorf("spawn %s: %w", x.ID, err)
+	}
+	return nil
+}
+
+func (s *Store) tellParent(c engine.Closure) error {
+	if err := s.fits("output", c.Output.Data); err != nil {
+		return err
+	}
+	data, err := engine.EncodeClosure(c)
+	if err != nil {
+		return err
+	}
+	if _, err := engine.DecodeClosure(data); err != nil {
+		return err
+	}
+	s.closures.put(time.Time{}, func(h *hand[engine.ClosureMessage]) engine.ClosureMessage {
+		c, _ := engine.DecodeClosure(data) // as it did above
+		return engine.ClosureMessage{Baton: h, Closure: c, Again: h.delivery > 1}
+	})
+	return nil
+}
+
+// Cancel implements [engine.Store].
+func (s *Store) Cancel(ctx context.Context, c engine.Cancel) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	return s.cancel(c)
+}
+
+func (s *Store) cancel(c engine.Cancel) error {
+	data, err := engine.EncodeCancel(c)
+	if err != nil {
+		return err
+	}
+	if c, err = engine.DecodeCancel(data); err != nil { // as all will hear it
+		return err
+	}
+	s.cancels.put(time.Time{}, func(h *hand[engine.CancelMessage]) engine.CancelMessage {
+		return engine.CancelMessage{Baton: h, Cancel: c}
+	})
+	s.announceCancel(c)
+	return nil
+}

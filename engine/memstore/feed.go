@@ -1,0 +1,160 @@
+package memstore
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A feed passes on the messages that its queue gave it, in their order. The
+// lease of a message runs from when the feed has it: one that waits here for
+// longer, because nobody receives it, goes to the next feed.
+type feed[M any] struct {
+	queue    *queue[M]
+	messages chan M
+	changed  chan struct{} // says that the head of the outbox may be another
+	closing  chan struct{}
+	ended    chan struct{}
+	close    sync.Once
+
+	// Guarded by the store's mutex.
+	wanted int // how many more were requested than given; below 0 after a race with a lease
+	outbox []parcel[M]
+}
+
+type parcel[M any] struct {
+	hand    *hand[M]
+	content M
+}
+
+// Claim implements [engine.Store].
+func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
+	return open(ctx, s, func() *feed[engine.Delivery] { return s.queue(queue).feed() })
+}
+
+// Closures implements [engine.Store].
+func (s *Store) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage], error) {
+	return open(ctx, s, s.closures.feed)
+}
+
+// Cancels implements [engine.Store].
+func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage], error) {
+	return open(ctx, s, s.cancels.feed)
+}
+
+func open[M any](ctx context.Context, s *Store, feed func() *feed[M]) (engine.Feed[M], error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	return feed(), nil
+}
+
+func (q *queue[M]) feed() *feed[M] {
+	f := &feed[M]{
+		queue:    q,
+		messages: make(chan M), // unbuffered: what has left it was received
+		changed:  make(chan struct{}, 1),
+		closing:  make(chan struct{}),
+		ended:    make(chan struct{}),
+	}
+	q.feeds = append(q.feeds, f)
+	go f.run()
+	return f
+}
+
+// Request implements [engine.Feed].
+func (f *feed[M]) Request(n int) {
+	s := f.queue.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.wanted += max(n, 0)
+	if !s.closed {
+		f.queue.share()
+	}
+}
+
+// Messages implements [engine.Feed].
+func (f *feed[M]) Messages() <-chan M { return f.messages }
+
+// Close implements [engine.Feed].
+func (f *feed[M]) Close() {
+	f.close.Do(func() {
+		close(f.closing)
+		<-f.ended // from here on, what is in the outbox was not received
+		s := f.queue.store
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		f.queue.feeds = slices.DeleteFunc(f.queue.feeds, func(other *feed[M]) bool { return other == f })
+		for len(f.outbox) > 0 && !s.closed {
+			f.outbox[0].hand.message.fallDue()
+		}
+	})
+}
+
+func (f *feed[M]) run() {
+	defer close(f.ended)
+	defer close(f.messages)
+	for {
+		head, out := f.head()
+		select {
+		case out <- head.content:
+			f.queue.store.mu.Lock()
+			f.received(head.hand)
+			f.queue.store.mu.Unlock()
+		case <-f.changed:
+		case <-f.closing:
+			return
+		}
+	}
+}
+
+// head returns what to pass on next, and where to; nowhere if there is nothing.
+func (f *feed[M]) head() (parcel[M], chan M) {
+	f.queue.store.mu.Lock()
+	defer f.queue.store.mu.Unlock()
+	if len(f.outbox) == 0 {
+		return parcel[M]{}, nil
+	}
+	return f.outbox[0], f.messages
+}
+
+// received takes a message out of the outbox that somebody has received.
+func (f *feed[M]) received(h *hand[M]) {
+	if h.received {
+		return
+	}
+	h.received = true
+	if len(f.outbox) == 0 || f.outbox[0].hand != h {
+		f.wanted-- // its lease ended at that very moment, and the request counted as open again
+		return
+	}
+	f.outbox = f.outbox[1:]
+	h.message.feed = nil
+}
+
+// take puts a message into the outbox.
+func (f *feed[M]) take(h *hand[M]) {
+	f.wanted--
+	f.outbox = append(f.outbox, parcel[M]{h, h.message.open(h)})
+	f.change()
+}
+
+// lose takes a message out of the outbox that nobody has received. Others are
+// served before f, which may be stuck.
+func (f *feed[M]) lose(m *message[M]) {
+	f.queue.putLast(f)
+	m.feed = nil
+	f.wanted++
+	f.outbox = slices.DeleteFunc(f.outbox, func(p parcel[M]) bool { return p.hand.message == m })
+	f.change()
+}
+
+func (f *feed[M]) change() {
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,93 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A ready is an execution in a queue: due, delayed or in hand. An id is there
+// once a task and queue: more than once only if it was given to several.
+type ready struct {
+	task, queue string
+	data        []byte // as it was enqueued
+	message     *message[engine.Delivery]
+}
+
+// Enqueue implements [engine.Store].
+func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	var errs []error
+	for i, d := range due {
+		if err := s.enqueue(d); err != nil {
+			errs = append(errs, &engine.EnqueueError{Index: i, ID: d.ID, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) enqueue(d engine.Due) error {
+	x := d.Execution
+	err := errors.Join(engine.ValidateID(x.ID), engine.ValidateTask(x.Task), engine.ValidateQueue(x.Queue), s.fits("input", x.Input.Data))
+	if err != nil {
+		return err
+	}
+	if s.find(x) != nil {
+		return engine.ErrExists
+	}
+	q := s.queue(x.Queue)
+	if limit := s.config.QueueLimit; limit > 0 && len(q.all) >= limit {
+		return fmt.Errorf("%w: queue %s holds %d, its limit", engine.ErrQueueFull, x.Queue, limit)
+	}
+	r := &ready{task: x.Task, queue: x.Queue}
+	if r.data, err = encode(x); err != nil {
+		return err
+	}
+	delayed := x.StartAt.After(time.Now())
+	r.message = q.put(x.StartAt, func(h *hand[engine.Delivery]) engine.Delivery {
+		now := engine.Delivery{Baton: h, Deliveries: h.delivery, Hint: h.message.recorded}
+		now.First = h.delivery == 1
+		now.Fresh = now.First && !d.Exclusive && !delayed
+		now.Execution, now.Invalid = engine.DecodeRecord(r.data)
+		if now.Hint {
+			now.Execution = engine.Execution{ID: x.ID, Queue: x.Queue, Task: x.Task}
+		}
+		return now
+	})
+	s.ready[x.ID] = append(s.ready[x.ID], r)
+	r.message.removed = func() { s.forget(x.ID, r) }
+	return nil
+}
+
+// find returns the ready message of x; nil if there is none.
+func (s *Store) find(x engine.Execution) *ready {
+	for _, r := range s.ready[x.ID] {
+		if r.task == x.Task && r.queue == x.Queue {
+			return r
+		}
+	}
+	return nil
+}
+
+func (s *Store) forget(id string, r *ready) {
+	left := slices.DeleteFunc(s.ready[id], func(other *ready) bool { return other == r })
+	if s.ready[id] = left; len(left) == 0 {
+		delete(s.ready, id)
+	}
+}
+
+func (s *Store) queue(name string) *queue[engine.Delivery] {
+	q := s.queues[name]
+	if q == nil {
+		q = newQueue[engine.Delivery](s)
+		s.queues[name] = q
+	}
+	return q
+}

@@ -1,0 +1,121 @@
+// Package memstore keeps executions in memory. It is the [engine.Store] to read
+// first and the one to test with: it keeps nothing when its process ends. It
+// knows queues, revisions and leases; it does not know when an execution may
+// move. That is engine.Apply.
+package memstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// Config says how a store behaves. The zero Config is usable.
+type Config struct {
+	// Lease is how long a delivery lasts without being extended. Zero means 30 s.
+	Lease time.Duration
+	// Payload is the most bytes that an input or an output may have. Zero means
+	// 256 KiB: an input and an output, with room for the rest of the record, fit
+	// the 1 MiB that a NATS server takes unless told otherwise.
+	Payload int
+	// QueueLimit is how many executions a queue takes, delayed ones and those in
+	// hand included. Zero means no limit.
+	QueueLimit int
+}
+
+// ErrClosed is returned by every call on a store that has been closed.
+var ErrClosed = errors.New("store is closed")
+
+// A Store is an [engine.Store] in memory. It starts a goroutine for each open
+// feed, and one where a watcher has something to hear.
+type Store struct {
+	config Config
+
+	mu       sync.Mutex // guards all below, and what is in the queues, feeds and watchers
+	closed   bool
+	revision engine.Revision // the latest that was given
+	records  map[string]record
+	spawns   map[string][]byte // long lists of children, by Execution.SpawnsAt
+	ready    map[string][]*ready
+	queues   map[string]*queue[engine.Delivery]
+	closures *queue[engine.ClosureMessage]
+	cancels  *queue[engine.CancelMessage]
+	watchers map[engine.Topic]map[*watcher]bool
+}
+
+var _ engine.Store = (*Store)(nil)
+
+// New returns an empty store.
+func New(c Config) *Store {
+	if c.Lease == 0 {
+		c.Lease = 30 * time.Second // SEMANTICS.md, Crashes and leases
+	}
+	if c.Payload == 0 {
+		c.Payload = 256 << 10
+	}
+	s := &Store{
+		config:   c,
+		records:  map[string]record{},
+		spawns:   map[string][]byte{},
+		ready:    map[string][]*ready{},
+		queues:   map[string]*queue[engine.Delivery]{},
+		watchers: map[engine.Topic]map[*watcher]bool{},
+	}
+	s.closures = newQueue[engine.ClosureMessage](s)
+	s.cancels = newQueue[engine.CancelMessage](s)
+	return s
+}
+
+// Close ends the store's feeds and timers. Calls return ErrClosed from now on.
+func (s *Store) Close() {
+	s.mu.Lock()
+	s.closed = true
+	ends := append(s.closures.shut(), s.cancels.shut()...)
+	for _, q := range s.queues {
+		ends = append(ends, q.shut()...)
+	}
+	s.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+}
+
+// Limits implements [engine.Store].
+func (s *Store) Limits() engine.Limits {
+	return engine.Limits{Payload: s.config.Payload, Lease: s.config.Lease}
+}
+
+// lock locks the store for a call. If it returns an error, it hasn't.
+func (s *Store) lock(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// fits refuses what is larger than a payload may be.
+func (s *Store) fits(what string, data []byte) error {
+	if n, limit := len(data), s.config.Payload; n > limit {
+		return fmt.Errorf("%w: %s of %d bytes, at most %d", engine.ErrTooLarge, what, n, limit)
+	}
+	return nil
+}
+
+// encode returns what is kept of x. It refuses what could not be read again.
+func encode(x engine.Execution) ([]byte, error) {
+	data, err := engine.EncodeRecord(x)
+	if err != nil {
+		return nil, err
+	}
+	_, err = engine.DecodeRecord(data)
+	return data, err
+}

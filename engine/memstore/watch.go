@@ -1,0 +1,85 @@
+package memstore
+
+import (
+	"context"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A watcher calls fn with one notice after the other.
+type watcher struct {
+	store   *Store
+	fn      func(engine.Notice)
+	news    []engine.Notice
+	calling bool
+	stopped bool
+}
+
+// Watch implements [engine.Store]. A call of fn that is under way when stop is
+// called may outlast it. fn may call the store, and stop.
+func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Notice)) (stop func(), err error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	w := &watcher{store: s, fn: fn}
+	if s.watchers[topic] == nil {
+		s.watchers[topic] = map[*watcher]bool{}
+	}
+	s.watchers[topic][w] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w.stopped = true
+		delete(s.watchers[topic], w)
+		if len(s.watchers[topic]) == 0 {
+			delete(s.watchers, topic)
+		}
+	}, nil
+}
+
+func (w *watcher) tell(n engine.Notice) {
+	w.news = append(w.news, n)
+	if !w.calling {
+		w.calling = true
+		go w.call()
+	}
+}
+
+func (w *watcher) call() {
+	w.store.mu.Lock()
+	for len(w.news) > 0 && !w.stopped {
+		n := w.news[0]
+		w.news = w.news[1:]
+		w.store.mu.Unlock()
+		w.fn(n)
+		w.store.mu.Lock()
+	}
+	w.calling = false
+	w.store.mu.Unlock()
+}
+
+func (s *Store) announceCancel(c engine.Cancel) {
+	for w := range s.watchers[engine.Topic{}] {
+		c := c // each watcher's own
+		w.tell(engine.Notice{Cancel: &c})
+	}
+}
+
+func (s *Store) announce(x engine.Execution) error {
+	data, err := encode(x)
+	if err != nil {
+		return err
+	}
+	for w := range s.watchers[engine.Topic{Outcome: x.ID}] {
+		// No notice is longer than a payload: watchers have to cope with the rest.
+		finished := engine.Execution{ID: x.ID}
+		if len(data) <= s.config.Payload {
+			if finished, err = engine.DecodeRecord(data); err != nil {
+				return err
+			}
+		}
+		w.tell(engine.Notice{Finished: &finished})
+	}
+	return nil
+}

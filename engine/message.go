@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// closure and cancel are a [Closure] and a [Cancel] as messages: see codec/WIRE.md.
+type closure struct {
+	Parent     string     `json:"parentId"`
+	ID         string     `json:"executionId"`
+	Task       string     `json:"taskId"`
+	Index      int        `json:"index,omitempty"`
+	IsFinalize bool       `json:"isFinalize,omitempty"`
+	Status     Status     `json:"status"`
+	Message    string     `json:"error,omitempty"`
+	Output     []byte     `json:"output,omitempty"`
+	OutputType codec.Type `json:"outputType,omitempty"`
+	OutputOf   string     `json:"outputOf,omitempty"`
+}
+
+type cancel struct {
+	ID     string `json:"executionId"`
+	At     int64  `json:"at,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Parent string `json:"parentId,omitempty"`
+}
+
+// EncodeClosure returns the message that c is sent as.
+func EncodeClosure(c Closure) ([]byte, error) {
+	return codec.Marshal(closure{
+		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize,
+		Status: c.Status, Message: cut(c.Message, maxMessage),
+		Output: c.Output.Data, OutputType: wireType(c.Output), OutputOf: c.OutputOf,
+	})
+}
+
+// DecodeClosure is the reverse of [EncodeClosure]. It refuses what is no closure.
+func DecodeClosure(data []byte) (Closure, error) {
+	var w closure
+	err := codec.Unmarshal(data, &w)
+	if err == nil && (w.Parent == "" || !w.Status.Finished()) {
+		err = fmt.Errorf("parent %q, status %q", w.Parent, w.Status)
+	}
+	if err != nil {
+		return Closure{}, fmt.Errorf("decode closure: %w", err)
+	}
+	return Closure{
+		Parent: w.Parent, ID: w.ID, Task: w.Task, Index: w.Index, IsFinalize: w.IsFinalize,
+		Status: w.Status, Message: w.Message,
+		Output: payload(w.Output, w.OutputType), OutputOf: w.OutputOf,
+	}, nil
+}
+
+// EncodeCancel returns the message that c is sent as.
+func EncodeCancel(c Cancel) ([]byte, error) {
+	return codec.Marshal(cancel{
+		ID: c.ID, At: millis(c.At), Reason: bounded(c.Reason), Parent: c.Parent,
+	})
+}
+
+// DecodeCancel is the reverse of [EncodeCancel]. It refuses what is no cancel.
+func DecodeCancel(data []byte) (Cancel, error) {
+	var w cancel
+	err := codec.Unmarshal(data, &w)
+	if err == nil {
+		err = ValidateID(w.ID)
+	}
+	if err != nil {
+		return Cancel{}, fmt.Errorf("decode cancel: %w", err)
+	}
+	return Cancel{ID: w.ID, At: instant(w.At), Reason: w.Reason, Parent: w.Parent}, nil
+}
+
+// CancelsBelow returns the cancellations that a finished parent asks for.
+func (x Execution) CancelsBelow() []Cancel {
+	ids := x.Below()
+	list := make([]Cancel, len(ids))
+	for i, id := range ids {
+		list[i] = Cancel{
+			ID: id, At: x.FinishedAt, Parent: x.ID,
+			Reason: fmt.Sprintf("parent %s: %s", x.ID, x.Status),
+		}
+	}
+	return list
+}
+
+// Unborn returns the child or finalize of x with the given id, made of spawns,
+// x's list of children: what a cancellation finds that comes before the spawn.
+// It reports false if x never had such a child to spawn.
+func (x Execution) Unborn(id string, spawns []Spawn) (Execution, bool) {
+	step := id[strings.LastIndexAny(id, ".-")+1:]
+	if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(spawns) && childID(x.ID, i) == id {
+		return x.Child(i, spawns[i]), true
+	}
+	if x.Finalize != nil && finalizeID(x.ID) == id {
+		return x.FinalizeExecution(), true
+	}
+	return Execution{}, false
+}

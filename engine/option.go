@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+)
+
+// An Option changes how executions of a task are tried. The same options work
+// where a task is defined, where it is enqueued and where it is spawned, and the
+// last one wins: [Retry], [Timeout], [Delay], [Queue], [ChildPolicy] and, where
+// it is enqueued only, [ID].
+type Option interface {
+	set(*options)
+}
+
+// Timeout bounds one attempt: see [Policy]. [NoTimeout] switches it off.
+type Timeout time.Duration
+
+// NoTimeout lets an attempt run for ever. Its lease still tells a crash.
+const NoTimeout Timeout = 0
+
+// Delay is waited before the first attempt. It is not part of the timeout.
+type Delay time.Duration
+
+// Queue names the queue whose executors may run the task: 1 to 64 of
+// A-Z a-z 0-9 _ -. Without it, it is [DefaultQueue].
+type Queue string
+
+// ID makes the caller's own name, 1 to 128 of A-Z a-z 0-9 _ -, that of an
+// execution that is enqueued: an idempotency key. The same id again is the same
+// execution and runs nothing twice.
+type ID string
+
+type options struct {
+	policy Policy
+	queue  string
+	id     *ID
+}
+
+func (r Retry) set(o *options)       { o.policy.Retry = r }
+func (t Timeout) set(o *options)     { o.policy.Timeout = time.Duration(t) }
+func (d Delay) set(o *options)       { o.policy.Delay = time.Duration(d) }
+func (q Queue) set(o *options)       { o.queue = string(q) }
+func (p ChildPolicy) set(o *options) { o.policy.OnChildFailure = p }
+func (id ID) set(o *options)         { o.id = &id }
+
+// with returns o changed by opts, or an error that wraps ErrInvalidOption.
+func (o options) with(opts []Option) (options, error) {
+	for _, opt := range opts {
+		if opt == nil {
+			return o, fmt.Errorf("%w: an option is nil", ErrInvalidOption)
+		}
+		opt.set(&o)
+	}
+	err := o.policy.Validate()
+	if err == nil {
+		err = ValidateQueue(o.queue)
+	}
+	if err == nil && o.id != nil {
+		err = validateName("execution id", string(*o.id), maxExecutionID)
+	}
+	if err != nil {
+		return o, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+	}
+	return o, nil
+}
+
+// withoutID is with where an id can't be given.
+func (o options) withoutID(opts []Option) (options, error) {
+	o, err := o.with(opts)
+	if err == nil && o.id != nil {
+		return o, fmt.Errorf("%w: id %q: an id is given where an execution is enqueued, and nowhere else", ErrInvalidOption, *o.id)
+	}
+	return o, err
+}

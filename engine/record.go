@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// recordVersion is what this program writes. A record of a later version is
+// read and refused by its number rather than misread.
+const recordVersion = 1
+
+// maxSpawned is more children than a parent can have: a million of them take
+// minutes and hundreds of megabytes to spawn.
+const maxSpawned = 10_000_000
+
+// record is an [Execution] as it is stored: see codec/WIRE.md. Times are
+// milliseconds since the epoch, durations are milliseconds, zero is left out.
+type record struct {
+	Version        int            `json:"v"`
+	ID             string         `json:"executionId"`
+	Parent         string         `json:"parentId,omitempty"`
+	Index          int            `json:"index,omitempty"`
+	IsFinalize     bool           `json:"isFinalize,omitempty"`
+	Task           string         `json:"taskId"`
+	Queue          string         `json:"queue"`
+	Policy         *policy        `json:"policy,omitempty"`
+	Input          []byte         `json:"input,omitempty"`
+	InputType      codec.Type     `json:"inputType,omitempty"`
+	Validated      bool           `json:"validated,omitempty"`
+	Status         Status         `json:"status"`
+	Closed         bool           `json:"isClosed,omitempty"`
+	Attempt        int            `json:"attempt,omitempty"`
+	Crashes        int            `json:"crashes,omitempty"`
+	Executor       string         `json:"executor,omitempty"`
+	CreatedAt      int64          `json:"createdAt,omitempty"`
+	StartAt        int64          `json:"startAt,omitempty"`
+	StartedAt      int64          `json:"startedAt,omitempty"`
+	ExpiresAt      int64          `json:"expiresAt,omitempty"`
+	ChangedAt      int64          `json:"changedAt,omitempty"`
+	FinishedAt     int64          `json:"finishedAt,omitempty"`
+	Output         []byte         `json:"output,omitempty"`
+	OutputType     codec.Type     `json:"outputType,omitempty"`
+	Gathers        bool           `json:"gathers,omitempty"`
+	OutputOf       string         `json:"outputOf,omitempty"`
+	Failure        *failure       `json:"error,omitempty"`
+	Spawned        int            `json:"children,omitempty"`
+	Spawns         []spawn        `json:"spawns,omitempty"`
+	SpawnsAt       string         `json:"spawnsAt,omitempty"`
+	Ended          []byte         `json:"ended,omitempty"`
+	ChildFailures  []ChildFailure `json:"childrenTasksErrors,omitempty"`
+	Finalize       *spawn         `json:"finalize,omitempty"`
+	ParentFinished bool           `json:"parentFinished,omitempty"`
+	History        []attempt      `json:"history,omitempty"`
+}
+
+type policy struct {
+	Timeout        int64       `json:"timeoutMs,omitempty"`
+	MaxRetries     int         `json:"maxRetries,omitempty"`
+	BaseDelay      int64       `json:"baseDelayMs,omitempty"`
+	Multiplier     float64     `json:"delayMultiplier,omitempty"`
+	MaxDelay       int64       `json:"maxDelayMs,omitempty"`
+	Jitter         float64     `json:"jitter,omitempty"`
+	Delay          int64       `json:"sleepMsBeforeRun,omitempty"`
+	OnChildFailure ChildPolicy `json:"onChildFailure,omitempty"`
+}
+
+type failure struct {
+	Kind    FailureKind `json:"kind"`
+	Message string      `json:"message,omitempty"`
+	Stack   string      `json:"stack,omitempty"`
+}
+
+type spawn struct {
+	Task      string     `json:"taskId"`
+	Queue     string     `json:"queue"`
+	Policy    *policy    `json:"policy,omitempty"`
+	Input     []byte     `json:"input,omitempty"`
+	InputType codec.Type `json:"inputType,omitempty"`
+	Validated bool       `json:"validated,omitempty"`
+}
+
+type attempt struct {
+	Number    int      `json:"attempt,omitempty"`
+	Executor  string   `json:"executor,omitempty"`
+	StartedAt int64    `json:"startedAt,omitempty"`
+	EndedAt   int64    `json:"endedAt,omitempty"`
+	Failure   *failure `json:"error,omitempty"`
+}
+
+// EncodeRecord returns the stored form of x.
+func EncodeRecord(x Execution) ([]byte, error) {
+	r := record{
+		Version: recordVersion,
+		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
+		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
+		Input: x.Input.Data, InputType: wireType(x.Input), Validated: x.Validated,
+		Status: x.Status, Closed: x.Closed, Attempt: x.Attempt, Crashes: x.Crashes, Executor: x.Executor,
+		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),
+		ExpiresAt: millis(x.ExpiresAt), ChangedAt: millis(x.ChangedAt), FinishedAt: millis(x.FinishedAt),
+		Output: x.Output.Data, OutputType: wireType(x.Output), Gathers: x.Gathers, OutputOf: x.OutputOf,
+		Failure: x.Failure.wire(),
+		Spawned: x.Spawned, Spawns: wireSpawns(x.Spawns), SpawnsAt: x.SpawnsAt, Ended: x.Ended,
+		ChildFailures: x.ChildFailures, ParentFinished: x.ParentFinished,
+	}
+	if x.Finalize != nil {
+		r.Finalize = &wireSpawns([]Spawn{*x.Finalize})[0]
+	}
+	for _, a := range x.History {
+		r.History = append(r.History, attempt{
+			Number: a.Number, Executor: a.Executor,
+			StartedAt: millis(a.StartedAt), EndedAt: millis(a.EndedAt), Failure: a.Failure.wire(),
+		})
+	}
+	data, err := codec.Marshal(&r)
+	if err != nil {
+		return nil, fmt.Errorf("encode record %s: %w", x.ID, err)
+	}
+	return data, nil
+}
+
+// DecodeRecord is the reverse of [EncodeRecord]. It refuses what is no record,
+// and a record of a later version.
+func DecodeRecord(data []byte) (Execution, error) {
+	var r record
+	if err := codec.Unmarshal(data, &r); err != nil {
+		return Execution{}, fmt.Errorf("decode record: %w", err)
+	}
+	switch {
+	case r.Version > recordVersion:
+		return Execution{}, fmt.Errorf("decode record %s: version %d, this program reads up to %d", r.ID, r.Version, recordVersion)
+	case r.Version < 1, r.ID == "", !r.Status.Valid(), r.Spawned < 0, r.Spawned > maxSpawned:
+		return Execution{}, fmt.Errorf("decode record %q: version %d, status %q, %d children: not a record", r.ID, r.Version, r.Status, r.Spawned)
+	}
+	x := Execution{
+		ID: r.ID, Parent: r.Parent, Index: r.Index, IsFinalize: r.IsFinalize,
+		Task: r.Task, Queue: r.Queue, Policy: r.Policy.policy(),
+		Input: payload(r.Input, r.InputType), Validated: r.Validated,
+		Status: r.Status, Closed: r.Closed, Attempt: r.Attempt, Crashes: r.Crashes, Executor: r.Executor,
+		CreatedAt: instant(r.CreatedAt), StartAt: instant(r.StartAt), StartedAt: instant(r.StartedAt),
+		ExpiresAt: instant(r.ExpiresAt), ChangedAt: instant(r.ChangedAt), FinishedAt: instant(r.FinishedAt),
+		Output: payload(r.Output, r.OutputType), Gathers: r.Gathers, OutputOf: r.OutputOf,
+		Failure: r.Failure.failure(),
+		Spawned: r.Spawned, Spawns: spawns(r.Spawns), SpawnsAt: r.SpawnsAt, Ended: r.Ended,
+		ChildFailures: r.ChildFailures, ParentFinished: r.ParentFinished,
+	}
+	if r.Finalize != nil {
+		x.Finalize = &spawns([]spawn{*r.Finalize})[0]
+	}
+	for _, a := range r.History {
+		x.History = append(x.History, Attempt{
+			Number: a.Number, Executor: a.Executor,
+			StartedAt: instant(a.StartedAt), EndedAt: instant(a.EndedAt), Failure: a.Failure.failure(),
+		})
+	}
+	return x, nil
+}
+
+// EncodeSpawns returns the stored form of a list of children.
+func EncodeSpawns(s []Spawn) ([]byte, error) { return codec.Marshal(wireSpawns(s)) }
+
+// DecodeSpawns is the reverse of [EncodeSpawns].
+func DecodeSpawns(data []byte) ([]Spawn, error) {
+	var w []spawn
+	if err := codec.Unmarshal(data, &w); err != nil {
+		return nil, fmt.Errorf("decode children: %w", err)
+	}
+	return spawns(w), nil
+}
+
+func (p Policy) wire() *policy {
+	w := policy{
+		Timeout: p.Timeout.Milliseconds(), MaxRetries: p.Retry.MaxRetries,
+		BaseDelay: p.Retry.BaseDelay.Milliseconds(), Multiplier: p.Retry.Multiplier,
+		MaxDelay: p.Retry.MaxDelay.Milliseconds(), Jitter: p.Retry.Jitter,
+		Delay: p.Delay.Milliseconds(), OnChildFailure: p.OnChildFailure,
+	}
+	if w == (policy{}) {
+		return nil
+	}
+	return &w
+}
+
+func (w *policy) policy() Policy {
+	if w == nil {
+		return Policy{}
+	}
+	return Policy{
+		Timeout: duration(w.Timeout), Delay: duration(w.Delay), OnChildFailure: w.OnChildFailure,
+		Retry: Retry{
+			MaxRetries: w.MaxRetries, BaseDelay: duration(w.BaseDelay), Multiplier: w.Multiplier,
+			MaxDelay: duration(w.MaxDelay), Jitter: w.Jitter,
+		},
+	}
+}
+
+func (f *Failure) wire() *failure {
+	if f == nil {
+		return nil
+	}
+	return &failure{Kind: f.Kind, Message: f.Message, Stack: f.Stack}
+}
+
+func (w *failure) failure() *Failure {
+	if w == nil {
+		return nil
+	}
+	return &Failure{Kind: w.Kind, Message: w.Message, Stack: w.Stack}
+}
+
+func wireSpawns(list []Spawn) []spawn {
+	if len(list) == 0 {
+		return nil
+	}
+	w := make([]spawn, len(list))
+	for i, s := range list {
+		w[i] = spawn{
+			Task: s.Task, Queue: s.Queue, Policy: s.Policy.wire(),
+			Input: s.Input.Data, InputType: wireType(s.Input), Validated: s.Validated,
+		}
+	}
+	return w
+}
+
+func spawns(w []spawn) []Spawn {
+	if len(w) == 0 {
+		return nil
+	}
+	list := make([]Spawn, len(w))
+	for i, s := range w {
+		list[i] = Spawn{
+			Task: s.Task, Queue: s.Queue, Policy: s.Policy.policy(),
+			Input: payload(s.Input, s.InputType), Validated: s.Validated,
+		}
+	}
+	return list
+}
+
+// wireType leaves out the type that records mean where they give none. A payload
+// means another by none: see [codec.JSON].
+func wireType(p codec.Payload) codec.Type {
+	switch {
+	case p.Type == codec.MsgPack, p.IsZero():
+		return ""
+	case p.Type == "":
+		return codec.JSON
+	}
+	return p.Type
+}
+
+func payload(data []byte, t codec.Type) codec.Payload {
+	if len(data) == 0 {
+		return codec.Payload{}
+	}
+	if t == "" {
+		t = codec.MsgPack
+	}
+	return codec.Payload{Type: t, Data: data}
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// maxMillis is the longest time.Duration.
+const maxMillis = math.MaxInt64 / int64(time.Millisecond)
+
+func duration(ms int64) time.Duration {
+	return time.Duration(max(-maxMillis, min(ms, maxMillis))) * time.Millisecond
+}

@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// A Revision is the place of a record's state in the order of its states, and
+// the fencing token of whoever writes the next. Zero is that of no record.
+type Revision uint64
+
+// A Record is an execution as the store knows it.
+type Record struct {
+	Execution
+	// Revision is zero where the execution is known by its ready message alone:
+	// nothing has been recorded of it.
+	Revision Revision
+}
+
+// A Store keeps executions and carries messages about them between the
+// processes that enqueue and those that execute. The engine drives every step by
+// a message, and puts the message down only once everything that it leads to is
+// durable, so a store owes this and nothing more:
+//
+//   - what it has accepted, it keeps, whoever crashes;
+//   - an Update succeeds at one revision only, and only once;
+//   - a message is delivered until it is put down with [Baton.Done]: again when
+//     its holder has not extended it for a lease, again when it was returned. It
+//     may be delivered more often than that.
+//
+// A call that returns an error may have had its effect, unless the error is one
+// of this package's; it may be repeated. Everything is safe for concurrent use.
+// Package storetest states the contract as tests.
+type Store interface {
+	// Enqueue makes each execution due at its StartAt. When it returns nil, all
+	// of them will run. Otherwise the error joins one *EnqueueError for each that
+	// was not accepted: wrapping ErrExists if the id is queued or running under
+	// the same task (a queue may forget an id that has finished: see Exclusive),
+	// ErrQueueFull, ErrTooLarge, or what else went wrong.
+	Enqueue(ctx context.Context, due ...Due) error
+
+	// Get returns an execution from its record or, if it has none yet, from its
+	// ready message, delayed or not. It is never older than a write that has
+	// returned. The error is ErrNotFound if there is neither.
+	Get(ctx context.Context, id string) (Record, error)
+
+	// GetMany returns the executions with these ids in their order. It is for
+	// views and for executions that have finished: an active one may be older
+	// than the latest write. Any that is missing is an error that names it and
+	// wraps ErrNotFound.
+	GetMany(ctx context.Context, ids []string) ([]Record, error)
+
+	// Update writes x where the record is at the given revision; zero means that
+	// there is no record. It returns the new revision, or ErrConflict if the
+	// record is at another one. A write that had succeeded before, with its
+	// answer lost, succeeds.
+	Update(ctx context.Context, x Execution, at Revision) (Revision, error)
+
+	// Spawns returns the children that x is to spawn, wherever the store keeps
+	// the list: see [Execution.SpawnsAt].
+	Spawns(ctx context.Context, x Execution) ([]Spawn, error)
+
+	// Carry carries out effects; it passes over Requeue. When it returns nil, all
+	// of them are durable, but for Announce, which is a notification. After an
+	// error it is called again with what [Again] makes of them.
+	Carry(ctx context.Context, effects ...Effect) error
+
+	// Cancel asks for the end of an execution: every executor hears of it by
+	// Watch, and one of them finds it in its Cancels.
+	Cancel(ctx context.Context, c Cancel) error
+
+	// Claim opens the feed of executions of a queue that are due.
+	Claim(ctx context.Context, queue string) (Feed[Delivery], error)
+	// Closures opens the feed of what finished executions told their parents.
+	Closures(ctx context.Context) (Feed[ClosureMessage], error)
+	// Cancels opens the feed of cancellations.
+	Cancels(ctx context.Context) (Feed[CancelMessage], error)
+
+	// Watch calls fn, one call at a time, with every notice of the topic that is
+	// published after Watch has returned, until stop is called. Notices may get
+	// lost; after a lost connection fn gets a Reconnected notice.
+	Watch(ctx context.Context, topic Topic, fn func(Notice)) (stop func(), err error)
+
+	// List returns the executions that match, those known by their ready message
+	// alone included, in no order. An error ends the sequence.
+	List(ctx context.Context, f Filter) iter.Seq2[Record, error]
+
+	// Limits returns what holds for this store.
+	Limits() Limits
+}
+
+// Limits are a store's numbers.
+type Limits struct {
+	// Payload is the most bytes that an input or an output may have.
+	Payload int
+	// Lease is how long a delivery lasts without being extended.
+	Lease time.Duration
+}
+
+// A Due is an execution to enqueue.
+type Due struct {
+	Execution
+	// Exclusive says that an execution of this id may have been enqueued before,
+	// so that whoever claims it must look whether it has run. It is set for ids
+	// given by callers, and where something is enqueued again.
+	Exclusive bool
+}
+
+// An EnqueueError reports one execution that was not enqueued.
+type EnqueueError struct {
+	Index int // in the call
+	ID    string
+	Err   error
+}
+
+func (e *EnqueueError) Error() string { return "enqueue " + e.ID + ": " + e.Err.Error() }
+
+func (e *EnqueueError) Unwrap() error { return e.Err }
+
+// A Feed delivers messages, as many as were requested. The context that it was
+// opened with bounds the opening only. Whoever has received a message extends it;
+// one that lies in the feed unreceived for a lease may go to somebody else.
+type Feed[M any] interface {
+	// Request asks for n more messages. They may be requested, and arrive, at any
+	// time and from any goroutine.
+	Request(n int)
+	// Messages is where they arrive. It is closed after Close.
+	Messages() <-chan M
+	// Close ends the feed. Messages that nobody has received go back at once.
+	Close()
+}
+
+// A Baton is a message in hand. It is put down by exactly one of Done and
+// Return; one that is neither put down nor extended comes to another holder after
+// the lease.
+type Baton interface {
+	// Extend holds the message for another lease. It does not tell whether the
+	// lease was lost before.
+	Extend(ctx context.Context) error
+	// Done puts the message down for good, soon after it returns. It is called when
+	// everything that the message leads to is durable; a holder who has lost the
+	// lease takes the message from the next one with it, and must not call it.
+	Done(ctx context.Context) error
+	// Return gives the message back, to be delivered to anyone at the time; a
+	// time that has passed is now. For a Delivery, recorded says that there is a
+	// record, which knows all that the message does.
+	Return(ctx context.Context, at time.Time, recorded bool) error
+}
+
+// A Delivery is an execution that is due.
+type Delivery struct {
+	Baton
+	// Execution is as it was enqueued. Only its ID, Queue and Task are there if
+	// Hint is set: the rest is in the record.
+	Execution Execution
+	Hint      bool
+	// First says that the message has not been delivered before. It may be false
+	// though it is so: a server that restarts forgets its count.
+	First bool
+	// Fresh says that nobody can have recorded anything of the execution: it is
+	// claimed without looking. It implies First.
+	Fresh bool
+	// Deliveries counts how often the message has been delivered, from 1, as far
+	// as the server knows.
+	Deliveries int
+	// Unsettled says that the message came from somebody who does not know the
+	// task's definition: Given is what it asks for, the definition has the rest.
+	Unsettled bool
+	Given     []Option
+	// Invalid says why the message can't be understood; nil if it can.
+	Invalid error
+}
+
+// A ClosureMessage is a closure in hand.
+type ClosureMessage struct {
+	Baton
+	Closure Closure
+	// Again says that the message may have been delivered before.
+	Again bool
+}
+
+// A CancelMessage is a cancellation in hand.
+type CancelMessage struct {
+	Baton
+	Cancel Cancel
+}
+
+// A Cancel asks for the end of an execution.
+type Cancel struct {
+	ID     string
+	At     time.Time
+	Reason string
+	// Parent is the finished execution that asks it of what is below; empty
+	// where somebody else asks.
+	Parent string
+}
+
+// A Topic is what a watcher wants to hear of.
+type Topic struct {
+	// Outcome is the id of an execution whose end is awaited. Empty means
+	// cancellations, of any execution.
+	Outcome string
+}
+
+// A Notice is news of a topic. One of its fields is set.
+type Notice struct {
+	// Cancel has been asked for.
+	Cancel *Cancel
+	// Finished execution; it may lack what is too long for a notice: then
+	// only the ID is set.
+	Finished *Execution
+	// Reconnected says that notices may have been missed.
+	Reconnected bool
+}
+
+// A Filter selects executions. Zero fields select all.
+type Filter struct {
+	// Tree is the id of a root: the execution itself and all below it.
+	Tree   string
+	Status Status
+	Task   string
+}
+
+// Matches reports whether f selects x.
+func (f Filter) Matches(x Execution) bool {
+	return (f.Tree == "" || x.Root() == f.Tree) &&
+		(f.Status == "" || x.Status == f.Status) &&
+		(f.Task == "" || x.Task == f.Task)
+}

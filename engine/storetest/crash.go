@@ -1,0 +1,291 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// ErrCrashed is what a [CrashStore] answers once it has crashed.
+var ErrCrashed = errors.New("storetest: process has crashed")
+
+// A Mode is the moment of a crash.
+type Mode string
+
+const (
+	// Before: the call in which the process dies does nothing.
+	Before Mode = "before"
+	// After: the call in which the process dies is done, and its answer is lost.
+	After Mode = "after"
+)
+
+// A CrashStore is the store as a process sees it that dies in its n-th call. It
+// counts what reaches out: the store's methods but Limits, a List when it is
+// ranged over, and Extend, Done and Return of every message. After the crash
+// every call returns ErrCrashed and does nothing, feeds deliver nothing, and
+// watchers hear nothing. What the process held stays held until its lease ends:
+// closing a feed does not give it back. Answers of other calls that are under way
+// in the crash are lost.
+//
+// Other processes are simulated by other CrashStores of the same store, or by
+// that itself.
+type CrashStore struct {
+	store   engine.Store
+	n       int64
+	mode    Mode
+	calls   atomic.Int64
+	once    sync.Once
+	crashed chan struct{}
+}
+
+var _ engine.Store = (*CrashStore)(nil)
+
+// Crashing returns s as a process sees it that dies in its n-th call, counted
+// from 1; with n = 0 it never does, and counts.
+func Crashing(s engine.Store, n int, mode Mode) *CrashStore {
+	return &CrashStore{store: s, n: int64(n), mode: mode, crashed: make(chan struct{})}
+}
+
+// Calls returns how many calls there were, those after the crash included.
+func (c *CrashStore) Calls() int { return int(c.calls.Load()) }
+
+// Crashed returns a channel that is closed in the crash.
+func (c *CrashStore) Crashed() <-chan struct{} { return c.crashed }
+
+func (c *CrashStore) crash() { c.once.Do(func() { close(c.crashed) }) }
+
+func (c *CrashStore) isCrashed() bool {
+	select {
+	case <-c.crashed:
+		return true
+	default:
+		return false
+	}
+}
+
+// call makes one call of the process, unless it has died.
+func (c *CrashStore) call(do func() error) error {
+	n := c.calls.Add(1)
+	dies, dead := n == c.n, c.n > 0 && n > c.n
+	if dead || dies && c.mode == Before {
+		c.crash()
+		return ErrCrashed
+	}
+	err := do()
+	if dies {
+		c.crash()
+	}
+	if c.isCrashed() {
+		return ErrCrashed
+	}
+	return err
+}
+
+// answer is call for what returns more than an error.
+func answer[T any](c *CrashStore, do func() (T, error)) (v T, err error) {
+	err = c.call(func() error { v, err = do(); return err })
+	if errors.Is(err, ErrCrashed) {
+		var lost T
+		return lost, err
+	}
+	return v, err
+}
+
+// Enqueue implements [engine.Store].
+func (c *CrashStore) Enqueue(ctx context.Context, due ...engine.Due) error {
+	return c.call(func() error { return c.store.Enqueue(ctx, due...) })
+}
+
+// Get implements [engine.Store].
+func (c *CrashStore) Get(ctx context.Context, id string) (engine.Record, error) {
+	return answer(c, func() (engine.Record, error) { return c.store.Get(ctx, id) })
+}
+
+// GetMany implements [engine.Store].
+func (c *CrashStore) GetMany(ctx context.Context, ids []string) ([]engine.Record, error) {
+	return answer(c, func() ([]engine.Record, error) { return c.store.GetMany(ctx, ids) })
+}
+
+// Update implements [engine.Store].
+func (c *CrashStore) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
+	return answer(c, func() (engine.Revision, error) { return c.store.Update(ctx, x, at) })
+}
+
+// Spawns implements [engine.Store].
+func (c *CrashStore) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn, error) {
+	return answer(c, func() ([]engine.Spawn, error) { return c.store.Spawns(ctx, x) })
+}
+
+// Carry implements [engine.Store].
+func (c *CrashStore) Carry(ctx context.Context, effects ...engine.Effect) error {
+	return c.call(func() error { return c.store.Carry(ctx, effects...) })
+}
+
+// Cancel implements [engine.Store].
+func (c *CrashStore) Cancel(ctx context.Context, cancel engine.Cancel) error {
+	return c.call(func() error { return c.store.Cancel(ctx, cancel) })
+}
+
+// Claim implements [engine.Store].
+func (c *CrashStore) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
+	return openFeed(c, func(m *engine.Delivery) { m.Baton = crashBaton{c, m.Baton} },
+		func() (engine.Feed[engine.Delivery], error) { return c.store.Claim(ctx, queue) })
+}
+
+// Closures implements [engine.Store].
+func (c *CrashStore) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage], error) {
+	return openFeed(c, func(m *engine.ClosureMessage) { m.Baton = crashBaton{c, m.Baton} },
+		func() (engine.Feed[engine.ClosureMessage], error) { return c.store.Closures(ctx) })
+}
+
+// Cancels implements [engine.Store].
+func (c *CrashStore) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage], error) {
+	return openFeed(c, func(m *engine.CancelMessage) { m.Baton = crashBaton{c, m.Baton} },
+		func() (engine.Feed[engine.CancelMessage], error) { return c.store.Cancels(ctx) })
+}
+
+// Watch implements [engine.Store].
+func (c *CrashStore) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Notice)) (stop func(), err error) {
+	var opened func()
+	stop, err = answer(c, func() (_ func(), err error) {
+		opened, err = c.store.Watch(ctx, topic, func(n engine.Notice) {
+			if !c.isCrashed() {
+				fn(n)
+			}
+		})
+		return opened, err
+	})
+	if stop == nil && opened != nil {
+		opened()
+	}
+	return stop, err
+}
+
+// List implements [engine.Store].
+func (c *CrashStore) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record, error] {
+	return func(yield func(engine.Record, error) bool) {
+		if err := c.call(func() error { return nil }); err != nil {
+			yield(engine.Record{}, err)
+			return
+		}
+		for r, err := range c.store.List(ctx, f) {
+			if c.isCrashed() {
+				r, err = engine.Record{}, ErrCrashed
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Limits implements [engine.Store].
+func (c *CrashStore) Limits() engine.Limits { return c.store.Limits() }
+
+type crashBaton struct {
+	store *CrashStore
+	baton engine.Baton
+}
+
+func (b crashBaton) Extend(ctx context.Context) error {
+	return b.store.call(func() error { return b.baton.Extend(ctx) })
+}
+
+func (b crashBaton) Done(ctx context.Context) error {
+	return b.store.call(func() error { return b.baton.Done(ctx) })
+}
+
+func (b crashBaton) Return(ctx context.Context, at time.Time, recorded bool) error {
+	return b.store.call(func() error { return b.baton.Return(ctx, at, recorded) })
+}
+
+// A crashFeed takes every message from the feed that it wraps at once, as it
+// arrives: a process that dies holds what came to it, received or not, and the
+// wrapped feed can be closed without giving any of it back.
+type crashFeed[M engine.Baton] struct {
+	store    *CrashStore
+	feed     engine.Feed[M]
+	wrap     func(*M)
+	messages chan M
+	closing  chan struct{}
+	ended    chan struct{}
+	close    sync.Once
+}
+
+func openFeed[M engine.Baton](c *CrashStore, wrap func(*M), open func() (engine.Feed[M], error)) (engine.Feed[M], error) {
+	return answer(c, func() (engine.Feed[M], error) {
+		feed, err := open()
+		if err != nil {
+			return nil, err
+		}
+		f := &crashFeed[M]{
+			store: c, feed: feed, wrap: wrap,
+			messages: make(chan M), closing: make(chan struct{}), ended: make(chan struct{}),
+		}
+		go f.run() // which ends in the crash, too, if this is it
+		return f, nil
+	})
+}
+
+// Request implements [engine.Feed].
+func (f *crashFeed[M]) Request(n int) {
+	if !f.store.isCrashed() {
+		f.feed.Request(n)
+	}
+}
+
+// Messages implements [engine.Feed].
+func (f *crashFeed[M]) Messages() <-chan M { return f.messages }
+
+// Close implements [engine.Feed].
+func (f *crashFeed[M]) Close() {
+	f.close.Do(func() {
+		close(f.closing)
+		<-f.ended
+		close(f.messages)
+	})
+}
+
+func (f *crashFeed[M]) run() {
+	defer close(f.ended)
+	defer f.feed.Close()
+	var held []M
+	for !f.store.isCrashed() {
+		var head M
+		var out chan M
+		if len(held) > 0 {
+			head, out = held[0], f.messages
+			f.wrap(&head)
+		}
+		select {
+		case m, ok := <-f.feed.Messages():
+			if !ok {
+				return
+			}
+			held = append(held, m)
+		case out <- head:
+			held = held[1:]
+		case <-f.store.crashed:
+		case <-f.closing:
+			f.giveBack(held)
+			return
+		}
+	}
+}
+
+// giveBack returns what nobody received, as the wrapped feed would have.
+func (f *crashFeed[M]) giveBack(held []M) {
+	if f.store.isCrashed() {
+		return
+	}
+	f.feed.Close() // first, or what is given back would come here again
+	for _, m := range held {
+		// One that can't be returned comes back after its lease.
+		_ = m.Return(context.Background(), time.Time{}, false)
+	}
+}

@@ -1,0 +1,170 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+var enqueueRules = []rule{
+	{"what is enqueued is delivered as it was", func(t *testing.T, s engine.Store) {
+		x := execution(t, "x")
+		enqueue(t, s, x)
+		d := next(t, claim(t, s, 1))
+		same(t, d.Execution, x)
+		if d.Hint || d.Invalid != nil || d.Unsettled {
+			t.Errorf("hint %v, invalid %v, unsettled %v, want none", d.Hint, d.Invalid, d.Unsettled)
+		}
+		done(t, d)
+	}},
+
+	{"what is enqueued waits for a feed", func(t *testing.T, s engine.Store) {
+		enqueue(t, s, execution(t, "x"))
+		time.Sleep(24 * time.Hour)
+		if d := next(t, claim(t, s, 1)); d.Execution.ID != "x" {
+			t.Errorf("id = %q, want x", d.Execution.ID)
+		}
+	}},
+
+	{"a feed waits for what is enqueued", func(t *testing.T, s engine.Store) {
+		f := claim(t, s, 1)
+		silent(t, f, time.Minute)
+		enqueue(t, s, execution(t, "x"))
+		done(t, next(t, f))
+	}},
+
+	{"many are enqueued in one call", func(t *testing.T, s engine.Store) {
+		var list []engine.Execution
+		want := map[string]bool{}
+		for i := range 500 {
+			list = append(list, execution(t, fmt.Sprintf("x%d", i)))
+			want[list[i].ID] = true
+		}
+		enqueue(t, s, list...)
+		f := claim(t, s, len(list))
+		for range list {
+			d := next(t, f)
+			if !want[d.Execution.ID] {
+				t.Fatalf("delivered %s, want each of x0 to x499 once", d.Execution.ID)
+			}
+			delete(want, d.Execution.ID)
+			done(t, d)
+		}
+		silent(t, f, lost(s))
+	}},
+
+	{"none is enqueued by a call without any", func(t *testing.T, s engine.Store) {
+		check(t, s.Enqueue(t.Context()))
+	}},
+
+	{"an execution is due in its own queue", func(t *testing.T, s engine.Store) {
+		x := execution(t, "x")
+		x.Queue = "other"
+		enqueue(t, s, x)
+		silent(t, claim(t, s, 1), time.Minute)
+		other, err := s.Claim(t.Context(), "other")
+		d := next(t, opened(t, other, err, 1))
+		same(t, d.Execution, x)
+		done(t, d)
+	}},
+
+	{"an id that is queued is refused", func(t *testing.T, s engine.Store) {
+		x := execution(t, "x")
+		enqueue(t, s, x)
+		refused(t, s.Enqueue(t.Context(), engine.Due{Execution: x}), engine.ErrExists, 0)
+		f := claim(t, s, 2)
+		done(t, next(t, f))
+		silent(t, f, lost(s))
+	}},
+
+	{"an id that is in hand is refused", func(t *testing.T, s engine.Store) {
+		x := execution(t, "x")
+		enqueue(t, s, x)
+		f := claim(t, s, 2)
+		d := next(t, f)
+		refused(t, s.Enqueue(t.Context(), engine.Due{Execution: x, Exclusive: true}), engine.ErrExists, 0)
+		done(t, d)
+		silent(t, f, lost(s))
+	}},
+
+	{"what is refused does not keep the others of the call out", func(t *testing.T, s engine.Store) {
+		x, y, z := execution(t, "x"), execution(t, "y"), execution(t, "z")
+		enqueue(t, s, y)
+		err := s.Enqueue(t.Context(), engine.Due{Execution: x}, engine.Due{Execution: y}, engine.Due{Execution: z}, engine.Due{Execution: x})
+		refused(t, err, engine.ErrExists, 1, 3)
+		var got []string
+		f := claim(t, s, 5)
+		for range 3 {
+			d := next(t, f)
+			got = append(got, d.Execution.ID)
+			done(t, d)
+		}
+		if slices.Sort(got); !slices.Equal(got, []string{"x", "y", "z"}) {
+			t.Errorf("delivered %v, want x, y, z", got)
+		}
+		silent(t, f, lost(s))
+	}},
+
+	{"what is stored is the caller's no more", func(t *testing.T, s engine.Store) {
+		x, want := execution(t, "x"), execution(t, "x")
+		enqueue(t, s, x)
+		x.Input.Data[0] ^= 0xff
+		same(t, get(t, s, "x").Execution, want)
+		got := get(t, s, "x")
+		got.Input.Data[0] ^= 0xff
+		same(t, get(t, s, "x").Execution, want)
+
+		y, want := execution(t, "y"), execution(t, "y")
+		update(t, s, y, 0)
+		y.Input.Data[0] ^= 0xff
+		same(t, get(t, s, "y").Execution, want)
+		got = get(t, s, "y")
+		got.Input.Data[0] ^= 0xff
+		same(t, get(t, s, "y").Execution, want)
+	}},
+}
+
+// refused fails unless err says of the executions with these indices, and of no
+// other, that they were refused with want.
+func refused(t *testing.T, err error, want error, indices ...int) {
+	t.Helper()
+	var got []int
+	for _, e := range enqueueErrors(err) {
+		got = append(got, e.Index)
+		if !errors.Is(e, want) {
+			t.Errorf("enqueue error = %v, want %v", e, want)
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, indices) {
+		t.Errorf("refused = %v (%v), want %v", got, err, indices)
+	}
+}
+
+func refusesWhenFull(t *testing.T, s engine.Store, limit int) {
+	due := make([]engine.Due, limit+1)
+	for i := range due {
+		due[i].Execution = execution(t, fmt.Sprintf("x%d", i))
+	}
+	check(t, s.Enqueue(t.Context(), due[:limit]...))
+	refused(t, s.Enqueue(t.Context(), due[limit]), engine.ErrQueueFull, 0)
+	absent(t, s, due[limit].ID)
+
+	f := claim(t, s, limit+1)
+	d := next(t, f)
+	done(t, d)
+	check(t, s.Enqueue(t.Context(), due[limit])) // there is room again
+	got := map[string]bool{d.Execution.ID: true}
+	for range limit {
+		d := next(t, f)
+		done(t, d)
+		got[d.Execution.ID] = true
+	}
+	if len(got) != len(due) {
+		t.Errorf("delivered %v, want each of %d", got, len(due))
+	}
+	silent(t, f, lost(s))
+}

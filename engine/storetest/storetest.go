@@ -1,0 +1,61 @@
+// Package storetest states the contract of an [engine.Store] as tests that every
+// store passes, and has a store that crashes on demand. It knows nothing of how a
+// store is made.
+//
+// Rules that the contract leaves to a store are not tested: whether a late Done
+// counts, in which order messages come, whether an id may be enqueued again once
+// it is done.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A Bubble calls fn with a fresh, empty store, and closes the store behind it.
+// The rules let hours pass: normally it calls fn in a bubble of testing/synctest,
+// where they pass at once. The lease of the store is short, 2 s for instance.
+type Bubble func(t *testing.T, fn func(t *testing.T, s engine.Store))
+
+// An Option adds to what a store is tested for.
+type Option func(*options)
+
+type options struct {
+	limit int
+	full  Bubble
+}
+
+// QueueLimit has the rules of full queues tested, on stores of their own, whose
+// queues take n executions.
+func QueueLimit(n int, b Bubble) Option {
+	return func(o *options) { o.limit, o.full = n, b }
+}
+
+// A rule is a sentence of the contract.
+type rule struct {
+	sentence string
+	test     func(t *testing.T, s engine.Store)
+}
+
+// Run tests every rule of the contract, each on a store of its own.
+func Run(t *testing.T, b Bubble, opts ...Option) {
+	var o options
+	for _, option := range opts {
+		option(&o)
+	}
+	for _, rules := range [][]rule{
+		enqueueRules, timeRules, recordRules, sizeRules, deliveryRules, feedRules,
+		spawnRules, closureRules, cancelRules, watchRules, listRules,
+	} {
+		for _, r := range rules {
+			t.Run(r.sentence, func(t *testing.T) { b(t, r.test) })
+		}
+	}
+	if o.full == nil {
+		return
+	}
+	t.Run("a full queue refuses and loses nothing", func(t *testing.T) {
+		o.full(t, func(t *testing.T, s engine.Store) { refusesWhenFull(t, s, o.limit) })
+	})
+}

@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"sync"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// A Task is the name of a unit of work, with the types of its input and output
+// and the options that its executions start with. It holds no code: a program
+// that enqueues needs nothing but the Task, and one that executes binds a
+// function to it with [Bind] and its kin.
+type Task[In, Out any] struct {
+	def      *Definition
+	validate func(In) (In, error)
+}
+
+// A Definition is what is known of a task when its types are not.
+type Definition struct {
+	// ID is the task's.
+	ID string
+	// Place is where it was defined: file:line.
+	Place string
+
+	in, out  reflect.Type
+	options  options
+	explicit *codec.Schema
+	inferred func() *codec.Schema
+}
+
+// Define declares a task. The id, 1 to 255 of A-Z a-z 0-9 _ -, is stored with
+// every execution: renaming a task orphans those that are under way. Define
+// panics on an invalid id or option, so that the program does not start.
+func Define[In, Out any](id string, opts ...Option) Task[In, Out] {
+	return define[In, Out](id, caller(2), opts)
+}
+
+func define[In, Out any](id, place string, opts []Option) Task[In, Out] {
+	o, err := options{
+		policy: Policy{Timeout: DefaultTimeout},
+		queue:  DefaultQueue,
+	}.withoutID(opts)
+	if err == nil {
+		err = ValidateTask(id)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("define task %q at %s: %s", id, place, err))
+	}
+	in := reflect.TypeFor[In]()
+	return Task[In, Out]{def: &Definition{
+		ID: id, Place: place, in: in, out: reflect.TypeFor[Out](), options: o,
+		inferred: sync.OnceValue(func() *codec.Schema { return codec.SchemaOf(in) }),
+	}}
+}
+
+func caller(skip int) string {
+	_, file, line, ok := runtime.Caller(skip)
+	if !ok {
+		return "an unknown place"
+	}
+	return fmt.Sprintf("%s:%d", file, line)
+}
+
+// ID returns the task's id.
+func (t Task[In, Out]) ID() string { return t.def.ID }
+
+// Schema returns the JSON Schema of the input: the one given with InputSchema
+// or else the one inferred from In. It is nil if In can't be described.
+func (t Task[In, Out]) Schema() *codec.Schema { return t.def.schema() }
+
+func (d *Definition) schema() *codec.Schema {
+	if d.explicit != nil {
+		return d.explicit
+	}
+	return d.inferred()
+}
+
+// InputSchema returns the task with a JSON Schema that every input must satisfy,
+// checked before anything is stored. It panics if text is no schema.
+func (t Task[In, Out]) InputSchema(text string) Task[In, Out] {
+	s, err := codec.ParseSchema(text)
+	if err != nil {
+		panic(fmt.Sprintf("task %q, defined at %s: input schema: %s", t.def.ID, t.def.Place, err))
+	}
+	d := *t.def
+	d.explicit = s
+	t.def = &d
+	return t
+}
+
+// ValidateInput returns the task with a function that refuses an input, by its
+// error, or passes it on, changed or not. It is called where the input is
+// enqueued or spawned, after the schema, and by the executor for an input that
+// came from elsewhere.
+func (t Task[In, Out]) ValidateInput(fn func(In) (In, error)) Task[In, Out] {
+	t.validate = fn
+	return t
+}
+
+// Enqueue stores an execution of t and returns a handle to it. When it returns
+// nil as error the execution is durable. Errors: ErrInvalidInput, ErrInvalidOption,
+// ErrIDConflict, ErrTooLarge, ErrQueueFull, ErrShutdown, or what kept the store
+// from answering; in that last case the execution may or may not be there, and
+// only enqueuing again with an [ID] is sure not to make a second.
+func (t Task[In, Out]) Enqueue(ctx context.Context, c *Client, in In, opts ...Option) (Handle[Out], error) {
+	due, err := t.due(c, in, opts)
+	if err != nil {
+		return Handle[Out]{}, fmt.Errorf("enqueue task %q: %w", t.def.ID, err)
+	}
+	if err := c.enqueue(ctx, due); err != nil {
+		return Handle[Out]{}, fmt.Errorf("enqueue task %q: %w", t.def.ID, err)
+	}
+	return t.Handle(c, due.ID), nil
+}
+
+// EnqueueMany is Enqueue for many inputs at once, pipelined: all of them are
+// validated before the first is stored. The handles are in the order of the
+// inputs. If some were refused by the store, the error joins an *[EnqueueError]
+// for each, and their handles are zero.
+func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opts ...Option) ([]Handle[Out], error) {
+	dues := make([]Due, len(ins))
+	for i, in := range ins {
+		var err error
+		if dues[i], err = t.due(c, in, opts); err != nil {
+			return nil, fmt.Errorf("enqueue task %q, input %d: %w", t.def.ID, i, err)
+		}
+		if dues[i].Exclusive {
+			return nil, fmt.Errorf("enqueue task %q: %w: one id for many executions", t.def.ID, ErrInvalidOption)
+		}
+	}
+	err := c.store.Enqueue(ctx, dues...)
+	handles := make([]Handle[Out], len(ins))
+	for i, no := range refused(err, len(dues)) {
+		if !no {
+			handles[i] = t.Handle(c, dues[i].ID)
+		}
+	}
+	if err != nil {
+		return handles, fmt.Errorf("enqueue task %q: %w", t.def.ID, err)
+	}
+	return handles, nil
+}
+
+// due makes the execution that an enqueue of in stores.
+func (t Task[In, Out]) due(c *Client, in In, opts []Option) (Due, error) {
+	o, err := t.def.options.with(opts)
+	if err != nil {
+		return Due{}, err
+	}
+	if err := c.accepts(t.def); err != nil {
+		return Due{}, err
+	}
+	input, err := t.encode(in)
+	if err != nil {
+		return Due{}, err
+	}
+	if err := checkSize("input", input, c.store.Limits()); err != nil {
+		return Due{}, err
+	}
+	return newDue(t.def.ID, o, input), nil
+}
+
+// encode validates in and encodes what the validator made of it.
+func (t Task[In, Out]) encode(in In) (codec.Payload, error) {
+	if s := t.def.explicit; s != nil {
+		if err := s.Validate(in); err != nil {
+			return codec.Payload{}, t.def.invalid(err)
+		}
+	}
+	if t.validate != nil {
+		var err error
+		if in, err = t.validate(in); err != nil {
+			return codec.Payload{}, t.def.invalid(err)
+		}
+	}
+	return codec.Encode(in)
+}
+
+func (d *Definition) invalid(err error) error {
+	return fmt.Errorf("%w of task %q: %w", ErrInvalidInput, d.ID, err)
+}
+
+// decode decodes an input. One that has not been validated where it was enqueued
+// is validated here.
+func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
+	var in In
+	if p.Joined != nil {
+		err := joinInto(&in, *p.Joined)
+		return in, err
+	}
+	if !validated {
+		if s := t.def.schema(); s != nil {
+			if err := s.ValidatePayload(p.Payload); err != nil {
+				return in, t.def.invalid(err)
+			}
+		}
+	}
+	if err := p.Decode(&in); err != nil {
+		return in, t.def.invalid(err)
+	}
+	if !validated && t.validate != nil {
+		var err error
+		if in, err = t.validate(in); err != nil {
+			return in, t.def.invalid(err)
+		}
+	}
+	return in, nil
+}
+
+// joinInto gives a finalize its input: a Joined part by part, and what else its
+// task takes, any for instance, as one value.
+func joinInto(in any, parts Joined[codec.Payload, codec.Payload]) error {
+	if j, ok := in.(interface {
+		join(Joined[codec.Payload, codec.Payload]) error
+	}); ok {
+		return j.join(parts)
+	}
+	p, err := codec.Encode(parts)
+	if err != nil {
+		return err
+	}
+	return p.Decode(in)
+}
+
+// Handle returns a handle to an execution of t that was enqueued elsewhere.
+func (t Task[In, Out]) Handle(c *Client, id string) Handle[Out] {
+	return Handle[Out]{c: c, id: id, task: t.def.ID}
+}
+
+// Conflict returns an error that names both places if d and other are two
+// definitions of one id that differ in their types.
+func (d *Definition) Conflict(other *Definition) error {
+	if d.ID != other.ID || (d.in == other.in && d.out == other.out) {
+		return nil
+	}
+	return fmt.Errorf("task %q is defined twice: at %s from %s to %s, and at %s from %s to %s",
+		d.ID, d.Place, d.in, d.out, other.Place, other.in, other.out)
+}
