@@ -1,0 +1,163 @@
+package jsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+// Enqueue implements [engine.Store].
+func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
+	limit := s.Limits().Payload
+	var errs []error
+	refuse := func(i int, err error) {
+		errs = append(errs, &engine.EnqueueError{Index: i, ID: due[i].ID, Err: err})
+	}
+	var ms []*nats.Msg
+	var index []int
+	for i, d := range due {
+		if n := len(d.Input.Data); n > limit {
+			refuse(i, fmt.Errorf("%w: input of %d bytes, the limit is %d", engine.ErrTooLarge, n, limit))
+			continue
+		}
+		ms, index = append(ms, s.readyMessage(d)), append(index, i)
+	}
+	for k, err := range s.publishAll(ctx, ms, exclusive) {
+		// Refused after it was sent twice, an id that nobody else has is our own.
+		ours := !due[index[k]].Exclusive && ms[k].Header.Get(codec.HeaderExclusive) != ""
+		if err != nil && !(ours && errors.Is(err, engine.ErrExists)) {
+			refuse(index[k], err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Cancel implements [engine.Store]. The one message is stored for the executor
+// that will carry it out, and heard by all of them as it passes.
+func (s *Store) Cancel(ctx context.Context, c engine.Cancel) error {
+	return s.cancel(ctx, []engine.Cancel{c})
+}
+
+func (s *Store) cancel(ctx context.Context, list []engine.Cancel) error {
+	ms := make([]*nats.Msg, len(list))
+	for i, c := range list {
+		data, err := engine.EncodeCancel(c)
+		if err != nil {
+			return err
+		}
+		ms[i] = &nats.Msg{Subject: s.layout.cancelSubject(c.ID), Data: data}
+	}
+	return errors.Join(s.publishAll(ctx, ms, nil)...)
+}
+
+// Carry implements [engine.Store].
+func (s *Store) Carry(ctx context.Context, effects ...engine.Effect) error {
+	for _, f := range effects {
+		if err := s.carry(ctx, f); err != nil {
+			return fmt.Errorf("carry out %T: %w", f, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) carry(ctx context.Context, f engine.Effect) error {
+	switch f := f.(type) {
+	case engine.SpawnChildren:
+		return s.spawn(ctx, f)
+	case engine.SpawnFinalize:
+		return s.enqueueBelow(ctx, []engine.Due{{Execution: f.Finalize, Exclusive: f.Again}})
+	case engine.TellParent:
+		data, err := engine.EncodeClosure(f.Closure)
+		if err != nil {
+			return err
+		}
+		_, err = s.publish(ctx, &nats.Msg{Subject: s.layout.closureSubject(f.Closure.Parent), Data: data}, nil)
+		return err
+	case engine.CancelBelow:
+		return s.cancel(ctx, f.Parent.CancelsBelow())
+	case engine.Withdraw:
+		return s.withdraw(ctx, f.Execution)
+	case engine.Announce:
+		return s.announce(f.Execution)
+	case engine.Requeue:
+		return nil // the holder of the baton returns it
+	}
+	return errors.New("not an effect that a store carries out")
+}
+
+func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
+	spawns, err := s.Spawns(ctx, f.Parent)
+	if err != nil {
+		return err
+	}
+	dues := make([]engine.Due, len(spawns))
+	for i, sp := range spawns {
+		dues[i] = engine.Due{Execution: f.Parent.Child(i, sp), Exclusive: f.Again}
+	}
+	return s.enqueueBelow(ctx, dues)
+}
+
+// enqueueBelow enqueues executions whose ids are derived: one that exists is
+// the one that is meant.
+func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
+	ms := make([]*nats.Msg, len(dues))
+	for i, d := range dues {
+		ms[i] = s.readyMessage(d)
+	}
+	errs := s.publishAll(ctx, ms, exclusive)
+	for i, err := range errs {
+		if errors.Is(err, engine.ErrExists) {
+			errs[i] = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withdraw takes a message out of the queue and the timers. In whose hands it is
+// already has heard of the cancellation.
+func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
+	for _, place := range []struct{ stream, subject string }{
+		{s.layout.ready(), s.layout.readySubject(x)},
+		{s.layout.timers(), s.layout.laterSubject(x.ID)},
+		{s.layout.timers(), s.layout.dueSubject(x)},
+	} {
+		body, err := json.Marshal(map[string]string{"filter": place.subject})
+		if err != nil {
+			return err
+		}
+		var got struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		if err := s.api(ctx, "STREAM.PURGE."+place.stream, body, &got); err != nil {
+			return fmt.Errorf("purge %s: %w", place.subject, err)
+		}
+		if got.Error != nil {
+			return fmt.Errorf("purge %s: %w", place.subject, apiError(got.Error))
+		}
+	}
+	return nil
+}
+
+// maxNotice bounds what waiters are sent unasked; they read a longer outcome.
+const maxNotice = 64 << 10
+
+func (s *Store) announce(x engine.Execution) error {
+	x.Spawns = nil
+	data, err := engine.EncodeRecord(x)
+	if err != nil {
+		return err
+	}
+	if len(data) > maxNotice {
+		data = nil
+	}
+	// Nobody may be listening, and a notice may get lost: waiters look themselves.
+	_ = s.nc.Publish(s.layout.endedSubject(x.ID), data)
+	return nil
+}

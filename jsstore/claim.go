@@ -1,0 +1,172 @@
+package jsstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+// Claim implements [engine.Store]. A queue is a consumer of ready messages and
+// its twin on the timers.
+func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
+	if err := engine.ValidateQueue(queue); err != nil {
+		return nil, err
+	}
+	return newFeed(ctx, s, s.delivery, s.layout.queueSources(queue)...)
+}
+
+// Closures implements [engine.Store].
+func (s *Store) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage], error) {
+	return newFeed(ctx, s, func(m *nats.Msg, old bool) (engine.ClosureMessage, bool) {
+		c, err := engine.DecodeClosure(m.Data)
+		if err != nil {
+			s.term(m, err)
+			return engine.ClosureMessage{}, false
+		}
+		return engine.ClosureMessage{Baton: &baton{s: s, m: m}, Closure: c, Again: old}, true
+	}, s.layout.closureSource())
+}
+
+// Cancels implements [engine.Store].
+func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage], error) {
+	return newFeed(ctx, s, func(m *nats.Msg, _ bool) (engine.CancelMessage, bool) {
+		c, err := engine.DecodeCancel(m.Data)
+		if err != nil {
+			s.term(m, err)
+			return engine.CancelMessage{}, false
+		}
+		return engine.CancelMessage{Baton: &baton{s: s, m: m}, Cancel: c}, true
+	}, s.layout.cancelSource())
+}
+
+// delivery reads a ready or due message; old says that it may have been delivered before.
+func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
+	about := meta(m.Reply)
+	d := s.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
+	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
+		// Nothing can be recorded under such an id.
+		s.term(m, d.Invalid)
+		return d, false
+	}
+	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
+	d.Deliveries = about.deliveries + before
+	d.Baton = &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
+	d.First = !old
+	// One that came through the timers may come twice, so that it is claimed
+	// exclusively.
+	d.Fresh = d.Fresh && d.First && m.Header.Get(headerScheduler) == ""
+	if x := d.Execution; !d.Hint && !d.Unsettled && d.Invalid == nil && x.StartAt.After(time.Now()) {
+		s.postpone(d.Baton, x.StartAt)
+		return d, false
+	}
+	return d, true
+}
+
+// postpone gives a ready message to the timers: clients can't, whose right to
+// publish there would be the right to forge. A message that could not be given
+// away comes again after the lease.
+func (s *Store) postpone(b engine.Baton, at time.Time) {
+	s.postponing <- struct{}{}
+	go func() {
+		defer func() { <-s.postponing }()
+		_ = b.Return(context.Background(), at, false)
+	}()
+}
+
+// Headers of scheduled messages (ADR-51).
+const (
+	headerSchedule       = "Nats-Schedule"
+	headerScheduleTarget = "Nats-Schedule-Target"
+	headerScheduler      = "Nats-Scheduler"
+)
+
+// about is what the ack subject of a delivered message tells.
+type about struct {
+	deliveries int
+	sequence   uint64
+	time       time.Time
+}
+
+// meta reads an ack subject:
+// $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>,
+// or with <domain>.<account hash> before the stream (and maybe a token behind).
+func meta(reply string) about {
+	tokens := strings.Split(reply, ".")
+	if len(tokens) >= 11 {
+		tokens = tokens[2:]
+	}
+	if len(tokens) < 9 {
+		return about{deliveries: 1}
+	}
+	n, _ := strconv.Atoi(tokens[4])
+	seq, _ := strconv.ParseUint(tokens[5], 10, 64)
+	ns, _ := strconv.ParseInt(tokens[7], 10, 64)
+	return about{deliveries: n, sequence: seq, time: time.Unix(0, ns)}
+}
+
+// baton is a message of a consumer.
+type baton struct {
+	s          *Store
+	m          *nats.Msg
+	execution  *engine.Execution // of a ready or due message
+	deliveries int               // of it
+}
+
+// Extend implements [engine.Baton].
+func (b *baton) Extend(context.Context) error { return b.s.nc.Publish(b.m.Reply, []byte("+WPI")) }
+
+// Done implements [engine.Baton]. The ack is not awaited: lost, it has the
+// message delivered again to somebody who finds everything done.
+func (b *baton) Done(context.Context) error { return b.s.nc.Publish(b.m.Reply, []byte("+ACK")) }
+
+// longNak is from where on a delay is a timer and no longer a delayed
+// redelivery, which is precise to the millisecond but stays in hand on the server.
+const longNak = time.Second
+
+// Return implements [engine.Baton].
+func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
+	delay := time.Until(at)
+	if delay < longNak || b.execution == nil {
+		return b.s.nak(b.m, delay)
+	}
+	x := *b.execution
+	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}}
+	if recorded {
+		m.Header.Set(codec.HeaderHint, "1")
+	} else {
+		m.Data = b.m.Data
+		for name, values := range b.m.Header {
+			if !strings.HasPrefix(name, "Nats-") {
+				m.Header[name] = values
+			}
+		}
+		m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
+		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
+	}
+	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
+	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
+	if _, err := b.s.publish(ctx, m, nil); err != nil {
+		return fmt.Errorf("timer for %s: %w", x.ID, err)
+	}
+	return b.Done(ctx)
+}
+
+func (s *Store) nak(m *nats.Msg, delay time.Duration) error {
+	if delay <= 0 {
+		return s.nc.Publish(m.Reply, []byte("-NAK"))
+	}
+	return s.nc.Publish(m.Reply, fmt.Appendf(nil, `-NAK {"delay":%d}`, delay.Nanoseconds()))
+}
+
+// term puts a message down that nobody can ever understand. The server tells of
+// it in an advisory, with the reason.
+func (s *Store) term(m *nats.Msg, reason error) {
+	_ = s.nc.Publish(m.Reply, []byte("+TERM "+reason.Error()))
+}

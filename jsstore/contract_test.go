@@ -1,0 +1,37 @@
+package jsstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/engine/storetest"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/jstest"
+)
+
+func open(t *testing.T, nc *nats.Conn, c jsstore.Config) *jsstore.Store {
+	t.Helper()
+	s, err := jsstore.Open(t.Context(), nc, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestStoreContract(t *testing.T) {
+	bubble := func(c jsstore.Config) storetest.Bubble {
+		c.Lease = 2 * time.Second
+		return func(t *testing.T, fn func(t *testing.T, s engine.Store)) {
+			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) { fn(t, open(t, nc, c)) })
+		}
+	}
+	storetest.Run(t, bubble(jsstore.Config{}), storetest.QueueLimit(5, bubble(jsstore.Config{MaxReady: 5})))
+}

@@ -1,0 +1,132 @@
+package embedded
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	// lockFile is locked by the process that has the directory open; the system
+	// unlocks it however that process ends. It holds the process id.
+	lockFile = "lock"
+	// announceFile says where the owner listens. It means something only while
+	// the lock is held: who dies leaves it behind.
+	announceFile = "server.json"
+)
+
+// An InUseError is returned by Start for a directory that a server has open, in
+// another process or in this one.
+type InUseError struct {
+	Dir string
+	URL string // where that server listens; empty if it has no port
+	PID int    // its process; 0 if unknown
+}
+
+func (e *InUseError) Error() string {
+	by := "another process"
+	if e.PID != 0 {
+		by = fmt.Sprintf("process %d", e.PID)
+	}
+	if e.PID == os.Getpid() {
+		by += " (the id of this process too)"
+	}
+	if e.URL != "" {
+		return fmt.Sprintf("%s is in use by %s: connect to it at %s, or stop it", e.Dir, by, e.URL)
+	}
+	return fmt.Sprintf("%s is in use by %s, which opens no port: stop it, or start it with one and connect", e.Dir, by)
+}
+
+// An announcement is the content of server.json.
+type announcement struct {
+	URL       string    `json:"url"`
+	PID       int       `json:"pid"`
+	StartedAt time.Time `json:"startedAt"`
+}
+
+// An owner is the right of this process to the directory.
+type owner struct {
+	dir  string
+	lock *flock.Flock
+}
+
+// own makes the directory if it is not there and locks it. It returns an
+// *InUseError if somebody else has it.
+func own(dir string) (*owner, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	o := &owner{dir: dir, lock: flock.New(filepath.Join(dir, lockFile))}
+	locked, err := o.lock.TryLock()
+	if err != nil {
+		return nil, err
+	}
+	if !locked {
+		return nil, inUse(dir)
+	}
+	// The file of an owner that was killed would send others to a dead port.
+	if err := o.retract(); err != nil {
+		return nil, errors.Join(err, o.lock.Unlock())
+	}
+	// On a full disk this is the first to fail. Windows allows no writing to a
+	// locked file: others then know of an owner, not who it is.
+	err = os.WriteFile(o.lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
+	if err != nil && runtime.GOOS != "windows" {
+		return nil, errors.Join(err, o.lock.Unlock())
+	}
+	return o, nil
+}
+
+// inUse tells what can be known about the owner of dir.
+func inUse(dir string) *InUseError {
+	e := &InUseError{Dir: dir}
+	if b, err := os.ReadFile(filepath.Join(dir, lockFile)); err == nil {
+		e.PID, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+	}
+	var a announcement
+	b, err := os.ReadFile(filepath.Join(dir, announceFile))
+	if err != nil || json.Unmarshal(b, &a) != nil {
+		return e
+	}
+	// With another id it is that of an owner before this one, who was killed.
+	if e.PID == 0 || e.PID == a.PID {
+		e.URL, e.PID = a.URL, a.PID
+	}
+	return e
+}
+
+// announce writes where this process listens. Readers see all of it or nothing.
+func (o *owner) announce(url string) error {
+	b, err := json.Marshal(announcement{url, os.Getpid(), time.Now().UTC()})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(o.dir, announceFile)
+	if err := os.WriteFile(path+".tmp", append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+func (o *owner) retract() error {
+	err := os.Remove(filepath.Join(o.dir, announceFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// release lets the directory go. The lock file stays: removing it could remove
+// the one that the next owner has just locked.
+func (o *owner) release() error {
+	return errors.Join(o.retract(), o.lock.Unlock())
+}

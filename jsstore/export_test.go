@@ -1,0 +1,24 @@
+package jsstore
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// What the tests outside of the package see of its inside. They are outside
+// because the servers for tests import the package.
+
+var ErrNoAnswer = errNoAnswer
+
+func (s *Store) RecordSubject(id string) string { return s.layout.recordSubject(id) }
+
+func (s *Store) Own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
+	return s.own(ctx, subject, write, at, conflict)
+}
+
+func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
+	return s.publish(ctx, m, nil)
+}

@@ -1,0 +1,120 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A feed joins pullers that share one credit. It implements [engine.Feed].
+type feed[M any] struct {
+	s       *Store
+	decode  func(m *nats.Msg, old bool) (M, bool)
+	pullers []*puller
+	credit  atomic.Int64
+	out     chan M
+	done    chan struct{}
+
+	// Whoever delivers holds it for reading, Close for writing: out is closed when
+	// nobody can send to it.
+	mu     sync.RWMutex
+	closed bool
+}
+
+// feedBuffer is how many messages lie between the connection and whoever takes
+// them. Credit keeps them few.
+const feedBuffer = 64
+
+func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old bool) (M, bool), sources ...source) (engine.Feed[M], error) {
+	f := &feed[M]{s: s, decode: decode, out: make(chan M, feedBuffer), done: make(chan struct{})}
+	for _, src := range sources {
+		err := s.makeConsumer(ctx, src)
+		var p *puller
+		if err == nil {
+			p, err = s.pull(ctx, src, func() int { return int(f.credit.Load()) }, f.deliver)
+		}
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("consume %s from %s: %w", src.filter, src.stream, err)
+		}
+		f.pullers = append(f.pullers, p)
+	}
+	return f, nil
+}
+
+// makeConsumer makes a consumer, or gives the one that is there the namespace's lease.
+func (s *Store) makeConsumer(ctx context.Context, src source) error {
+	_, err := s.js.CreateOrUpdateConsumer(ctx, src.stream, s.layout.consumer(src.consumer, src.filter, s.config))
+	if errors.Is(err, jetstream.ErrConsumerExists) {
+		return nil
+	}
+	return err
+}
+
+func (f *feed[M]) Request(n int) {
+	f.credit.Add(int64(n))
+	for _, p := range f.pullers {
+		p.more()
+	}
+}
+
+func (f *feed[M]) Messages() <-chan M { return f.out }
+
+// excess is how long a message rests that was given back for want of credit.
+const excess = 50 * time.Millisecond
+
+// deliver hands a message on. One that comes without credit, because two
+// consumers were asked for what one has delivered, goes back.
+func (f *feed[M]) deliver(m *nats.Msg, old bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.closed {
+		_ = f.s.nak(m, 0) // not heard, as below: it comes back after the lease
+		return
+	}
+	if f.credit.Add(-1) < 0 {
+		f.credit.Add(1)
+		_ = f.s.nak(m, excess)
+		return
+	}
+	d, ok := f.decode(m, old)
+	if !ok {
+		f.credit.Add(1)
+		return
+	}
+	select {
+	case f.out <- d:
+	case <-f.done:
+		_ = f.s.nak(m, 0)
+	}
+}
+
+func (f *feed[M]) Close() {
+	f.mu.RLock()
+	closed := f.closed
+	f.mu.RUnlock()
+	if closed {
+		return
+	}
+	for _, p := range f.pullers {
+		p.stop()
+	}
+	close(f.done)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	close(f.out)
+	for d := range f.out {
+		if b, ok := any(d).(engine.Baton); ok {
+			_ = b.Return(context.Background(), time.Time{}, false)
+		}
+	}
+}

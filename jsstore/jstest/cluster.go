@@ -1,0 +1,155 @@
+package jstest
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Nodes are the servers of a cluster, by index from 0.
+type Nodes struct {
+	t       testing.TB
+	clients []netip.AddrPort // what each node opens for clients
+	routes  []netip.AddrPort // and for the other nodes
+	dirs    []string
+	running []*server.Server // nil while a node is down
+}
+
+// Cluster starts n servers on loopback, usually 3, and returns once streams with
+// n replicas can be made: after about half a second. In short mode it skips the
+// test.
+//
+// The nodes share a process: they can be stopped, but not killed.
+func Cluster(t testing.TB, n int) *Nodes {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a cluster needs sockets and elections in real time: skipped in short mode")
+	}
+	c := &Nodes{
+		t:       t,
+		clients: ports(t, n),
+		routes:  ports(t, n),
+		running: make([]*server.Server, n),
+	}
+	for range n {
+		c.dirs = append(c.dirs, t.TempDir())
+	}
+	t.Cleanup(c.close) // before the files go
+	for i := range n {
+		c.start(i)
+	}
+	await(t, fmt.Sprintf("%d nodes form a cluster", n), func() bool {
+		return slices.ContainsFunc(c.running, func(s *server.Server) bool {
+			return len(s.JetStreamClusterPeers()) == n // none unless s leads them
+		})
+	})
+	return c
+}
+
+// Connect returns a connection to any node that is up. It is closed with the
+// test.
+func (c *Nodes) Connect(opts ...nats.Option) *nats.Conn {
+	c.t.Helper()
+	var urls []string
+	for i := range c.clients {
+		urls = append(urls, c.URL(i))
+	}
+	nc, err := nats.Connect(strings.Join(urls, ","), slices.Concat([]nats.Option{
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(50 * time.Millisecond),
+	}, opts)...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(nc.Close)
+	return nc
+}
+
+// URL is where clients of node i connect, also after a restart.
+func (c *Nodes) URL(i int) string { return "nats://" + c.clients[i].String() }
+
+// Leader waits until the stream has a leader and returns its node.
+func (c *Nodes) Leader(stream string) int {
+	c.t.Helper()
+	leader := -1
+	await(c.t, "stream "+stream+" has a leader", func() bool {
+		leader = slices.IndexFunc(c.running, func(s *server.Server) bool {
+			return s != nil && s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream)
+		})
+		return leader >= 0
+	})
+	return leader
+}
+
+// Stop stops node i in good order: it hands over what it leads.
+func (c *Nodes) Stop(i int) {
+	s := c.running[i]
+	c.running[i] = nil
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+// Start starts node i on its files again and returns when it counts: every
+// leader of a stream or consumer that it has a replica of holds it for current.
+// Until then stopping another node can leave no majority, for many seconds.
+func (c *Nodes) Start(i int) {
+	c.t.Helper()
+	c.start(i)
+	c.awaitCurrent(i)
+}
+
+func (c *Nodes) start(i int) {
+	c.t.Helper()
+	s, err := server.NewServer(c.options(i))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.running[i] = s
+	s.Start()
+	if !s.ReadyForConnections(patience) {
+		c.t.Fatalf("node %d opens no ports %s and %s", i, c.clients[i], c.routes[i])
+	}
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node%d", i) }
+
+func (c *Nodes) options(i int) *server.Options {
+	var others []*url.URL
+	for j, addr := range c.routes {
+		if j != i {
+			others = append(others, &url.URL{Scheme: "nats", Host: addr.String()})
+		}
+	}
+	o := &server.Options{
+		ServerName: nodeName(i),
+		JetStream:  true,
+		StoreDir:   c.dirs[i],
+		MaxPayload: server.MAX_PAYLOAD_MAX_SIZE, // as package embedded has it
+		Routes:     others,
+		NoSigs:     true,
+		NoLog:      true,
+	}
+	o.Host, o.Port = c.clients[i].Addr().String(), int(c.clients[i].Port())
+	o.Cluster.Name = "jstest"
+	o.Cluster.Host, o.Cluster.Port = c.routes[i].Addr().String(), int(c.routes[i].Port())
+	o.Cluster.NoAdvertise = true // clients stay behind their Proxy
+	return o
+}
+
+func (c *Nodes) close() {
+	var all sync.WaitGroup
+	for i, s := range c.running {
+		if s != nil {
+			all.Go(func() { c.Stop(i) })
+		}
+	}
+	all.Wait()
+}

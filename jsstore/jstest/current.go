@@ -1,0 +1,66 @@
+package jstest
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// awaitCurrent waits until the leaders of all streams and consumers hold node i
+// for a current replica. What the node holds itself for says nothing: after a
+// restart it is current until it hears of a leader.
+func (c *Nodes) awaitCurrent(i int) {
+	c.t.Helper()
+	js, done := dial(c.t, c.URL(i))
+	defer done()
+	await(c.t, nodeName(i)+" has caught up", func() bool {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+		defer cancel()
+		streams := js.ListStreams(ctx)
+		for s := range streams.Info() {
+			if !counts(s.Cluster, i) || !consumersCount(ctx, js, s.Config.Name, i) {
+				return false
+			}
+		}
+		return streams.Err() == nil
+	})
+}
+
+func consumersCount(ctx context.Context, js jetstream.JetStream, stream string, i int) bool {
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return false
+	}
+	consumers := s.ListConsumers(ctx)
+	for c := range consumers.Info() {
+		if !counts(c.Cluster, i) {
+			return false
+		}
+	}
+	return consumers.Err() == nil
+}
+
+// counts tells whether node i is current in the group, if it is a follower there.
+func counts(group *jetstream.ClusterInfo, i int) bool {
+	return group != nil && group.Leader != "" &&
+		!slices.ContainsFunc(group.Replicas, func(p *jetstream.PeerInfo) bool {
+			return p.Name == nodeName(i) && (p.Offline || !p.Current)
+		})
+}
+
+func dial(t testing.TB, url string) (js jetstream.JetStream, done func()) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err = jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js, nc.Close
+}

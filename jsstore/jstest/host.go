@@ -1,0 +1,106 @@
+package jstest
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/jsstore/embedded"
+)
+
+// A Host is a machine in a bubble: files, and a server on them that can be
+// stopped, crashed and started again. Its connections live through that, as
+// those to a real machine would.
+type Host struct {
+	t      *testing.T
+	dir    string
+	server atomic.Pointer[embedded.Server] // nil while it is down
+	conns  []*nats.Conn
+}
+
+// Connect returns a connection that finds the server again whenever it is up.
+func (h *Host) Connect(opts ...nats.Option) *nats.Conn {
+	h.t.Helper()
+	nc, err := nats.Connect("", append([]nats.Option{
+		nats.InProcessServer(h),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond),
+	}, opts...)...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.conns = append(h.conns, nc)
+	return nc
+}
+
+// InProcessConn is how connections find the server that is up now.
+func (h *Host) InProcessConn() (net.Conn, error) {
+	s := h.server.Load()
+	if s == nil {
+		return nil, errors.New("the host is down")
+	}
+	return s.InProcessConn()
+}
+
+// Start starts the server on the files as they are and returns when every
+// connection has found it.
+func (h *Host) Start() {
+	h.t.Helper()
+	s, err := embedded.Start(h.t.Context(), embedded.Config{
+		Dir: h.dir,
+		// An hour of fake time has 360,000 rounds at the default, and takes a minute.
+		SyncInterval: 24 * time.Hour,
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.server.Store(s)
+	for _, nc := range h.conns {
+		for !nc.IsConnected() && !nc.IsClosed() {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// Stop shuts the server down in good order and returns when every connection has
+// lost it. It does nothing if the server is down.
+func (h *Host) Stop() {
+	h.t.Helper()
+	s := h.server.Swap(nil)
+	if s == nil {
+		return
+	}
+	if err := s.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// Crash takes the server down with the files as they are at this moment, as
+// SIGKILL would leave them: nothing is flushed that waits to be. It first lets
+// everything in the bubble run until it waits.
+func (h *Host) Crash() {
+	h.t.Helper()
+	synctest.Wait()
+	dir := h.t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(h.dir)); err != nil {
+		h.t.Fatal(err)
+	}
+	h.Stop()
+	h.dir = dir
+}
+
+func (h *Host) close() {
+	for _, nc := range h.conns {
+		nc.Close()
+	}
+	h.Stop()
+	// Loops of the file store see only at their next tick that it is closed.
+	time.Sleep(time.Minute)
+}

@@ -1,0 +1,149 @@
+package jsstore
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// layout knows the name of everything in a namespace. A tree lives in one shard
+// as a whole; there is one shard today, and its number is in no name.
+type layout struct {
+	ns    string
+	shard int
+}
+
+// shardOf returns the shard that the tree of id lives in.
+func shardOf(string) int { return 0 }
+
+func (l layout) ready() string   { return l.ns + "-ready" }
+func (l layout) timers() string  { return l.ns + "-timers" }
+func (l layout) control() string { return l.ns + "-control" }
+func (l layout) bucket() string  { return l.ns + "-executions" }
+func (l layout) records() string { return "KV_" + l.bucket() }
+
+func (l layout) readySubject(x engine.Execution) string {
+	return strings.Join([]string{l.ns, "ready", x.Queue, x.Task, x.ID}, ".")
+}
+
+// readyOf matches the ready message of an execution whose task and queue are not known.
+func (l layout) readyOf(id string) string      { return l.ns + ".ready.*.*." + id }
+func (l layout) readyIn(queue string) string   { return l.ns + ".ready." + queue + ".>" }
+func (l layout) laterSubject(id string) string { return l.ns + ".later." + id }
+
+func (l layout) dueSubject(x engine.Execution) string {
+	return strings.Join([]string{l.ns, "due", x.Queue, x.Task, x.ID}, ".")
+}
+
+func (l layout) dueOf(id string) string           { return l.ns + ".due.*.*." + id }
+func (l layout) dueIn(queue string) string        { return l.ns + ".due." + queue + ".>" }
+func (l layout) closureSubject(id string) string  { return l.ns + ".closure." + id }
+func (l layout) cancelSubject(id string) string   { return l.ns + ".cancel." + id }
+func (l layout) endedSubject(id string) string    { return l.ns + ".ended." + id }
+func (l layout) recordPrefix() string             { return "$KV." + l.bucket() + "." }
+func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
+func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
+func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
+
+// execution reads queue, task and id off the subject of a ready or a due message.
+// Only the root's id may have a path behind it, as a token of its own.
+func (l layout) execution(subject string) (engine.Execution, error) {
+	rest, ok := strings.CutPrefix(subject, l.ns+".")
+	kind, rest, _ := strings.Cut(rest, ".")
+	if !ok || (kind != "ready" && kind != "due") {
+		return engine.Execution{}, fmt.Errorf("subject %q: want %s.ready.<queue>.<task>.<id>", subject, l.ns)
+	}
+	tokens := strings.SplitN(rest, ".", 3)
+	if len(tokens) < 3 {
+		return engine.Execution{}, fmt.Errorf("subject %q: want %s.%s.<queue>.<task>.<id>", subject, l.ns, kind)
+	}
+	x := engine.Execution{Queue: tokens[0], Task: tokens[1], ID: tokens[2]}
+	for _, err := range []error{engine.ValidateQueue(x.Queue), engine.ValidateTask(x.Task), engine.ValidateID(x.ID)} {
+		if err != nil {
+			return x, fmt.Errorf("subject %q: %w", subject, err)
+		}
+	}
+	return x, nil
+}
+
+// streams are the configurations of a namespace, each with what it is for.
+func (l layout) streams(c Config) []jetstream.StreamConfig {
+	list := []jetstream.StreamConfig{
+		{
+			Name: l.ready(), Subjects: []string{l.ns + ".ready.>"},
+			Description: "durable: executions that are due",
+			Retention:   jetstream.WorkQueuePolicy,
+			// One message a subject, and the second refused: an id that is queued or
+			// running can't be enqueued again.
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			MaxMsgs: c.MaxReady,
+			// Neither rollup nor schedules: with them, the right to publish to one
+			// subject is the right to empty the stream.
+			AllowDirect: true,
+		},
+		{
+			Name: l.timers(), Subjects: []string{l.ns + ".later.>", l.ns + ".due.>"},
+			Description:       "durable: executions that are due later",
+			Retention:         jetstream.WorkQueuePolicy,
+			AllowMsgSchedules: true, AllowRollup: true, AllowMsgTTL: true,
+			AllowDirect: true,
+		},
+		{
+			Name: l.control(), Subjects: []string{l.ns + ".closure.>", l.ns + ".cancel.>"},
+			Description: "durable: closures and cancellations",
+			Retention:   jetstream.WorkQueuePolicy,
+			AllowDirect: true,
+		},
+		{
+			// A key-value bucket, made here because the client's own call can't have
+			// all of this.
+			Name: l.records(), Subjects: []string{l.recordPrefix() + ">"},
+			Description:       "durable: executions",
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
+			AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
+		},
+	}
+	for i := range list {
+		list[i].Storage = jetstream.FileStorage
+		list[i].Replicas = c.Replicas
+		if list[i].MaxMsgs == 0 {
+			list[i].MaxMsgs = -1
+		}
+		if list[i].MaxMsgsPerSubject == 0 {
+			list[i].MaxMsgsPerSubject = -1
+		}
+	}
+	return list
+}
+
+// The consumers are durable and shared by all executors. None limits how many
+// messages may be in hand: the server's default of 1,000 would be a hidden
+// brake. None limits deliveries: crash caps are in the record.
+func (l layout) consumer(name, filter string, c Config) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: name, FilterSubject: filter,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.Lease,
+		MaxAckPending: -1, MaxDeliver: -1,
+	}
+}
+
+// A source is a consumer of one of the streams.
+type source struct{ stream, consumer, filter string }
+
+func (l layout) queueSources(queue string) []source {
+	return []source{
+		{l.ready(), "queue-" + queue, l.readyIn(queue)},
+		{l.timers(), "queue-" + queue, l.dueIn(queue)},
+	}
+}
+
+func (l layout) closureSource() source {
+	return source{l.control(), "closures", l.closureSubject(">")}
+}
+
+func (l layout) cancelSource() source {
+	return source{l.control(), "cancels", l.cancelSubject(">")}
+}

@@ -1,0 +1,182 @@
+package jsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// directBatch is how many messages one direct get asks for.
+const directBatch = 500
+
+// List implements [engine.Store]. It reads the bucket, the queue and the timers
+// by direct gets, which a replica may answer: it is a view.
+func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record, error] {
+	return func(yield func(engine.Record, error) bool) {
+		// The queue is read first: what leaves it in the meantime is found in the
+		// bucket. What is in both is what the bucket says.
+		queued := map[string]engine.Record{}
+		for _, place := range s.queuedUnder(f.Tree) {
+			for m, err := range s.scan(ctx, place.stream, place.subject) {
+				if err != nil {
+					yield(engine.Record{}, err)
+					return
+				}
+				if d := s.parse(m); d.Invalid == nil && !d.Hint {
+					queued[d.Execution.ID] = engine.Record{Execution: d.Execution}
+				}
+			}
+		}
+		for _, subject := range s.recordsUnder(f.Tree) {
+			for m, err := range s.scan(ctx, s.layout.records(), subject) {
+				if err == nil && strings.HasPrefix(m.Subject[len(s.layout.recordPrefix()):], "=") {
+					continue // the namespace's own
+				}
+				var r engine.Record
+				if err == nil {
+					r, err = decodeRecord(m)
+				}
+				if err != nil {
+					yield(engine.Record{}, err)
+					return
+				}
+				delete(queued, r.ID)
+				if f.Matches(r.Execution) && !yield(r, nil) {
+					return
+				}
+			}
+		}
+		for _, r := range queued {
+			if f.Matches(r.Execution) && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+type place struct{ stream, subject string }
+
+func (s *Store) queuedUnder(root string) []place {
+	ids := []string{">"}
+	if root != "" {
+		ids = []string{root, root + ".*"}
+	}
+	var list []place
+	for _, id := range ids {
+		list = append(list,
+			place{s.layout.ready(), s.layout.readyOf(id)},
+			place{s.layout.timers(), s.layout.laterSubject(id)},
+			place{s.layout.timers(), s.layout.dueOf(id)})
+	}
+	return list
+}
+
+// recordsUnder returns the subjects of records: a root's has one token, those
+// below it two. What has more is no record.
+func (s *Store) recordsUnder(root string) []string {
+	if root == "" {
+		root = "*"
+	}
+	return []string{s.layout.recordSubject(root), s.layout.recordSubject(root + ".*")}
+}
+
+// scan returns the messages of a stream that match a subject, in order.
+func (s *Store) scan(ctx context.Context, stream, subject string) iter.Seq2[*stored, error] {
+	return func(yield func(*stored, error) bool) {
+		for seq := uint64(1); ; {
+			n := 0
+			for m, err := range s.directGet(ctx, stream, map[string]any{"seq": seq, "next_by_subj": subject, "batch": directBatch}) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				n, seq = n+1, m.Sequence+1
+				if !yield(m, nil) {
+					return
+				}
+			}
+			if n == 0 {
+				return
+			}
+		}
+	}
+}
+
+// lastOf returns the last message of each of up to 1,024 subjects, of those that
+// have one, in no order.
+func (s *Store) lastOf(ctx context.Context, stream string, subjects []string) iter.Seq2[*stored, error] {
+	return s.directGet(ctx, stream, map[string]any{"multi_last": subjects})
+}
+
+// directGet asks any replica for several messages.
+func (s *Store) directGet(ctx context.Context, stream string, query map[string]any) iter.Seq2[*stored, error] {
+	return func(yield func(*stored, error) bool) {
+		body, err := json.Marshal(query)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		inbox := s.nc.NewInbox()
+		sub, err := s.nc.SubscribeSync(inbox)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer func() { _ = sub.Unsubscribe() }() // fails only on a closed connection
+		if err := s.nc.PublishRequest(s.apiName+"DIRECT.GET."+stream, inbox, body); err != nil {
+			yield(nil, err)
+			return
+		}
+		for {
+			m, err := nextMsg(ctx, sub)
+			if err != nil {
+				yield(nil, fmt.Errorf("read %s: %w", stream, err))
+				return
+			}
+			status := m.Header.Get("Status")
+			switch {
+			case status == "204" || status == "404": // the end; nothing
+				return
+			case status != "":
+				yield(nil, fmt.Errorf("read %s: %s %s", stream, status, m.Header.Get("Description")))
+				return
+			}
+			got, err := direct(m)
+			if !yield(got, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func nextMsg(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
+	defer cancel()
+	m, err := sub.NextMsgWithContext(ctx)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		err = context.Cause(ctx)
+	}
+	return m, err
+}
+
+// direct reads an answer to a direct get.
+func direct(m *nats.Msg) (*stored, error) {
+	seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("answer to a direct get: sequence: %w", err)
+	}
+	t, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
+	if err != nil {
+		return nil, fmt.Errorf("answer to a direct get: time: %w", err)
+	}
+	return &stored{Subject: m.Header.Get("Nats-Subject"), Sequence: seq, Header: m.Header, Data: m.Data, Time: t}, nil
+}

@@ -1,0 +1,96 @@
+package jsstore
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
+	s := &Store{layout: layout{ns: "ns"}}
+	at := time.UnixMilli(1_700_000_000_123).UTC()
+	want := engine.Execution{
+		ID: "te_1.0-f", Parent: "te_1.0", Index: 3, IsFinalize: true, Task: "task", Queue: "q",
+		Policy: engine.Policy{
+			Timeout: time.Minute, Delay: 5 * time.Second, OnChildFailure: engine.WaitAll,
+			Retry: engine.Retry{MaxRetries: 4, BaseDelay: time.Second, Multiplier: 1.5, MaxDelay: time.Hour, Jitter: 0.25},
+		},
+		Input: codec.Payload{Type: codec.JSON, Data: []byte(`{"a":1}`)}, Validated: true,
+		Status: engine.Ready, CreatedAt: at, ChangedAt: at, StartAt: at.Add(5 * time.Second),
+	}
+	for _, exclusive := range []bool{false, true} {
+		m := s.readyMessage(engine.Due{Execution: want, Exclusive: exclusive})
+		d := s.parse(&stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
+		if d.Invalid != nil || d.Unsettled || d.Fresh == exclusive {
+			t.Errorf("invalid %v, unsettled %v, fresh %v, want nil, false, %v", d.Invalid, d.Unsettled, d.Fresh, !exclusive)
+		}
+		if !reflect.DeepEqual(d.Execution, want) {
+			t.Errorf("execution = %+v\nwant %+v", d.Execution, want)
+		}
+	}
+}
+
+func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
+	s := &Store{layout: layout{ns: "ns"}}
+	at := time.UnixMilli(1_700_000_000_123).UTC()
+	d := s.parse(&stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
+		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}}})
+	if d.Invalid != nil {
+		t.Fatal(d.Invalid)
+	}
+	if !d.Unsettled || !reflect.DeepEqual(d.Given, []engine.Option{engine.Retry{MaxRetries: 2}, engine.Delay(1500 * time.Millisecond)}) {
+		t.Errorf("unsettled %v, given %v, want true, 2 retries and a delay of 1.5 s", d.Unsettled, d.Given)
+	}
+	if x := d.Execution; x.ID != "42" || x.Task != "greet" || x.Queue != "default" || x.Input.Type != codec.JSON || !x.CreatedAt.Equal(at) || x.Validated {
+		t.Errorf("execution = %+v, want 42 of greet in default, JSON, created at %s, not validated", x, at)
+	}
+}
+
+func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
+	s := &Store{layout: layout{ns: "ns"}}
+	for _, c := range []struct{ subject, header, value, want string }{
+		{"ns.ready.q.t.id", codec.HeaderTimeout, "soon", codec.HeaderTimeout},
+		{"ns.ready.q.t.id", codec.HeaderTimeout, "-5", "timeout"},
+		{"ns.ready.q.t.id", codec.HeaderTimeout, "99999999999999999", "292 years"},
+		{"ns.ready.q.t.id", codec.HeaderRetries, "-1", "retries"},
+		{"ns.ready.q.t.id", codec.HeaderMultiplier, "0.01", "multiplier"},
+		{"ns.ready.q.t.id", codec.HeaderMultiplier, "NaN", "multiplier"},
+		{"ns.ready.q.t.id", codec.HeaderJitter, "2", "jitter"},
+		{"ns.ready.q.t.id", codec.HeaderOnChildFailure, "shrug", "child policy"},
+		{"ns.ready.q.t.id", codec.HeaderCreated, "yesterday", codec.HeaderCreated},
+		{"ns.ready.q.t", "", "", "want ns.ready.<queue>.<task>.<id>"},
+		{"other.ready.q.t.id", "", "", "other.ready.q.t.id"},
+		{"ns.ready.q.t.id.0.1", "", "", "execution id"},
+		{"ns.ready.q.t.i!d", "", "", "execution id"},
+		{"ns.ready.q.t$.id", "", "", "task id"},
+		{"ns.ready.q$.t.id", "", "", "queue"},
+	} {
+		h := nats.Header{}
+		if c.header != "" {
+			h.Set(c.header, c.value)
+		}
+		d := s.parse(&stored{Subject: c.subject, Header: h, Time: time.Now()})
+		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) {
+			t.Errorf("%s with %s: %q: error = %v, want one that names %q", c.subject, c.header, c.value, d.Invalid, c.want)
+		}
+	}
+}
+
+func TestAckSubjectsOfBothFormatsAreRead(t *testing.T) {
+	for _, reply := range []string{
+		"$JS.ACK.stream.consumer.3.17.5.1700000000123456789.2",
+		"$JS.ACK.hub.ACCHASH.stream.consumer.3.17.5.1700000000123456789.2",
+		"$JS.ACK.hub.ACCHASH.stream.consumer.3.17.5.1700000000123456789.2.token",
+	} {
+		got := meta(reply)
+		if got.deliveries != 3 || got.sequence != 17 || got.time.UnixNano() != 1700000000123456789 {
+			t.Errorf("%s: %+v, want delivery 3 of sequence 17 at 1700000000123456789", reply, got)
+		}
+	}
+}

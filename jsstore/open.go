@@ -1,0 +1,324 @@
+package jsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+const (
+	// DefaultNamespace is the first token of every subject, unless configured.
+	DefaultNamespace = "durable"
+	// DefaultLease is how long a delivery lasts without being extended.
+	DefaultLease = 30 * time.Second
+
+	minLease = time.Second // SEMANTICS.md, Crashes and leases
+	maxName  = 32          // leaves the names of streams and subjects readable
+
+	// minAPILevel is that of nats-server 2.14, the first with all that timers need.
+	minAPILevel = 4
+)
+
+// Config says how a namespace is made and opened. The zero Config is a good one.
+type Config struct {
+	// Namespace is the first token of every subject and of every stream's name:
+	// 1 to 32 of A-Z a-z 0-9 _ -. Empty means DefaultNamespace.
+	Namespace string
+	// Lease is how long a claim lasts without renewal. Executors renew at a third
+	// of it. Zero means what the namespace has, and DefaultLease for a new one;
+	// less than 1 s is refused. It bounds how late a crash is noticed. It holds for
+	// the whole namespace: opening it with another one changes it.
+	Lease time.Duration
+	// Replicas of the streams and the bucket, when they are made: 1 to 5. Zero means 1.
+	Replicas int
+	// MaxReady is how many executions may be due or running at once, when the
+	// stream is made; one more is refused with ErrQueueFull. Zero means no limit.
+	MaxReady int64
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Namespace == "" {
+		c.Namespace = DefaultNamespace
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.MaxReady == 0 {
+		c.MaxReady = -1
+	}
+	switch {
+	case c.Lease != 0 && c.Lease < minLease:
+		return c, fmt.Errorf("lease %s: less than %s", c.Lease, minLease)
+	case c.Replicas < 1 || c.Replicas > 5:
+		return c, fmt.Errorf("%d replicas: want 1 to 5", c.Replicas)
+	case len(c.Namespace) > maxName || engine.ValidateQueue(c.Namespace) != nil:
+		return c, fmt.Errorf("namespace %q: want 1 to %d of A-Z a-z 0-9 _ -", c.Namespace, maxName)
+	}
+	return c, nil
+}
+
+// Store is a namespace of a NATS JetStream server or cluster. It implements
+// [engine.Store].
+type Store struct {
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	layout   layout
+	config   Config
+	requests *requests
+	apiName  string // of the JetStream API, with a dot behind it
+
+	postponing chan struct{} // bounds how many messages are on their way to the timers
+
+	ownsConn bool
+	status   chan nats.Status
+	stopped  chan struct{}
+
+	mu       sync.Mutex
+	watchers map[*watcher]struct{}
+	pullers  map[*puller]struct{}
+}
+
+// Connect connects to a NATS server, or several (comma-separated), and opens a
+// namespace there. Close closes the connection.
+func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*Store, error) {
+	opts = append([]nats.Option{
+		nats.Name("durable"),
+		nats.MaxReconnects(-1),
+		// What could not be sent is sent again by who wanted it sent; a copy that a
+		// buffer sends after it was given up would come twice.
+		nats.ReconnectBufSize(-1),
+	}, opts...)
+	nc, err := nats.Connect(url, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", url, err)
+	}
+	s, err := Open(ctx, nc, c)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	s.ownsConn = true
+	return s, nil
+}
+
+// Open opens a namespace over a connection that stays the caller's. What the
+// namespace lacks is made; what it has is checked, and the error says what is
+// wrong with it.
+func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("open namespace: %w", err)
+	}
+	s := &Store{
+		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c,
+		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
+	}
+	if s.js, err = jetstream.New(nc); err != nil {
+		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
+	}
+	s.apiName = apiName(s.js.Options())
+	if s.requests, err = newRequests(nc); err != nil {
+		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
+	}
+	if err := s.setUp(ctx); err != nil {
+		s.requests.close()
+		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
+	}
+	s.status = nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
+	go s.followConnection()
+	return s, nil
+}
+
+// apiName returns what the subjects of the JetStream API begin with.
+func apiName(o jetstream.JetStreamOptions) string {
+	switch {
+	case o.APIPrefix != "":
+		return strings.TrimSuffix(o.APIPrefix, ".") + "."
+	case o.Domain != "":
+		return "$JS." + o.Domain + ".API."
+	}
+	return jetstream.DefaultAPIPrefix
+}
+
+// followConnection tells what depends on the connection how it fares.
+func (s *Store) followConnection() {
+	defer close(s.stopped)
+	for status := range s.status {
+		switch status {
+		case nats.RECONNECTING:
+			s.requests.disconnected()
+		case nats.CONNECTED:
+			s.reconnected()
+		case nats.CLOSED:
+			s.requests.disconnected()
+			return
+		}
+	}
+}
+
+func (s *Store) reconnected() {
+	s.mu.Lock()
+	watchers, pullers := keys(s.watchers), keys(s.pullers)
+	s.mu.Unlock()
+	for _, p := range pullers {
+		p.restart()
+	}
+	for _, w := range watchers {
+		w.tell(engine.Notice{Reconnected: true})
+	}
+}
+
+func keys[K comparable](m map[K]struct{}) []K {
+	list := make([]K, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	return list
+}
+
+// Close ends the store's subscriptions, and its connection if Connect made it.
+// Feeds are closed first by whoever opened them.
+func (s *Store) Close() error {
+	s.nc.RemoveStatusListener(s.status)
+	s.mu.Lock()
+	watchers, pullers := keys(s.watchers), keys(s.pullers)
+	s.mu.Unlock()
+	for _, p := range pullers {
+		p.unsubscribe()
+	}
+	for _, w := range watchers {
+		w.stop()
+	}
+	s.requests.close()
+	if s.ownsConn {
+		s.nc.Close()
+	}
+	return nil
+}
+
+// Limits returns the namespace's numbers.
+func (s *Store) Limits() engine.Limits {
+	return engine.Limits{Payload: payloadLimit(s.nc.MaxPayload()), Lease: s.config.Lease}
+}
+
+// reserve is what a record may take beside input and output: a message and a
+// stack of 8 KiB, 20 attempts and 20 children's failures of little more than 1 KiB
+// each, children to spawn of 2 KiB, and the rest.
+const reserve = 80 << 10
+
+// payloadLimit is what an input or an output may have so that a record with
+// both fits a message.
+func payloadLimit(maxPayload int64) int {
+	return max(int(maxPayload)-reserve, 0) / 2
+}
+
+// namespace is the record of a namespace, as JSON under the key =namespace.
+type namespace struct {
+	Version int   `json:"version"`
+	Shards  int   `json:"shards"`
+	LeaseMS int64 `json:"leaseMs"`
+}
+
+const layoutVersion = 1
+
+// setUp checks the server and makes what the namespace lacks.
+func (s *Store) setUp(ctx context.Context) error {
+	info, err := s.js.AccountInfo(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
+	case err != nil:
+		return fmt.Errorf("ask %s for JetStream: %w", s.nc.ConnectedUrlRedacted(), err)
+	case info.API.Level < minAPILevel:
+		return fmt.Errorf("nats-server %s has JetStream API level %d: level %d is needed, which is nats-server 2.14; 2.15 is recommended",
+			s.nc.ConnectedServerVersion(), info.API.Level, minAPILevel)
+	}
+	for _, want := range s.layout.streams(s.config) {
+		if err := s.stream(ctx, want); err != nil {
+			return fmt.Errorf("stream %s: %w", want.Name, err)
+		}
+	}
+	return s.readNamespace(ctx)
+}
+
+// stream makes a stream, or checks the one that is there for what the engine
+// relies on. What an operator may choose - replicas, storage, limits - is left.
+func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
+	st, err := s.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		st, err = s.js.CreateStream(ctx, want)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			st, err = s.js.Stream(ctx, want.Name) // another process was faster
+		}
+	}
+	if err != nil {
+		return err
+	}
+	have := st.CachedInfo().Config
+	for _, rule := range []struct {
+		ok   bool
+		what string
+		have any
+		want any
+	}{
+		{have.Retention == want.Retention, "retention", have.Retention, want.Retention},
+		{have.MaxMsgsPerSubject == want.MaxMsgsPerSubject, "max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject},
+		{have.Discard == want.Discard || want.Discard == jetstream.DiscardOld, "discard policy", have.Discard, want.Discard},
+		{have.DiscardNewPerSubject == want.DiscardNewPerSubject, "discard new per subject", have.DiscardNewPerSubject, want.DiscardNewPerSubject},
+		{have.AllowMsgSchedules == want.AllowMsgSchedules, "message schedules", have.AllowMsgSchedules, want.AllowMsgSchedules},
+		{have.AllowRollup == want.AllowRollup, "rollup", have.AllowRollup, want.AllowRollup},
+		{have.MaxAge == want.MaxAge, "max age", have.MaxAge, want.MaxAge},
+		{have.PersistMode == want.PersistMode, "persist mode", have.PersistMode, want.PersistMode},
+		{strings.Join(have.Subjects, " ") == strings.Join(want.Subjects, " "), "subjects", have.Subjects, want.Subjects},
+	} {
+		if !rule.ok {
+			return fmt.Errorf("exists, but its %s is %v where %v is needed", rule.what, rule.have, rule.want)
+		}
+	}
+	return nil
+}
+
+// readNamespace settles what all who open the namespace must agree on.
+func (s *Store) readNamespace(ctx context.Context) error {
+	for {
+		m, err := s.last(ctx, s.layout.records(), s.layout.namespaceSubject())
+		if err != nil && !errors.Is(err, engine.ErrNotFound) {
+			return fmt.Errorf("namespace record: %w", err)
+		}
+		want := namespace{Version: layoutVersion, Shards: 1, LeaseMS: DefaultLease.Milliseconds()}
+		if m != nil {
+			if err := json.Unmarshal(m.Data, &want); err != nil {
+				return fmt.Errorf("namespace record: %w", err)
+			}
+			if want.Version > layoutVersion || want.Shards != 1 {
+				return fmt.Errorf("namespace record has layout version %d with %d shards: this program knows version %d with 1 shard",
+					want.Version, want.Shards, layoutVersion)
+			}
+		}
+		have := want
+		if s.config.Lease != 0 {
+			want.LeaseMS = s.config.Lease.Milliseconds()
+		}
+		s.config.Lease = time.Duration(want.LeaseMS) * time.Millisecond
+		if m != nil && have == want {
+			return nil
+		}
+		data, err := json.Marshal(want)
+		if err != nil {
+			return fmt.Errorf("namespace record: %w", err)
+		}
+		_, err = s.put(ctx, s.layout.namespaceSubject(), data, m.revision())
+		if !errors.Is(err, engine.ErrConflict) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package jsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+// A call that the server does not answer is tried again for this long, when its
+// context does not end first.
+const patience = 15 * time.Second
+
+// The pause before trying again grows from the first to the second.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// temporary reports whether err says nothing about what was asked, so that
+// asking again may help.
+func temporary(err error) bool {
+	return errors.Is(err, errNoAnswer) ||
+		errors.Is(err, nats.ErrDisconnected) ||
+		errors.Is(err, nats.ErrReconnectBufExceeded) ||
+		errors.Is(err, nats.ErrConnectionReconnecting) ||
+		errors.Is(err, errUnavailable)
+}
+
+// persist calls try until it returns something that is not temporary, or until
+// ctx or the patience ends. It tells try how often it has been tried.
+func persist(ctx context.Context, try func(n int) error) error {
+	deadline := time.Now().Add(patience)
+	for n, pause := 0, firstPause; ; n, pause = n+1, min(2*pause, lastPause) {
+		err := try(n)
+		if err == nil || !temporary(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// publish stores m in its stream and returns its sequence. It is for messages
+// that may be stored twice; before sending m again it calls again, if not nil.
+func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg)) (uint64, error) {
+	var seq uint64
+	err := persist(ctx, func(n int) error {
+		if n > 0 && again != nil {
+			again(m)
+		}
+		answer, err := s.requests.request(ctx, m)
+		if err == nil {
+			seq, err = pubAck(answer)
+		}
+		return err
+	})
+	return seq, err
+}
+
+// window is how many publishes of one call are under way at once.
+const window = 1000
+
+// publishAll is publish for many messages at once. It returns an error for each.
+func (s *Store) publishAll(ctx context.Context, ms []*nats.Msg, again func(*nats.Msg)) []error {
+	errs := make([]error, len(ms))
+	for first := 0; first < len(ms); first += window {
+		batch := ms[first:min(first+window, len(ms))]
+		calls := make([]*call, len(batch))
+		for i, m := range batch {
+			calls[i], errs[first+i] = s.requests.start(m)
+		}
+		for i, c := range calls {
+			if c == nil {
+				continue
+			}
+			answer, err := s.requests.wait(ctx, c)
+			if err == nil {
+				_, err = pubAck(answer)
+			}
+			errs[first+i] = err
+		}
+	}
+	for i, err := range errs {
+		if err != nil && temporary(err) && ctx.Err() == nil {
+			if again != nil {
+				again(ms[i])
+			}
+			_, errs[i] = s.publish(ctx, ms[i], again)
+		}
+	}
+	return errs
+}
+
+// exclusive marks a ready message that is sent again: the first may have been
+// stored, run and gone.
+func exclusive(m *nats.Msg) { m.Header.Set(codec.HeaderExclusive, "1") }
+
+// errUnavailable is an answer that tells of a server which can't do anything now.
+var errUnavailable = errors.New("JetStream is not available")
+
+// pubAck reads the answer to a publish.
+func pubAck(m *nats.Msg) (uint64, error) {
+	if err := noResponders(m); err != nil {
+		return 0, err
+	}
+	var ack struct {
+		Sequence uint64              `json:"seq"`
+		Error    *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &ack); err != nil {
+		return 0, fmt.Errorf("answer to publish: %w", err)
+	}
+	if ack.Error != nil {
+		return 0, apiError(ack.Error)
+	}
+	return ack.Sequence, nil
+}
+
+func noResponders(m *nats.Msg) error {
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		return fmt.Errorf("%w: nobody answers on its subject", errUnavailable)
+	}
+	return nil
+}
+
+// Error codes of the server, from its errors.json.
+const (
+	codeWrongLastSequence         = 10071 // JSStreamWrongLastSequenceErrF
+	codeWrongLastSequenceConstant = 10164 // JSStreamWrongLastSequenceConstantErr: another write is in flight
+	codeStoreFailed               = 10077 // JSStreamStoreFailedF: a limit, told apart by the text
+	codeNoMessage                 = 10037 // JSNoMessageFoundErr
+	codeInsufficient              = 10023 // JSInsufficientResourcesErr
+	codeNotAvailable              = 10008 // JSClusterNotAvailErr
+)
+
+// apiError maps the server's errors to the engine's, here and nowhere else.
+func apiError(e *jetstream.APIError) error {
+	switch e.ErrorCode {
+	case codeWrongLastSequence, codeWrongLastSequenceConstant:
+		return fmt.Errorf("%w: %s", engine.ErrConflict, e.Description)
+	case codeNoMessage:
+		return engine.ErrNotFound
+	case codeNotAvailable, codeInsufficient:
+		return fmt.Errorf("%w: %s", errUnavailable, e.Description)
+	case codeStoreFailed:
+		switch e.Description {
+		case "maximum messages per subject exceeded":
+			return engine.ErrExists
+		case "maximum messages exceeded", "maximum bytes exceeded":
+			return fmt.Errorf("%w: %s", engine.ErrQueueFull, e.Description)
+		}
+	}
+	return e
+}

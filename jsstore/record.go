@@ -1,0 +1,234 @@
+package jsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+// A stored message is one that lies in a stream.
+type stored struct {
+	Subject  string
+	Sequence uint64
+	Header   nats.Header
+	Data     []byte
+	Time     time.Time
+}
+
+func (m *stored) revision() engine.Revision {
+	if m == nil {
+		return 0
+	}
+	return engine.Revision(m.Sequence)
+}
+
+// last returns the last message of a stream that matches a subject, from the
+// stream's leader: a direct get may be answered by a replica that lags behind,
+// and decisions rest on this. The error is ErrNotFound if there is none.
+func (s *Store) last(ctx context.Context, stream, subject string) (*stored, error) {
+	body, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *struct {
+			Subject  string    `json:"subject"`
+			Sequence uint64    `json:"seq"`
+			Header   []byte    `json:"hdrs"`
+			Data     []byte    `json:"data"`
+			Time     time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := s.api(ctx, "STREAM.MSG.GET."+stream, body, &got); err != nil {
+		return nil, fmt.Errorf("get %s: %w", subject, err)
+	}
+	if got.Error != nil {
+		return nil, apiError(got.Error)
+	}
+	if got.Message == nil {
+		return nil, fmt.Errorf("get %s: the answer has no message", subject)
+	}
+	m := &stored{Subject: got.Message.Subject, Sequence: got.Message.Sequence, Data: got.Message.Data, Time: got.Message.Time}
+	if len(got.Message.Header) > 0 {
+		if m.Header, err = nats.DecodeHeadersMsg(got.Message.Header); err != nil {
+			return nil, fmt.Errorf("get %s: headers: %w", subject, err)
+		}
+	}
+	return m, nil
+}
+
+// api calls the JetStream API and decodes what it answers into out.
+func (s *Store) api(ctx context.Context, name string, body []byte, out any) error {
+	return persist(ctx, func(int) error {
+		answer, err := s.requests.request(ctx, &nats.Msg{Subject: s.apiName + name, Data: body})
+		if err == nil {
+			err = noResponders(answer)
+		}
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(answer.Data, out)
+	})
+}
+
+// put writes data where the subject is at a revision. What it writes carries an
+// id of its own: should the answer get lost, the write that finds itself there
+// when it is tried again has succeeded.
+func (s *Store) put(ctx context.Context, subject string, data []byte, at engine.Revision) (engine.Revision, error) {
+	m := nats.NewMsg(subject)
+	m.Data = data
+	write := nuid.Next()
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
+	m.Header.Set(codec.HeaderWrite, write)
+	var revision engine.Revision
+	err := persist(ctx, func(n int) error {
+		answer, err := s.requests.request(ctx, m)
+		if err != nil {
+			return err
+		}
+		seq, err := pubAck(answer)
+		if err == nil {
+			revision = engine.Revision(seq)
+			return nil
+		}
+		if n == 0 || !errors.Is(err, engine.ErrConflict) {
+			return err
+		}
+		revision, err = s.own(ctx, subject, write, at, err)
+		return err
+	})
+	return revision, err
+}
+
+// own answers a conflict that a write met when it was tried again: the revision
+// if it conflicts with itself, errNoAnswer if it may be in flight still.
+func (s *Store) own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
+	m, err := s.last(ctx, s.layout.records(), subject)
+	if errors.Is(err, engine.ErrNotFound) {
+		m, err = nil, nil
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case m != nil && m.Header.Get(codec.HeaderWrite) == write:
+		return m.revision(), nil
+	case m.revision() == at:
+		return 0, errNoAnswer
+	}
+	return 0, conflict
+}
+
+// Update implements [engine.Store].
+func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
+	x, err := s.keepSpawns(ctx, x)
+	if err != nil {
+		return 0, err
+	}
+	data, err := engine.EncodeRecord(x)
+	if err != nil {
+		return 0, err
+	}
+	if most := int(s.nc.MaxPayload()) - 1024; len(data) > most {
+		return 0, fmt.Errorf("%w: record of %d bytes, the limit is %d", engine.ErrTooLarge, len(data), most)
+	}
+	return s.put(ctx, s.layout.recordSubject(x.ID), data, at)
+}
+
+// Get implements [engine.Store]. An execution on its way from the queue through
+// the timers into the bucket is in one of the places at any time, so looking in
+// that order, and in the bucket first for speed, finds it.
+func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
+	r, err := s.record(ctx, id)
+	if !errors.Is(err, engine.ErrNotFound) {
+		return r, err
+	}
+	for _, place := range []struct{ stream, subject string }{
+		{s.layout.ready(), s.layout.readyOf(id)},
+		{s.layout.timers(), s.layout.laterSubject(id)},
+		{s.layout.timers(), s.layout.dueOf(id)},
+	} {
+		m, err := s.last(ctx, place.stream, place.subject)
+		if errors.Is(err, engine.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return engine.Record{}, err
+		}
+		if queued := s.parse(m); queued.Invalid == nil && !queued.Hint {
+			return engine.Record{Execution: queued.Execution}, nil
+		}
+	}
+	return s.record(ctx, id)
+}
+
+func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
+	if err := engine.ValidateID(id); err != nil {
+		return engine.Record{}, err
+	}
+	m, err := s.last(ctx, s.layout.records(), s.layout.recordSubject(id))
+	if err != nil {
+		return engine.Record{}, fmt.Errorf("execution %s: %w", id, err)
+	}
+	return decodeRecord(m)
+}
+
+func decodeRecord(m *stored) (engine.Record, error) {
+	x, err := engine.DecodeRecord(m.Data)
+	if err != nil {
+		return engine.Record{}, fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
+	}
+	return engine.Record{Execution: x, Revision: m.revision()}, nil
+}
+
+// GetMany implements [engine.Store]. What a replica does not have, or has not
+// seen finish, is asked of the leader.
+func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	subjects := make([]string, len(ids))
+	for i, id := range ids {
+		if err := engine.ValidateID(id); err != nil {
+			return nil, err
+		}
+		subjects[i] = s.layout.recordSubject(id)
+	}
+	found := make(map[string]engine.Record, len(ids))
+	for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
+		if err != nil {
+			return nil, err
+		}
+		r, err := decodeRecord(m)
+		if err != nil {
+			return nil, err
+		}
+		found[r.ID] = r
+	}
+	list := make([]engine.Record, len(ids))
+	var missing []error
+	for i, id := range ids {
+		r, ok := found[id]
+		if !ok || !r.Status.Finished() {
+			var err error
+			if r, err = s.Get(ctx, id); err != nil {
+				missing = append(missing, err)
+			}
+		}
+		list[i] = r
+	}
+	if len(missing) > 0 {
+		return nil, errors.Join(missing...)
+	}
+	return list, nil
+}

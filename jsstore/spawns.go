@@ -1,0 +1,98 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+const (
+	// inlineSpawns is how many bytes of children to spawn a record may hold. The
+	// record of a parent is written each time that children end: a longer list is
+	// kept beside it, so that the bytes written for n children don't grow as n².
+	inlineSpawns = 2 << 10
+	// spawnsPage is how many bytes of the list one key holds, unless a single
+	// child is more.
+	spawnsPage = 128 << 10
+)
+
+// keepSpawns moves a long list of children from x to keys of its own, in pages,
+// and leaves in x where they are: a name of this list and the number of pages. If
+// the record is not written then, nothing points to the pages, and they go with
+// the tree.
+func (s *Store) keepSpawns(ctx context.Context, x engine.Execution) (engine.Execution, error) {
+	if x.SpawnsAt != "" {
+		x.Spawns = nil
+		return x, nil
+	}
+	if sizeOf(x.Spawns) <= inlineSpawns {
+		return x, nil
+	}
+	name := nuid.Next()
+	prefix := s.layout.spawnsPrefix(x.ID, name)
+	var pages []*nats.Msg
+	for rest := x.Spawns; len(rest) > 0; {
+		n := 1
+		for size := sizeOf(rest[:1]); n < len(rest); n++ {
+			if size += sizeOf(rest[n : n+1]); size > spawnsPage {
+				break
+			}
+		}
+		data, err := engine.EncodeSpawns(rest[:n])
+		if err != nil {
+			return x, err
+		}
+		pages = append(pages, &nats.Msg{Subject: prefix + "." + strconv.Itoa(len(pages)), Data: data})
+		rest = rest[n:]
+	}
+	if err := errors.Join(s.publishAll(ctx, pages, nil)...); err != nil {
+		return x, fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
+	}
+	x.Spawns, x.SpawnsAt = nil, fmt.Sprintf("%s.%d", name, len(pages))
+	return x, nil
+}
+
+// sizeOf estimates the encoded size of a list from above.
+func sizeOf(list []engine.Spawn) int {
+	n := 0
+	for _, s := range list {
+		n += len(s.Task) + len(s.Queue) + len(s.Input.Data) + 160
+	}
+	return n
+}
+
+// Spawns implements [engine.Store].
+func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn, error) {
+	if x.SpawnsAt == "" || len(x.Spawns) > 0 {
+		return x.Spawns, nil
+	}
+	name, number, _ := strings.Cut(x.SpawnsAt, ".")
+	pages, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, fmt.Errorf("children to spawn of %s at %q: %w", x.ID, x.SpawnsAt, err)
+	}
+	prefix := s.layout.spawnsPrefix(x.ID, name)
+	var list []engine.Spawn
+	for i := range pages {
+		m, err := s.last(ctx, s.layout.records(), prefix+"."+strconv.Itoa(i))
+		if err != nil {
+			return nil, fmt.Errorf("children to spawn of %s, page %d of %d: %w", x.ID, i, pages, err)
+		}
+		page, err := engine.DecodeSpawns(m.Data)
+		if err != nil {
+			return nil, fmt.Errorf("children to spawn of %s, page %d of %d: %w", x.ID, i, pages, err)
+		}
+		list = append(list, page...)
+	}
+	if len(list) != x.Spawned {
+		return nil, fmt.Errorf("children to spawn of %s: %d on %d pages, the record says %d", x.ID, len(list), pages, x.Spawned)
+	}
+	return list, nil
+}
