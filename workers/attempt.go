@@ -1,0 +1,283 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"runtime/pprof"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// An attempt is one run of a task's code, from the claim until the message is
+// put down. Whoever settles it first - the code that returns, its timeout, a
+// cancellation, the end of the drain - decides the outcome; what comes later is
+// discarded.
+type attempt struct {
+	x        *Executor
+	delivery engine.Delivery
+	held     *hand
+	binding  engine.Binding
+	release  func() // frees the slot
+
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	decided atomic.Bool   // by the first that settles it
+	settled chan struct{} // closed when the outcome is recorded and the message put down
+	left    chan struct{} // closed when the code has returned
+
+	claimed   bool
+	start     engine.Claimed
+	execution engine.Execution // as the code sees it: running
+
+	// turn guards the rest: the grace and the outcome may want to write the record
+	// at the same time. It is a channel, since it is held as long as a store does
+	// not answer: whoever waits for a mutex stops the clock of a synctest bubble.
+	turn     chan struct{}
+	record   engine.Record // the latest known: ready until recorded
+	recorded bool          // that it is running
+	timers   []*time.Timer
+}
+
+func newAttempt(x *Executor, d engine.Delivery, held *hand, release func()) *attempt {
+	a := &attempt{
+		x: x, delivery: d, held: held, release: release,
+		settled: make(chan struct{}), left: make(chan struct{}), turn: make(chan struct{}, 1),
+	}
+	a.ctx, a.stop = context.WithCancelCause(context.Background())
+	return a
+}
+
+func (a *attempt) lock()   { a.turn <- struct{}{} }
+func (a *attempt) unlock() { <-a.turn }
+
+// run runs the attempt in the calling goroutine.
+func (a *attempt) run() {
+	defer a.stop(nil)
+	y := a.execution
+	if !a.startTimers(y.Policy.Timeout) {
+		return // it was settled before it began
+	}
+	ctx := engine.NewContext(a.ctx, engine.Run{
+		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue,
+		Attempt: y.Attempt, PrevError: prevError(y), Stopping: a.x.stopping,
+		Client: a.x.client, Validated: y.Validated,
+	})
+	// The labels find the goroutine should it ignore its context.
+	pprof.Do(ctx, labels(y), func(ctx context.Context) {
+		ret, err := a.call(ctx)
+		a.settle(func(at time.Time) engine.Event { return outcome(y, ret, err, at) })
+	})
+}
+
+func (a *attempt) startTimers(timeout time.Duration) bool {
+	a.lock()
+	defer a.unlock()
+	if a.ctx.Err() != nil {
+		close(a.left)
+		return false
+	}
+	if !a.recorded {
+		a.timers = append(a.timers, time.AfterFunc(a.x.config.Grace, a.recordRunning))
+	}
+	if timeout > 0 {
+		a.timers = append(a.timers, time.AfterFunc(timeout, a.timeOut))
+	}
+	return true
+}
+
+func prevError(x engine.Execution) error {
+	if x.Failure == nil {
+		return nil // and not a nil *Failure in an error
+	}
+	return x.Failure
+}
+
+// call runs the code. A panic comes back as a failure; for a goroutine that ends
+// in the middle of the code there is nobody to come back to.
+func (a *attempt) call(ctx context.Context) (ret engine.Return, err error) {
+	returned := false
+	defer func() {
+		close(a.left)
+		if returned {
+			return
+		}
+		failure := &engine.Failure{Kind: engine.KindPanic, Stack: string(debug.Stack())}
+		err = failure
+		if v := recover(); v != nil {
+			failure.Message = fmt.Sprintf("panic: %v", v)
+			return
+		}
+		failure.Message = "the code ended its goroutine (runtime.Goexit)"
+		a.settle(func(at time.Time) engine.Event { return outcome(a.execution, ret, failure, at) })
+	}()
+	input, err := engine.InputOf(ctx, a.x.store, a.execution)
+	if err == nil {
+		ret, err = a.binding.Run(ctx, input)
+	}
+	returned = true
+	return ret, err
+}
+
+// outcome is the event that a return or an error makes of an attempt.
+func outcome(x engine.Execution, ret engine.Return, err error, at time.Time) engine.Event {
+	if err != nil {
+		return engine.NewErred(x, err, at, rand.Float64())
+	}
+	return engine.Returned{At: at, Output: ret.Output, Children: ret.Children, Finalize: ret.Finalize, Gathers: ret.Gathers}
+}
+
+// recordRunning records that the attempt runs, once it has outlived the grace. A
+// conflict says that the execution is not this executor's any more.
+func (a *attempt) recordRunning() {
+	a.lock()
+	defer a.unlock()
+	if a.recorded || isClosed(a.settled) {
+		return
+	}
+	r, _, err := engine.Move(a.x.kill, a.x.store, a.record, a.start)
+	switch {
+	case err == nil:
+		a.record, a.recorded = r, true
+		a.x.trouble.over("record that an attempt runs")
+	case errors.Is(err, engine.ErrConflict):
+		go a.lose()
+	case a.x.kill.Err() == nil:
+		a.x.trouble.failed("record that an attempt runs", err)
+		a.timers = append(a.timers, time.AfterFunc(time.Second, a.recordRunning))
+	}
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// holds reports whether the attempt's claim is what the record says at a revision.
+func (a *attempt) holds(r engine.Revision) bool {
+	a.lock()
+	defer a.unlock()
+	return a.recorded && a.record.Revision == r
+}
+
+func (a *attempt) timeOut() {
+	a.stop(engine.ErrTimedOut)
+	a.settle(func(at time.Time) engine.Event {
+		return engine.NewErred(a.execution, &engine.Failure{
+			Kind: engine.KindTimeout, Message: fmt.Sprintf("execution timed out after %s", a.execution.Policy.Timeout),
+		}, at, rand.Float64())
+	})
+	a.x.strays.watch(a)
+}
+
+// cancel ends the attempt because its execution is cancelled.
+func (a *attempt) cancel(c engine.Cancel) {
+	a.stop(engine.ErrCancelled)
+	a.settle(func(time.Time) engine.Event { return requested(c) })
+	a.x.strays.watch(a)
+}
+
+func requested(c engine.Cancel) engine.CancelRequested {
+	return engine.CancelRequested{At: c.At, Reason: c.Reason, ParentFinished: c.Parent != ""}
+}
+
+// lose ends the attempt because somebody else has written the record.
+func (a *attempt) lose() {
+	a.stop(engine.ErrCancelled)
+	if a.decide() {
+		a.end(a.lost)
+	}
+	a.x.strays.watch(a)
+}
+
+// handBack ends the attempt because the executor shuts down.
+func (a *attempt) handBack() {
+	a.stop(engine.ErrShutdown)
+	if a.decide() {
+		a.end(func(ctx context.Context) error {
+			if !a.recorded {
+				// Nothing says that it ever began.
+				return a.held.Return(ctx, time.Time{}, false)
+			}
+			return a.move(ctx, engine.HandedBack{At: now()})
+		})
+	}
+	a.x.strays.watch(a)
+}
+
+// decide reports whether the caller is the first, who settles the attempt.
+func (a *attempt) decide() bool { return a.decided.CompareAndSwap(false, true) }
+
+// settle decides the outcome, if nobody has.
+func (a *attempt) settle(event func(at time.Time) engine.Event) {
+	if !a.decide() {
+		return
+	}
+	ev := event(now())
+	a.end(func(ctx context.Context) error { return a.move(ctx, ev) })
+}
+
+// end records the outcome with fn, keeps at it until it is done or the executor
+// is killed, and frees the slot.
+func (a *attempt) end(fn func(context.Context) error) {
+	a.lock()
+	defer a.unlock()
+	for _, t := range a.timers {
+		t.Stop()
+	}
+	a.x.steady("record an outcome", fn)
+	a.x.attempts.remove(a)
+	a.release()
+	close(a.settled)
+}
+
+// move records an event and puts the message down.
+func (a *attempt) move(ctx context.Context, ev engine.Event) error {
+	events := []engine.Event{ev}
+	if !a.recorded {
+		events = []engine.Event{a.start, ev}
+	}
+	r, fx, err := engine.Move(ctx, a.x.store, a.record, events...)
+	switch _, returned := ev.(engine.Returned); {
+	case errors.Is(err, engine.ErrConflict):
+		return a.lost(ctx)
+	case errors.Is(err, engine.ErrTooLarge) && returned:
+		return a.move(ctx, engine.Erred{At: now(), Final: true, Failure: engine.Failure{Kind: engine.KindOutput, Message: err.Error()}})
+	case err != nil:
+		return err
+	}
+	a.record, a.recorded = r, true
+	// From here on only what follows is left to try again.
+	a.x.steady("put a message down", func(ctx context.Context) error { return a.x.putDown(ctx, a.held, fx) })
+	return nil
+}
+
+// lost sees to the message of an execution that somebody else has written. One
+// that is over, or waits, needs nothing but its effects; any other is in the
+// hands of whoever wrote it, with the message.
+func (a *attempt) lost(ctx context.Context) error {
+	r, err := a.x.store.Get(ctx, a.execution.ID)
+	if errors.Is(err, engine.ErrNotFound) {
+		return a.held.Done(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if r.Status == engine.Ready || r.Status == engine.Running {
+		a.x.log.Warn("lease lost: the result of an attempt is discarded", zap.String("execution", r.ID),
+			zap.String("task", r.Task), zap.Int("attempt", a.execution.Attempt), zap.String("status", string(r.Status)), zap.String("by", r.Executor))
+		a.held.drop()
+		return nil
+	}
+	return a.x.leave(ctx, a.held, r.Execution)
+}

@@ -1,0 +1,74 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// cancelsAtOnce is how many cancellations are carried out at the same time.
+const cancelsAtOnce = 32
+
+// takeCancels is the loop that carries out cancellations.
+func (x *Executor) takeCancels(feed engine.Feed[engine.CancelMessage]) {
+	feed.Request(cancelsAtOnce)
+	var all sync.WaitGroup
+	for m := range feed.Messages() {
+		held := x.hands.take(m.Baton)
+		all.Go(func() {
+			defer feed.Request(1)
+			x.steady("cancel", func(ctx context.Context) error { return x.carryOutCancel(ctx, m.Cancel, held) })
+		})
+	}
+	all.Wait()
+}
+
+// carryOutCancel records the cancellation, if the caller has not, cancels what
+// is below, tells the parent, and puts the message down.
+func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *hand) error {
+	r, err := x.store.Get(ctx, c.ID)
+	if errors.Is(err, engine.ErrNotFound) {
+		var born bool
+		if r, born, err = x.unborn(ctx, c); err == nil && !born {
+			return held.Done(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	r, fx, err := engine.Modify(ctx, x.store, r, requested(c))
+	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
+		if r.Status == engine.Cancelled {
+			fx = engine.Effects(r.Execution) // the caller only wrote the record
+		}
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return x.putDown(ctx, held, fx)
+}
+
+// unborn returns a child that its finished parent cancels before it was spawned,
+// by an executor that is late: recorded as cancelled it can't run any more when
+// it comes. It reports false if there is no such child.
+func (x *Executor) unborn(ctx context.Context, c engine.Cancel) (engine.Record, bool, error) {
+	if c.Parent == "" {
+		return engine.Record{}, false, nil
+	}
+	parent, err := x.store.Get(ctx, c.Parent)
+	if errors.Is(err, engine.ErrNotFound) {
+		return engine.Record{}, false, nil
+	}
+	if err != nil {
+		return engine.Record{}, false, err
+	}
+	spawns, err := x.store.Spawns(ctx, parent.Execution)
+	if err != nil {
+		return engine.Record{}, false, err
+	}
+	child, ok := parent.Unborn(c.ID, spawns)
+	return engine.Record{Execution: child}, ok, nil
+}

@@ -1,0 +1,225 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// takeExecutions is the loop of a queue: each execution that is due gets a slot
+// and a goroutine.
+func (x *Executor) takeExecutions(q engine.Feed[engine.Delivery], s *slots) {
+	for d := range q.Messages() {
+		held := x.hands.take(d.Baton)
+		x.attempts.begin()
+		release := func() {
+			s.release(q)
+			x.attempts.finish()
+		}
+		go func() {
+			select {
+			case <-s.free:
+				x.execute(newAttempt(x, d, held, release))
+			case <-x.stopping:
+				// It has not begun, so anybody may have it.
+				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, d.Hint) })
+				x.attempts.finish()
+			}
+		}()
+	}
+}
+
+// execute sees one delivery through: it claims the execution and runs an
+// attempt, or finishes what an earlier holder of the message has left.
+func (x *Executor) execute(a *attempt) {
+	x.steady("claim an execution", func(ctx context.Context) error {
+		for {
+			err := x.claim(ctx, a)
+			if !errors.Is(err, engine.ErrConflict) {
+				return err
+			}
+			a.delivery.Fresh = false // somebody has written since: the record decides
+		}
+	})
+	if !a.claimed {
+		a.release()
+		return
+	}
+	a.run()
+}
+
+// unknownDelay is what a task that is not bound here waits for another executor:
+// twice as long each time, up to longestUnknown.
+const (
+	unknownDelay   = 500 * time.Millisecond
+	longestUnknown = 30 * time.Second
+)
+
+// claim makes the execution a's, or sees to the message if it is not to be run.
+func (x *Executor) claim(ctx context.Context, a *attempt) error {
+	d := a.delivery
+	b, bound := x.bindings[d.Execution.Task]
+	if !bound && d.Invalid == nil {
+		wait := min(unknownDelay<<min(d.Deliveries, 10), longestUnknown)
+		x.log.Debug("task is not bound here", zap.String("task", d.Execution.Task), zap.String("execution", d.Execution.ID), zap.Duration("wait", wait))
+		return a.held.Return(ctx, now().Add(wait), d.Hint)
+	}
+	a.binding = b
+	r := engine.Record{Execution: d.Execution}
+	if !d.Fresh {
+		var err error
+		r, err = x.store.Get(ctx, d.Execution.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			if d.Hint {
+				return a.held.Done(ctx) // deleted, with its tree
+			}
+			r, err = engine.Record{Execution: d.Execution}, nil
+		}
+		if err != nil {
+			return err
+		}
+		if r.Task != d.Execution.Task {
+			x.log.Warn("message dropped: its id is that of another task's execution",
+				zap.String("execution", r.ID), zap.String("task", d.Execution.Task), zap.String("other", r.Task))
+			return a.held.Done(ctx)
+		}
+	}
+	if r.Revision == 0 && d.Invalid == nil && d.Unsettled {
+		var err error
+		if r.Execution, err = b.Settle(r.Execution, d.Given); err != nil {
+			d.Invalid = err
+		}
+	}
+	if r.Revision == 0 && d.Invalid != nil {
+		return x.refuse(ctx, a.held, r, d.Invalid)
+	}
+	switch {
+	case r.Status == engine.Running:
+		return x.takeOver(ctx, a, r)
+	case r.Status != engine.Ready:
+		return x.leave(ctx, a.held, r.Execution)
+	case r.StartAt.After(now()):
+		return a.held.Return(ctx, r.StartAt, r.Revision > 0)
+	}
+	return x.begin(ctx, a, r)
+}
+
+// takeOver decides about an execution that is running by its record.
+func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) error {
+	if a.delivery.First {
+		// It was claimed by another message, which somebody holds.
+		return a.held.Done(ctx)
+	}
+	if mine := x.attempts.find(r.ID); mine != nil && mine.holds(r.Revision) {
+		// It runs here; its message came again because it was extended too late.
+		a.held.drop()
+		return nil
+	}
+	lost := engine.LeaseLost{At: now(), CrashCap: x.config.CrashCap}
+	next, _, err := engine.Apply(r.Execution, lost)
+	if err != nil {
+		return err
+	}
+	if next.Status.Finished() {
+		_, fx, err := engine.Move(ctx, x.store, r, lost)
+		if err != nil {
+			return err
+		}
+		return x.putDown(ctx, a.held, fx)
+	}
+	x.log.Warn("executor lost in the middle of an attempt: trying again", zap.String("execution", r.ID),
+		zap.String("task", r.Task), zap.String("lost", r.Executor), zap.Int("crashes", next.Crashes))
+	return x.begin(ctx, a, r, lost)
+}
+
+// begin claims a ready execution, after the events that make it so. A fresh one
+// is not recorded yet: most are over before it would be of use.
+func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, before ...engine.Event) error {
+	if c, gone := x.heard.find(r.Execution); gone {
+		return x.cancel(ctx, a.held, r, c)
+	}
+	a.start = engine.Claimed{At: now(), Executor: x.config.Name}
+	if a.delivery.Fresh {
+		next, _, err := engine.Apply(r.Execution, a.start)
+		if err != nil {
+			return err
+		}
+		a.record, a.execution = r, next
+	} else {
+		next, _, err := engine.Move(ctx, x.store, r, append(before, a.start)...)
+		if err != nil {
+			return err
+		}
+		a.record, a.execution, a.recorded = next, next.Execution, true
+	}
+	a.claimed = true
+	x.attempts.add(a)
+	if c, gone := x.heard.find(a.execution); gone {
+		// It passed after the first look, and before the attempt could be found.
+		a.cancel(c)
+	}
+	return nil
+}
+
+// cancel cancels an execution whose message is in hand.
+func (x *Executor) cancel(ctx context.Context, held *hand, r engine.Record, c engine.Cancel) error {
+	r, fx, err := engine.Modify(ctx, x.store, r, requested(c))
+	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
+		return x.leave(ctx, held, r.Execution)
+	}
+	if err != nil {
+		return err
+	}
+	return x.putDown(ctx, held, fx)
+}
+
+// refuse records an execution whose message can't be understood as failed.
+func (x *Executor) refuse(ctx context.Context, held *hand, r engine.Record, reason error) error {
+	if r.Queue == "" {
+		r.Queue = engine.DefaultQueue
+	}
+	r.Policy = engine.Policy{}
+	at := now()
+	_, fx, err := engine.Move(ctx, x.store, r, engine.Claimed{At: at, Executor: x.config.Name}, engine.Erred{
+		At: at, Final: true, Failure: engine.Failure{Kind: engine.KindInvalidInput, Message: "invalid message: " + reason.Error()},
+	})
+	if err != nil {
+		return err
+	}
+	x.log.Warn("invalid message: its execution has failed", zap.String("execution", r.ID), zap.Error(reason))
+	return x.putDown(ctx, held, fx)
+}
+
+// leave finishes what an earlier holder of the message has recorded, and maybe
+// not carried out, and puts the message down.
+func (x *Executor) leave(ctx context.Context, held *hand, y engine.Execution) error {
+	return x.putDown(ctx, held, engine.Effects(y))
+}
+
+// putDown carries out effects and then puts the message down: in that order, so
+// that a crash between the two repeats them.
+func (x *Executor) putDown(ctx context.Context, held *hand, fx []engine.Effect) error {
+	for _, f := range fx {
+		if again, ok := f.(engine.Requeue); ok {
+			return held.Return(ctx, again.At, true)
+		}
+	}
+	if err := x.carry(fx); err != nil {
+		return err
+	}
+	return held.Done(ctx)
+}
+
+// carry carries out effects, until it succeeds or the executor is killed.
+func (x *Executor) carry(fx []engine.Effect) error {
+	x.steady("carry out effects", func(ctx context.Context) error {
+		err := x.store.Carry(ctx, fx...)
+		fx = engine.Again(fx)
+		return err
+	})
+	return x.kill.Err()
+}

@@ -1,0 +1,224 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// Defaults of a [Config].
+const (
+	DefaultSlots    = 100
+	DefaultGrace    = 50 * time.Millisecond // DESIGN: when `running` is recorded
+	DefaultDrain    = 30 * time.Second
+	DefaultCrashCap = 10
+)
+
+// Config says how an executor works. The zero Config is a good one.
+type Config struct {
+	// Name tells this executor from others, in records and logs. Empty means
+	// host, process id and a random part.
+	Name string
+	// Slots is how many attempts run at once. Zero means DefaultSlots.
+	Slots int
+	// Queues are those that it serves. None means engine.DefaultQueue.
+	Queues []string
+	// Grace is how long an attempt runs before its record says running, where
+	// nothing else asks for that: a shorter one is recorded by its outcome alone.
+	// Zero means DefaultGrace.
+	Grace time.Duration
+	// Drain is how long running attempts may go on when the executor shuts down.
+	// Zero means DefaultDrain; NoDrain hands them back at once.
+	Drain time.Duration
+	// CrashCap is how many times an execution may lose its executor in the middle
+	// of an attempt and still be tried again. Zero means DefaultCrashCap.
+	CrashCap int
+	// Logger gets what an operator should know. Nil means none.
+	Logger *zap.Logger
+}
+
+// NoDrain hands running attempts back at once when the executor shuts down.
+const NoDrain time.Duration = -1
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown"
+		}
+		c.Name = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strconv.FormatUint(uint64(rand.Uint32()), 36))
+	}
+	if c.Slots == 0 {
+		c.Slots = DefaultSlots
+	}
+	if len(c.Queues) == 0 {
+		c.Queues = []string{engine.DefaultQueue}
+	}
+	if c.Grace == 0 {
+		c.Grace = DefaultGrace
+	}
+	if c.Drain == 0 {
+		c.Drain = DefaultDrain
+	}
+	if c.CrashCap == 0 {
+		c.CrashCap = DefaultCrashCap
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	switch {
+	case c.Slots < 0:
+		return c, fmt.Errorf("%d slots: negative", c.Slots)
+	case c.Grace < 0:
+		return c, fmt.Errorf("grace %s: negative", c.Grace)
+	case c.Drain < 0 && c.Drain != NoDrain:
+		return c, fmt.Errorf("drain %s: negative", c.Drain)
+	case c.CrashCap < 0:
+		return c, fmt.Errorf("crash cap %d: negative", c.CrashCap)
+	}
+	for _, q := range c.Queues {
+		if err := engine.ValidateQueue(q); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// An Executor runs the attempts of the tasks bound to it. Any number of them
+// share the work of a store.
+type Executor struct {
+	config   Config
+	log      *zap.Logger
+	store    engine.Store
+	client   *engine.Client
+	bindings map[string]engine.Binding
+
+	hands    hands
+	attempts registry
+	heard    cancelled
+	trouble  trouble
+	strays   strays
+
+	started  sync.Once
+	stopping chan struct{}      // closed when the shutdown begins
+	kill     context.Context    // ends when what is under way must be left
+	end      context.CancelFunc // of kill
+}
+
+// New returns an executor of the tasks bound by bs. It refuses a task that is
+// bound twice, or defined twice with different types, and names both places.
+func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("new executor: %w", err)
+	}
+	x := &Executor{
+		config: c, store: store, client: engine.NewClient(store), bindings: map[string]engine.Binding{},
+		log: c.Logger.With(zap.String("executor", c.Name)), stopping: make(chan struct{}),
+	}
+	x.trouble.log = x.log
+	x.kill, x.end = context.WithCancel(context.Background())
+	for _, b := range bs {
+		for b := &b; b != nil; b = b.Finalize {
+			if err := x.bind(*b); err != nil {
+				return nil, fmt.Errorf("new executor: %w", err)
+			}
+		}
+	}
+	return x, nil
+}
+
+func (x *Executor) bind(b engine.Binding) error {
+	if b.Definition == nil || b.Run == nil {
+		return errors.New("a binding is empty")
+	}
+	if first, twice := x.bindings[b.ID]; twice {
+		return fmt.Errorf("task %q is bound twice: at %s and at %s", b.ID, first.Place, b.Place)
+	}
+	x.bindings[b.ID] = b
+	return x.client.Know(b.Definition)
+}
+
+// Client returns a client of the executor's store that refuses to enqueue once
+// the executor shuts down.
+func (x *Executor) Client() *engine.Client { return x.client }
+
+// Name returns the executor's name.
+func (x *Executor) Name() string { return x.config.Name }
+
+// Run executes until ctx ends, then shuts down: it claims nothing more, gives
+// running attempts the drain time to finish, hands back the others, and returns
+// when every effect of what it has recorded is durable. It returns an error if
+// it can't begin, or was run before; a store that fails later is waited for.
+func (x *Executor) Run(ctx context.Context) error {
+	err := errors.New("it has been run before")
+	x.started.Do(func() { err = x.run(ctx) })
+	if err != nil {
+		return fmt.Errorf("run executor %s: %w", x.config.Name, err)
+	}
+	return nil
+}
+
+func (x *Executor) run(ctx context.Context) error {
+	defer x.end()
+	defer x.client.Close()
+	// Listen before taking anything: a cancellation must not slip in between.
+	unwatch, err := x.store.Watch(ctx, engine.Topic{}, x.notice)
+	if err != nil {
+		return err
+	}
+	defer unwatch()
+	closures, err := x.store.Closures(ctx)
+	if err != nil {
+		return err
+	}
+	defer closures.Close()
+	cancels, err := x.store.Cancels(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancels.Close()
+	var queues []engine.Feed[engine.Delivery]
+	defer func() {
+		for _, q := range queues {
+			q.Close()
+		}
+	}()
+	for _, name := range x.config.Queues {
+		q, err := x.store.Claim(ctx, name)
+		if err != nil {
+			return err
+		}
+		queues = append(queues, q)
+	}
+
+	var loops sync.WaitGroup
+	stopLease := make(chan struct{})
+	loops.Go(func() { x.keepLeases(stopLease) })
+	loops.Go(func() { x.takeClosures(closures) })
+	loops.Go(func() { x.takeCancels(cancels) })
+	slots := newSlots(x.config.Slots, queues)
+	for _, q := range queues {
+		loops.Go(func() { x.takeExecutions(q, slots) })
+	}
+	x.log.Info("executor runs", zap.Strings("queues", x.config.Queues), zap.Int("slots", x.config.Slots))
+
+	<-ctx.Done()
+	x.drain(queues)
+	closures.Close()
+	cancels.Close()
+	x.flush(&loops, stopLease)
+	x.log.Info("executor has stopped")
+	return nil
+}
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

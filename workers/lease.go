@@ -1,0 +1,143 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// hands holds the messages in hand. Each is extended until it is put down, so
+// that nobody else gets it while this executor lives.
+type hands struct {
+	mu  sync.Mutex
+	set map[*hand]struct{}
+}
+
+// A hand is a baton that is extended while it is held.
+type hand struct {
+	engine.Baton
+	hands *hands
+}
+
+func (h *hands) take(b engine.Baton) *hand {
+	held := &hand{Baton: b, hands: h}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.set == nil {
+		h.set = map[*hand]struct{}{}
+	}
+	h.set[held] = struct{}{}
+	return held
+}
+
+func (h *hands) all() []*hand {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]*hand, 0, len(h.set))
+	for held := range h.set {
+		list = append(list, held)
+	}
+	return list
+}
+
+// drop lets go of a message that is somebody else's by now, without a word.
+func (h *hand) drop() {
+	h.hands.mu.Lock()
+	defer h.hands.mu.Unlock()
+	delete(h.hands.set, h)
+}
+
+// Done puts the message down for good.
+func (h *hand) Done(ctx context.Context) error {
+	err := h.Baton.Done(ctx)
+	if err == nil {
+		h.drop()
+	}
+	return err
+}
+
+// Return gives the message back.
+func (h *hand) Return(ctx context.Context, at time.Time, recorded bool) error {
+	err := h.Baton.Return(ctx, at, recorded)
+	if err == nil {
+		h.drop()
+	}
+	return err
+}
+
+// keepLeases is the loop that extends what is in hand, at a third of the lease,
+// and looks once in a lease whether the attempts are still this executor's.
+func (x *Executor) keepLeases(stop <-chan struct{}) {
+	tick := time.NewTicker(x.store.Limits().Lease / 3)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-tick.C:
+		case <-stop:
+			return
+		}
+		for _, h := range x.hands.all() {
+			if err := h.Extend(x.kill); err != nil {
+				x.trouble.failed("extend leases", err)
+				break
+			}
+			x.trouble.over("extend leases")
+		}
+		if n%3 == 0 {
+			x.recheck()
+		}
+	}
+}
+
+// recheck looks at the record of every attempt that has one: a cancellation may
+// have passed unheard, and a lease may have been lost.
+func (x *Executor) recheck() {
+	for _, a := range x.attempts.all() {
+		id, revision, ok := a.claim()
+		if !ok {
+			continue
+		}
+		r, err := x.store.Get(x.kill, id)
+		switch {
+		case errors.Is(err, engine.ErrNotFound):
+		case err != nil:
+			x.trouble.failed("look at the records of attempts", err)
+			return
+		case r.Revision != revision && !isClosed(a.settled):
+			x.log.Info("an attempt ends that is not this executor's any more", zap.String("execution", id), zap.String("status", string(r.Status)))
+			go a.lose()
+		}
+		x.trouble.over("look at the records of attempts")
+	}
+}
+
+// claim returns the revision at which the attempt was recorded as running; false
+// if it was not, or is being settled.
+func (a *attempt) claim() (id string, r engine.Revision, ok bool) {
+	select {
+	case a.turn <- struct{}{}:
+	default:
+		return "", 0, false
+	}
+	defer a.unlock()
+	return a.execution.ID, a.record.Revision, a.recorded
+}
+
+// notice takes what the store has news of. It must not take long.
+func (x *Executor) notice(n engine.Notice) {
+	if n.Reconnected {
+		go x.recheck()
+	}
+	if n.Cancel == nil {
+		return
+	}
+	x.heard.add(*n.Cancel)
+	if a := x.attempts.find(n.Cancel.ID); a != nil {
+		go a.cancel(*n.Cancel)
+	}
+}

@@ -1,0 +1,167 @@
+package workers
+
+import (
+	"bytes"
+	"context"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// trouble keeps account of what fails in the background. Each sort of failure is
+// logged when it begins and when it is over, and counted in between.
+type trouble struct {
+	log *zap.Logger
+
+	mu     sync.Mutex
+	now    map[string]*spell
+	counts map[string]int
+}
+
+// A spell is a failure that goes on.
+type spell struct {
+	since time.Time
+	count int
+}
+
+func (t *trouble) failed(what string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now == nil {
+		t.now, t.counts = map[string]*spell{}, map[string]int{}
+	}
+	t.counts[what]++
+	s := t.now[what]
+	if s == nil {
+		s = &spell{since: time.Now()}
+		t.now[what] = s
+		t.log.Warn("background work fails: it is tried again", zap.String("what", what), zap.Error(err))
+	}
+	s.count++
+}
+
+func (t *trouble) over(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.now[what]; s != nil {
+		delete(t.now, what)
+		t.log.Info("background work succeeds again", zap.String("what", what),
+			zap.Int("failures", s.count), zap.Duration("after", time.Since(s.since)))
+	}
+}
+
+// The pause between two tries of what must be done grows from the first to the second.
+const (
+	firstPause = 20 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// steady does fn, again and again until it succeeds or the executor is killed.
+func (x *Executor) steady(what string, fn func(context.Context) error) {
+	for pause := firstPause; x.kill.Err() == nil; pause = min(2*pause, lastPause) {
+		err := fn(x.kill)
+		if err == nil {
+			x.trouble.over(what)
+			return
+		}
+		if x.kill.Err() != nil {
+			return
+		}
+		x.trouble.failed(what, err)
+		select {
+		case <-time.After(pause):
+		case <-x.kill.Done():
+		}
+	}
+}
+
+// strays counts attempts whose code goes on after its outcome was recorded.
+type strays struct {
+	mu  sync.Mutex
+	now int
+}
+
+// strayAfter is how long code may take to notice that its context has ended.
+const strayAfter = 5 * time.Second
+
+// watch finds out whether the code of an attempt that has been stopped returns.
+func (s *strays) watch(a *attempt) {
+	if isClosed(a.left) {
+		return
+	}
+	go func() {
+		timer := time.NewTimer(strayAfter)
+		defer timer.Stop()
+		select {
+		case <-a.left:
+			return
+		case <-a.x.kill.Done():
+			return
+		case <-timer.C:
+		}
+		s.add(1)
+		defer s.add(-1)
+		a.x.log.Warn("code ignores that its context has ended: it holds a goroutine, and its result will be discarded",
+			zap.String("execution", a.execution.ID), zap.String("task", a.execution.Task), zap.String("stack", stackOf(a.execution)))
+		select {
+		case <-a.left:
+		case <-a.x.kill.Done():
+		}
+	}()
+}
+
+func (s *strays) add(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now += n
+}
+
+func labels(x engine.Execution) pprof.LabelSet {
+	return pprof.Labels("durable.task", x.Task, "durable.execution", x.ID)
+}
+
+// stackOf returns the stack of the goroutine that runs x, found by its labels in
+// a goroutine profile: blocks separated by empty lines.
+func stackOf(x engine.Execution) string {
+	var profile bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		return err.Error()
+	}
+	for block := range strings.SplitSeq(profile.String(), "\n\n") {
+		if strings.Contains(block, `"durable.execution":"`+x.ID+`"`) {
+			return block
+		}
+	}
+	return "not found"
+}
+
+// Stats is what an executor is at.
+type Stats struct {
+	// Running counts attempts whose outcome is open.
+	Running int
+	// InHand counts messages in hand.
+	InHand int
+	// Strays counts attempts that are over and whose code ignores it.
+	Strays int
+	// Failures counts, by what it was, the background work that has failed.
+	Failures map[string]int
+}
+
+// Stats returns what the executor is at.
+func (x *Executor) Stats() Stats {
+	s := Stats{Running: len(x.attempts.all()), InHand: len(x.hands.all()), Failures: map[string]int{}}
+	x.strays.mu.Lock()
+	s.Strays = x.strays.now
+	x.strays.mu.Unlock()
+	x.trouble.mu.Lock()
+	defer x.trouble.mu.Unlock()
+	for what, n := range x.trouble.counts {
+		s.Failures[what] = n
+	}
+	return s
+}
