@@ -58,6 +58,7 @@ func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
 	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
 	d.Deliveries = about.deliveries + before
 	d.Baton = &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
+	d.Message = about.stream + " " + strconv.FormatUint(about.sequence, 10)
 	d.First = !old
 	// One that came through the timers may come twice, so that it is claimed
 	// exclusively.
@@ -89,6 +90,7 @@ const (
 
 // about is what the ack subject of a delivered message tells.
 type about struct {
+	stream     string
 	deliveries int
 	sequence   uint64
 	time       time.Time
@@ -108,7 +110,7 @@ func meta(reply string) about {
 	n, _ := strconv.Atoi(tokens[4])
 	seq, _ := strconv.ParseUint(tokens[5], 10, 64)
 	ns, _ := strconv.ParseInt(tokens[7], 10, 64)
-	return about{deliveries: n, sequence: seq, time: time.Unix(0, ns)}
+	return about{stream: tokens[2], deliveries: n, sequence: seq, time: time.Unix(0, ns)}
 }
 
 // baton is a message of a consumer.

@@ -52,11 +52,13 @@ func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old 
 
 // makeConsumer makes a consumer, or gives the one that is there the namespace's lease.
 func (s *Store) makeConsumer(ctx context.Context, src source) error {
-	_, err := s.js.CreateOrUpdateConsumer(ctx, src.stream, s.layout.consumer(src.consumer, src.filter, s.config))
-	if errors.Is(err, jetstream.ErrConsumerExists) {
-		return nil
-	}
-	return err
+	return manage(ctx, func(ctx context.Context) error {
+		_, err := s.js.CreateOrUpdateConsumer(ctx, src.stream, s.layout.consumer(src.consumer, src.filter, s.config))
+		if errors.Is(err, jetstream.ErrConsumerExists) {
+			return nil
+		}
+		return err
+	})
 }
 
 func (f *feed[M]) Request(n int) {

@@ -232,7 +232,11 @@ const layoutVersion = 1
 
 // setUp checks the server and makes what the namespace lacks.
 func (s *Store) setUp(ctx context.Context) error {
-	info, err := s.js.AccountInfo(ctx)
+	var info *jetstream.AccountInfo
+	err := manage(ctx, func(ctx context.Context) (err error) {
+		info, err = s.js.AccountInfo(ctx)
+		return err
+	})
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
@@ -243,7 +247,7 @@ func (s *Store) setUp(ctx context.Context) error {
 			s.nc.ConnectedServerVersion(), info.API.Level, minAPILevel)
 	}
 	for _, want := range s.layout.streams(s.config) {
-		if err := s.stream(ctx, want); err != nil {
+		if err := manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
 			return fmt.Errorf("stream %s: %w", want.Name, err)
 		}
 	}

@@ -51,6 +51,32 @@ func persist(ctx context.Context, try func(n int) error) error {
 	}
 }
 
+// manage is persist for calls of the client that manage streams and consumers,
+// each try of which gets a time of its own: a server that stops swallows them too.
+func manage(ctx context.Context, call func(context.Context) error) error {
+	return persist(ctx, func(int) error {
+		try, cancel := context.WithTimeout(ctx, manageTimeout)
+		defer cancel()
+		err := call(try)
+		var api *jetstream.APIError
+		switch {
+		case errors.As(err, &api):
+			if mapped := apiError(api); temporary(mapped) {
+				return mapped
+			}
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			return errNoAnswer
+		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+			return fmt.Errorf("%w: %w", errUnavailable, err)
+		}
+		return err
+	})
+}
+
+// manageTimeout is longer than answerTimeout: a cluster that makes a stream or a
+// consumer waits for the election of its leader.
+const manageTimeout = 5 * time.Second
+
 // publish stores m in its stream and returns its sequence. It is for messages
 // that may be stored twice; before sending m again it calls again, if not nil.
 func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg)) (uint64, error) {

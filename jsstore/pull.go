@@ -154,7 +154,7 @@ func (p *puller) askLater() {
 	}
 	p.pause = min(max(2*p.pause, firstPause), 2*lastPause)
 	p.fence = unknownFence
-	ctx, cancel := context.WithTimeout(context.Background(), p.pause+2*answerTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), p.pause+patience)
 	p.recovery = cancel
 	time.AfterFunc(p.pause, func() {
 		defer cancel()
@@ -180,14 +180,16 @@ func (p *puller) recover(ctx context.Context) error {
 }
 
 func (p *puller) raiseFence(ctx context.Context) error {
-	st, err := p.s.js.Stream(ctx, p.source.stream)
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fence = st.CachedInfo().State.LastSeq
-	return nil
+	return manage(ctx, func(ctx context.Context) error {
+		st, err := p.s.js.Stream(ctx, p.source.stream)
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.fence = st.CachedInfo().State.LastSeq
+		return nil
+	})
 }
 
 // watch finds out that pulls were lost without a word.

@@ -107,7 +107,7 @@ func (c Config) options() *server.Options {
 		DontListen:             c.Port == 0,
 		JetStream:              true,
 		StoreDir:               c.Dir, // the server keeps its files in Dir/jetstream
-		SyncInterval:           c.SyncInterval,
+		SyncInterval:           max(c.SyncInterval, leastSyncInterval),
 		SyncAlways:             c.SyncAlways,
 		MaxPayload:             int32(c.MaxPayload),
 		NoSigs:                 true, // signals belong to the program

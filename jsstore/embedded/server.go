@@ -29,7 +29,7 @@ type Server struct {
 }
 
 // Start starts a server on the directory and returns once it has recovered what
-// is stored there and takes connections: some 10 ms for an empty directory,
+// is stored there and takes connections: a few milliseconds for an empty directory,
 // seconds for millions of messages. It returns an *InUseError if the directory
 // is open already. If ctx ends first it returns ctx's cause; the directory is
 // then let go when recovery, which can't be broken off, is through. Once started

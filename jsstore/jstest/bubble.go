@@ -35,9 +35,9 @@ func Bubble(t *testing.T, fn func(t *testing.T, nc *nats.Conn)) {
 //   - nats.go lends its timers to the next bubble, which is fatal; see
 //     dropPooled.
 //   - A fake minute passes after the shutdown; see Host.close.
-//   - No request for a stream or a consumer is under way when the server stops:
-//     it sleeps for 50 ms with its streams locked (signalPullConsumers), and a
-//     goroutine that waits for a mutex stops time.
+//   - No request for a stream or a consumer is under way when Host.Stop stops the
+//     server: it sleeps for 50 ms with its streams locked (signalPullConsumers),
+//     and a goroutine that waits for a mutex stops time.
 //   - There is one server, without a port and with connections that stay in the
 //     process. A goroutine that waits for a socket stops time.
 func BubbleHost(t *testing.T, fn func(t *testing.T, h *Host)) {

@@ -1,7 +1,9 @@
 package jstest_test
 
 import (
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -103,6 +105,38 @@ func TestCrashFlushesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who waits for messages is told of a shutdown, but not of a crash.
+func TestCrashTellsNobody(t *testing.T) {
+	for name, test := range map[string]struct {
+		down func(*jstest.Host)
+		want []string
+	}{
+		"crash": {(*jstest.Host).Crash, nil},
+		"stop":  {(*jstest.Host).Stop, []string{"409"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
+				nc := h.Connect()
+				queue(t, nc, time.Minute)
+				var got []string
+				reply := nc.NewRespInbox()
+				_, err := nc.Subscribe(reply, func(m *nats.Msg) { got = append(got, m.Header.Get("Status")) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.Q.c", reply, []byte(`{"batch":1}`)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				test.down(h)
+				if !slices.Equal(got, test.want) {
+					t.Errorf("told %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
 }
 
 // queue returns a consumer of a new work-queue stream on q.>.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,6 +23,9 @@ type Host struct {
 	dir    string
 	server atomic.Pointer[embedded.Server] // nil while it is down
 	conns  []*nats.Conn
+
+	mu    sync.Mutex
+	pipes []net.Conn // the clients' ends of connections to the server that is up
 }
 
 // Connect returns a connection that finds the server again whenever it is up.
@@ -45,7 +49,14 @@ func (h *Host) InProcessConn() (net.Conn, error) {
 	if s == nil {
 		return nil, errors.New("the host is down")
 	}
-	return s.InProcessConn()
+	c, err := s.InProcessConn()
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pipes = append(h.pipes, c)
+	return c, nil
 }
 
 // Start starts the server on the files as they are and returns when every
@@ -68,38 +79,60 @@ func (h *Host) Start() {
 	}
 }
 
-// Stop shuts the server down in good order and returns when every connection has
-// lost it. It does nothing if the server is down.
+// Stop shuts the server down in good order, which clients are told, and returns
+// when every connection has lost it. It does nothing if the server is down.
 func (h *Host) Stop() {
+	h.t.Helper()
+	if s := h.server.Swap(nil); s != nil {
+		h.shutdown(s)
+	}
+}
+
+// Crash takes the server down with the files as they are at this moment, as
+// SIGKILL would leave them: nothing is flushed that waits to be, and connections
+// break without a word. It first lets everything in the bubble run until it
+// waits. It does nothing if the server is down.
+func (h *Host) Crash() {
 	h.t.Helper()
 	s := h.server.Swap(nil)
 	if s == nil {
 		return
 	}
-	if err := s.Close(); err != nil {
-		h.t.Fatal(err)
-	}
-	synctest.Wait()
-}
-
-// Crash takes the server down with the files as they are at this moment, as
-// SIGKILL would leave them: nothing is flushed that waits to be. It first lets
-// everything in the bubble run until it waits.
-func (h *Host) Crash() {
-	h.t.Helper()
 	synctest.Wait()
 	dir := h.t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(h.dir)); err != nil {
 		h.t.Fatal(err)
 	}
-	h.Stop()
 	h.dir = dir
+	h.cut()
+	h.shutdown(s)
+}
+
+// cut breaks every connection and returns when both sides know.
+func (h *Host) cut() {
+	h.mu.Lock()
+	pipes := h.pipes
+	h.pipes = nil
+	h.mu.Unlock()
+	for _, c := range pipes {
+		_ = c.Close()
+	}
+	synctest.Wait()
+}
+
+func (h *Host) shutdown(s *embedded.Server) {
+	h.t.Helper()
+	if err := s.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.cut()
 }
 
 func (h *Host) close() {
 	for _, nc := range h.conns {
 		nc.Close()
 	}
+	h.cut()
 	h.Stop()
 	// Loops of the file store see only at their next tick that it is closed.
 	time.Sleep(time.Minute)
