@@ -15,8 +15,12 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// directBatch is how many messages one direct get asks for.
-const directBatch = 500
+// One direct get asks for so many messages, and so many bytes: the server would
+// send as much as a slow connection may owe it before it is cut (max_pending, 64 MB).
+const (
+	directBatch = 500
+	directBytes = 16 << 20
+)
 
 // List implements [engine.Store]. It reads the bucket, the queue and the timers
 // by direct gets, which a replica may answer: it is a view.
@@ -94,7 +98,7 @@ func (s *Store) scan(ctx context.Context, stream, subject string) iter.Seq2[*sto
 	return func(yield func(*stored, error) bool) {
 		for seq := uint64(1); ; {
 			n := 0
-			for m, err := range s.directGet(ctx, stream, map[string]any{"seq": seq, "next_by_subj": subject, "batch": directBatch}) {
+			for m, err := range s.directGet(ctx, stream, map[string]any{"seq": seq, "next_by_subj": subject, "batch": directBatch, "max_bytes": directBytes}) {
 				if err != nil {
 					yield(nil, err)
 					return
@@ -112,9 +116,9 @@ func (s *Store) scan(ctx context.Context, stream, subject string) iter.Seq2[*sto
 }
 
 // lastOf returns the last message of each of up to 1,024 subjects, of those that
-// have one, in no order.
+// have one, in no order. Where they are too much for one answer some are missing.
 func (s *Store) lastOf(ctx context.Context, stream string, subjects []string) iter.Seq2[*stored, error] {
-	return s.directGet(ctx, stream, map[string]any{"multi_last": subjects})
+	return s.directGet(ctx, stream, map[string]any{"multi_last": subjects, "max_bytes": directBytes})
 }
 
 // directGet asks any replica for several messages.
@@ -131,7 +135,11 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 			yield(nil, err)
 			return
 		}
-		defer func() { _ = sub.Unsubscribe() }() // fails only on a closed connection
+		defer func() { _ = sub.Unsubscribe() }()             // fails only on a closed connection
+		if err := sub.SetPendingLimits(-1, -1); err != nil { // the query limits it
+			yield(nil, err)
+			return
+		}
 		if err := s.nc.PublishRequest(s.apiName+"DIRECT.GET."+stream, inbox, body); err != nil {
 			yield(nil, err)
 			return

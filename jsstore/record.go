@@ -191,8 +191,8 @@ func decodeRecord(m *stored) (engine.Record, error) {
 	return engine.Record{Execution: x, Revision: m.revision()}, nil
 }
 
-// GetMany implements [engine.Store]. What a replica does not have, or has not
-// seen finish, is asked of the leader.
+// GetMany implements [engine.Store]. What a replica does not have or has not seen
+// finish, and what its answer had no room for, is asked of the leader.
 func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, error) {
 	if len(ids) == 0 {
 		return nil, nil
