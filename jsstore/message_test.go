@@ -94,3 +94,10 @@ func TestAckSubjectsOfBothFormatsAreRead(t *testing.T) {
 		}
 	}
 }
+
+func TestErrorsDoNotShowPasswords(t *testing.T) {
+	got := hosts("nats://user:secret@one:4222, tls://token@two,three:1")
+	if want := "one:4222, two, three:1"; got != want {
+		t.Errorf("hosts = %q, want %q", got, want)
+	}
+}

@@ -99,7 +99,7 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 	}, opts...)
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", url, err)
+		return nil, fmt.Errorf("connect to %s: %w", hosts(url), err)
 	}
 	s, err := Open(ctx, nc, c)
 	if err != nil {
@@ -108,6 +108,19 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 	}
 	s.ownsConn = true
 	return s, nil
+}
+
+// hosts returns what of a list of URLs may be shown: no users, passwords or tokens.
+func hosts(urls string) string {
+	var list []string
+	for one := range strings.SplitSeq(urls, ",") {
+		one = strings.TrimSpace(one)
+		if _, rest, ok := strings.Cut(one, "://"); ok {
+			one = rest
+		}
+		list = append(list, one[strings.LastIndex(one, "@")+1:])
+	}
+	return strings.Join(list, ", ")
 }
 
 // Open opens a namespace over a connection that stays the caller's. What the

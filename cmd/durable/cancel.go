@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) cancel() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "End an execution and everything below it",
+		Long: "End an execution and everything below it. When the command returns, the record\n" +
+			"says cancelled, with the reason. Exit code 1 says that the execution had\n" +
+			"finished before: finished is final.",
+		Args: executionID,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, id := cmd.Context(), args[0]
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if err := engine.NewClient(s).Cancel(ctx, id, reason); err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(a.out, struct {
+					ID     string        `json:"executionId"`
+					Status engine.Status `json:"status"`
+					Reason string        `json:"reason"`
+				}{id, engine.Cancelled, reason})
+			}
+			fmt.Fprintf(a.out, "cancelled %s: %s\n", id, oneLine(reason))
+			if s.own {
+				fmt.Fprintln(a.out, "nobody executes in this store now: what is below ends when somebody does")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "cancelled from the command line", "why; it is kept in the record")
+	return cmd
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+)
+
+// A demo is one run of the demo: its flags, and what it works with.
+type demo struct {
+	*app
+	target   string
+	slots    int
+	drain    time.Duration
+	delay    time.Duration
+	afresh   bool
+	maxSize  sizeFlag
+	logLevel string
+
+	say   screen // for people: stdout, or stderr where stdout is for programs
+	log   *zap.Logger
+	meter *meter
+	store *store
+}
+
+const demoHelp = `Upload files, durably: for each an execution of uploadFile, which copies the
+file to a directory, extracts its title and counts its words at the same time,
+and puts together what it found. Without arguments it takes the *.go and *.md
+files of the module around the working directory. A directory stands for all
+files in it.
+
+Whatever happens to this process, the work goes on in the next: a file that has
+not changed is the same execution, continues where it was, and is never run
+again once it has completed. What other files of earlier runs are not finished
+is seen through too. Try it: kill -9 this, and start it again.
+
+Ctrl-C lets the tasks that run come to their end, for --drain at most; Ctrl-C
+again ends at once.`
+
+func (a *app) demo() *cobra.Command {
+	d := &demo{app: a, maxSize: 16 << 20}
+	cmd := &cobra.Command{
+		Use:     "demo [FILE|DIR ...]",
+		Short:   "Run the demo: upload files, durably",
+		Long:    demoHelp,
+		Example: "  durable demo\n  durable demo --delay 500ms ~/Documents\n  durable demo --json *.md | jq .output.title",
+		RunE:    func(cmd *cobra.Command, args []string) error { return d.run(cmd, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&d.target, "target", "", "directory to upload to (default the directory uploads in that of the store)")
+	f.IntVar(&d.slots, "slots", 8, "tasks that run at the same time")
+	f.DurationVar(&d.drain, "drain", 10*time.Second, "how long tasks that run may go on after Ctrl-C")
+	f.DurationVar(&d.delay, "delay", 0, "artificial work: every task takes so much longer")
+	f.BoolVar(&d.afresh, "again", false, "run files again that have completed")
+	f.Var(&d.maxSize, "max-size", "size of the largest file that is taken")
+	f.StringVar(&d.logLevel, "log-level", "warn", "what is logged to stderr: debug, info, warn, error")
+	return cmd
+}
+
+// check completes the flags, or says what is wrong with them.
+func (d *demo) check(cmd *cobra.Command) error {
+	err := d.place.check(cmd)
+	switch {
+	case err != nil:
+		return err
+	case d.slots < 1:
+		return usage("", "--slots %d: want at least 1", d.slots)
+	case d.drain < 0:
+		return usage("", "--drain %s: negative", d.drain)
+	case d.delay < 0:
+		return usage("", "--delay %s: negative", d.delay)
+	case d.target == "" && d.dir == "":
+		return usage("", "--target is needed where there is no directory for it")
+	case d.target == "":
+		d.target = filepath.Join(d.dir, "uploads")
+	}
+	if d.target, err = filepath.Abs(d.target); err != nil {
+		return usage("", "--target: %w", err)
+	}
+	d.say = d.out
+	if d.json {
+		d.say = d.err
+	}
+	return d.startLog()
+}
+
+func (d *demo) run(cmd *cobra.Command, args []string) error {
+	if err := d.check(cmd); err != nil {
+		return err
+	}
+	ctx, began := cmd.Context(), time.Now()
+	in, err := collect(args, d.dir, d.target)
+	if err != nil {
+		return err
+	}
+	if len(in.files) == 0 {
+		// Nothing to store, and so no store to make.
+		return d.conclude(ctx, d.refuse(in), time.Since(began))
+	}
+	there, _ := hasStore(d.dir) // what is wrong with it, opening it tells
+	if d.store, err = d.take(ctx, d.logServer); err != nil {
+		return err
+	}
+	defer d.store.close()
+	if err := os.MkdirAll(d.target, 0o755); err != nil {
+		return &exitError{exitStore, fmt.Errorf("upload directory: %w", err), "--target names another"}
+	}
+	earlier, err := recall(ctx, d.store)
+	if err != nil {
+		return err
+	}
+	p := planned(in.files, d.target, earlier, d.afresh)
+	d.greet(in, p, there)
+	refused := d.refuse(in)
+	results, err := d.execute(ctx, p)
+	if err != nil {
+		return err
+	}
+	if results = append(refused, results...); left(results) != (tally{}) {
+		return d.interrupted(results)
+	}
+	// An interruption that left nothing undone is none.
+	return d.conclude(context.WithoutCancel(ctx), results, time.Since(began))
+}

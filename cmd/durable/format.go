@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// stamp is a time in the reader's zone, to the millisecond.
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000") }
+
+// clock is the time of day of a stamp, to the second.
+func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+
+// ago says how far t is from now, in one unit.
+func ago(t, now time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case d <= -time.Second:
+		return "in " + coarse(-d)
+	case d < time.Second:
+		return "just now"
+	}
+	return coarse(d) + " ago"
+}
+
+func coarse(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 2*day:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/day)
+}
+
+// span is a duration with about three digits.
+func span(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + span(-d)
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	case d < time.Minute && d%time.Second == 0:
+		return d.String()
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.2fs", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+}
+
+// byteSize is a number of bytes in a unit that people read.
+func byteSize(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f := float64(n)
+	unit := ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if f /= 1024; f < 1024 {
+			break
+		}
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0") + " " + unit
+}
+
+// count is a number with its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
+}
+
+// grouped is a number with its thousands apart.
+func grouped(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// printable is s without anything that moves a cursor or is no text: file names
+// and errors may hold whatever they like.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// oneLine is s with its lines joined.
+func oneLine(s string) string {
+	return printable(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
+}
+
+// snip is s in at most width columns, its end left out; 0 leaves all.
+func snip(s string, width int) string {
+	if width <= 0 {
+		return s
+	}
+	return text.Snip(s, width, "…")
+}
+
+// snipLeft is s in at most width columns, its beginning left out: of a path the
+// end tells more.
+func snipLeft(s string, width int) string {
+	if width <= 0 || text.StringWidthWithoutEscSequences(s) <= width {
+		return s
+	}
+	for text.StringWidthWithoutEscSequences(s) > width-1 {
+		_, n := utf8.DecodeRuneInString(s)
+		s = s[n:]
+	}
+	return "…" + s
+}
+
+// shortPath is a path as it is typed from the working directory, if it is below.
+func shortPath(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return printable(path)
+	}
+	rel, err := filepath.Rel(wd, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return printable(path)
+	}
+	return printable(rel)
+}
+
+func statusColour(s engine.Status) colour {
+	switch {
+	case s == engine.Completed:
+		return green
+	case s == engine.Cancelled:
+		return yellow
+	case s.Finished():
+		return red
+	case s == engine.Running:
+		return cyan
+	}
+	return ""
+}

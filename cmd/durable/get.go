@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) get() *cobra.Command {
+	return &cobra.Command{
+		Use:   "get ID",
+		Short: "Show all that is known of an execution",
+		Args:  executionID,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			x, err := engine.NewClient(s).Get(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			v, err := fullViewOf(ctx, s, x)
+			if err != nil {
+				return fmt.Errorf("output of %s: %w", x.ID, err)
+			}
+			if a.json {
+				v.Closed = &x.Closed
+				return printJSON(a.out, v)
+			}
+			a.printExecution(x, v, time.Now())
+			return nil
+		},
+	}
+}
+
+// printExecution prints a label and a value a line.
+func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(a.out, "%s %s\n", a.out.paint(faint, fmt.Sprintf("%-10s", label)), fmt.Sprintf(format, args...))
+	}
+	at := func(label string, t time.Time, more string) {
+		if !t.IsZero() {
+			line(label, "%s  %s%s", stamp(t), ago(t, now), more)
+		}
+	}
+	line("execution", "%s", a.out.paint(bold, x.ID))
+	line("task", "%s, queue %s", x.Task, x.Queue)
+	if x.Parent != "" {
+		role := fmt.Sprintf("child %d", x.Index)
+		if x.IsFinalize {
+			role = "the finalize"
+		}
+		line("parent", "%s, of which it is %s", x.Parent, role)
+	}
+	line("status", "%s", a.out.paint(statusColour(x.Status), string(x.Status)))
+	at("created", x.CreatedAt, "")
+	if x.Status == engine.Ready && x.StartAt.After(now) {
+		at("starts", x.StartAt, "")
+	}
+	if first := firstStart(x); !first.IsZero() {
+		at("started", first, ", after "+span(first.Sub(x.CreatedAt)))
+		if !x.FinishedAt.IsZero() {
+			at("finished", x.FinishedAt, ", took "+span(x.FinishedAt.Sub(first)))
+		}
+	} else {
+		at("finished", x.FinishedAt, ", without a start")
+	}
+	a.printAttempts(x, line)
+	if x.Spawned > 0 || x.Finalize != nil {
+		line("children", "%s", childrenOf(x))
+	}
+	if x.Failure != nil {
+		line("error", "%s", a.out.paint(statusColour(engine.Failed), oneLine(x.Failure.Message)))
+	}
+	for _, c := range x.ChildFailures {
+		line("", "%s (%s) %s: %s", c.ID, c.Task, c.Status, oneLine(c.Message))
+	}
+	if x.Failure != nil && x.Failure.Stack != "" {
+		line("stack", "%s", strings.ReplaceAll(strings.TrimSpace(x.Failure.Stack), "\n", "\n           "))
+	}
+	if v.Input != nil {
+		line("input", "%s", readable(*v.Input))
+	}
+	if v.Output != nil {
+		line("output", "%s", readable(*v.Output))
+	}
+}
+
+func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any)) {
+	most := count(x.Policy.Retry.MaxRetries, "retry", "retries")
+	if x.Policy.Retry.MaxRetries == 0 {
+		most = "no retries"
+	}
+	timeout := "no timeout"
+	if x.Policy.Timeout > 0 {
+		timeout = "timeout " + span(x.Policy.Timeout)
+	}
+	line("attempts", "%s; at most %s, %s", tries(x), most, timeout)
+	for _, t := range x.History {
+		end := a.out.paint(green, "returned")
+		if t.Failure != nil {
+			end = a.out.paint(red, oneLine(t.Failure.Message))
+		}
+		line("", "%d  %s  %s on %s: %s", t.Number, stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
+	}
+	if x.Status == engine.Running {
+		line("", "%d  %s  running on %s", x.Attempt, stamp(x.StartedAt), x.Executor)
+	}
+}
+
+// firstStart is when the first attempt that is still known of began.
+func firstStart(x engine.Execution) time.Time {
+	if len(x.History) > 0 {
+		return x.History[0].StartedAt
+	}
+	return x.StartedAt
+}
+
+// tries says how often an execution was tried.
+func tries(x engine.Execution) string {
+	n := len(x.History)
+	if x.Status == engine.Running {
+		n++
+	}
+	s := grouped(n)
+	if x.Crashes > 0 {
+		s += " (" + count(x.Crashes, "crash", "crashes") + ")"
+	}
+	return s
+}
+
+func childrenOf(x engine.Execution) string {
+	s := fmt.Sprintf("%s of %s ended", grouped(x.Ended.Len()), grouped(x.Spawned))
+	if x.Finalize != nil {
+		s += "; finalize " + x.Finalize.Task
+	}
+	return s
+}
+
+// readable is a payload as JSON, in several lines if it is long.
+func readable(p codec.Payload) string {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Sprintf("%d bytes of %s: %s", len(p.Data), p.Type, oneLine(err.Error()))
+	}
+	var b bytes.Buffer
+	if len(data) <= 60 || json.Indent(&b, data, "           ", "  ") != nil {
+		return string(data)
+	}
+	return b.String()
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A file is one that the demo is to upload.
+type file struct {
+	path string // absolute
+	info fs.FileInfo
+}
+
+// A refusal is a path that can't even be tried.
+type refusal struct{ path, reason string }
+
+// inputs are the files to upload, each once, in the order of their paths.
+type inputs struct {
+	files    []file
+	refused  []refusal
+	skipped  int    // entries of directories that are no files
+	from     string // where they come from, for people
+	seen     map[string]bool
+	excluded []string // directories that are not walked into
+}
+
+// collect finds the files that args name, or those of the project around the
+// working directory if there are no args. What is in the excluded directories
+// belongs to the demo itself and is passed over.
+func collect(args []string, excluded ...string) (*inputs, error) {
+	in := &inputs{seen: map[string]bool{}, excluded: excluded}
+	wd, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	if len(args) == 0 {
+		dir := projectOf(wd)
+		in.from = dir
+		in.walk(dir, func(name string) bool { return strings.HasSuffix(name, ".go") || strings.HasSuffix(name, ".md") })
+		if len(in.files)+len(in.refused) == 0 {
+			return nil, usage("name files or directories: durable demo FILE|DIR ...", "there are no *.go or *.md files in %s", dir)
+		}
+	}
+	for _, arg := range args {
+		path := arg
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(wd, path)
+		}
+		in.add(filepath.Clean(path))
+	}
+	slices.SortFunc(in.files, func(x, y file) int { return strings.Compare(x.path, y.path) })
+	return in, nil
+}
+
+// projectOf is the directory of the module that dir is in, or else dir.
+func projectOf(dir string) string {
+	for d := dir; ; {
+		if _, err := os.Stat(filepath.Join(d, "go.mod")); err == nil {
+			return d
+		}
+		up := filepath.Dir(d)
+		if up == d {
+			return dir
+		}
+		d = up
+	}
+}
+
+// add takes what is at an absolute path, following a link.
+func (in *inputs) add(path string) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		in.refuse(path, err)
+	case info.IsDir():
+		in.walk(path, func(string) bool { return true })
+	case !info.Mode().IsRegular():
+		in.refuse(path, fmt.Errorf("%s, not a file", kindOf(info.Mode())))
+	default:
+		in.take(path, info)
+	}
+}
+
+// walk takes the files below dir that match by name. Directories that begin with
+// a dot are passed over, and so are links: what they lead to is elsewhere.
+func (in *inputs) walk(dir string, match func(name string) bool) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			in.refuse(path, err)
+			if d != nil && d.IsDir() {
+				return fs.SkipDir
+			}
+		case d.IsDir():
+			if path != dir && (strings.HasPrefix(d.Name(), ".") || slices.Contains(in.excluded, path)) {
+				return fs.SkipDir
+			}
+		case !match(d.Name()):
+		case !d.Type().IsRegular():
+			in.skipped++
+		default:
+			info, err := d.Info()
+			if err != nil {
+				in.refuse(path, err)
+				return nil
+			}
+			in.take(path, info)
+		}
+		return nil
+	})
+}
+
+func (in *inputs) take(path string, info fs.FileInfo) {
+	if !in.seen[path] {
+		in.seen[path] = true
+		in.files = append(in.files, file{path, info})
+	}
+}
+
+func (in *inputs) refuse(path string, err error) {
+	reason := err.Error()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		reason = "no such file or directory"
+	case errors.Is(err, fs.ErrPermission):
+		reason = "unreadable: permission denied"
+	default:
+		if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+			reason = inner.Err.Error()
+		}
+	}
+	if !in.seen[path] {
+		in.seen[path] = true
+		in.refused = append(in.refused, refusal{path, reason})
+	}
+}
+
+var base32hex = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+// idOf derives the id of a file's execution from what makes it another job: the
+// path, the size, the time of the last change, and where it is uploaded to.
+func idOf(f file, target string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d\x00%s", f.path, f.info.Size(), f.info.ModTime().UnixNano(), target))
+	return "upload-" + base32hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) list() *cobra.Command {
+	var status, task string
+	var limit int
+	var roots bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List executions, the latest trees first",
+		Long: "List executions, the latest trees first, and in a tree the root first.\n" +
+			"With --json it prints a line each, without inputs and outputs.",
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f := engine.Filter{Status: engine.Status(status), Task: task}
+			if status != "" && !f.Status.Valid() {
+				return usage("the statuses are "+statusNames(), "--status %q is none", status)
+			}
+			if task != "" {
+				if err := engine.ValidateTask(task); err != nil {
+					return usage("", "--task: %w", err)
+				}
+			}
+			if limit < 0 {
+				return usage("0 lists all", "--limit %d: negative", limit)
+			}
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			found, err := matching(cmd.Context(), s, f, roots)
+			if err != nil {
+				return err
+			}
+			shown := found
+			if limit > 0 {
+				shown = found[:min(limit, len(found))]
+			}
+			if a.json {
+				return a.printLines(shown)
+			}
+			a.printList(shown, len(found), time.Now())
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&status, "status", "", "only executions in this status")
+	flags.StringVar(&task, "task", "", "only executions of this task")
+	flags.IntVar(&limit, "limit", 100, "at most so many; 0 lists all")
+	flags.BoolVar(&roots, "roots", false, "only executions that no other spawned")
+	must(cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(strings.Split(statusNames(), ", "), cobra.ShellCompDirectiveNoFileComp)))
+	return cmd
+}
+
+func statusNames() string {
+	var names []string
+	for _, s := range engine.Statuses() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
+// matching returns what f selects, in the order of the list. Payloads are left
+// out, so that a long list takes little memory.
+func matching(ctx context.Context, s engine.Store, f engine.Filter, rootsOnly bool) ([]engine.Execution, error) {
+	var found []engine.Execution
+	born := map[string]time.Time{} // by root: when the tree's first known execution was created
+	for x, err := range engine.NewClient(s).List(ctx, f) {
+		if err != nil {
+			return nil, fmt.Errorf("list executions: %w", err)
+		}
+		if rootsOnly && x.Parent != "" {
+			continue
+		}
+		x.Input, x.Output, x.Spawns, x.History = engine.Execution{}.Input, engine.Execution{}.Output, nil, nil
+		if at, ok := born[x.Root()]; !ok || x.CreatedAt.Before(at) {
+			born[x.Root()] = x.CreatedAt
+		}
+		found = append(found, x)
+	}
+	slices.SortFunc(found, func(x, y engine.Execution) int {
+		if x.Root() != y.Root() {
+			if c := born[y.Root()].Compare(born[x.Root()]); c != 0 {
+				return c
+			}
+			return strings.Compare(x.Root(), y.Root())
+		}
+		return compareBelow(x.ID, y.ID)
+	})
+	return found, nil
+}
+
+// compareBelow orders the ids of a tree: the root, then by position, 2 before 10
+// and the finalize last.
+func compareBelow(x, y string) int {
+	if len(x) != len(y) && strings.LastIndexAny(x, ".-") == strings.LastIndexAny(y, ".-") {
+		return len(x) - len(y)
+	}
+	return strings.Compare(x, y)
+}
+
+func (a *app) printLines(list []engine.Execution) error {
+	for _, x := range list {
+		if err := printJSON(a.out, viewOf(x)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printList(list []engine.Execution, found int, now time.Time) {
+	if found == 0 {
+		fmt.Fprintf(a.out, "no executions; %s\n", a.place.named())
+		return
+	}
+	t := plainTable()
+	t.AppendHeader(table.Row{"EXECUTION", "TASK", "STATUS", "CREATED"})
+	for _, x := range list {
+		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), ago(x.CreatedAt, now)})
+	}
+	fmt.Fprintln(a.out, t.Render())
+	if found > len(list) {
+		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "execution", "executions"))
+		return
+	}
+	fmt.Fprintln(a.out, count(found, "execution", "executions"))
+}
+
+// plainTable is a table of columns and nothing else.
+func plainTable() table.Writer {
+	t := table.NewWriter()
+	t.SuppressTrailingSpaces()
+	s := table.StyleDefault
+	s.Options = table.OptionsNoBordersAndSeparators
+	s.Box.PaddingLeft, s.Box.PaddingRight = "", "  "
+	s.Format.Header = text.FormatDefault
+	t.SetStyle(s)
+	return t
+}
+
+// must is for errors that only a programmer can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// startLog makes the log go to stderr or, while there is a live line, above it.
+func (d *demo) startLog() error {
+	level, err := zapcore.ParseLevel(d.logLevel)
+	if err != nil {
+		return usage("the levels are debug, info, warn, error", "--log-level %q is none", d.logLevel)
+	}
+	d.log = zap.New(logLines{LevelEnabler: level, d: d})
+	return nil
+}
+
+// logLines is a log that is read by people: time, level, text, then key=value.
+type logLines struct {
+	zapcore.LevelEnabler
+	d    *demo
+	with []zapcore.Field
+}
+
+func (l logLines) With(fields []zapcore.Field) zapcore.Core {
+	l.with = slices.Concat(l.with, fields)
+	return l
+}
+
+func (l logLines) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if l.Enabled(e.Level) {
+		return c.AddCore(e, l)
+	}
+	return c
+}
+
+func (l logLines) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	line := fmt.Sprintf("%s %-5s  %s", e.Time.Format("15:04:05.000"), e.Level, e.Message)
+	for _, f := range slices.Concat(l.with, fields) {
+		values := zapcore.NewMapObjectEncoder()
+		f.AddTo(values)
+		for key, value := range values.Fields {
+			if key == "executor" {
+				continue // there is no other than this process's
+			}
+			text := fmt.Sprint(value)
+			if took, ok := value.(time.Duration); ok {
+				text = span(took)
+			}
+			if text == "" || strings.ContainsAny(text, " =\"\n") {
+				text = strconv.Quote(text)
+			}
+			line += " " + key + "=" + text
+		}
+	}
+	c := faint
+	if e.Level >= zapcore.WarnLevel {
+		c = yellow
+	}
+	_, err := fmt.Fprintln(l.place(), l.d.err.paint(c, printable(line)))
+	return err
+}
+
+// place is where lines don't spoil the live one.
+func (l logLines) place() io.Writer {
+	if m := l.d.meter; m != nil && l.d.err.terminal {
+		return m
+	}
+	return l.d.err
+}
+
+func (logLines) Sync() error { return nil }
+
+// logServer logs what the server in this process says. What it notes in the
+// course of its life is for who debugs it.
+func (d *demo) logServer(level slog.Level, text string) {
+	to := zapcore.DebugLevel
+	switch {
+	case level >= slog.LevelError:
+		to = zapcore.ErrorLevel
+	case strings.HasPrefix(text, "Filestore ["):
+		// It found what a killed process leaves behind, and mended it.
+		to = zapcore.InfoLevel
+	case level >= slog.LevelWarn:
+		to = zapcore.WarnLevel
+	}
+	d.log.Log(to, "nats-server", zap.String("text", text))
+}
+
+// A sizeFlag is a number of bytes, given with or without a unit.
+type sizeFlag int64
+
+func (s *sizeFlag) Type() string   { return "size" }
+func (s *sizeFlag) String() string { return byteSize(int64(*s)) }
+
+func (s *sizeFlag) Set(text string) error {
+	digits := strings.TrimRight(text, "KMGiBkmgb ")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	factor, ok := sizeUnits[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
+	if err != nil || !ok || n < 1 || n > (1<<62)/factor {
+		return errors.New("want a number of bytes such as 4096, 512KiB, 16MiB, 1GiB")
+	}
+	*s = sizeFlag(n * factor)
+	return nil
+}
+
+var sizeUnits = map[string]int64{
+	"": 1, "b": 1,
+	"k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10,
+	"m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20,
+	"g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30,
+}

@@ -1,0 +1,23 @@
+// Command durable runs the demo of the engine and looks into its stores. It puts
+// the packages together and decides nothing about executions.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, interrupt := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		interrupt()
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
+	os.Exit(run(ctx, os.Args[1:], streams{out: screenOf(os.Stdout), err: screenOf(os.Stderr)}))
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// The exit codes, as the help tells them.
+const (
+	exitOK          = 0
+	exitIncomplete  = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitStore       = 4
+	exitInterrupted = 130 // what shells make of SIGINT: 128 + 2
+)
+
+const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else.
+
+  durable demo            run the demo: upload your files, durably
+  durable list            look at what is stored
+  durable tree ID         look at one execution and all below it
+
+The store is a directory (--dir) with a NATS server inside this process, or a
+NATS server elsewhere (--server). A directory that another durable has open is
+reached through that process.
+
+Exit codes:
+  0    done
+  1    an execution did not complete; or there was nothing left to cancel
+  2    the command line can't be understood
+  3    no such execution
+  4    the store can't be opened or reached, or does not answer
+  130  interrupted by SIGINT or SIGTERM`
+
+// streams are where a run writes.
+type streams struct{ out, err screen }
+
+// An app is one run of the program: its streams and the flags that all commands have.
+type app struct {
+	streams
+	place
+	json bool
+}
+
+// An exitError is an error that knows its exit code and, maybe, what to do about
+// it. Without an error in it, all has been said.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string { return fmt.Sprint(e.err) }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(hint, format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...), hint}
+}
+
+// run is the program: it does what args say and returns the exit code.
+func run(ctx context.Context, args []string, io streams) int {
+	a := &app{streams: io}
+	out := &strictWriter{w: io.out.Writer}
+	a.out.Writer = out
+	root := a.commands()
+	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = &exitError{exitIncomplete, fmt.Errorf("write output: %w", out.err), ""}
+	}
+	if err == nil {
+		return exitOK
+	}
+	return a.report(ctx, err)
+}
+
+func (a *app) commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "durable",
+		Short:         "Durable tasks on NATS JetStream",
+		Long:          longHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		// As many typing errors as in lits and tre.
+		SuggestionsMinimumDistance: 2,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			hint := "durable --help lists the commands"
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = "did you mean durable " + strings.Join(near, ", or durable ") + "?"
+			}
+			return usage(hint, "unknown command %q", args[0])
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(cmd.CommandPath()+" --help lists the flags", "%w", err)
+	})
+	a.place.flags(root)
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
+	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.version())
+	return root
+}
+
+// exactly is an argument check whose error is a usage error.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage("usage: "+cmd.UseLine(), "%s takes %s, not %d", cmd.Name(), what, len(args))
+		}
+		return nil
+	}
+}
+
+// executionID is exactly one valid execution id.
+func executionID(cmd *cobra.Command, args []string) error {
+	if err := exactly(1, "one execution id")(cmd, args); err != nil {
+		return err
+	}
+	if err := engine.ValidateID(args[0]); err != nil {
+		return usage("durable list shows the ids", "%w", err)
+	}
+	return nil
+}
+
+// report prints an error, one line and perhaps a hint, and returns its code.
+func (a *app) report(ctx context.Context, err error) int {
+	code, hint := exitStore, ""
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		code, hint = exit.code, exit.hint
+		if exit.err == nil {
+			return code
+		}
+	case ctx.Err() != nil:
+		code, err = exitInterrupted, errors.New("interrupted")
+	case errors.Is(err, engine.ErrNotFound):
+		code, hint = exitNotFound, a.command("list")+" shows what is there"
+	case errors.Is(err, engine.ErrFinished):
+		code = exitIncomplete
+	}
+	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), oneLine(err.Error()))
+	if hint != "" {
+		fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "hint:"), oneLine(hint))
+	}
+	return code
+}
+
+// A strictWriter remembers the first error, so that output that went nowhere
+// does not count as success.
+type strictWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (s *strictWriter) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMistakesAreToldInALineAndAHint(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
+	write(t, dir, "file", "")
+	t.Chdir(dir)
+	var transcript strings.Builder
+	for _, c := range []struct {
+		line string
+		code int
+	}{
+		{"nosuch", exitUsage},
+		{"lits", exitUsage},
+		{"get", exitUsage},
+		{"get a b", exitUsage},
+		{"get a,b", exitUsage},
+		{"get -x a", exitUsage},
+		{"tree " + strings.Repeat("a", 129), exitUsage},
+		{"cancel a.b.c", exitUsage},
+		{"list x", exitUsage},
+		{"list --status nosuch", exitUsage},
+		{"list --task a.b", exitUsage},
+		{"list --limit -1", exitUsage},
+		{"list --limit x", exitUsage},
+		{"list --dir x --server y", exitUsage},
+		{"list --server=", exitUsage},
+		{"list --dir=", exitUsage},
+		{"list --namespace a.b", exitUsage},
+		{"version x", exitUsage},
+		{"demo --slots 0", exitUsage},
+		{"demo --drain -1s", exitUsage},
+		{"demo --delay -1s", exitUsage},
+		{"demo --delay soon", exitUsage},
+		{"demo --max-size 0", exitUsage},
+		{"demo --max-size 1TiB", exitUsage},
+		{"demo --log-level loud", exitUsage},
+		{"demo", exitUsage}, // no *.go, no *.md here
+		{"list", exitStore},
+		{"get a", exitStore},
+		{"list --dir nosuch", exitStore},
+		{"list --dir file", exitStore},
+		{"list --server nats://127.0.0.1:1", exitStore},
+		{"list --server nats://me:secret@127.0.0.1:1", exitStore},
+		{"list --server http://127.0.0.1:1,:x", exitStore},
+		{"demo --dir file/x file", exitStore},
+		{"demo --target file/x file", exitStore},
+	} {
+		o := durable(t, strings.Fields(c.line)...)
+		if o.code != c.code {
+			t.Errorf("durable %s: exit code = %d, want %d", c.line, o.code, c.code)
+		}
+		if o.out != "" || strings.Count(o.err, "\n") > 2 || !strings.HasPrefix(o.err, "durable: ") {
+			t.Errorf("durable %s: stdout %q, stderr %q, want a line and a hint on stderr", c.line, o.out, o.err)
+		}
+		transcript.WriteString("$ durable " + c.line + "\n" + o.err + "\n")
+	}
+	if strings.Contains(strings.ReplaceAll(transcript.String(), "$ durable list --server nats://me:secret@", ""), "secret") {
+		t.Error("a password is told")
+	}
+	golden(t, "mistakes", scrub(transcript.String(), dir))
+	if _, err := os.Stat(filepath.Join(dir, "nosuch")); err == nil {
+		t.Error("a command that only looks has made a store")
+	}
+}
+
+func TestHelpTellsTheExitCodes(t *testing.T) {
+	help := durable(t).want(t, exitOK).out
+	for _, code := range []string{"0 ", "1 ", "2 ", "3 ", "4 ", "130 "} {
+		if !strings.Contains(help, "\n  "+code) {
+			t.Errorf("exit code %s is not in\n%s", code, help)
+		}
+	}
+	for line := range strings.Lines(longHelp + "\n" + demoHelp) {
+		if len(line) > 81 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	for _, command := range []string{"demo", "get", "tree", "list", "cancel", "version"} {
+		if o := durable(t, command, "--help").want(t, exitOK); !strings.Contains(o.out, "--json") || o.err != "" {
+			t.Errorf("help of %s: %s%s", command, o.out, o.err)
+		}
+	}
+}
+
+func TestVersionsAreTold(t *testing.T) {
+	if o := durable(t, "version").want(t, exitOK); !strings.Contains(o.out, "nats-server") {
+		t.Errorf("version = %q", o.out)
+	}
+	if b := jsonLines[build](t, durable(t, "version", "--json").want(t, exitOK).out); len(b) != 1 || b[0].Go == "" {
+		t.Errorf("version --json = %v", b)
+	}
+}
+
+func TestOutputThatGoesNowhereIsNoSuccess(t *testing.T) {
+	var errs lockedBuffer
+	code := run(context.Background(), []string{"version"}, streams{out: screen{Writer: full{}}, err: screen{Writer: &errs}})
+	if want := "durable: write output: no space left on device\n"; code != exitIncomplete || errs.String() != want {
+		t.Errorf("exit code %d, stderr %q, want %d, %q", code, errs.String(), exitIncomplete, want)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAnInterruptedLookSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	store := t.TempDir()
+	write(t, store, "jetstream/x", "") // looks like one
+	o := durableIn(ctx, screen{}, "list", "--dir", store).want(t, exitInterrupted)
+	if o.err != "durable: interrupted\n" {
+		t.Errorf("stderr = %q", o.err)
+	}
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/embedded"
+)
+
+// lease is how long the death of a demo goes unnoticed. It is short because
+// people watch, and the server is in the same process: nothing but a stopped
+// process keeps a renewal from arriving.
+const lease = 2 * time.Second
+
+// patience is how long to wait for a directory that another process has open
+// without a port, as every command does that only looks.
+const patience = 5 * time.Second
+
+// A store is one that has been opened.
+type store struct {
+	engine.Store
+	url   string // where other processes find it; empty if they don't
+	own   bool   // the server is in this process
+	close func() error
+}
+
+// open completes the place and opens the store of a command that runs nothing.
+func (p *place) open(cmd *cobra.Command) (*store, error) {
+	if err := p.check(cmd); err != nil {
+		return nil, err
+	}
+	return p.look(cmd.Context())
+}
+
+// look opens a store that is there. It makes none.
+func (p place) look(ctx context.Context) (*store, error) {
+	if p.server != "" {
+		return p.connect(ctx, p.server)
+	}
+	there, err := hasStore(p.dir)
+	if err != nil {
+		return nil, &exitError{exitStore, fmt.Errorf("look for a store: %w", err), ""}
+	}
+	if !there {
+		return nil, &exitError{exitStore, fmt.Errorf("there is no store in %s", p.dir),
+			"durable demo makes one; --dir and --server name another"}
+	}
+	for deadline := time.Now().Add(patience); ; {
+		s, err := p.embed(ctx, embedded.Config{})
+		var used *embedded.InUseError
+		if !errors.As(err, &used) {
+			return s, err
+		}
+		if used.URL != "" {
+			// Its owner may end just now: then look again.
+			if s, err = p.connect(ctx, used.URL); err == nil {
+				return s, nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return nil, err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// take opens the store of a command that executes, and makes it if there is none.
+func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, error) {
+	if p.server != "" {
+		return p.connect(ctx, p.server)
+	}
+	for deadline := time.Now().Add(patience); ; {
+		s, err := p.embed(ctx, embedded.Config{Port: -1, Log: log, Store: jsstore.Config{Lease: lease}})
+		var used *embedded.InUseError
+		if !errors.As(err, &used) {
+			return s, err
+		}
+		if used.URL != "" || time.Now().After(deadline) {
+			return nil, &exitError{exitStore, used, p.command("list") + " shows what it does; --dir names another store for this one"}
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// hasStore reports whether a server has kept a store in dir before.
+func hasStore(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, "jetstream"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
+	c.Dir, c.Store.Namespace = p.dir, p.namespace
+	s, err := embedded.Open(ctx, c)
+	if err != nil {
+		return nil, unreachable(err, "--dir names another directory")
+	}
+	return &store{Store: s, url: s.URL(), own: true, close: s.Close}, nil
+}
+
+func (p place) connect(ctx context.Context, url string) (*store, error) {
+	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace})
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			err = errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
+		}
+		return nil, unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
+	}
+	return &store{Store: s, url: url, close: s.Close}, nil
+}
+
+func unreachable(err error, hint string) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &exitError{exitStore, err, hint}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

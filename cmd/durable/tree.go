@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/list"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) tree() *cobra.Command {
+	return &cobra.Command{
+		Use:   "tree ID",
+		Short: "Show an execution and all below it, with times and attempts",
+		Args:  executionID,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			n, err := grow(ctx, s, args[0])
+			if err != nil {
+				return fmt.Errorf("tree of %s: %w", args[0], err)
+			}
+			if a.json {
+				v, err := n.view(ctx, s)
+				if err != nil {
+					return err
+				}
+				return printJSON(a.out, v)
+			}
+			a.printTree(n, time.Now())
+			return nil
+		},
+	}
+}
+
+// A node is an execution and what is known of those below it.
+type node struct {
+	engine.Execution
+	below []*node
+}
+
+// grow reads the tree below id. The error is ErrNotFound if there is no such
+// execution.
+func grow(ctx context.Context, s engine.Store, id string) (*node, error) {
+	nodes := map[string]*node{}
+	for r, err := range s.List(ctx, engine.Filter{Tree: engine.RootOf(id)}) {
+		if err != nil {
+			return nil, err
+		}
+		nodes[r.ID] = &node{Execution: r.Execution}
+	}
+	for _, n := range nodes {
+		if parent := nodes[n.Parent]; parent != nil {
+			parent.below = append(parent.below, n)
+		}
+	}
+	for _, n := range nodes {
+		slices.SortFunc(n.below, func(x, y *node) int { return compareBelow(x.ID, y.ID) })
+	}
+	if n := nodes[id]; n != nil {
+		return n, nil
+	}
+	return nil, engine.ErrNotFound
+}
+
+func (n *node) size() int {
+	size := 1
+	for _, b := range n.below {
+		size += b.size()
+	}
+	return size
+}
+
+func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
+	v, err := fullViewOf(ctx, s, n.Execution)
+	if err != nil {
+		return nil, fmt.Errorf("output of %s: %w", n.ID, err)
+	}
+	for _, b := range n.below {
+		c, err := b.view(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		v.Children = append(v.Children, c)
+	}
+	return v, nil
+}
+
+// branches draws everything below the first line, which stands alone.
+var branches = list.Style{
+	CharItemSingle: "╰─", CharItemTop: "├─", CharItemFirst: "├─", CharItemMiddle: "├─",
+	CharItemVertical: "│  ", CharItemBottom: "╰─", CharNewline: "\n", Name: "branches",
+}
+
+// A limb is a line of the tree before its columns are aligned.
+type limb struct {
+	depth int
+	name  string
+	cells [5]string // status, time of day, time since the root, duration, tries
+	notes []string
+}
+
+// printTree prints a line for each execution, and one for each failure below it.
+func (a *app) printTree(n *node, now time.Time) {
+	fmt.Fprintf(a.out, "%s  %s\n", a.out.paint(bold, n.ID), count(n.size(), "execution", "executions"))
+	fmt.Fprintf(a.out, "created %s, %s\n\n", stamp(n.CreatedAt), ago(n.CreatedAt, now))
+
+	limbs := []limb{{name: "TASK", cells: [5]string{"STATUS", "STARTED", "AFTER", "TOOK", "TRIES"}}}
+	limbs = a.limbs(limbs, n, 0, n.CreatedAt, now)
+	wide := 0
+	var columns [5]int
+	for _, l := range limbs {
+		wide = max(wide, 3*l.depth+len(l.name))
+		for i, c := range l.cells {
+			columns[i] = max(columns[i], text.StringWidthWithoutEscSequences(c))
+		}
+	}
+	line := func(l limb) string {
+		s := text.Pad(l.name, wide-3*l.depth, ' ')
+		s += "  " + text.Pad(l.cells[0], columns[0], ' ')
+		for i := 1; i < 4; i++ { // times stand on the right, so that their digits meet
+			s += "  " + text.AlignRight.Apply(l.cells[i], columns[i])
+		}
+		s += "  " + l.cells[4]
+		return strings.Join(append([]string{strings.TrimRight(s, " ")}, l.notes...), "\n")
+	}
+	fmt.Fprintln(a.out, a.out.paint(faint, line(limbs[0])))
+	if len(limbs) == 2 {
+		fmt.Fprintln(a.out, line(limbs[1]))
+		return
+	}
+	for i, note := range limbs[1].notes {
+		limbs[1].notes[i] = "│" + note
+	}
+	fmt.Fprintln(a.out, line(limbs[1]))
+	l := list.NewWriter()
+	l.SetStyle(branches)
+	for i, limb := range limbs[2:] {
+		if i > 0 {
+			step(l, limb.depth-limbs[i+1].depth)
+		}
+		l.AppendItem(line(limb))
+	}
+	fmt.Fprintln(a.out, l.Render())
+}
+
+// step goes up or down a tree.
+func step(l list.Writer, levels int) {
+	for ; levels > 0; levels-- {
+		l.Indent()
+	}
+	for ; levels < 0; levels++ {
+		l.UnIndent()
+	}
+}
+
+func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time) []limb {
+	l := limb{depth: depth, name: n.Task}
+	if depth > 0 {
+		l.name = strings.TrimPrefix(n.ID, n.Root()) + " " + n.Task
+	}
+	l.cells[0] = a.out.paint(statusColour(n.Status), string(n.Status))
+	l.cells[1], l.cells[2], l.cells[4] = "-", "-", tries(n.Execution)
+	if first := firstStart(n.Execution); !first.IsZero() {
+		l.cells[1], l.cells[2] = clock(first), "+"+span(first.Sub(born))
+		end := n.FinishedAt
+		if end.IsZero() {
+			end = now
+		}
+		l.cells[3] = span(end.Sub(first))
+	}
+	for _, t := range n.History {
+		if t.Failure != nil && t.EndedAt != n.FinishedAt {
+			l.notes = append(l.notes, a.out.paint(yellow, fmt.Sprintf("  attempt %d on %s, %s: %s",
+				t.Number, t.Executor, span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Message))))
+		}
+	}
+	if n.Failure != nil && n.Status.Finished() {
+		l.notes = append(l.notes, a.out.paint(statusColour(n.Status), "  "+oneLine(n.Failure.Message)))
+	}
+	limbs = append(limbs, l)
+	for _, b := range n.below {
+		limbs = a.limbs(limbs, b, depth+1, born, now)
+	}
+	return limbs
+}
