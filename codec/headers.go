@@ -23,6 +23,8 @@ const (
 	// HeaderExclusive is 1 where an execution of this id may have been enqueued
 	// before.
 	HeaderExclusive = "Durable-Exclusive"
+	// HeaderInputFrom is the execution whose output is the input.
+	HeaderInputFrom = "Durable-Input-From"
 	HeaderParent    = "Durable-Parent"
 	HeaderIndex     = "Durable-Index"
 	// HeaderFinalize is 1 in the finalize of its parent.

@@ -1,9 +1,11 @@
 package codec
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -31,9 +33,11 @@ func SchemaOf(t reflect.Type) *Schema {
 	if t.Kind() == reflect.Interface {
 		return nil
 	}
-	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+	known := map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[[]byte](): {Types: []string{"null", "string"}, ContentEncoding: "base64"},
-	}})
+	}
+	custom(t, known, map[reflect.Type]bool{})
+	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: known})
 	if err != nil {
 		return nil
 	}
@@ -43,6 +47,32 @@ func SchemaOf(t reflect.Type) *Schema {
 		return nil
 	}
 	return schema
+}
+
+// custom adds to known the types below t that say themselves what their JSON is:
+// any, for all that can be inferred.
+func custom(t reflect.Type, known map[reflect.Type]*jsonschema.Schema, seen map[reflect.Type]bool) {
+	if seen[t] || t == reflect.TypeFor[time.Time]() {
+		return // the library knows times
+	}
+	seen[t] = true
+	for _, says := range []reflect.Type{
+		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
+		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+	} {
+		if t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(says) {
+			known[t] = &jsonschema.Schema{}
+			return
+		}
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		custom(t.Elem(), known, seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			custom(t.Field(i).Type, known, seen)
+		}
+	}
 }
 
 // open lets every struct in s have further fields.
@@ -87,8 +117,11 @@ func (s *Schema) Validate(v any) error {
 	return s.ValidatePayload(Payload{Type: JSON, Data: data})
 }
 
-// ValidatePayload judges an encoded value.
+// ValidatePayload judges an encoded value, by the JSON that it is or would be.
 func (s *Schema) ValidatePayload(p Payload) error {
+	if p.Type == MsgPack {
+		return s.Validate(p)
+	}
 	var v any
 	if err := p.Decode(&v); err != nil {
 		return err

@@ -34,9 +34,9 @@ func Apply(x Execution, ev Event) (Execution, []Effect, error) {
 	if !slices.Contains(ev.from(), x.Status) || !news(x, ev) {
 		return x, nil, &TransitionError{ID: x.ID, From: x.Status, Event: eventName(ev)}
 	}
-	before := x.Status
+	before, spawned := x.Status, x.Spawned
 	ev.apply(&x)
-	if x.Status == WaitingForChildren && before == WaitingForChildren {
+	if x.Status == WaitingForChildren && before == WaitingForChildren && x.Spawned == spawned {
 		return x, nil, nil // some children ended, others did not: nothing follows
 	}
 	if x.Status.Finished() {
@@ -76,6 +76,7 @@ func (CancelRequested) from() []Status { return statuses[:4] }
 func (e Claimed) apply(x *Execution) {
 	x.become(Running, e.At)
 	x.Executor, x.StartedAt = e.Executor, e.At
+	x.Message, x.Delivery = e.Message, e.Delivery
 	x.ExpiresAt = time.Time{}
 	if x.Policy.Timeout > 0 {
 		x.ExpiresAt = e.At.Add(x.Policy.Timeout)
@@ -87,6 +88,11 @@ func (e Returned) apply(x *Execution) {
 	x.Output, x.Gathers, x.Finalize = e.Output, e.Gathers, e.Finalize
 	x.Spawned, x.Spawns = len(e.Children), e.Children
 	x.Failure = nil
+	if len(e.Steps) > 0 {
+		x.Sequence, x.Steps = len(e.Steps), e.Steps
+		x.nextStep(e.At)
+		return
+	}
 	if len(e.Children) > 0 {
 		x.become(WaitingForChildren, e.At)
 		return
@@ -101,6 +107,27 @@ func (x *Execution) join(at time.Time) {
 		return
 	}
 	x.become(Completed, at)
+}
+
+// nextStep goes on with a sequence. The input of a step is the output of the one
+// before, which stays there: it is read by who runs the step. The output of the
+// last is that of the sequence.
+func (x *Execution) nextStep(at time.Time) {
+	before := ""
+	if x.Spawned > 0 {
+		before = childID(x.ID, x.Spawned-1)
+	}
+	if len(x.Steps) == 0 {
+		x.OutputOf = before
+		x.become(Completed, at)
+		return
+	}
+	step := x.Steps[0]
+	step.InputFrom = before
+	x.Steps = x.Steps[1:]
+	x.Spawns, x.SpawnsAt = []Spawn{step}, ""
+	x.Spawned++
+	x.become(WaitingForChildren, at)
 }
 
 func (e Erred) apply(x *Execution) {
@@ -146,7 +173,7 @@ func (e ChildrenEnded) apply(x *Execution) {
 			continue
 		}
 		x.Ended.add(c.Index)
-		if c.Status == Completed || x.Policy.OnChildFailure == WaitAll {
+		if c.Status == Completed || (x.Policy.OnChildFailure == WaitAll && x.Sequence == 0) {
 			continue
 		}
 		if failed++; len(x.ChildFailures) < maxChildFailures {
@@ -156,12 +183,20 @@ func (e ChildrenEnded) apply(x *Execution) {
 		}
 	}
 	switch {
+	case failed > 0 && x.Sequence > 0:
+		step := x.ChildFailures[0]
+		x.Failure = &Failure{Kind: KindChildren, Message: fmt.Sprintf("step %d of %d (%s) %s: %s",
+			step.Index+1, x.Sequence, step.Task, step.Status, step.Message)}
+		x.become(ChildrenFailed, e.At)
 	case failed > 0:
 		first := x.ChildFailures[0]
 		x.Failure = &Failure{Kind: KindChildren, Message: fmt.Sprintf("%s of %d did not complete; child %d (%s) %s: %s",
 			plural(failed, "child", "children"), x.Spawned, first.Index, first.Task, first.Status, first.Message)}
 		x.become(ChildrenFailed, e.At)
-	case x.Ended.Len() == x.Spawned:
+	case x.Ended.Len() < x.Spawned:
+	case x.Sequence > 0:
+		x.nextStep(e.At)
+	default:
 		x.join(e.At)
 	}
 }
@@ -191,6 +226,9 @@ func (x *Execution) become(s Status, at time.Time) {
 	x.Status, x.ChangedAt = s, at
 	if s != Running {
 		x.ExpiresAt = time.Time{}
+	}
+	if s != Running && s != Ready {
+		x.Message, x.Delivery = "", 0 // no attempt is to come
 	}
 	if !s.Finished() {
 		return

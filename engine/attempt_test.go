@@ -141,10 +141,10 @@ func TestErrorIsKeptUntilAnAttemptSucceeds(t *testing.T) {
 
 func TestEveryAttemptIsInTheHistory(t *testing.T) {
 	x := ready(Policy{Retry: Retry{MaxRetries: 1}},
-		Claimed{at(1), "a"}, erred,
-		Claimed{at(11), "b"}, LeaseLost{at(12), 10},
-		Claimed{at(21), "c"}, HandedBack{at(22)},
-		Claimed{at(31), "d"}, Returned{At: at(32)})
+		Claimed{At: at(1), Executor: "a"}, erred,
+		Claimed{At: at(11), Executor: "b"}, LeaseLost{at(12), 10},
+		Claimed{At: at(21), Executor: "c"}, HandedBack{at(22)},
+		Claimed{At: at(31), Executor: "d"}, Returned{At: at(32)})
 	want := []Attempt{
 		{0, "a", at(1), at(2), &Failure{Kind: KindError, Message: "boom"}},
 		{1, "b", at(11), at(12), &Failure{Kind: KindExpired, Message: "execution expired"}},
@@ -190,7 +190,7 @@ func TestHistoryKeepsTheLatestAttempts(t *testing.T) {
 	const attempts = 3*maxHistory + 1
 	x := ready(Policy{Retry: Retry{MaxRetries: attempts}})
 	for i := range attempts {
-		x, _ = apply(t, x, Claimed{at(2 * i), fmt.Sprint(i)})
+		x, _ = apply(t, x, Claimed{At: at(2 * i), Executor: fmt.Sprint(i)})
 		x, _ = apply(t, x, Erred{At: at(2*i + 1), Failure: Failure{Message: fmt.Sprint(i)}})
 		if want := min(i+1, maxHistory); len(x.History) != want {
 			t.Fatalf("after %d attempts: %d kept, want %d", i+1, len(x.History), want)

@@ -37,6 +37,7 @@ func (b Binding) Settle(x Execution, given []Option) (Execution, error) {
 type Return struct {
 	Output   codec.Payload
 	Children []Spawn
+	Steps    []Spawn
 	Finalize *Spawn
 	Gathers  bool
 }

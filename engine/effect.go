@@ -144,6 +144,22 @@ func (x Execution) Below() []string {
 	return ids
 }
 
+// FollowsClosure reports whether what must follow from x's state, which is not
+// Ready or Running, follows from the end of something below it, so that whoever
+// holds the closure sees to it; otherwise it follows from the return of its code.
+func (x Execution) FollowsClosure() bool {
+	return x.Status != WaitingForChildren || (x.Sequence > 0 && x.Spawned > 1)
+}
+
+// Children returns the executions that spawns, x's last children to create, become.
+func (x Execution) Children(spawns []Spawn) []Execution {
+	list := make([]Execution, len(spawns))
+	for i, s := range spawns {
+		list[i] = x.Child(x.Spawned-len(spawns)+i, s)
+	}
+	return list
+}
+
 // Child returns the execution that s becomes as child i of x.
 func (x Execution) Child(i int, s Spawn) Execution {
 	c := s.execution(childID(x.ID, i), x)
@@ -164,7 +180,7 @@ func (s Spawn) execution(id string, parent Execution) Execution {
 	born := parent.ChangedAt
 	return Execution{
 		ID: id, Parent: parent.ID,
-		Task: s.Task, Queue: s.Queue, Policy: s.Policy, Input: s.Input, Validated: s.Validated,
+		Task: s.Task, Queue: s.Queue, Policy: s.Policy, Input: s.Input, InputFrom: s.InputFrom, Validated: s.Validated,
 		Status: Ready, CreatedAt: born, StartAt: born.Add(s.Policy.Delay), ChangedAt: born,
 	}
 }

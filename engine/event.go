@@ -20,6 +20,9 @@ type (
 	Claimed struct {
 		At       time.Time
 		Executor string
+		// Message and Delivery are those of the [Delivery] in hand.
+		Message  string
+		Delivery int
 	}
 
 	// Returned says that the run function returned without error.
@@ -28,6 +31,10 @@ type (
 		Output codec.Payload
 		// Children to spawn, in order.
 		Children []Spawn
+		// Steps are children to spawn one after the other, each with the output of
+		// the one before as its input. With them there are no Children, no Finalize
+		// and no Output.
+		Steps []Spawn
 		// Finalize is created once the children have ended; nil without one.
 		Finalize *Spawn
 		// Gathers says that the output is to be gathered with the children's.

@@ -25,6 +25,9 @@ type Execution struct {
 	// Input is what it was enqueued with. A finalize has none of its own: it is
 	// given its parent's input and output and what became of the children.
 	Input codec.Payload
+	// InputFrom is the execution whose output is the input: in a sequence the step
+	// before. Empty otherwise.
+	InputFrom string
 	// Validated says that the input passed the task's validator when it was
 	// enqueued. Executors validate the input of any other first.
 	Validated bool
@@ -40,12 +43,18 @@ type Execution struct {
 	// Executor runs the attempt or, once its run function returned, ran the last
 	// one. It is empty while the execution is ready.
 	Executor string
+	// Message and Delivery are what the latest attempt was claimed by, as long as
+	// there may be another: which message, and how often that had been delivered.
+	// Who holds an earlier delivery of it has lost it, and a message that is not
+	// this one does not keep the attempt.
+	Message  string
+	Delivery int
 
 	CreatedAt  time.Time
 	StartAt    time.Time // earliest start of the next attempt
 	StartedAt  time.Time // start of the latest attempt; zero before the first
 	ExpiresAt  time.Time // when the running attempt times out; zero if never
-	ChangedAt  time.Time // when it came into its status
+	ChangedAt  time.Time // when it came into its status or, in a sequence, to its step
 	FinishedAt time.Time // zero while active
 
 	// Output is what the run function returned and, once a finalize completed,
@@ -63,11 +72,17 @@ type Execution struct {
 
 	// Spawned is the number of children.
 	Spawned int
-	// Spawns are the children to create. Empty where SpawnsAt has them.
+	// Spawns are the last children to create: all of them or, in a sequence, the
+	// step that it is at. Empty where SpawnsAt has them.
 	Spawns []Spawn
 	// SpawnsAt is where the store keeps a list of children that is too long for
 	// the record; empty if it is in Spawns. Only the store reads it.
 	SpawnsAt string
+	// Sequence is the number of steps of a sequence: its children, of which one
+	// is spawned when the one before has completed. Zero in any other execution.
+	Sequence int
+	// Steps are the steps to come, without their inputs.
+	Steps []Spawn
 	// Ended holds the index of each child that has finished, as the parent knows it.
 	Ended Set
 	// ChildFailures are the children's failures that ended a fail-fast parent,
@@ -93,6 +108,7 @@ type Spawn struct {
 	Queue     string
 	Policy    Policy
 	Input     codec.Payload
+	InputFrom string // see [Execution.InputFrom]
 	Validated bool
 }
 

@@ -136,6 +136,13 @@ func (l *life) any() Event {
 	case 0, 1:
 		return Claimed{At: l.now, Executor: fmt.Sprint("executor-", l.r.IntN(3))}
 	case 2, 3:
+		if l.r.IntN(4) == 0 {
+			e := Returned{At: l.now}
+			for range 1 + l.r.IntN(4) {
+				e.Steps = append(e.Steps, l.spawn())
+			}
+			return e
+		}
 		e := Returned{At: l.now, Output: l.payload(), Gathers: l.coin()}
 		for range l.r.IntN(12) {
 			e.Children = append(e.Children, l.spawn())
@@ -223,6 +230,9 @@ func (l *life) count(ev Event, x Execution) {
 	}
 }
 
+// awaitsLast reports whether all children but the last have ended.
+func (x Execution) awaitsLast() bool { return x.Ended.Len() == x.Spawned-1 }
+
 func (l *life) checkMove(from, to Execution, ev Event) {
 	l.t.Helper()
 	edge := fmt.Sprintf("%s --> %s", from.Status, to.Status)
@@ -232,6 +242,13 @@ func (l *life) checkMove(from, to Execution, ev Event) {
 	l.took[edge+" : "+eventName(ev)] = true
 	if to.Attempt != from.Attempt && (to.Attempt != from.Attempt+1 || eventName(ev) != "Erred") {
 		l.fatalf("%s made attempt %d of %d", eventName(ev), to.Attempt, from.Attempt)
+	}
+	stepped := from.Sequence > 0 && to.Spawned == from.Spawned+1
+	if stepped && (!from.awaitsLast() || to.Ended.Len() != from.Spawned || len(to.Steps) != len(from.Steps)-1) {
+		l.fatalf("step %d of %d followed on %d ended, %d to come", to.Spawned, to.Sequence, to.Ended.Len(), len(to.Steps))
+	}
+	if stepped {
+		from.Spawned, from.Spawns, from.ChangedAt = to.Spawned, to.Spawns, to.ChangedAt
 	}
 	if to.Status != from.Status && !to.ChangedAt.Equal(l.now) || to.Status == from.Status && !to.ChangedAt.Equal(from.ChangedAt) {
 		l.fatalf("changed at %s by an event at %s", to.ChangedAt, l.now)
@@ -246,6 +263,7 @@ func (l *life) checkMove(from, to Execution, ev Event) {
 	to.Status, to.Closed, to.Attempt, to.Crashes, to.Executor = from.Status, from.Closed, from.Attempt, from.Crashes, from.Executor
 	to.StartAt, to.StartedAt, to.ExpiresAt, to.ChangedAt, to.FinishedAt = from.StartAt, from.StartedAt, from.ExpiresAt, from.ChangedAt, from.FinishedAt
 	to.Output, to.Gathers, to.OutputOf, to.Failure, to.History = from.Output, from.Gathers, from.OutputOf, from.Failure, from.History
+	to.Sequence, to.Steps, to.SpawnsAt = from.Sequence, from.Steps, from.SpawnsAt
 	to.Spawned, to.Spawns, to.Ended, to.ChildFailures, to.Finalize, to.ParentFinished = from.Spawned, from.Spawns, from.Ended, from.ChildFailures, from.Finalize, from.ParentFinished
 	if !reflect.DeepEqual(to, from) {
 		l.fatalf("%s changed what it was born with", eventName(ev))
@@ -272,7 +290,7 @@ func (l *life) checkState() {
 		"what waits for children has some to wait for":                s != WaitingForChildren || x.Ended.Len() < x.Spawned,
 		"what waits for its finalize has one and no children left":    s != WaitingForFinalize || x.Finalize != nil && x.Ended.Len() == x.Spawned,
 		"a completed one has no children left":                        s != Completed || x.Ended.Len() == x.Spawned,
-		"children fail under fail-fast only":                          s != ChildrenFailed || x.Policy.OnChildFailure != WaitAll && len(x.ChildFailures) > 0,
+		"children fail under fail-fast only, and steps":               s != ChildrenFailed || (x.Policy.OnChildFailure != WaitAll || x.Sequence > 0) && len(x.ChildFailures) > 0,
 		"child failures are those of a parent that they failed":       len(x.ChildFailures) == 0 || s == ChildrenFailed,
 		"history is bounded":                                          len(x.History) == min(l.ended, maxHistory),
 		"what is closed is finished":                                  !x.Closed || finished,
@@ -305,7 +323,7 @@ func (l *life) checkEffects(from Execution, fx []Effect) {
 	l.t.Helper()
 	x := l.x
 	derived := Effects(x)
-	if from.Status == WaitingForChildren && x.Status == WaitingForChildren {
+	if from.Status == WaitingForChildren && x.Status == WaitingForChildren && from.Spawned == x.Spawned {
 		if fx != nil {
 			l.fatalf("%s followed from some children's end", kinds(fx))
 		}
@@ -473,7 +491,7 @@ func FuzzDecodeRecord(f *testing.F) {
 // withoutEmpty makes slices nil that have nothing in them.
 func withoutEmpty(x Execution) Execution {
 	x.Input.Data, x.Output.Data = orNil(x.Input.Data), orNil(x.Output.Data)
-	x.Spawns, x.Ended, x.ChildFailures, x.History = orNil(x.Spawns), orNil(x.Ended), orNil(x.ChildFailures), orNil(x.History)
+	x.Spawns, x.Steps, x.Ended, x.ChildFailures, x.History = orNil(x.Spawns), orNil(x.Steps), orNil(x.Ended), orNil(x.ChildFailures), orNil(x.History)
 	return x
 }
 

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/durable-execution/durable/codec"
 )
@@ -92,9 +90,10 @@ func (x Execution) CancelsBelow() []Cancel {
 // x's list of children: what a cancellation finds that comes before the spawn.
 // It reports false if x never had such a child to spawn.
 func (x Execution) Unborn(id string, spawns []Spawn) (Execution, bool) {
-	step := id[strings.LastIndexAny(id, ".-")+1:]
-	if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(spawns) && childID(x.ID, i) == id {
-		return x.Child(i, spawns[i]), true
+	for _, c := range x.Children(spawns) {
+		if c.ID == id {
+			return c, true
+		}
 	}
 	if x.Finalize != nil && finalizeID(x.ID) == id {
 		return x.FinalizeExecution(), true

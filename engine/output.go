@@ -48,6 +48,14 @@ func (in Input) contentType() codec.Type {
 
 // InputOf returns what the run function of x is given.
 func InputOf(ctx context.Context, s Store, x Execution) (Input, error) {
+	if x.InputFrom != "" {
+		r, err := s.Get(ctx, x.InputFrom)
+		if err != nil {
+			return Input{}, fmt.Errorf("input of %s: %w", x.ID, err)
+		}
+		p, err := Output(ctx, s, r.Execution)
+		return Input{Payload: p}, err
+	}
 	if !x.IsFinalize {
 		return Input{Payload: x.Input}, nil
 	}

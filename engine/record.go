@@ -29,12 +29,15 @@ type record struct {
 	Policy         *policy        `json:"policy,omitempty"`
 	Input          []byte         `json:"input,omitempty"`
 	InputType      codec.Type     `json:"inputType,omitempty"`
+	InputFrom      string         `json:"inputFrom,omitempty"`
 	Validated      bool           `json:"validated,omitempty"`
 	Status         Status         `json:"status"`
 	Closed         bool           `json:"isClosed,omitempty"`
 	Attempt        int            `json:"attempt,omitempty"`
 	Crashes        int            `json:"crashes,omitempty"`
 	Executor       string         `json:"executor,omitempty"`
+	Message        string         `json:"claimedBy,omitempty"`
+	Delivery       int            `json:"claimedDelivery,omitempty"`
 	CreatedAt      int64          `json:"createdAt,omitempty"`
 	StartAt        int64          `json:"startAt,omitempty"`
 	StartedAt      int64          `json:"startedAt,omitempty"`
@@ -49,6 +52,8 @@ type record struct {
 	Spawned        int            `json:"children,omitempty"`
 	Spawns         []spawn        `json:"spawns,omitempty"`
 	SpawnsAt       string         `json:"spawnsAt,omitempty"`
+	Sequence       int            `json:"sequence,omitempty"`
+	Steps          []spawn        `json:"steps,omitempty"`
 	Ended          []byte         `json:"ended,omitempty"`
 	ChildFailures  []ChildFailure `json:"childrenTasksErrors,omitempty"`
 	Finalize       *spawn         `json:"finalize,omitempty"`
@@ -79,6 +84,7 @@ type spawn struct {
 	Policy    *policy    `json:"policy,omitempty"`
 	Input     []byte     `json:"input,omitempty"`
 	InputType codec.Type `json:"inputType,omitempty"`
+	InputFrom string     `json:"inputFrom,omitempty"`
 	Validated bool       `json:"validated,omitempty"`
 }
 
@@ -96,13 +102,15 @@ func EncodeRecord(x Execution) ([]byte, error) {
 		Version: recordVersion,
 		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
 		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
-		Input: x.Input.Data, InputType: wireType(x.Input), Validated: x.Validated,
-		Status: x.Status, Closed: x.Closed, Attempt: x.Attempt, Crashes: x.Crashes, Executor: x.Executor,
+		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
+		Status: x.Status, Closed: x.Closed, Attempt: x.Attempt, Crashes: x.Crashes,
+		Executor: x.Executor, Message: x.Message, Delivery: x.Delivery,
 		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),
 		ExpiresAt: millis(x.ExpiresAt), ChangedAt: millis(x.ChangedAt), FinishedAt: millis(x.FinishedAt),
 		Output: x.Output.Data, OutputType: wireType(x.Output), Gathers: x.Gathers, OutputOf: x.OutputOf,
 		Failure: x.Failure.wire(),
-		Spawned: x.Spawned, Spawns: wireSpawns(x.Spawns), SpawnsAt: x.SpawnsAt, Ended: x.Ended,
+		Spawned: x.Spawned, Spawns: wireSpawns(x.Spawns), SpawnsAt: x.SpawnsAt,
+		Sequence: x.Sequence, Steps: wireSpawns(x.Steps), Ended: x.Ended,
 		ChildFailures: x.ChildFailures, ParentFinished: x.ParentFinished,
 	}
 	if x.Finalize != nil {
@@ -137,13 +145,15 @@ func DecodeRecord(data []byte) (Execution, error) {
 	x := Execution{
 		ID: r.ID, Parent: r.Parent, Index: r.Index, IsFinalize: r.IsFinalize,
 		Task: r.Task, Queue: r.Queue, Policy: r.Policy.policy(),
-		Input: payload(r.Input, r.InputType), Validated: r.Validated,
-		Status: r.Status, Closed: r.Closed, Attempt: r.Attempt, Crashes: r.Crashes, Executor: r.Executor,
+		Input: payload(r.Input, r.InputType), InputFrom: r.InputFrom, Validated: r.Validated,
+		Status: r.Status, Closed: r.Closed, Attempt: r.Attempt, Crashes: r.Crashes,
+		Executor: r.Executor, Message: r.Message, Delivery: r.Delivery,
 		CreatedAt: instant(r.CreatedAt), StartAt: instant(r.StartAt), StartedAt: instant(r.StartedAt),
 		ExpiresAt: instant(r.ExpiresAt), ChangedAt: instant(r.ChangedAt), FinishedAt: instant(r.FinishedAt),
 		Output: payload(r.Output, r.OutputType), Gathers: r.Gathers, OutputOf: r.OutputOf,
 		Failure: r.Failure.failure(),
-		Spawned: r.Spawned, Spawns: spawns(r.Spawns), SpawnsAt: r.SpawnsAt, Ended: r.Ended,
+		Spawned: r.Spawned, Spawns: spawns(r.Spawns), SpawnsAt: r.SpawnsAt,
+		Sequence: r.Sequence, Steps: spawns(r.Steps), Ended: r.Ended,
 		ChildFailures: r.ChildFailures, ParentFinished: r.ParentFinished,
 	}
 	if r.Finalize != nil {
@@ -218,7 +228,7 @@ func wireSpawns(list []Spawn) []spawn {
 	for i, s := range list {
 		w[i] = spawn{
 			Task: s.Task, Queue: s.Queue, Policy: s.Policy.wire(),
-			Input: s.Input.Data, InputType: wireType(s.Input), Validated: s.Validated,
+			Input: s.Input.Data, InputType: wireType(s.Input), InputFrom: s.InputFrom, Validated: s.Validated,
 		}
 	}
 	return w
@@ -232,7 +242,7 @@ func spawns(w []spawn) []Spawn {
 	for i, s := range w {
 		list[i] = Spawn{
 			Task: s.Task, Queue: s.Queue, Policy: s.Policy.policy(),
-			Input: payload(s.Input, s.InputType), Validated: s.Validated,
+			Input: payload(s.Input, s.InputType), InputFrom: s.InputFrom, Validated: s.Validated,
 		}
 	}
 	return list

@@ -23,18 +23,19 @@ func populated() Execution {
 		}
 	}
 	spawn := func(n int) Spawn {
-		return Spawn{Task: fmt.Sprint("task-", n), Queue: fmt.Sprint("queue-", n), Policy: policy(n), Input: text(fmt.Sprint(n)), Validated: true}
+		return Spawn{Task: fmt.Sprint("task-", n), Queue: fmt.Sprint("queue-", n), Policy: policy(n), Input: text(fmt.Sprint(n)), InputFrom: fmt.Sprint("te_root.1-2-", n), Validated: true}
 	}
 	finalize := spawn(3)
 	finalize.Input = codec.Payload{Type: codec.MsgPack, Data: []byte{0x2a}}
 	return Execution{
 		ID: "te_root.1-2", Parent: "te_root.1", Index: 2, IsFinalize: true,
-		Task: "task", Queue: "queue", Policy: policy(7), Input: codec.Payload{Type: codec.MsgPack, Data: []byte{0xc3}}, Validated: true,
-		Status: ChildrenFailed, Closed: true, Attempt: 3, Crashes: 4, Executor: "executor",
+		Task: "task", Queue: "queue", Policy: policy(7), Input: codec.Payload{Type: codec.MsgPack, Data: []byte{0xc3}}, InputFrom: "te_root.1-1", Validated: true,
+		Status: ChildrenFailed, Closed: true, Attempt: 3, Crashes: 4, Executor: "executor", Message: "ready-1", Delivery: 2,
 		CreatedAt: at(1), StartAt: at(2), StartedAt: at(3), ExpiresAt: at(4), ChangedAt: at(5), FinishedAt: at(6),
 		Output: text("out"), Gathers: true, OutputOf: "te_root.1-2-f",
 		Failure: &Failure{Kind: KindChildren, Message: "why", Stack: "main.go:1"},
 		Spawned: 2, Spawns: []Spawn{spawn(1), spawn(2)}, SpawnsAt: "elsewhere",
+		Sequence: 4, Steps: []Spawn{spawn(4)},
 		Ended:         Set{0x03},
 		ChildFailures: []ChildFailure{{Index: 1, ID: "te_root.1-2-1", Task: "task-1", Status: TimedOut, Message: "late"}},
 		Finalize:      &finalize, ParentFinished: true,

@@ -155,6 +155,8 @@ type Delivery struct {
 	// Hint is set: the rest is in the record.
 	Execution Execution
 	Hint      bool
+	// Message names the message: the same in each of its deliveries.
+	Message string
 	// First says that the message has not been delivered before. It may be false
 	// though it is so: a server that restarts forgets its count.
 	First bool

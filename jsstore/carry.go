@@ -98,8 +98,8 @@ func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
 		return err
 	}
 	dues := make([]engine.Due, len(spawns))
-	for i, sp := range spawns {
-		dues[i] = engine.Due{Execution: f.Parent.Child(i, sp), Exclusive: f.Again}
+	for i, child := range f.Parent.Children(spawns) {
+		dues[i] = engine.Due{Execution: child, Exclusive: f.Again}
 	}
 	return s.enqueueBelow(ctx, dues)
 }

@@ -38,6 +38,9 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 		h.Set(codec.HeaderParent, x.Parent)
 		h.Set(codec.HeaderIndex, strconv.Itoa(x.Index))
 	}
+	if x.InputFrom != "" {
+		h.Set(codec.HeaderInputFrom, x.InputFrom)
+	}
 	setFlag(h, codec.HeaderFinalize, x.IsFinalize)
 	setFlag(h, codec.HeaderValidated, x.Validated)
 	setFlag(h, codec.HeaderExclusive, d.Exclusive)
@@ -95,6 +98,7 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	}
 	x.Parent, x.Index = m.Header.Get(codec.HeaderParent), int(h.integer(codec.HeaderIndex))
 	x.IsFinalize = h.flag(codec.HeaderFinalize)
+	x.InputFrom = m.Header.Get(codec.HeaderInputFrom)
 	x.Validated = h.flag(codec.HeaderValidated)
 	x.Status, x.ChangedAt = engine.Ready, x.CreatedAt
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)

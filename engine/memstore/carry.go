@@ -55,8 +55,8 @@ func (s *Store) spawnChildren(e engine.SpawnChildren) error {
 	if err != nil {
 		return err
 	}
-	for i, child := range list {
-		if err := s.spawn(e.Parent.Child(i, child), e.Again); err != nil {
+	for _, child := range e.Parent.Children(list) {
+		if err := s.spawn(child, e.Again); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -50,9 +51,11 @@ func (s *Store) enqueue(d engine.Due) error {
 	if r.data, err = encode(x); err != nil {
 		return err
 	}
+	s.enqueued++
+	name := strconv.Itoa(s.enqueued)
 	delayed := x.StartAt.After(time.Now())
 	r.message = q.put(x.StartAt, func(h *hand[engine.Delivery]) engine.Delivery {
-		now := engine.Delivery{Baton: h, Deliveries: h.delivery, Hint: h.message.recorded}
+		now := engine.Delivery{Baton: h, Message: name, Deliveries: h.delivery, Hint: h.message.recorded}
 		now.First = h.delivery == 1
 		now.Fresh = now.First && !d.Exclusive && !delayed
 		now.Execution, now.Invalid = engine.DecodeRecord(r.data)

@@ -38,6 +38,7 @@ type Store struct {
 	mu       sync.Mutex // guards all below, and what is in the queues, feeds and watchers
 	closed   bool
 	revision engine.Revision // the latest that was given
+	enqueued int             // how many executions were
 	records  map[string]record
 	spawns   map[string][]byte // long lists of children, by Execution.SpawnsAt
 	ready    map[string][]*ready

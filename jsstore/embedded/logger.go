@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -26,7 +25,7 @@ func (l *logger) fatal() error {
 // Fatalf is called with locks of the server held.
 func (l *logger) Fatalf(format string, v ...any) {
 	l.say(slog.LevelError, format, v)
-	err := errors.New(fmt.Sprintf(format, v...))
+	err := fmt.Errorf(format, v...)
 	for _, arg := range v {
 		// The text prints its cause; keep the cause itself, which errors.Is can tell.
 		if cause, ok := arg.(error); ok {

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// A Step is a [Task] or a [Chain] of them.
+type Step[In, Out any] interface {
+	steps() []*Definition
+	types(In) Out
+}
+
+func (t Task[In, Out]) steps() []*Definition { return []*Definition{t.def} }
+func (Task[In, Out]) types(In) (out Out)     { return out }
+
+// A Chain is a list of tasks of which each takes what the one before returns.
+type Chain[In, Out any] struct{ list []*Definition }
+
+func (c Chain[In, Out]) steps() []*Definition { return c.list }
+func (Chain[In, Out]) types(In) (out Out)     { return out }
+
+// Then appends a task to a task or a chain.
+func Then[In, Mid, Out any](first Step[In, Mid], next Task[Mid, Out]) Chain[In, Out] {
+	return Chain[In, Out]{append(slices.Clone(first.steps()), next.def)}
+}
+
+// BindSequence makes t run the steps one after the other: the input of each is
+// the output of the one before, the output of the last is that of t. The steps
+// are bound by themselves, here or in other executors; each may be a parent or a
+// sequence. A step that does not complete fails t, whatever its policy, and no
+// later one is created. BindSequence panics if there are no steps.
+func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
+	place := caller(2)
+	list := s.steps()
+	if len(list) == 0 {
+		panic(fmt.Sprintf("bind sequence %q at %s: it has no steps", t.def.ID, place))
+	}
+	return Binding{Definition: t.def, Place: place, Run: func(ctx context.Context, input Input) (Return, error) {
+		in, err := t.decode(input, FromContext(ctx).Validated)
+		if err != nil {
+			return Return{}, Permanent(err)
+		}
+		first, err := codec.EncodeAs(input.contentType(), in)
+		if err != nil {
+			return Return{}, Permanent(err)
+		}
+		steps := make([]Spawn, len(list))
+		for i, d := range list {
+			// Nobody has validated the input for the step itself.
+			steps[i] = Spawn{Task: d.ID, Queue: d.options.queue, Policy: d.options.policy}
+		}
+		steps[0].Input = first
+		return Return{Steps: steps}, nil
+	}}
+}
