@@ -130,7 +130,7 @@ func outcome(x engine.Execution, ret engine.Return, err error, at time.Time) eng
 	if err != nil {
 		return engine.NewErred(x, err, at, rand.Float64())
 	}
-	return engine.Returned{At: at, Output: ret.Output, Children: ret.Children, Finalize: ret.Finalize, Gathers: ret.Gathers}
+	return engine.Returned{At: at, Output: ret.Output, Children: ret.Children, Steps: ret.Steps, Finalize: ret.Finalize, Gathers: ret.Gathers}
 }
 
 // recordRunning records that the attempt runs, once it has outlived the grace. A
@@ -145,11 +145,11 @@ func (a *attempt) recordRunning() {
 	switch {
 	case err == nil:
 		a.record, a.recorded = r, true
-		a.x.trouble.over("record that an attempt runs")
+		a.x.trouble.over("record that an attempt runs", a)
 	case errors.Is(err, engine.ErrConflict):
 		go a.lose()
 	case a.x.kill.Err() == nil:
-		a.x.trouble.failed("record that an attempt runs", err)
+		a.x.trouble.failed("record that an attempt runs", a, err)
 		a.timers = append(a.timers, time.AfterFunc(time.Second, a.recordRunning))
 	}
 }
@@ -235,6 +235,7 @@ func (a *attempt) end(fn func(context.Context) error) {
 	for _, t := range a.timers {
 		t.Stop()
 	}
+	a.x.trouble.over("record that an attempt runs", a) // by its outcome, if not before
 	a.x.steady("record an outcome", fn)
 	a.x.attempts.remove(a)
 	a.release()
@@ -264,7 +265,7 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 
 // lost sees to the message of an execution that somebody else has written. One
 // that is over, or waits, needs nothing but its effects; any other is in the
-// hands of whoever wrote it, with the message.
+// hands of whoever wrote it, with the message. A cancellation is no loss.
 func (a *attempt) lost(ctx context.Context) error {
 	r, err := a.x.store.Get(ctx, a.execution.ID)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -274,10 +275,13 @@ func (a *attempt) lost(ctx context.Context) error {
 		return err
 	}
 	if r.Status == engine.Ready || r.Status == engine.Running {
+		a.held.drop()
+	} else if err := a.x.leave(ctx, a.held, r.Execution); err != nil {
+		return err
+	}
+	if r.Status != engine.Cancelled {
 		a.x.log.Warn("lease lost: the result of an attempt is discarded", zap.String("execution", r.ID),
 			zap.String("task", r.Task), zap.Int("attempt", a.execution.Attempt), zap.String("status", string(r.Status)), zap.String("by", r.Executor))
-		a.held.drop()
-		return nil
 	}
-	return a.x.leave(ctx, a.held, r.Execution)
+	return nil
 }

@@ -23,12 +23,15 @@ func (x *Executor) takeExecutions(q engine.Feed[engine.Delivery], s *slots) {
 		go func() {
 			select {
 			case <-s.free:
-				x.execute(newAttempt(x, d, held, release))
 			case <-x.stopping:
+			}
+			if isClosed(x.stopping) { // also where both were true
 				// It has not begun, so anybody may have it.
 				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, d.Hint) })
 				x.attempts.finish()
+				return
 			}
+			x.execute(newAttempt(x, d, held, release))
 		}()
 	}
 }
@@ -98,6 +101,10 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return x.refuse(ctx, a.held, r, d.Invalid)
 	}
 	switch {
+	case r.Message == d.Message && r.Delivery > d.Deliveries:
+		// It has gone to somebody else since this executor stalled.
+		a.held.drop()
+		return nil
 	case r.Status == engine.Running:
 		return x.takeOver(ctx, a, r)
 	case r.Status != engine.Ready:
@@ -110,9 +117,8 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 
 // takeOver decides about an execution that is running by its record.
 func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) error {
-	if a.delivery.First {
-		// It was claimed by another message, which somebody holds.
-		return a.held.Done(ctx)
+	if r.Message != a.delivery.Message {
+		return a.held.Done(ctx) // another message keeps the attempt
 	}
 	if mine := x.attempts.find(r.ID); mine != nil && mine.holds(r.Revision) {
 		// It runs here; its message came again because it was extended too late.
@@ -142,7 +148,10 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 	if c, gone := x.heard.find(r.Execution); gone {
 		return x.cancel(ctx, a.held, r, c)
 	}
-	a.start = engine.Claimed{At: now(), Executor: x.config.Name}
+	a.start = engine.Claimed{
+		At: now(), Executor: x.config.Name,
+		Message: a.delivery.Message, Delivery: a.delivery.Deliveries,
+	}
 	if a.delivery.Fresh {
 		next, _, err := engine.Apply(r.Execution, a.start)
 		if err != nil {

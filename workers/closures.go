@@ -4,76 +4,96 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/durable-execution/durable/engine"
 )
 
 const (
-	// closureBatch is how many closures are taken at a time. Those of one parent
-	// become one write of its record.
+	// closureBatch is how many closures an executor has in hand at a time.
 	closureBatch = 512
-	// parentsAtOnce is how many parents of a batch are written at the same time.
-	parentsAtOnce = 16
+	// A parent that still waits for wideParent children will soon be told of more:
+	// an executor that has just written its record gathers for gatherTime before it
+	// writes again, or a thousand children that end together were hundreds of
+	// writes. It costs such a parent up to gatherTime, and no other anything.
+	wideParent = 32
+	gatherTime = 5 * time.Millisecond
 )
 
-// takeClosures is the loop that tells parents what became of their children.
-// While one batch is written the next gathers, so that the more children end,
-// the fewer writes each of them costs.
+// takeClosures is the loop that tells parents what became of their children. A
+// parent is told by one goroutine at a time. While that writes the record, what
+// is to be told next gathers, so that the more children end together, the fewer
+// writes each of them costs.
 func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 	feed.Request(closureBatch)
-	for first := range feed.Messages() {
-		batch := gather(first, feed.Messages())
-		var held []*hand
-		for _, m := range batch {
-			held = append(held, x.hands.take(m.Baton))
+	d := desk{byParent: map[string]*family{}}
+	var all sync.WaitGroup
+	for m := range feed.Messages() {
+		if parent := m.Closure.Parent; d.add(m, x.hands.take(m.Baton)) {
+			all.Go(func() { x.tellParent(parent, &d, feed) })
 		}
-		groups := map[string]*family{}
-		for i, m := range batch {
-			f := groups[m.Closure.Parent]
-			if f == nil {
-				f = &family{parent: m.Closure.Parent}
-				groups[f.parent] = f
-			}
-			f.add(m, held[i])
-		}
-		var all sync.WaitGroup
-		gate := make(chan struct{}, parentsAtOnce)
-		for _, f := range groups {
-			gate <- struct{}{}
-			all.Go(func() {
-				defer func() { <-gate }()
-				x.steady("close children", func(ctx context.Context) error { return x.closeChildren(ctx, f) })
-			})
-		}
-		all.Wait()
-		feed.Request(len(batch))
 	}
+	all.Wait()
 }
 
-// gather returns first and what else is there at once, up to a batch.
-func gather[M any](first M, more <-chan M) []M {
-	batch := []M{first}
-	for len(batch) < closureBatch {
+// tellParent tells one parent what gathers on the desk, until there is nothing left.
+func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.ClosureMessage]) {
+	for f := d.next(parent); f != nil; f = d.next(parent) {
+		x.steady("close children", func(ctx context.Context) error { return x.closeChildren(ctx, f) })
+		feed.Request(len(f.held))
+		if f.open < wideParent {
+			continue
+		}
 		select {
-		case m, ok := <-more:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, m)
-		default:
-			return batch
+		case <-time.After(gatherTime):
+		case <-x.kill.Done():
 		}
 	}
-	return batch
 }
 
-// A family is what the closures of a batch tell one parent.
+// A desk is where closures gather until their parents are told.
+type desk struct {
+	mu sync.Mutex
+	// byParent has a family, maybe an empty one, for each parent that somebody is
+	// about to tell.
+	byParent map[string]*family
+}
+
+// add reports whether nobody is about to tell the parent.
+func (d *desk) add(m engine.ClosureMessage, held *hand) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, known := d.byParent[m.Closure.Parent]
+	if !known {
+		f = &family{parent: m.Closure.Parent}
+		d.byParent[f.parent] = f
+	}
+	f.add(m, held)
+	return !known
+}
+
+// next takes what is to be told to a parent; nil if there is nothing, and nobody
+// is about to tell it any more.
+func (d *desk) next(parent string) *family {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.byParent[parent]
+	if len(f.held) == 0 {
+		delete(d.byParent, parent)
+		return nil
+	}
+	d.byParent[parent] = &family{parent: parent}
+	return f
+}
+
+// A family is what closures tell one parent at a time.
 type family struct {
 	parent   string
 	held     []*hand
 	children []engine.Closure
 	finalize *engine.Closure
 	again    bool // some of it may have been told before
+	open     int  // children that the parent waits for once it is told
 }
 
 func (f *family) add(m engine.ClosureMessage, held *hand) {
@@ -108,7 +128,7 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		// The parent knows, or does not care any more. What followed from it may
 		// not have been carried out, if the message had another holder before; but
 		// spawning is the business of the parent's own message.
-		if f.again && r.Status != engine.WaitingForChildren && r.Status != engine.Ready {
+		if f.again && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
 			fx = engine.Effects(r.Execution)
 		}
 		err = nil
@@ -118,6 +138,9 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 	}
 	if err := x.carry(fx); err != nil {
 		return err
+	}
+	if r.Status == engine.WaitingForChildren {
+		f.open = r.Spawned - r.Ended.Len()
 	}
 	return f.done(ctx)
 }

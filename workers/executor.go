@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -108,7 +109,7 @@ type Executor struct {
 	trouble  trouble
 	strays   strays
 
-	started  sync.Once
+	started  atomic.Bool
 	stopping chan struct{}      // closed when the shutdown begins
 	kill     context.Context    // ends when what is under way must be left
 	end      context.CancelFunc // of kill
@@ -161,7 +162,12 @@ func (x *Executor) Name() string { return x.config.Name }
 // it can't begin, or was run before; a store that fails later is waited for.
 func (x *Executor) Run(ctx context.Context) error {
 	err := errors.New("it has been run before")
-	x.started.Do(func() { err = x.run(ctx) })
+	if x.started.CompareAndSwap(false, true) {
+		err = x.run(ctx)
+	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		return nil // the shutdown came before the start was over
+	}
 	if err != nil {
 		return fmt.Errorf("run executor %s: %w", x.config.Name, err)
 	}

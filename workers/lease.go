@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -81,17 +79,27 @@ func (x *Executor) keepLeases(stop <-chan struct{}) {
 		case <-stop:
 			return
 		}
-		for _, h := range x.hands.all() {
-			if err := h.Extend(x.kill); err != nil {
-				x.trouble.failed("extend leases", err)
-				break
-			}
-			x.trouble.over("extend leases")
-		}
+		x.extend()
 		if n%3 == 0 {
 			x.recheck()
 		}
 	}
+}
+
+// extend extends all that is in hand: what fails for one must not cost the others
+// their leases.
+func (x *Executor) extend() {
+	var failure error
+	for _, h := range x.hands.all() {
+		if err := h.Extend(x.kill); err != nil {
+			failure = err
+		}
+	}
+	if failure != nil {
+		x.trouble.failed("extend leases", x, failure)
+		return
+	}
+	x.trouble.over("extend leases", x)
 }
 
 // recheck looks at the record of every attempt that has one: a cancellation may
@@ -106,14 +114,13 @@ func (x *Executor) recheck() {
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 		case err != nil:
-			x.trouble.failed("look at the records of attempts", err)
+			x.trouble.failed("look at the records of attempts", x, err)
 			return
 		case r.Revision != revision && !isClosed(a.settled):
-			x.log.Info("an attempt ends that is not this executor's any more", zap.String("execution", id), zap.String("status", string(r.Status)))
 			go a.lose()
 		}
-		x.trouble.over("look at the records of attempts")
 	}
+	x.trouble.over("look at the records of attempts", x)
 }
 
 // claim returns the revision at which the attempt was recorded as running; false

@@ -14,7 +14,8 @@ import (
 )
 
 // trouble keeps account of what fails in the background. Each sort of failure is
-// logged when it begins and when it is over, and counted in between.
+// logged when it begins and when it is over, and counted in between: one that
+// goes on among others that succeed is one failure all the time.
 type trouble struct {
 	log *zap.Logger
 
@@ -27,9 +28,11 @@ type trouble struct {
 type spell struct {
 	since time.Time
 	count int
+	who   map[any]bool // has not succeeded since it failed
 }
 
-func (t *trouble) failed(what string, err error) {
+// failed notes that what has failed for who, which must tell of the end by over.
+func (t *trouble) failed(what string, who any, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now == nil {
@@ -38,21 +41,28 @@ func (t *trouble) failed(what string, err error) {
 	t.counts[what]++
 	s := t.now[what]
 	if s == nil {
-		s = &spell{since: time.Now()}
+		s = &spell{since: time.Now(), who: map[any]bool{}}
 		t.now[what] = s
 		t.log.Warn("background work fails: it is tried again", zap.String("what", what), zap.Error(err))
 	}
 	s.count++
+	s.who[who] = true
 }
 
-func (t *trouble) over(what string) {
+// over notes that what has succeeded for who, or is not wanted any more.
+func (t *trouble) over(what string, who any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.now[what]; s != nil {
-		delete(t.now, what)
-		t.log.Info("background work succeeds again", zap.String("what", what),
-			zap.Int("failures", s.count), zap.Duration("after", time.Since(s.since)))
+	s := t.now[what]
+	if s == nil || !s.who[who] {
+		return
 	}
+	if delete(s.who, who); len(s.who) > 0 {
+		return
+	}
+	delete(t.now, what)
+	t.log.Info("background work succeeds again", zap.String("what", what),
+		zap.Int("failures", s.count), zap.Duration("after", time.Since(s.since)))
 }
 
 // The pause between two tries of what must be done grows from the first to the second.
@@ -63,16 +73,17 @@ const (
 
 // steady does fn, again and again until it succeeds or the executor is killed.
 func (x *Executor) steady(what string, fn func(context.Context) error) {
+	who := new(int) // this call and no other
 	for pause := firstPause; x.kill.Err() == nil; pause = min(2*pause, lastPause) {
 		err := fn(x.kill)
 		if err == nil {
-			x.trouble.over(what)
+			x.trouble.over(what, who)
 			return
 		}
 		if x.kill.Err() != nil {
 			return
 		}
-		x.trouble.failed(what, err)
+		x.trouble.failed(what, who, err)
 		select {
 		case <-time.After(pause):
 		case <-x.kill.Done():

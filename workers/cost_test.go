@@ -1,0 +1,170 @@
+package workers_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/workers"
+)
+
+// stored returns how many messages each stream of the namespace has ever stored.
+func (w *world) stored() map[string]int {
+	w.t.Helper()
+	js, err := jetstream.New(w.nc)
+	check(w.t, err)
+	counts := map[string]int{}
+	for name, stream := range map[string]string{
+		"ready": "durable-ready", "timers": "durable-timers", "control": "durable-control", "records": "KV_durable-executions",
+	} {
+		s, err := js.Stream(w.t.Context(), stream)
+		check(w.t, err)
+		counts[name] = int(s.CachedInfo().State.LastSeq)
+	}
+	return counts
+}
+
+// hears counts what passes on a subject, by its last word.
+func (w *world) hears(subject string, word func(*nats.Msg) string) func() map[string]int {
+	w.t.Helper()
+	var mu sync.Mutex
+	counts := map[string]int{}
+	sub, err := w.nc.Subscribe(subject, func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		counts[word(m)]++
+	})
+	check(w.t, err)
+	w.t.Cleanup(func() { check(w.t, sub.Unsubscribe()) })
+	return func() map[string]int {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(counts)
+	}
+}
+
+func TestShortRootTaskStoresTwoMessagesAndMakesOneAckAndReadsNothing(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("short")
+		w.executor(workers.Config{}, engine.Bind(task, returns[string]("out")))
+		pass(time.Second)
+		acks := w.hears("$JS.ACK.>", func(m *nats.Msg) string { return string(m.Data) })
+		calls := w.hears("$JS.API.>", func(m *nats.Msg) string {
+			return strings.Join(strings.Split(m.Subject, ".")[2:5], ".")
+		})
+		js, err := jetstream.New(w.nc)
+		check(t, err)
+		delivered := func() int {
+			c, err := js.Consumer(t.Context(), "durable-ready", "queue-default")
+			check(t, err)
+			return int(c.CachedInfo().Delivered.Consumer)
+		}
+		before, already := w.stored(), delivered()
+
+		const n = 10
+		for range n {
+			enqueue(w, task, "in")
+			pass(time.Second)
+		}
+		asked := calls()
+
+		after := w.stored()
+		for name, want := range map[string]int{"ready": n, "records": n, "control": 0, "timers": 0} {
+			equal(t, "messages stored in "+name, after[name]-before[name], want)
+		}
+		equal(t, "deliveries", delivered()-already, n)
+		equal(t, "acks", fmt.Sprint(acks()), fmt.Sprint(map[string]int{"+ACK": n}))
+		for call, count := range asked {
+			// To ask for more is no read, and the infos are this test's own.
+			if call != "CONSUMER.MSG.NEXT" && !strings.HasPrefix(call, "STREAM.INFO") && !strings.HasPrefix(call, "CONSUMER.INFO") {
+				t.Errorf("%d calls of %s, want none: it reads nothing", count, call)
+			}
+		}
+		equal(t, "executions", w.count(), n)
+	})
+}
+
+func TestParentOfAThousandIsWrittenFarFewerThanAThousandTimes(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		const n = 1000
+		child := engine.Define[int, int]("child")
+		parent := engine.Define[int, engine.Gathered[int]]("parent")
+		var lines []*tap
+		for range 4 {
+			x := w.tapped(workers.Config{Slots: 100},
+				engine.Bind(child, func(_ context.Context, i int) (int, error) {
+					time.Sleep(time.Duration(i%7) * time.Second) // they end in another order
+					return 10 * i, nil
+				}),
+				engine.BindFanOut(parent, func(_ context.Context, n int, c *engine.Children) (int, error) {
+					for i := range n {
+						child.Spawn(c, i)
+					}
+					return n, nil
+				}))
+			lines = append(lines, x.tap)
+		}
+		began := time.Now()
+		out := result(w, enqueue(w, parent, n, engine.ID("p")))
+		took := time.Since(began)
+		equal(t, "children", len(out.Children), n)
+		for i, r := range child.Results(out.Children) {
+			v, err := r.Get()
+			check(t, err)
+			if v != 10*i || r.Child.Index != i {
+				t.Fatalf("output %d = %d of child %d, want %d", i, v, r.Child.Index, 10*i)
+			}
+		}
+		writes := 0
+		for _, line := range lines {
+			writes += line.written("p")
+		}
+		// Children end on the second. At each, an executor writes what it hears first
+		// and then, once, what gathered meanwhile; the last few dozen are not gathered.
+		// The parent's own attempt and the last closure are two more.
+		most := 4*2*(int(took/time.Second)+1) + 32 + 2
+		t.Logf("%d writes of the parent's record in %s, at most %d", writes, took, most)
+		if writes > min(most, n/4) {
+			t.Errorf("%d writes of the parent's record, want at most %d", writes, min(most, n/4))
+		}
+	})
+}
+
+func TestParentOfTenThousandCompletes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	run(t, func(t *testing.T, w *world) {
+		const n = 10_000
+		child := engine.Define[int, int]("child")
+		parent := engine.Define[int, int]("parent")
+		for range 4 {
+			w.executor(workers.Config{},
+				engine.Bind(child, func(_ context.Context, i int) (int, error) { return i, nil }),
+				engine.BindParent(parent, func(_ context.Context, n int, c *engine.Children) (int, error) {
+					for i := range n {
+						child.Spawn(c, i)
+					}
+					return n, nil
+				}, func(_ context.Context, j engine.Joined[int, int]) (int, error) {
+					sum := 0
+					for i, r := range child.Results(j.Children) {
+						if v, err := r.Get(); err != nil || v != i {
+							return 0, fmt.Errorf("child %d: %d, %w", i, v, err)
+						}
+						sum++
+					}
+					return sum, nil
+				}, engine.NoTimeout))
+		}
+		equal(t, "children", result(w, enqueue(w, parent, n)), n)
+	})
+}

@@ -1,0 +1,133 @@
+package workers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/workers"
+)
+
+const (
+	troubleBegins = "background work fails: it is tried again"
+	troubleEnds   = "background work succeeds again"
+)
+
+var errCut = errors.New("cut")
+
+// spells returns, by what fails, how often its begin and its end were logged.
+func (e *executor) spells() (begins, ends map[string]int) {
+	begins, ends = map[string]int{}, map[string]int{}
+	for _, l := range e.logs.FilterMessage(troubleBegins).All() {
+		begins[l.ContextMap()["what"].(string)]++
+	}
+	for _, l := range e.logs.FilterMessage(troubleEnds).All() {
+		ends[l.ContextMap()["what"].(string)]++
+	}
+	return begins, ends
+}
+
+// once fails unless each of these began and ended once, and nothing else did.
+func (e *executor) once(t *testing.T, what ...string) {
+	t.Helper()
+	begins, ends := e.spells()
+	want := map[string]int{}
+	for _, name := range what {
+		want[name] = 1
+	}
+	equal(t, "begins", fmt.Sprint(begins), fmt.Sprint(want))
+	equal(t, "ends", fmt.Sprint(ends), fmt.Sprint(want))
+}
+
+func TestBackgroundErrorsAreLoggedWhenTheyBeginAndWhenTheyEnd(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[time.Duration, string]("task", engine.NoTimeout)
+		x := w.tapped(workers.Config{}, engine.Bind(task, func(ctx context.Context, d time.Duration) (string, error) {
+			return sleeps[int](d, "out")(ctx, 0)
+		}))
+		var hs []engine.Handle[string]
+		for n := range 5 {
+			hs = append(hs, enqueue(w, task, 2*time.Minute+time.Duration(n)*time.Second))
+		}
+		pass(time.Minute)
+		cut := func() { x.tap.on(func(call, _ string) error { return errCut }) }
+		cut()
+		pass(10 * time.Minute)
+		began := x.logs.FilterMessage(troubleBegins).All()
+		x.tap.on(nil)
+		pass(time.Minute)
+		for _, h := range hs {
+			equal(t, "output", result(w, h), "out")
+		}
+		// Its messages have come again, too, and could not be claimed.
+		what := []string{"claim an execution", "record an outcome", "extend leases", "look at the records of attempts"}
+		x.once(t, what...)
+		for _, l := range began {
+			contains(t, "error", l.ContextMap()["error"].(string), "cut")
+		}
+		for _, l := range x.logs.FilterMessage(troubleEnds).All() {
+			about := l.ContextMap()
+			name := about["what"].(string)
+			if n := about["failures"].(int64); n < 2 || int(n) != x.Stats().Failures[name] {
+				t.Errorf("%s: %d failures, and %d counted", name, n, x.Stats().Failures[name])
+			}
+			if d := about["after"].(time.Duration); name == "record an outcome" && (d < 8*time.Minute || d > 10*time.Minute) {
+				t.Errorf("%s: after %s, want 8m to 10m", name, d)
+			}
+		}
+
+		// Trouble that comes again is told again.
+		h := enqueue(w, task, time.Minute)
+		pass(time.Second)
+		cut()
+		pass(2 * time.Minute)
+		x.tap.on(nil)
+		result(w, h)
+		pass(time.Minute)
+		_, ends := x.spells()
+		equal(t, "second spell", ends["record an outcome"], 2)
+	})
+}
+
+func TestTroubleWithOneExecutionAmongManyIsToldOnce(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("task")
+		x := w.tapped(workers.Config{}, engine.Bind(task, returns[string]("out")))
+		x.tap.on(func(call, id string) error {
+			if id == "poor" && (call == "Update" || call == "Extend") {
+				return errCut
+			}
+			return nil
+		})
+		enqueue(w, task, "in", engine.ID("poor"))
+		for range 30 { // that succeed meanwhile
+			result(w, enqueue(w, task, "in", engine.ID(fmt.Sprint("rich-", time.Now().Unix()))))
+			pass(10 * time.Second)
+		}
+		x.tap.on(nil)
+		w.ends("poor", engine.Completed)
+		pass(time.Minute)
+		x.once(t, "claim an execution", "extend leases")
+	})
+}
+
+func TestTroubleOfAnAttemptEndsWithIt(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("task")
+		x := w.tapped(workers.Config{}, engine.Bind(task, sleeps[string](1500*time.Millisecond, "out")))
+		h := enqueue(w, task, "in")
+		x.tap.on(func(call, id string) error {
+			if call == "Update" {
+				return errCut // until the attempt's outcome is recorded
+			}
+			return nil
+		})
+		pass(1490 * time.Millisecond)
+		x.tap.on(nil)
+		result(w, h)
+		x.once(t, "record that an attempt runs")
+	})
+}
