@@ -61,6 +61,7 @@ func (a *attempt) unlock() { <-a.turn }
 func (a *attempt) run() {
 	defer a.stop(nil)
 	y := a.execution
+	input, err := a.input()
 	if !a.startTimers(y.Policy.Timeout) {
 		return // it was settled before it began
 	}
@@ -71,7 +72,7 @@ func (a *attempt) run() {
 	})
 	// The labels find the goroutine should it ignore its context.
 	pprof.Do(ctx, labels(y), func(ctx context.Context) {
-		ret, err := a.call(ctx)
+		ret, err := a.call(ctx, input, err)
 		a.settle(func(at time.Time) engine.Event { return outcome(y, ret, err, at) })
 	})
 }
@@ -79,7 +80,7 @@ func (a *attempt) run() {
 func (a *attempt) startTimers(timeout time.Duration) bool {
 	a.lock()
 	defer a.unlock()
-	if a.ctx.Err() != nil {
+	if a.decided.Load() {
 		close(a.left)
 		return false
 	}
@@ -101,7 +102,7 @@ func prevError(x engine.Execution) error {
 
 // call runs the code. A panic comes back as a failure; for a goroutine that ends
 // in the middle of the code there is nobody to come back to.
-func (a *attempt) call(ctx context.Context) (ret engine.Return, err error) {
+func (a *attempt) call(ctx context.Context, input engine.Input, unread error) (ret engine.Return, err error) {
 	returned := false
 	defer func() {
 		close(a.left)
@@ -117,17 +118,37 @@ func (a *attempt) call(ctx context.Context) (ret engine.Return, err error) {
 		failure.Message = "the code ended its goroutine (runtime.Goexit)"
 		a.settle(func(at time.Time) engine.Event { return outcome(a.execution, ret, failure, at) })
 	}()
-	input, err := engine.InputOf(ctx, a.x.store, a.execution)
-	if err == nil {
+	if err = unread; err == nil {
 		ret, err = a.binding.Run(ctx, input)
 	}
 	returned = true
 	return ret, err
 }
 
-// outcome is the event that a return or an error makes of an attempt.
-func outcome(x engine.Execution, ret engine.Return, err error, at time.Time) engine.Event {
+// input reads what the code is given. The time that it takes is not the code's,
+// and a store that fails is not its fault; only what is gone stays gone.
+func (a *attempt) input() (in engine.Input, err error) {
+	a.x.steady("read an input", func(context.Context) error {
+		in, err = engine.InputOf(a.ctx, a.x.store, a.execution)
+		if errors.Is(err, engine.ErrNotFound) || a.ctx.Err() != nil {
+			return nil
+		}
+		return err
+	})
+	return in, err
+}
+
+// outcome is the event that a return or an error makes of an attempt. The error
+// is the code's, too: it may panic when it is read.
+func outcome(x engine.Execution, ret engine.Return, err error, at time.Time) (ev engine.Event) {
 	if err != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				ev = engine.NewErred(x, &engine.Failure{
+					Kind: engine.KindPanic, Message: fmt.Sprintf("panic: %v, in the error that the code returned", v), Stack: string(debug.Stack()),
+				}, at, rand.Float64())
+			}
+		}()
 		return engine.NewErred(x, err, at, rand.Float64())
 	}
 	return engine.Returned{At: at, Output: ret.Output, Children: ret.Children, Steps: ret.Steps, Finalize: ret.Finalize, Gathers: ret.Gathers}
@@ -171,20 +192,15 @@ func (a *attempt) holds(r engine.Revision) bool {
 }
 
 func (a *attempt) timeOut() {
-	a.stop(engine.ErrTimedOut)
-	a.settle(func(at time.Time) engine.Event {
-		return engine.NewErred(a.execution, &engine.Failure{
-			Kind: engine.KindTimeout, Message: fmt.Sprintf("execution timed out after %s", a.execution.Policy.Timeout),
-		}, at, rand.Float64())
-	})
-	a.x.strays.watch(a)
+	ev := engine.NewErred(a.execution, &engine.Failure{
+		Kind: engine.KindTimeout, Message: fmt.Sprintf("execution timed out after %s", a.execution.Policy.Timeout),
+	}, now(), rand.Float64())
+	a.interrupt(engine.ErrTimedOut, func(ctx context.Context) error { return a.move(ctx, ev) })
 }
 
 // cancel ends the attempt because its execution is cancelled.
 func (a *attempt) cancel(c engine.Cancel) {
-	a.stop(engine.ErrCancelled)
-	a.settle(func(time.Time) engine.Event { return requested(c) })
-	a.x.strays.watch(a)
+	a.interrupt(engine.ErrCancelled, func(ctx context.Context) error { return a.move(ctx, requested(c)) })
 }
 
 func requested(c engine.Cancel) engine.CancelRequested {
@@ -192,33 +208,32 @@ func requested(c engine.Cancel) engine.CancelRequested {
 }
 
 // lose ends the attempt because somebody else has written the record.
-func (a *attempt) lose() {
-	a.stop(engine.ErrCancelled)
-	if a.decide() {
-		a.end(a.lost)
-	}
-	a.x.strays.watch(a)
-}
+func (a *attempt) lose() { a.interrupt(engine.ErrCancelled, a.lost) }
 
 // handBack ends the attempt because the executor shuts down.
 func (a *attempt) handBack() {
-	a.stop(engine.ErrShutdown)
-	if a.decide() {
-		a.end(func(ctx context.Context) error {
-			if !a.recorded {
-				// Nothing says that it ever began.
-				return a.held.Return(ctx, time.Time{}, false)
-			}
-			return a.move(ctx, engine.HandedBack{At: now()})
-		})
+	a.interrupt(engine.ErrShutdown, func(ctx context.Context) error {
+		if !a.recorded {
+			// Nothing says that it ever began.
+			return a.held.Return(ctx, time.Time{}, false)
+		}
+		return a.move(ctx, engine.HandedBack{At: now()})
+	})
+}
+
+// interrupt settles the attempt from outside of its code, if nobody has settled
+// it. It decides before the context ends, or what the code returns because of
+// that might be the outcome.
+func (a *attempt) interrupt(cause error, fn func(context.Context) error) {
+	if !a.decide() {
+		return
 	}
+	a.stop(cause)
+	a.end(fn)
 	a.x.strays.watch(a)
 }
 
-// decide reports whether the caller is the first, who settles the attempt.
-func (a *attempt) decide() bool { return a.decided.CompareAndSwap(false, true) }
-
-// settle decides the outcome, if nobody has.
+// settle decides the outcome by what the code has returned, if nobody has.
 func (a *attempt) settle(event func(at time.Time) engine.Event) {
 	if !a.decide() {
 		return
@@ -226,6 +241,9 @@ func (a *attempt) settle(event func(at time.Time) engine.Event) {
 	ev := event(now())
 	a.end(func(ctx context.Context) error { return a.move(ctx, ev) })
 }
+
+// decide reports whether the caller is the first, who settles the attempt.
+func (a *attempt) decide() bool { return a.decided.CompareAndSwap(false, true) }
 
 // end records the outcome with fn, keeps at it until it is done or the executor
 // is killed, and frees the slot.

@@ -116,9 +116,10 @@ func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []
 	}
 	check(w.t, p.begin(w.t.Context(), w.client))
 	if p.cancels {
-		pass(time.Minute)
-		takesOver()
-		pass(2 * time.Minute)
+		pass(5 * time.Second)
+		if takesOver(); died || together {
+			pass(2 * time.Minute) // until everything runs again
+		}
 		check(w.t, w.client.Cancel(w.t.Context(), "r", "enough"))
 	}
 	pass(2 * time.Minute)

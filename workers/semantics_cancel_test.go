@@ -515,3 +515,31 @@ func TestCancelFromTheCodeOfATask(t *testing.T) {
 		equal(t, "reason", w.want(h.ID(), engine.Cancelled).Failure.Message, "killed")
 	})
 }
+
+func TestCancelKeepsItsReasonWhateverErrorTheCodeReturnsForIt(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		const n = 300
+		task := engine.Define[int, string]("task", engine.Retry{MaxRetries: 1})
+		w.executor(workers.Config{Slots: n}, engine.Bind(task, func(ctx context.Context, i int) (string, error) {
+			<-ctx.Done()
+			if i%2 == 0 {
+				return "", context.Cause(ctx)
+			}
+			return "", errors.New("interrupted")
+		}))
+		ins := make([]int, n)
+		for i := range ins {
+			ins[i] = i
+		}
+		hs, err := task.EnqueueMany(t.Context(), w.client, ins)
+		check(t, err)
+		pass(time.Second)
+		for _, h := range hs {
+			w.cancels(h.ID(), "enough")
+		}
+		pass(time.Minute)
+		for _, h := range hs {
+			equal(t, "reason", w.want(h.ID(), engine.Cancelled).Failure.Message, "enough")
+		}
+	})
+}

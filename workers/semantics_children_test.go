@@ -338,3 +338,22 @@ func TestQueuesSeparateTheWork(t *testing.T) {
 		}
 	})
 }
+
+func TestFinalizeWaitsForAStoreThatCantTellItTheChildren(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		parent := engine.Define[string, string]("parent")
+		x := w.tapped(workers.Config{}, engine.Bind(kids, grow), engine.BindParent(parent, spawns(kid{}), joins))
+		x.tap.on(func(call, _ string) error {
+			if call == "GetMany" {
+				return errors.New("cut")
+			}
+			return nil
+		})
+		h := enqueue(w, parent, "in")
+		pass(time.Hour)
+		w.want(h.ID(), engine.WaitingForFinalize)
+		x.tap.on(nil)
+		equal(t, "output", result(w, h), "in, mid of in")
+		equal(t, "attempts", len(w.get(h.ID()+".f").History), 1)
+	})
+}

@@ -365,3 +365,19 @@ func TestInvalidOptionFailsTheParentWhereATaskIsSpawned(t *testing.T) {
 		equal(t, "executions", w.count(), len(badOptions))
 	})
 }
+
+// A broken error is one that can't even say what it is.
+type broken struct{ text string }
+
+func (b *broken) Error() string { return b.text }
+
+func TestErrorThatPanicsWhenItIsReadFailsAsAPanic(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("task")
+		w.executor(workers.Config{}, engine.Bind(task, fails[string, string]((*broken)(nil))))
+		x := w.ends(enqueue(w, task, "in").ID(), engine.Failed)
+		equal(t, "kind", x.Failure.Kind, engine.KindPanic)
+		contains(t, "failure", x.Failure.Message, "nil pointer")
+		contains(t, "stack", x.Failure.Stack, "(*broken).Error")
+	})
+}

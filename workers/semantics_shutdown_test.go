@@ -291,3 +291,24 @@ func TestBadConfigIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestShutdownHandsBackThoughTheCodeReturnsAnErrorForIt(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		const n = 300
+		task := engine.Define[int, string]("task", engine.Retry{MaxRetries: 1})
+		x := w.executor(workers.Config{Slots: n, Drain: workers.NoDrain}, engine.Bind(task, func(ctx context.Context, _ int) (string, error) {
+			<-ctx.Done()
+			return "", context.Cause(ctx)
+		}))
+		hs, err := task.EnqueueMany(t.Context(), w.client, make([]int, n))
+		check(t, err)
+		pass(time.Second)
+		x.stop()
+		check(t, <-x.done)
+		for _, h := range hs {
+			y := w.want(h.ID(), engine.Ready)
+			equal(t, "attempt", y.Attempt, 0)
+			equal(t, "failure", y.Failure, nil)
+		}
+	})
+}

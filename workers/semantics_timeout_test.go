@@ -167,3 +167,34 @@ func TestCodeThatIgnoresItsContextIsCountedWhenCancelled(t *testing.T) {
 		w.want(h.ID(), engine.Cancelled)
 	})
 }
+
+func TestTimeoutIsTimedOutWhateverErrorTheCodeReturnsForIt(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		const n = 300
+		task := engine.Define[int, string]("task", engine.Timeout(time.Second))
+		w.executor(workers.Config{Slots: n}, engine.Bind(task, func(ctx context.Context, _ int) (string, error) {
+			<-ctx.Done()
+			return "", errors.New("interrupted")
+		}))
+		hs, err := task.EnqueueMany(t.Context(), w.client, make([]int, n))
+		check(t, err)
+		for _, h := range hs {
+			x := w.ends(h.ID(), engine.TimedOut)
+			equal(t, "failure", x.Failure.Message, "execution timed out after 1s")
+		}
+	})
+}
+
+func TestTimeoutDoesNotCountTheReadingOfTheChildren(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		parent := engine.Define[string, string]("parent")
+		x := w.tapped(workers.Config{}, engine.Bind(kids, grow), engine.BindParent(parent, spawns(kid{}), joins, engine.Timeout(time.Second)))
+		x.tap.on(func(call, _ string) error {
+			if call == "GetMany" {
+				time.Sleep(10 * time.Second)
+			}
+			return nil
+		})
+		equal(t, "output", result(w, enqueue(w, parent, "in")), "in, mid of in")
+	})
+}

@@ -1,0 +1,16 @@
+// The handle of a child is taken for that of a child with another output.
+package neg
+
+import (
+	"context"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+var task = engine.Define[string, int]("task")
+
+func run(_ context.Context, in string, c *engine.Children) (string, error) {
+	var child engine.Child[string] = task.Spawn(c, in) // ERROR cannot use task.Spawn
+	_ = child
+	return "", nil
+}

@@ -1,0 +1,14 @@
+// The output of a child is taken for another type.
+package neg
+
+import (
+	"context"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+var task = engine.Define[string, int]("task")
+
+func finalize(_ context.Context, j engine.Joined[string, string]) (string, error) {
+	return task.Result(j.Children).Get() // ERROR cannot use
+}

@@ -1,0 +1,14 @@
+// One input where a list of them is wanted.
+package neg
+
+import (
+	"context"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+var task = engine.Define[string, int]("task")
+
+func use(ctx context.Context, c *engine.Client) {
+	_, _ = task.EnqueueMany(ctx, c, "one") // ERROR cannot use "one"
+}

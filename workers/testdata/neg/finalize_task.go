@@ -1,0 +1,16 @@
+// A task that is no finalize of this parent.
+package neg
+
+import (
+	"context"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+var task = engine.Define[string, int]("task")
+
+var other = engine.Define[engine.Joined[string, int], int]("other")
+
+func run(context.Context, string, *engine.Children) (string, error) { return "", nil }
+
+var _ = engine.BindParentTask(task, run, other) // ERROR other
