@@ -123,24 +123,52 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 // withdraw takes a message out of the queue and the timers. In whose hands it is
 // already has heard of the cancellation.
 func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
-	for _, place := range []struct{ stream, subject string }{
-		{s.layout.ready(), s.layout.readySubject(x)},
-		{s.layout.timers(), s.layout.laterSubject(x.ID)},
-		{s.layout.timers(), s.layout.dueSubject(x)},
-	} {
-		body, err := json.Marshal(map[string]string{"filter": place.subject})
+	if err := s.remove(ctx, s.layout.ready(), s.layout.readySubject(x)); err != nil {
+		return err
+	}
+	// No consumer is on what is due later, so that a purge is safe.
+	if err := s.change(ctx, "STREAM.PURGE."+s.layout.timers(), map[string]any{"filter": s.layout.laterSubject(x.ID)}); err != nil {
+		return err
+	}
+	return s.remove(ctx, s.layout.timers(), s.layout.dueSubject(x))
+}
+
+// remove removes all messages of a subject that a consumer is on, one by one. A
+// purge would be one request, and would lose messages of others: nats-server
+// (2.15.2, consumer.purge) moves the consumer's ack floor up to what it purged of
+// the messages in hand, past those of other subjects that are in hand as well,
+// and what is below the floor is never delivered again.
+func (s *Store) remove(ctx context.Context, stream, subject string) error {
+	for tried := uint64(0); ; {
+		m, err := s.last(ctx, stream, subject)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		var got struct {
-			Error *jetstream.APIError `json:"error"`
+		err = s.change(ctx, "STREAM.MSG.DELETE."+stream, map[string]any{"seq": m.Sequence, "no_erase": true})
+		if err != nil && m.Sequence == tried { // otherwise somebody may have been faster
+			return fmt.Errorf("%s: %w", subject, err)
 		}
-		if err := s.api(ctx, "STREAM.PURGE."+place.stream, body, &got); err != nil {
-			return fmt.Errorf("purge %s: %w", place.subject, err)
-		}
-		if got.Error != nil {
-			return fmt.Errorf("purge %s: %w", place.subject, apiError(got.Error))
-		}
+		tried = m.Sequence
+	}
+}
+
+// change makes a request that answers nothing but whether it was done.
+func (s *Store) change(ctx context.Context, name string, request map[string]any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	var got struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := s.api(ctx, name, body, &got); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if got.Error != nil {
+		return fmt.Errorf("%s: %w", name, apiError(got.Error))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,8 @@ type world struct {
 	nc     *nats.Conn // to the server; nil on memstore
 	// ctx ends after a fake day: what has not happened by then never will.
 	ctx context.Context
+	// calls has a line for each call of the executors that are tapped; nil: none.
+	calls *journal
 }
 
 // run calls fn in a world on each store.
@@ -89,6 +92,7 @@ func (w *world) executor(c workers.Config, bs ...engine.Binding) *executor {
 func (w *world) tapped(c workers.Config, bs ...engine.Binding) *executor {
 	w.t.Helper()
 	line := newTap(w.store)
+	line.calls = w.calls
 	e := w.start(line, c, bs)
 	e.tap = line
 	return e
@@ -248,6 +252,12 @@ func (j *journal) all() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.lines)
+}
+
+// about returns the lines that contain a text, one below the other.
+func (j *journal) about(text string) string {
+	list := slices.DeleteFunc(j.all(), func(line string) bool { return !strings.Contains(line, text) })
+	return strings.Join(list, "\n")
 }
 
 func (j *journal) count(line string) int {

@@ -24,6 +24,7 @@ var (
 type tap struct {
 	store engine.Store
 	dead  chan struct{}
+	calls *journal // that were made; nil: they are not kept
 
 	mu     sync.Mutex
 	hook   func(call string, id string) error
@@ -55,7 +56,12 @@ func (p *tap) isDead() bool {
 	}
 }
 
-func (p *tap) call(name, id string, do func() error) error {
+func (p *tap) call(name, id string, do func() error) (err error) {
+	if p.calls != nil {
+		const clock = "15:04:05.000"
+		began := time.Now().Format(clock)
+		defer func() { p.calls.add("%s to %s, %p: %s %s: %v", began, time.Now().Format(clock), p, name, id, err) }()
+	}
 	if p.isDead() {
 		return errDead
 	}
@@ -72,7 +78,7 @@ func (p *tap) call(name, id string, do func() error) error {
 	if p.isDead() {
 		return errDead // it was killed while the hook held it up
 	}
-	err := do()
+	err = do()
 	if p.isDead() {
 		return errDead
 	}
@@ -170,11 +176,34 @@ func (p *tap) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage], e
 		func(m *engine.CancelMessage) { m.Baton = tapBaton{p, m.Baton, m.Cancel.ID} })
 }
 
+// Watch tells what it hears in a goroutine of its own: a hook that holds up the
+// process must not hold up the store.
 func (p *tap) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Notice)) (func(), error) {
 	return tapped(p, "Watch", topic.Outcome, func() (func(), error) {
-		return p.store.Watch(ctx, topic, func(n engine.Notice) {
-			_ = p.call("Notice", topic.Outcome, func() error { fn(n); return nil })
-		})
+		heard := make(chan engine.Notice, 10_000)
+		stop, err := p.store.Watch(ctx, topic, func(n engine.Notice) { heard <- n })
+		if err != nil {
+			return nil, err
+		}
+		stopped := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case n := <-heard:
+					_ = p.call("Notice", topic.Outcome, func() error {
+						select {
+						case <-stopped:
+						default:
+							fn(n)
+						}
+						return nil
+					})
+				case <-stopped:
+					return
+				}
+			}
+		}()
+		return func() { stop(); close(stopped) }, nil
 	})
 }
 

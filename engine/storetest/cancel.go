@@ -120,6 +120,38 @@ var cancelRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
+	// nats-server: a purge of one subject moves the consumer's floor past what is
+	// still in hand, and what is below the floor never comes again.
+	{"what is in hand comes again, whatever is withdrawn beside it", func(t *testing.T, s engine.Store) {
+		f := claim(t, s, 3)
+		enqueue(t, s, execution(t, "a"), execution(t, "b"))
+		a, b, begun := next(t, f), next(t, f), time.Now()
+		carry(t, s, engine.Withdraw{Execution: b.Execution})
+		enqueue(t, s, execution(t, "c"))
+		done(t, next(t, f))
+		f.Request(3)
+		d := at(t, f, begun.Add(s.Limits().Lease))
+		same(t, d.Execution, a.Execution)
+		done(t, d)
+		silent(t, f, lost(s))
+	}},
+
+	{"a timer in hand comes again, whatever is withdrawn beside it", func(t *testing.T, s engine.Store) {
+		f := claim(t, s, 3)
+		a, b, c := later(t, "a", 1500*time.Millisecond), later(t, "b", 2000*time.Millisecond), later(t, "c", 2500*time.Millisecond)
+		enqueue(t, s, a, b, c)
+		at(t, f, a.StartAt)
+		begun := time.Now()
+		at(t, f, b.StartAt)
+		carry(t, s, engine.Withdraw{Execution: b})
+		done(t, at(t, f, c.StartAt))
+		f.Request(3)
+		d := at(t, f, begun.Add(s.Limits().Lease))
+		same(t, d.Execution, a)
+		done(t, d)
+		silent(t, f, lost(s))
+	}},
+
 	{"an id that was withdrawn may be enqueued again", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
