@@ -67,6 +67,7 @@ func (x Execution) awaits(c Closure) bool {
 func (Claimed) from() []Status         { return []Status{Ready} }
 func (Returned) from() []Status        { return []Status{Running} }
 func (Erred) from() []Status           { return []Status{Running} }
+func (Polled) from() []Status          { return []Status{Running} }
 func (LeaseLost) from() []Status       { return []Status{Running} }
 func (HandedBack) from() []Status      { return []Status{Running} }
 func (ChildrenEnded) from() []Status   { return []Status{WaitingForChildren} }
@@ -144,6 +145,14 @@ func (e Erred) apply(x *Execution) {
 	default:
 		x.become(Failed, e.At)
 	}
+}
+
+// A run that was not done is no attempt of the history, which would hold nothing
+// else, and with it the retries and the crashes before it are over.
+func (e Polled) apply(x *Execution) {
+	x.Polls++
+	x.Attempt, x.Crashes, x.Failure = 0, 0, nil
+	x.again(e.At, e.At.Add(min(e.After, longestDelay)))
 }
 
 func (e LeaseLost) apply(x *Execution) {

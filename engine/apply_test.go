@@ -35,6 +35,7 @@ func TestLifecycle(t *testing.T) {
 		{"cancelled is never retried", ready(retries, claimed), saidCancel, Cancelled, "TellParent Announce"},
 		{"a crash makes it ready again", ready(Policy{}, claimed), crashed, Ready, "Requeue"},
 		{"a crash past the cap fails", ready(retries, claimed), crashedLast, Failed, "TellParent Announce"},
+		{"a poll that is not done makes it ready again", ready(Policy{}, claimed), polled, Ready, "Requeue"},
 		{"a hand-back makes it ready again", ready(Policy{}, claimed), handedBack, Ready, "Requeue"},
 		{"some children that completed change nothing yet", ready(Policy{}, claimed, spawned(2, nil)), ending(end(1, Completed)), WaitingForChildren, ""},
 		{"the last child that completed completes", ready(Policy{}, claimed, spawned(2, nil), ending(end(1, Completed))), ending(end(0, Completed)), Completed, "TellParent Announce"},
@@ -81,7 +82,7 @@ func TestLifecycle(t *testing.T) {
 func TestEveryPairThatTheTableLacksIsRefused(t *testing.T) {
 	can := map[Status]string{
 		Ready:              "Claimed CancelRequested",
-		Running:            "Returned Erred LeaseLost HandedBack CancelRequested",
+		Running:            "Returned Erred Polled LeaseLost HandedBack CancelRequested",
 		WaitingForChildren: "ChildrenEnded CancelRequested",
 		WaitingForFinalize: "FinalizeEnded CancelRequested",
 	}

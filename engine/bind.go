@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/durable-execution/durable/codec"
 )
@@ -40,6 +41,17 @@ type Return struct {
 	Steps    []Spawn
 	Finalize *Spawn
 	Gathers  bool
+	// Poll says that a poll is not done, and when it is to be run again. Nil
+	// otherwise.
+	Poll *Poll
+}
+
+// Event returns the event that the return makes of the attempt of x.
+func (r Return) Event(x Execution, at time.Time) Event {
+	if r.Poll != nil {
+		return r.Poll.event(x, at)
+	}
+	return Returned{At: at, Output: r.Output, Children: r.Children, Steps: r.Steps, Finalize: r.Finalize, Gathers: r.Gathers}
 }
 
 // Bind binds fn to t.

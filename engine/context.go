@@ -11,6 +11,8 @@ type Run struct {
 	Queue       string
 	// Attempt counts from 0.
 	Attempt int
+	// Polls is how many runs of a poll were not done before this one.
+	Polls int
 	// PrevError is why the attempt before failed; nil in the first. After a crash
 	// it is "execution expired".
 	PrevError error

@@ -51,6 +51,14 @@ type (
 		RetryDelay time.Duration
 	}
 
+	// Polled says that the run function of a poll returned without error and is
+	// not done.
+	Polled struct {
+		At time.Time
+		// After is how long to wait before it runs again.
+		After time.Duration
+	}
+
 	// LeaseLost says that the executor of the attempt stopped renewing its lease.
 	LeaseLost struct {
 		At time.Time

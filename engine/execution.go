@@ -38,6 +38,8 @@ type Execution struct {
 	Closed bool
 	// Attempt counts from 0. It grows with a retry and stays with a crash.
 	Attempt int
+	// Polls counts the runs of a poll that were not done. Each begins with attempt 0.
+	Polls int
 	// Crashes counts executors lost in the middle of an attempt.
 	Crashes int
 	// Executor runs the attempt or, once its run function returned, ran the last
@@ -138,6 +140,7 @@ const (
 	KindShutdown     FailureKind = "shutdown"      // the executor shut down before the attempt ended
 	KindInvalidInput FailureKind = "invalid_input" // the input was refused before user code
 	KindOutput       FailureKind = "output"        // the output can't be encoded or is too large
+	KindPoll         FailureKind = "poll"          // a poll was not done after as many runs as it may have
 	KindChildren     FailureKind = "children"      // children did not complete
 	KindFinalize     FailureKind = "finalize"      // the finalize did not complete
 )

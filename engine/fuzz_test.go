@@ -157,6 +157,9 @@ func (l *life) any() Event {
 	case 5:
 		return LeaseLost{At: l.now, CrashCap: l.r.IntN(5)}
 	case 6:
+		if l.coin() {
+			return Polled{At: l.now, After: l.ms(5000)}
+		}
 		return HandedBack{At: l.now}
 	case 7, 8, 9:
 		e := ChildrenEnded{At: l.now}
@@ -224,6 +227,9 @@ func (l *life) count(ev Event, x Execution) {
 		}
 	case LeaseLost:
 		l.crashes++
+	case Polled:
+		l.crashes = 0
+		return
 	}
 	if x.Status == Running {
 		l.ended++
@@ -240,7 +246,10 @@ func (l *life) checkMove(from, to Execution, ev Event) {
 		l.fatalf("%s moved it %s, which is not in the diagram", eventName(ev), edge)
 	}
 	l.took[edge+" : "+eventName(ev)] = true
-	if to.Attempt != from.Attempt && (to.Attempt != from.Attempt+1 || eventName(ev) != "Erred") {
+	if polled := eventName(ev) == "Polled"; polled && (to.Attempt != 0 || to.Polls != from.Polls+1) || !polled && to.Polls != from.Polls {
+		l.fatalf("%s made attempt %d, poll %d of %d", eventName(ev), to.Attempt, to.Polls, from.Polls)
+	}
+	if to.Attempt != from.Attempt && eventName(ev) != "Polled" && (to.Attempt != from.Attempt+1 || eventName(ev) != "Erred") {
 		l.fatalf("%s made attempt %d of %d", eventName(ev), to.Attempt, from.Attempt)
 	}
 	stepped := from.Sequence > 0 && to.Spawned == from.Spawned+1
@@ -260,7 +269,7 @@ func (l *life) checkMove(from, to Execution, ev Event) {
 		l.fatalf("%s happened after children had failed", eventName(ev))
 	}
 	// What an execution is born with stays.
-	to.Status, to.Closed, to.Attempt, to.Crashes, to.Executor = from.Status, from.Closed, from.Attempt, from.Crashes, from.Executor
+	to.Status, to.Closed, to.Attempt, to.Polls, to.Crashes, to.Executor = from.Status, from.Closed, from.Attempt, from.Polls, from.Crashes, from.Executor
 	to.StartAt, to.StartedAt, to.ExpiresAt, to.ChangedAt, to.FinishedAt = from.StartAt, from.StartedAt, from.ExpiresAt, from.ChangedAt, from.FinishedAt
 	to.Output, to.Gathers, to.OutputOf, to.Failure, to.History = from.Output, from.Gathers, from.OutputOf, from.Failure, from.History
 	to.Sequence, to.Steps, to.SpawnsAt = from.Sequence, from.Steps, from.SpawnsAt
@@ -313,7 +322,8 @@ func (l *life) checkState() {
 		}
 	}
 	for i, a := range x.History {
-		if a.StartedAt.After(a.EndedAt) || a.Executor == "" || i > 0 && a.Number < x.History[i-1].Number || a.Number > x.Attempt {
+		ascends := i == 0 || a.Number >= x.History[i-1].Number
+		if a.StartedAt.After(a.EndedAt) || a.Executor == "" || x.Polls == 0 && (!ascends || a.Number > x.Attempt) {
 			l.fatalf("history %+v", x.History)
 		}
 	}

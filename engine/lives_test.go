@@ -47,6 +47,7 @@ var (
 	saidCancel   = Erred{At: at(2), Failure: Failure{Kind: KindCancelled, Message: "enough"}, RetryDelay: 5 * time.Second}
 	crashed      = LeaseLost{At: at(2), CrashCap: 10}
 	crashedLast  = LeaseLost{At: at(2), CrashCap: 0}
+	polled       = Polled{At: at(2), After: 7 * time.Second}
 	handedBack   = HandedBack{At: at(2)}
 	cancelled    = CancelRequested{At: at(9), Reason: "because"}
 	cancelBelow  = CancelRequested{At: at(9), Reason: "parent", ParentFinished: true}
@@ -86,6 +87,7 @@ func lives() map[string]Execution {
 		"ready after a retry":          ready(thrice, claimed, erred),
 		"ready after a crash":          ready(once, claimed, crashed),
 		"ready after a hand-back":      ready(once, claimed, handedBack),
+		"ready for another poll":       ready(thrice, claimed, erred, claimed, polled),
 		"running":                      ready(once, claimed),
 		"running with retries":         ready(thrice, claimed),
 		"running for the last time":    ready(thrice, claimed, erred, claimed, erred, claimed),
@@ -124,7 +126,7 @@ func events() []Event {
 		claimed,
 		returned, toFinalize, spawned(2, nil), spawned(2, &finalize),
 		erred, timedOut, saidCancel, final,
-		crashed, crashedLast, handedBack,
+		crashed, crashedLast, handedBack, polled,
 		ending(end(1, Completed)), ending(end(1, Failed)), ending(end(1, Cancelled)), ending(end(0, Completed)),
 		ending(end(0, Completed), end(1, Completed), end(2, Completed)),
 		ending(end(0, Completed), end(1, Failed), end(2, TimedOut)),
@@ -147,7 +149,7 @@ func TestLivesAndEventsAreComplete(t *testing.T) {
 	for _, ev := range events() {
 		kinds[eventName(ev)] = true
 	}
-	if got, want := len(kinds), 8; got != want {
+	if got, want := len(kinds), 9; got != want {
 		t.Errorf("%d kinds of event: %v, want %d", got, kinds, want)
 	}
 }

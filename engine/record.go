@@ -34,6 +34,7 @@ type record struct {
 	Status         Status         `json:"status"`
 	Closed         bool           `json:"isClosed,omitempty"`
 	Attempt        int            `json:"attempt,omitempty"`
+	Polls          int            `json:"polls,omitempty"`
 	Crashes        int            `json:"crashes,omitempty"`
 	Executor       string         `json:"executor,omitempty"`
 	Message        string         `json:"claimedBy,omitempty"`
@@ -103,7 +104,7 @@ func EncodeRecord(x Execution) ([]byte, error) {
 		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
 		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
 		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
-		Status: x.Status, Closed: x.Closed, Attempt: x.Attempt, Crashes: x.Crashes,
+		Status: x.Status, Closed: x.Closed, Attempt: x.Attempt, Polls: x.Polls, Crashes: x.Crashes,
 		Executor: x.Executor, Message: x.Message, Delivery: x.Delivery,
 		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),
 		ExpiresAt: millis(x.ExpiresAt), ChangedAt: millis(x.ChangedAt), FinishedAt: millis(x.FinishedAt),
@@ -146,7 +147,7 @@ func DecodeRecord(data []byte) (Execution, error) {
 		ID: r.ID, Parent: r.Parent, Index: r.Index, IsFinalize: r.IsFinalize,
 		Task: r.Task, Queue: r.Queue, Policy: r.Policy.policy(),
 		Input: payload(r.Input, r.InputType), InputFrom: r.InputFrom, Validated: r.Validated,
-		Status: r.Status, Closed: r.Closed, Attempt: r.Attempt, Crashes: r.Crashes,
+		Status: r.Status, Closed: r.Closed, Attempt: r.Attempt, Polls: r.Polls, Crashes: r.Crashes,
 		Executor: r.Executor, Message: r.Message, Delivery: r.Delivery,
 		CreatedAt: instant(r.CreatedAt), StartAt: instant(r.StartAt), StartedAt: instant(r.StartedAt),
 		ExpiresAt: instant(r.ExpiresAt), ChangedAt: instant(r.ChangedAt), FinishedAt: instant(r.FinishedAt),

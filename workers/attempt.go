@@ -67,7 +67,7 @@ func (a *attempt) run() {
 	}
 	ctx := engine.NewContext(a.ctx, engine.Run{
 		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue,
-		Attempt: y.Attempt, PrevError: prevError(y), Stopping: a.x.stopping,
+		Attempt: y.Attempt, Polls: y.Polls, PrevError: prevError(y), Stopping: a.x.stopping,
 		Client: a.x.client, Validated: y.Validated,
 	})
 	// The labels find the goroutine should it ignore its context.
@@ -151,7 +151,7 @@ func outcome(x engine.Execution, ret engine.Return, err error, at time.Time) (ev
 		}()
 		return engine.NewErred(x, err, at, rand.Float64())
 	}
-	return engine.Returned{At: at, Output: ret.Output, Children: ret.Children, Steps: ret.Steps, Finalize: ret.Finalize, Gathers: ret.Gathers}
+	return ret.Event(x, at)
 }
 
 // recordRunning records that the attempt runs, once it has outlived the grace. A

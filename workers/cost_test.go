@@ -16,20 +16,40 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// stored returns how many messages each stream of the namespace has ever stored.
-func (w *world) stored() map[string]int {
+// streams returns the state of each stream of the namespace.
+func (w *world) streams() map[string]jetstream.StreamState {
 	w.t.Helper()
 	js, err := jetstream.New(w.nc)
 	check(w.t, err)
-	counts := map[string]int{}
+	states := map[string]jetstream.StreamState{}
 	for name, stream := range map[string]string{
 		"ready": "durable-ready", "timers": "durable-timers", "control": "durable-control", "records": "KV_durable-executions",
 	} {
 		s, err := js.Stream(w.t.Context(), stream)
 		check(w.t, err)
-		counts[name] = int(s.CachedInfo().State.LastSeq)
+		states[name] = s.CachedInfo().State
+	}
+	return states
+}
+
+// stored returns how many messages each stream of the namespace has ever stored.
+func (w *world) stored() map[string]int {
+	w.t.Helper()
+	counts := map[string]int{}
+	for name, state := range w.streams() {
+		counts[name] = int(state.LastSeq)
 	}
 	return counts
+}
+
+// kept returns how many messages there are in all streams.
+func (w *world) kept() int {
+	w.t.Helper()
+	n := 0
+	for _, state := range w.streams() {
+		n += int(state.Msgs)
+	}
+	return n
 }
 
 // hears counts what passes on a subject, by its last word.

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Poll says how long to wait between two runs of a task that is run until it is
+// done, and when to give up.
+type Poll struct {
+	// Every is how long to wait from the end of a run to the start of the next.
+	Every time.Duration
+	// Wait, if it is not nil, says it instead of Every: after n runs that were not
+	// done, n counted from 1.
+	Wait func(n int) time.Duration
+	// Limit is how many runs may be not done: the last of them fails the execution.
+	// Zero means any number.
+	Limit int
+	// Deadline is how long after the first start was due the last run begins, at
+	// the latest; if that is not done, the execution has timed out. Zero means that
+	// there is none.
+	Deadline time.Duration
+}
+
+func (p Poll) validate() error {
+	switch {
+	case p.Wait == nil && p.Every < time.Millisecond:
+		return fmt.Errorf("poll: every %s: less than 1ms", p.Every)
+	case p.Limit < 0:
+		return fmt.Errorf("poll: limit %d: negative", p.Limit)
+	case p.Deadline < 0:
+		return fmt.Errorf("poll: deadline %s: negative", p.Deadline)
+	}
+	return nil
+}
+
+// event returns what becomes of an execution whose run was not done, with Every
+// to wait if there is another.
+func (p Poll) event(x Execution, at time.Time) Event {
+	n := x.Polls + 1
+	if p.Limit > 0 && n >= p.Limit {
+		return Erred{At: at, Final: true, Failure: Failure{Kind: KindPoll, Message: "not done after " + plural(n, "poll", "polls")}}
+	}
+	wait := p.Every
+	if p.Deadline > 0 {
+		left := x.CreatedAt.Add(x.Policy.Delay + p.Deadline).Sub(at)
+		if left <= 0 {
+			return Erred{At: at, Final: true, Failure: Failure{
+				Kind: KindTimeout, Message: fmt.Sprintf("not done within %s, after %s", p.Deadline, plural(n, "poll", "polls")),
+			}}
+		}
+		wait = min(wait, left)
+	}
+	return Polled{At: at, After: wait}
+}
+
+// A PollTask is a task that is run again and again until it is done: one
+// execution, whose record does not grow.
+type PollTask[In, Out any] struct {
+	Task[In, Out]
+	poll Poll
+}
+
+// DefinePoll declares a task that is polled. Everything else is as with [Define];
+// the timeout bounds one run, and retries are those of a run that fails: one that
+// is not done has not failed, and the next has all its retries again.
+func DefinePoll[In, Out any](id string, p Poll, opts ...Option) PollTask[In, Out] {
+	place := caller(2)
+	if err := p.validate(); err != nil {
+		panic(fmt.Sprintf("define task %q at %s: %s", id, place, err))
+	}
+	return PollTask[In, Out]{Task: define[In, Out](id, place, opts), poll: p}
+}
+
+// InputSchema is [Task.InputSchema].
+func (t PollTask[In, Out]) InputSchema(text string) PollTask[In, Out] {
+	t.Task = t.Task.InputSchema(text)
+	return t
+}
+
+// ValidateInput is [Task.ValidateInput].
+func (t PollTask[In, Out]) ValidateInput(fn func(In) (In, error)) PollTask[In, Out] {
+	t.Task = t.Task.ValidateInput(fn)
+	return t
+}
+
+// BindPoll binds to t a function that is run until it says that it is done. Its
+// output counts only then.
+func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (out Out, done bool, err error)) Binding {
+	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
+		in, err := t.decode(input, FromContext(ctx).Validated)
+		if err != nil {
+			return Return{}, Permanent(err)
+		}
+		out, done, err := fn(ctx, in)
+		if err != nil {
+			return Return{}, err
+		}
+		if !done {
+			again := t.poll
+			if again.Wait != nil { // here, where a panic is the code's
+				again.Every = max(again.Wait(FromContext(ctx).Polls+1), 0)
+			}
+			return Return{Poll: &again}, nil
+		}
+		p, err := encodeOutput(ctx, input, out)
+		return Return{Output: p}, err
+	}}
+}
