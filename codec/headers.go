@@ -29,6 +29,8 @@ const (
 	HeaderIndex     = "Durable-Index"
 	// HeaderFinalize is 1 in the finalize of its parent.
 	HeaderFinalize = "Durable-Finalize"
+	// HeaderSleeping is 1 where no code is run: the execution waits to be woken.
+	HeaderSleeping = "Durable-Sleeping"
 	// HeaderHint is 1 in a message without a body whose execution is recorded.
 	HeaderHint = "Durable-Hint"
 	// HeaderDeliveries counts how often a message had been delivered when it was

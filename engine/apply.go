@@ -48,20 +48,25 @@ func Apply(x Execution, ev Event) (Execution, []Effect, error) {
 func eventName(ev Event) string { return fmt.Sprintf("%T", ev)[len("engine."):] }
 
 // news reports whether ev tells x anything: a closure that was counted does not,
-// nor one of another sort than the one that x waits for.
+// nor one of another sort than the one that x waits for. What happens to running
+// code does not happen to what sleeps.
 func news(x Execution, ev Event) bool {
 	switch e := ev.(type) {
 	case ChildrenEnded:
 		return slices.ContainsFunc(e.Children, func(c Closure) bool { return x.awaits(c) })
 	case FinalizeEnded:
 		return e.Closure.IsFinalize
+	case Woken:
+		return x.Sleeping
+	case Returned, Polled, LeaseLost, HandedBack:
+		return !x.Sleeping // nobody runs it
 	}
 	return true
 }
 
 // awaits reports whether c is the end of a child that x has not counted.
 func (x Execution) awaits(c Closure) bool {
-	return !c.IsFinalize && c.Index >= 0 && c.Index < x.Spawned && !x.Ended.Has(c.Index)
+	return !c.IsFinalize && !c.IsWake && c.Index >= 0 && c.Index < x.Spawned && !x.Ended.Has(c.Index)
 }
 
 func (Claimed) from() []Status         { return []Status{Ready} }
@@ -72,6 +77,7 @@ func (LeaseLost) from() []Status       { return []Status{Running} }
 func (HandedBack) from() []Status      { return []Status{Running} }
 func (ChildrenEnded) from() []Status   { return []Status{WaitingForChildren} }
 func (FinalizeEnded) from() []Status   { return []Status{WaitingForFinalize} }
+func (Woken) from() []Status           { return []Status{Ready, Running} }
 func (CancelRequested) from() []Status { return statuses[:4] }
 
 func (e Claimed) apply(x *Execution) {
@@ -218,6 +224,19 @@ func (e FinalizeEnded) apply(x *Execution) {
 		return
 	}
 	x.Output, x.OutputOf, x.Gathers = e.Closure.Output, e.Closure.OutputOf, false
+	x.become(Completed, e.At)
+}
+
+// Nobody runs a sleeping execution: what wakes it is its outcome.
+func (e Woken) apply(x *Execution) {
+	if x.Status == Running {
+		x.endAttempt(e.At, e.Failure)
+	}
+	x.Output, x.Failure = e.Output, e.Failure
+	if e.Failure != nil {
+		x.become(Failed, e.At)
+		return
+	}
 	x.become(Completed, e.At)
 }
 

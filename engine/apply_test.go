@@ -52,6 +52,13 @@ func TestLifecycle(t *testing.T) {
 		{"a running one is cancelled", ready(Policy{}, claimed), cancelled, Cancelled, "TellParent Announce"},
 		{"one that waits for children is cancelled", ready(Policy{}, claimed, spawned(2, &finalize)), cancelled, Cancelled, "TellParent CancelBelow Announce"},
 		{"one that waits for its finalize is cancelled", ready(Policy{}, claimed, toFinalize), cancelled, Cancelled, "TellParent CancelBelow Announce"},
+		{"one that sleeps is put down", asleep(Policy{}), claimed, Running, ""},
+		{"one that sleeps for a time comes again then", asleep(Policy{Timeout: time.Minute}), claimed, Running, "Requeue"},
+		{"what wakes one completes it", asleep(Policy{}, claimed), woken, Completed, "Withdraw TellParent Announce"},
+		{"what wakes one with an error fails it, whatever retries are left", asleep(retries, claimed), rejected, Failed, "Withdraw TellParent Announce"},
+		{"one is woken before it sleeps", asleep(Policy{}), woken, Completed, "Withdraw TellParent Announce"},
+		{"one that sleeps is cancelled", asleep(Policy{}, claimed), cancelled, Cancelled, "Withdraw TellParent Announce"},
+		{"one that sleeps too long times out", asleep(Policy{Timeout: time.Minute}, claimed), timedOut, TimedOut, "TellParent Announce"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			got, fx := apply(t, c.from, c.event)
@@ -86,9 +93,17 @@ func TestEveryPairThatTheTableLacksIsRefused(t *testing.T) {
 		WaitingForChildren: "ChildrenEnded CancelRequested",
 		WaitingForFinalize: "FinalizeEnded CancelRequested",
 	}
+	asleep := map[Status]string{
+		Ready:   "Claimed Woken CancelRequested",
+		Running: "Erred Woken CancelRequested",
+	}
 	for name, x := range lives() {
 		for _, ev := range events() {
-			allowed := slices.Contains(strings.Fields(can[x.Status]), eventName(ev))
+			list := can[x.Status]
+			if x.Sleeping {
+				list = asleep[x.Status]
+			}
+			allowed := slices.Contains(strings.Fields(list), eventName(ev))
 			if e, ok := ev.(ChildrenEnded); ok && allowed {
 				allowed = slices.ContainsFunc(e.Children, x.awaits)
 			}

@@ -29,7 +29,7 @@ func (b Binding) Settle(x Execution, given []Option) (Execution, error) {
 	if err != nil {
 		return x, err
 	}
-	x.Policy = o.policy
+	x.Policy, x.Sleeping = o.policy, b.sleeping
 	x.StartAt = x.CreatedAt.Add(o.policy.Delay)
 	return x, nil
 }
@@ -127,7 +127,9 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		}
 		r := Return{Output: p, Children: children.spawns, Gathers: finalize == nil}
 		if finalize != nil {
-			r.Finalize = &Spawn{Task: finalize.ID, Queue: finalize.options.queue, Policy: finalize.options.policy, Validated: true}
+			r.Finalize = &Spawn{
+				Task: finalize.ID, Queue: finalize.options.queue, Policy: finalize.options.policy, Validated: true, Sleeping: finalize.sleeping,
+			}
 		}
 		return r, nil
 	}}

@@ -47,7 +47,7 @@ func (t Task[In, Out]) spawn(c *Children, in In, opts []Option) (Spawn, error) {
 			return Spawn{}, err
 		}
 	}
-	return Spawn{Task: t.def.ID, Queue: o.queue, Policy: o.policy, Input: input, Validated: true}, nil
+	return Spawn{Task: t.def.ID, Queue: o.queue, Policy: o.policy, Input: input, Validated: true, Sleeping: t.def.sleeping}, nil
 }
 
 // A Child points to one child. It may be part of the output of the parent's run

@@ -44,10 +44,10 @@ func (c *Client) Know(d *Definition) error {
 	return nil
 }
 
-func newDue(task string, o options, input codec.Payload) Due {
+func (d *Definition) due(o options, input codec.Payload) Due {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	x := Execution{
-		Task: task, Queue: o.queue, Policy: o.policy, Input: input, Validated: true,
+		Task: d.ID, Sleeping: d.sleeping, Queue: o.queue, Policy: o.policy, Input: input, Validated: true,
 		Status: Ready, CreatedAt: now, StartAt: now.Add(o.policy.Delay), ChangedAt: now,
 	}
 	if o.id != nil {

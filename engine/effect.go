@@ -13,8 +13,9 @@ import (
 type Effect interface{ effect() }
 
 type (
-	// Requeue makes the execution due again at a time. It is the one effect that
-	// the holder of the baton carries out, by [Baton.Return].
+	// Requeue makes the execution due again at a time: for another attempt or, while
+	// it sleeps, for its timeout. It is the one effect that the holder of the baton
+	// carries out, by [Baton.Return].
 	Requeue struct{ At time.Time }
 
 	// SpawnChildren creates the children of Parent. Again says that some may
@@ -38,8 +39,8 @@ type (
 	// know to have finished.
 	CancelBelow struct{ Parent Execution }
 
-	// Withdraw takes a cancelled execution that never started out of the queue
-	// and the timers.
+	// Withdraw takes an execution that nobody runs, and that has ended, out of the
+	// queue and the timers.
 	Withdraw struct{ Execution Execution }
 
 	// Announce tells waiters the outcome. It is a notification: it may get lost.
@@ -80,6 +81,9 @@ func effects(x Execution, again bool) []Effect {
 	case Ready:
 		return []Effect{Requeue{At: x.StartAt}}
 	case Running:
+		if x.Sleeping && !x.ExpiresAt.IsZero() {
+			return []Effect{Requeue{At: x.ExpiresAt}}
+		}
 		return nil
 	case WaitingForChildren:
 		return []Effect{SpawnChildren{Parent: x, Again: again}}
@@ -99,9 +103,12 @@ func effects(x Execution, again bool) []Effect {
 	return append(fx, Announce{Execution: x})
 }
 
-// mayBeQueued reports whether x was cancelled while it waited in the queue or
-// for a timer, where it may still lie.
+// mayBeQueued reports whether x ended while it waited in the queue or for a
+// timer, where it may still lie: one that was cancelled then, or that slept.
 func (x Execution) mayBeQueued() bool {
+	if x.Sleeping {
+		return x.Status != TimedOut
+	}
 	return x.Status == Cancelled && x.Executor == ""
 }
 
@@ -181,6 +188,7 @@ func (s Spawn) execution(id string, parent Execution) Execution {
 	return Execution{
 		ID: id, Parent: parent.ID,
 		Task: s.Task, Queue: s.Queue, Policy: s.Policy, Input: s.Input, InputFrom: s.InputFrom, Validated: s.Validated,
-		Status: Ready, CreatedAt: born, StartAt: born.Add(s.Policy.Delay), ChangedAt: born,
+		Sleeping: s.Sleeping,
+		Status:   Ready, CreatedAt: born, StartAt: born.Add(s.Policy.Delay), ChangedAt: born,
 	}
 }

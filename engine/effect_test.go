@@ -91,7 +91,7 @@ func TestCancelWithdrawsOnlyWhatWaitsInAQueue(t *testing.T) {
 		}
 		got, fx := apply(t, x, cancelled)
 		withdrawn := strings.Contains(kinds(fx), "Withdraw")
-		if want := x.Status == Ready; withdrawn != want {
+		if want := x.Status == Ready || x.Sleeping; withdrawn != want {
 			t.Errorf("%s: withdrawn %v, want %v", name, withdrawn, want)
 		}
 		if withdrawn && !reflect.DeepEqual(find[Withdraw](t, fx).Execution, got) {

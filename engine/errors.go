@@ -10,8 +10,10 @@ import (
 var (
 	// ErrNotFound is returned for an execution id that nothing is known of.
 	ErrNotFound = errors.New("execution not found")
-	// ErrFinished is returned by Cancel for an execution that has finished.
+	// ErrFinished is returned by Cancel and Wake for an execution that has finished.
 	ErrFinished = errors.New("execution has finished")
+	// ErrNotSleeping is returned by Wake for an execution that runs code.
+	ErrNotSleeping = errors.New("execution does not sleep")
 	// ErrIDConflict is returned by Enqueue, and by a Handle, for an id that names
 	// an execution of another task or with another input.
 	ErrIDConflict = errors.New("execution id is taken")

@@ -82,6 +82,14 @@ type (
 		Closure Closure
 	}
 
+	// Woken says how a sleeping execution ends.
+	Woken struct {
+		At     time.Time
+		Output codec.Payload
+		// Failure, if it is not nil, says that it did not complete.
+		Failure *Failure
+	}
+
 	// CancelRequested asks for the end of the execution and of all below it.
 	CancelRequested struct {
 		At     time.Time
@@ -91,18 +99,21 @@ type (
 	}
 )
 
-// A Closure is what a finished execution tells its parent.
+// A Closure is what a finished execution tells its parent, or whoever wakes a
+// sleeping execution tells that.
 type Closure struct {
 	Parent     string
 	ID         string
 	Task       string
 	Index      int
 	IsFinalize bool
-	Status     Status
+	// IsWake says that it wakes Parent, which sleeps. It is told by no execution.
+	IsWake bool
+	Status Status
 	// Message says why it did not complete.
 	Message string
-	// Output and OutputOf are those of a finalize that completed. The outputs of
-	// children stay with them.
+	// Output and OutputOf are those of a finalize that completed, or what a sleeping
+	// execution is woken with. The outputs of children stay with them.
 	Output   codec.Payload
 	OutputOf string
 }

@@ -32,6 +32,10 @@ type Execution struct {
 	// enqueued. Executors validate the input of any other first.
 	Validated bool
 
+	// Sleeping says that no code is run: it waits to be woken, running as far as its
+	// status goes, in nobody's hands.
+	Sleeping bool
+
 	Status Status
 	// Closed says that a finished execution has told its parent and cancelled
 	// what was below.
@@ -112,6 +116,7 @@ type Spawn struct {
 	Input     codec.Payload
 	InputFrom string // see [Execution.InputFrom]
 	Validated bool
+	Sleeping  bool // see [Execution.Sleeping]
 }
 
 // maxHistory bounds the record of an execution that is tried again and again.

@@ -45,6 +45,7 @@ func newLife(t *testing.T, seed uint64) *life {
 	if l.r.IntN(4) == 0 {
 		l.x.ID, l.x.Parent, l.x.Index, l.x.IsFinalize = "te_root", "", 0, false
 	}
+	l.x.Sleeping = l.r.IntN(5) == 0
 	if err := l.x.Policy.Validate(); err != nil {
 		t.Fatalf("policy %+v: %v", l.x.Policy, err)
 	}
@@ -170,6 +171,14 @@ func (l *life) any() Event {
 	case 10:
 		return FinalizeEnded{At: l.now, Closure: l.closure(true)}
 	}
+	if l.r.IntN(4) == 0 {
+		e := Woken{At: l.now, Output: l.payload()}
+		if l.coin() {
+			f := l.failure()
+			e = Woken{At: l.now, Failure: &f}
+		}
+		return e
+	}
 	if l.r.IntN(4) > 0 {
 		return HandedBack{At: l.now} // lives shall last
 	}
@@ -208,8 +217,13 @@ func (l *life) step(ev Event) {
 
 // news reports whether some child in ev has not been counted.
 func (l *life) news(ev Event) bool {
-	if e, ok := ev.(FinalizeEnded); ok {
+	switch e := ev.(type) {
+	case FinalizeEnded:
 		return e.Closure.IsFinalize
+	case Woken:
+		return l.x.Sleeping
+	case Returned, Polled, LeaseLost, HandedBack:
+		return !l.x.Sleeping
 	}
 	e, ok := ev.(ChildrenEnded)
 	return !ok || slices.ContainsFunc(e.Children, func(c Closure) bool {
@@ -291,7 +305,7 @@ func (l *life) checkState() {
 		"Crashes are counted":                                         x.Crashes == l.crashes,
 		"ExpiresAt is set if and only if it runs with a timeout":      x.ExpiresAt.IsZero() != (s == Running && x.Policy.Timeout > 0),
 		"a ready one has no executor":                                 s != Ready || x.Executor == "",
-		"all others have one, but for what was cancelled while ready": s == Ready || x.Executor != "" || s == Cancelled,
+		"all others have one, but for what was cancelled while ready": s == Ready || x.Executor != "" || s == Cancelled || x.Sleeping,
 		"a finished one that did not complete says why":               !finished || (x.Failure != nil) == (s != Completed),
 		"what waits has not failed":                                   !waiting || x.Failure == nil,
 		"after a retry, a crash or both it says why":                  s != Ready && s != Running || (x.Failure != nil) == (x.Attempt+x.Crashes > 0),
@@ -344,6 +358,10 @@ func (l *life) checkEffects(from Execution, fx []Effect) {
 	switch x.Status {
 	case Ready:
 		want = []string{"Requeue"}
+	case Running:
+		if x.Sleeping && x.Policy.Timeout > 0 {
+			want = []string{"Requeue"}
+		}
 	case WaitingForChildren:
 		want = []string{"SpawnChildren"}
 	case WaitingForFinalize:
@@ -362,7 +380,7 @@ func (l *life) wantEnd(from Execution) []string {
 	l.t.Helper()
 	x := l.x
 	var want []string
-	if from.Status == Ready {
+	if from.Status == Ready || x.Sleeping && x.Status != TimedOut {
 		want = append(want, "Withdraw")
 	}
 	if x.Parent != "" && !x.ParentFinished {

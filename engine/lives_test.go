@@ -49,11 +49,27 @@ var (
 	crashedLast  = LeaseLost{At: at(2), CrashCap: 0}
 	polled       = Polled{At: at(2), After: 7 * time.Second}
 	handedBack   = HandedBack{At: at(2)}
+	woken        = Woken{At: at(6), Output: text("approved")}
+	rejected     = Woken{At: at(6), Failure: &Failure{Kind: KindError, Message: "rejected"}}
 	cancelled    = CancelRequested{At: at(9), Reason: "because"}
 	cancelBelow  = CancelRequested{At: at(9), Reason: "parent", ParentFinished: true}
 	finalized    = FinalizeEnded{At: at(8), Closure: Closure{Parent: "te_root.3", ID: finalizeID("te_root.3"), Task: "finalize", IsFinalize: true, Status: Completed, Output: text("final")}}
 	finalizeFell = FinalizeEnded{At: at(8), Closure: Closure{Parent: "te_root.3", ID: finalizeID("te_root.3"), Task: "finalize", IsFinalize: true, Status: Failed, Message: "fell"}}
 )
+
+// asleep is ready, as one that sleeps.
+func asleep(p Policy, events ...Event) Execution {
+	x := ready(p)
+	x.Sleeping = true
+	for _, ev := range events {
+		next, _, err := Apply(x, ev)
+		if err != nil {
+			panic(err)
+		}
+		x = next
+	}
+	return x
+}
 
 // spawned is the return of n children and perhaps a finalize.
 func spawned(n int, fin *Spawn) Returned {
@@ -114,6 +130,14 @@ func lives() map[string]Execution {
 		"cancelled while running":      ready(once, claimed, cancelled),
 		"cancelled while waiting":      ready(once, claimed, spawned(3, nil), ending(end(0, Completed)), cancelled),
 		"cancelled before finalize":    ready(once, claimed, toFinalize, cancelled),
+		"to sleep":                     asleep(once),
+		"asleep":                       asleep(once, claimed),
+		"asleep without end":           asleep(Policy{}, claimed),
+		"woken":                        asleep(once, claimed, woken),
+		"woken before it slept":        asleep(once, woken),
+		"woken by an error":            asleep(once, claimed, rejected),
+		"cancelled asleep":             asleep(once, claimed, cancelled),
+		"slept too long":               asleep(once, claimed, timedOut),
 		"cancelled by its parent":      ready(once, claimed, cancelBelow),
 	}
 }
@@ -130,7 +154,7 @@ func events() []Event {
 		ending(end(1, Completed)), ending(end(1, Failed)), ending(end(1, Cancelled)), ending(end(0, Completed)),
 		ending(end(0, Completed), end(1, Completed), end(2, Completed)),
 		ending(end(0, Completed), end(1, Failed), end(2, TimedOut)),
-		finalized, finalizeFell,
+		finalized, finalizeFell, woken, rejected,
 		cancelled, cancelBelow,
 	}
 }
@@ -149,7 +173,7 @@ func TestLivesAndEventsAreComplete(t *testing.T) {
 	for _, ev := range events() {
 		kinds[eventName(ev)] = true
 	}
-	if got, want := len(kinds), 9; got != want {
+	if got, want := len(kinds), 10; got != want {
 		t.Errorf("%d kinds of event: %v, want %d", got, kinds, want)
 	}
 }

@@ -13,6 +13,7 @@ type closure struct {
 	Task       string     `json:"taskId"`
 	Index      int        `json:"index,omitempty"`
 	IsFinalize bool       `json:"isFinalize,omitempty"`
+	IsWake     bool       `json:"isWake,omitempty"`
 	Status     Status     `json:"status"`
 	Message    string     `json:"error,omitempty"`
 	Output     []byte     `json:"output,omitempty"`
@@ -30,7 +31,7 @@ type cancel struct {
 // EncodeClosure returns the message that c is sent as.
 func EncodeClosure(c Closure) ([]byte, error) {
 	return codec.Marshal(closure{
-		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize,
+		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize, IsWake: c.IsWake,
 		Status: c.Status, Message: cut(c.Message, maxMessage),
 		Output: c.Output.Data, OutputType: wireType(c.Output), OutputOf: c.OutputOf,
 	})
@@ -47,7 +48,7 @@ func DecodeClosure(data []byte) (Closure, error) {
 		return Closure{}, fmt.Errorf("decode closure: %w", err)
 	}
 	return Closure{
-		Parent: w.Parent, ID: w.ID, Task: w.Task, Index: w.Index, IsFinalize: w.IsFinalize,
+		Parent: w.Parent, ID: w.ID, Task: w.Task, Index: w.Index, IsFinalize: w.IsFinalize, IsWake: w.IsWake,
 		Status: w.Status, Message: w.Message,
 		Output: payload(w.Output, w.OutputType), OutputOf: w.OutputOf,
 	}, nil

@@ -151,8 +151,8 @@ type Baton interface {
 // A Delivery is an execution that is due.
 type Delivery struct {
 	Baton
-	// Execution is as it was enqueued. Only its ID, Queue and Task are there if
-	// Hint is set: the rest is in the record.
+	// Execution is as it was enqueued. Only its ID, Queue, Task and Sleeping are
+	// there if Hint is set: the rest is in the record.
 	Execution Execution
 	Hint      bool
 	// Message names the message: the same in each of its deliveries.

@@ -28,6 +28,7 @@ type Definition struct {
 
 	in, out  reflect.Type
 	options  options
+	sleeping bool
 	explicit *codec.Schema
 	inferred func() *codec.Schema
 }
@@ -161,7 +162,7 @@ func (t Task[In, Out]) due(c *Client, in In, opts []Option) (Due, error) {
 	if err := checkSize("input", input, c.store.Limits()); err != nil {
 		return Due{}, err
 	}
-	return newDue(t.def.ID, o, input), nil
+	return t.def.due(o, input), nil
 }
 
 // encode validates in and encodes what the validator made of it.

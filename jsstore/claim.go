@@ -142,6 +142,7 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}}
 	if recorded {
 		m.Header.Set(codec.HeaderHint, "1")
+		setFlag(m.Header, codec.HeaderSleeping, x.Sleeping)
 	} else {
 		m.Data = b.m.Data
 		for name, values := range b.m.Header {

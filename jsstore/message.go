@@ -43,6 +43,7 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	}
 	setFlag(h, codec.HeaderFinalize, x.IsFinalize)
 	setFlag(h, codec.HeaderValidated, x.Validated)
+	setFlag(h, codec.HeaderSleeping, x.Sleeping)
 	setFlag(h, codec.HeaderExclusive, d.Exclusive)
 	return m
 }
@@ -100,6 +101,7 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	x.IsFinalize = h.flag(codec.HeaderFinalize)
 	x.InputFrom = m.Header.Get(codec.HeaderInputFrom)
 	x.Validated = h.flag(codec.HeaderValidated)
+	x.Sleeping = h.flag(codec.HeaderSleeping)
 	x.Status, x.ChangedAt = engine.Ready, x.CreatedAt
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
 	d.Hint = h.flag(codec.HeaderHint)

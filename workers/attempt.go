@@ -192,10 +192,14 @@ func (a *attempt) holds(r engine.Revision) bool {
 }
 
 func (a *attempt) timeOut() {
-	ev := engine.NewErred(a.execution, &engine.Failure{
-		Kind: engine.KindTimeout, Message: fmt.Sprintf("execution timed out after %s", a.execution.Policy.Timeout),
-	}, now(), rand.Float64())
+	ev := timedOut(a.execution, now())
 	a.interrupt(engine.ErrTimedOut, func(ctx context.Context) error { return a.move(ctx, ev) })
+}
+
+func timedOut(x engine.Execution, at time.Time) engine.Event {
+	return engine.NewErred(x, &engine.Failure{
+		Kind: engine.KindTimeout, Message: fmt.Sprintf("execution timed out after %s", x.Policy.Timeout),
+	}, at, rand.Float64())
 }
 
 // cancel ends the attempt because its execution is cancelled.

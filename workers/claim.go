@@ -66,7 +66,7 @@ const (
 func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	d := a.delivery
 	b, bound := x.bindings[d.Execution.Task]
-	if !bound && d.Invalid == nil {
+	if !bound && !d.Execution.Sleeping && d.Invalid == nil {
 		wait := min(unknownDelay<<min(d.Deliveries, 10), longestUnknown)
 		x.log.Debug("task is not bound here", zap.String("task", d.Execution.Task), zap.String("execution", d.Execution.ID), zap.Duration("wait", wait))
 		return a.held.Return(ctx, now().Add(wait), d.Hint)
@@ -100,6 +100,9 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	if r.Revision == 0 && d.Invalid != nil {
 		return x.refuse(ctx, a.held, r, d.Invalid)
 	}
+	if r.Sleeping {
+		return x.sleep(ctx, a.held, r)
+	}
 	switch {
 	case r.Message == d.Message && r.Delivery > d.Deliveries:
 		// It has gone to somebody else since this executor stalled.
@@ -113,6 +116,30 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return a.held.Return(ctx, r.StartAt, r.Revision > 0)
 	}
 	return x.begin(ctx, a, r)
+}
+
+// sleep puts an execution to sleep, or ends it at its timeout. Nobody holds it in
+// between: its message is a timer, if it has a timeout, and otherwise none.
+func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error {
+	var ev engine.Event
+	switch at := now(); {
+	case r.Status == engine.Ready && r.StartAt.After(at):
+		return held.Return(ctx, r.StartAt, r.Revision > 0)
+	case r.Status == engine.Ready:
+		if c, gone := x.heard.find(r.Execution); gone {
+			return x.cancel(ctx, held, r, c)
+		}
+		ev = engine.Claimed{At: at, Executor: x.config.Name}
+	case r.Status == engine.Running && !r.ExpiresAt.IsZero() && !at.Before(r.ExpiresAt):
+		ev = timedOut(r.Execution, at)
+	default:
+		return x.leave(ctx, held, r.Execution)
+	}
+	_, fx, err := engine.Move(ctx, x.store, r, ev)
+	if err != nil {
+		return err
+	}
+	return x.putDown(ctx, held, fx)
 }
 
 // takeOver decides about an execution that is running by its record.

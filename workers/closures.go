@@ -92,21 +92,31 @@ type family struct {
 	held     []*hand
 	children []engine.Closure
 	finalize *engine.Closure
-	again    bool // some of it may have been told before
-	open     int  // children that the parent waits for once it is told
+	wake     *engine.Closure // the first: there is one outcome
+	again    bool            // some of it may have been told before
+	open     int             // children that the parent waits for once it is told
 }
 
 func (f *family) add(m engine.ClosureMessage, held *hand) {
 	f.held = append(f.held, held)
 	f.again = f.again || m.Again
-	if m.Closure.IsFinalize {
-		f.finalize = &m.Closure
+	switch c := m.Closure; {
+	case c.IsFinalize:
+		f.finalize = &c
+		return
+	case c.IsWake && f.wake == nil:
+		f.wake = &c
+		return
+	case c.IsWake:
 		return
 	}
 	f.children = append(f.children, m.Closure)
 }
 
 func (f *family) event() engine.Event {
+	if f.wake != nil {
+		return f.wake.Woken(now())
+	}
 	if f.finalize != nil {
 		return engine.FinalizeEnded{At: now(), Closure: *f.finalize}
 	}
@@ -128,7 +138,8 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		// The parent knows, or does not care any more. What followed from it may
 		// not have been carried out, if the message had another holder before; but
 		// spawning is the business of the parent's own message.
-		if f.again && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
+		// Who wakes an execution writes its record, and leaves the rest to this.
+		if (f.again || f.wake != nil) && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
 			fx = engine.Effects(r.Execution)
 		}
 		err = nil

@@ -60,7 +60,7 @@ func (s *Store) enqueue(d engine.Due) error {
 		now.Fresh = now.First && !d.Exclusive && !delayed
 		now.Execution, now.Invalid = engine.DecodeRecord(r.data)
 		if now.Hint {
-			now.Execution = engine.Execution{ID: x.ID, Queue: x.Queue, Task: x.Task}
+			now.Execution = engine.Execution{ID: x.ID, Queue: x.Queue, Task: x.Task, Sleeping: x.Sleeping}
 		}
 		return now
 	})

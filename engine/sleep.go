@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// A SleepingTask is a task that runs no code: its executions wait until somebody
+// wakes them, with an output or an error. It is how a tree waits for a person, or
+// for a system that calls back. It takes no slot while it sleeps.
+type SleepingTask[In, Out any] struct{ Task[In, Out] }
+
+// DefineSleeping declares a task that sleeps. Its input is for whoever looks. It
+// sleeps without end unless a [Timeout] is given, which makes it end as timed_out.
+// It need not be bound: any executor of its queue puts it to sleep.
+func DefineSleeping[In, Out any](id string, opts ...Option) SleepingTask[In, Out] {
+	t := define[In, Out](id, caller(2), append([]Option{NoTimeout}, opts...))
+	t.def.sleeping = true
+	return SleepingTask[In, Out]{t}
+}
+
+// BindSleeping binds t where its executions are enqueued by others than Go
+// programs that have its definition: they do not say that they sleep.
+func BindSleeping[In, Out any](t SleepingTask[In, Out]) Binding {
+	return Binding{Definition: t.def, Place: caller(2), Run: func(context.Context, Input) (Return, error) {
+		return Return{}, Permanent(fmt.Errorf("task %q sleeps, and this execution was enqueued as one that runs", t.def.ID))
+	}}
+}
+
+// Wake completes a sleeping execution with an output. When it returns nil the
+// record says so, and the rest follows whoever crashes. Errors: ErrNotFound;
+// ErrNotSleeping and ErrIDConflict if the execution is another task's; ErrFinished,
+// with how it ended, if it was woken, cancelled or timed out before; ErrTooLarge.
+func (t SleepingTask[In, Out]) Wake(ctx context.Context, c *Client, id string, out Out) error {
+	p, err := codec.Encode(out)
+	if err != nil {
+		return fmt.Errorf("wake %s: %w", id, err)
+	}
+	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Completed, Output: p})
+}
+
+// WakeError fails a sleeping execution; no retry follows. The errors are those of
+// [SleepingTask.Wake].
+func (t SleepingTask[In, Out]) WakeError(ctx context.Context, c *Client, id string, cause error) error {
+	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Failed, Message: cause.Error()})
+}
+
+// Wake is [SleepingTask.Wake] for who does not know the task.
+func (c *Client) Wake(ctx context.Context, id string, out codec.Payload) error {
+	return c.wake(ctx, Closure{Parent: id, Status: Completed, Output: out})
+}
+
+// WakeError is [SleepingTask.WakeError] for who does not know the task.
+func (c *Client) WakeError(ctx context.Context, id, message string) error {
+	return c.wake(ctx, Closure{Parent: id, Status: Failed, Message: message})
+}
+
+func (c *Client) wake(ctx context.Context, w Closure) error {
+	if err := c.tryToWake(ctx, w); err != nil {
+		return fmt.Errorf("wake %s: %w", w.Parent, err)
+	}
+	return nil
+}
+
+func (c *Client) tryToWake(ctx context.Context, w Closure) error {
+	if err := ValidateID(w.Parent); err != nil {
+		return err
+	}
+	if err := checkSize("output", w.Output, c.store.Limits()); err != nil {
+		return err
+	}
+	r, err := c.store.Get(ctx, w.Parent)
+	switch {
+	case err != nil:
+		return err
+	case w.Task != "" && r.Task != w.Task:
+		return fmt.Errorf("%w: it is an execution of task %q, not %q", ErrIDConflict, r.Task, w.Task)
+	case !r.Sleeping:
+		return fmt.Errorf("%w: task %q runs code", ErrNotSleeping, r.Task)
+	case r.Status.Finished():
+		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
+	}
+	w.IsWake = true
+	// The message comes first, as with a cancellation: an executor goes on from it.
+	if err := c.store.Carry(ctx, TellParent{Closure: w}); err != nil {
+		return err
+	}
+	ev := w.Woken(time.Now().UTC())
+	r, _, err = Modify(ctx, c.store, r, ev)
+	if gone := (*TransitionError)(nil); errors.As(err, &gone) {
+		if r.Status == w.Status && (w.Status == Failed && r.Failure.Message == ev.Failure.Message || w.Status == Completed && r.Output.Equal(w.Output)) {
+			return nil // an executor was faster than this
+		}
+		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
+	}
+	return err
+}
+
+// Woken returns the event that a closure makes of the execution that it wakes.
+func (c Closure) Woken(at time.Time) Woken {
+	if c.Status == Completed {
+		return Woken{At: at, Output: c.Output}
+	}
+	return Woken{At: at, Failure: &Failure{Kind: KindError, Message: cut(c.Message, maxMessage)}}
+}
