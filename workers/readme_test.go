@@ -1,7 +1,10 @@
 package workers_test
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -28,5 +31,33 @@ func TestTheProgramInTheReadmeIsTheExample(t *testing.T) {
 	want := strings.NewReplacer("package workers_test", "package main", "func Example()", "func main()").Replace(strings.Join(lines, ""))
 	if program != want {
 		t.Errorf("README.md has:\n%s\nwant, as in workers/example_test.go:\n%s", program, want)
+	}
+}
+
+// TestTheReadmeListsTheExamplesOfTheReferenceDocument keeps the index complete:
+// one row for each example, in the order of the files.
+func TestTheReadmeListsTheExamplesOfTheReferenceDocument(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("reference_[0-9]*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile(`(?m)^func (Example_\w+)\(\)`)
+	var want []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range example.FindAllSubmatch(text, -1) {
+			want = append(want, fmt.Sprintf("| `%s` | [`workers/%s`](workers/%s) |", name[1], file, file))
+		}
+	}
+	got := regexp.MustCompile("\\| `Example_.*").FindAllString(string(readme), -1)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("README.md lists:\n%s\nwant, as in workers/reference_*_test.go:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
