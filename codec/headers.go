@@ -31,6 +31,8 @@ const (
 	HeaderFinalize = "Durable-Finalize"
 	// HeaderSleeping is 1 where no code is run: the execution waits to be woken.
 	HeaderSleeping = "Durable-Sleeping"
+	// HeaderRetryOf is the root that the execution was started again for.
+	HeaderRetryOf = "Durable-Retry-Of"
 	// HeaderHint is 1 in a message without a body whose execution is recorded.
 	HeaderHint = "Durable-Hint"
 	// HeaderDeliveries counts how often a message had been delivered when it was

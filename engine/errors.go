@@ -10,8 +10,11 @@ import (
 var (
 	// ErrNotFound is returned for an execution id that nothing is known of.
 	ErrNotFound = errors.New("execution not found")
-	// ErrFinished is returned by Cancel and Wake for an execution that has finished.
+	// ErrFinished is returned by Cancel and Wake for an execution that has finished,
+	// and by Retry for one that has completed.
 	ErrFinished = errors.New("execution has finished")
+	// ErrActive is returned for an execution that must have finished, and has not.
+	ErrActive = errors.New("execution has not finished")
 	// ErrNotSleeping is returned by Wake for an execution that runs code.
 	ErrNotSleeping = errors.New("execution does not sleep")
 	// ErrIDConflict is returned by Enqueue, and by a Handle, for an id that names

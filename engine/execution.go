@@ -16,6 +16,9 @@ type Execution struct {
 	Parent string
 	// Index is its place among its siblings, from 0. A finalize has none.
 	Index int
+	// RetryOf is the root of the tree that this one, a root, was started again for:
+	// see [Client.Retry]. Empty otherwise.
+	RetryOf string
 	// IsFinalize marks the execution that ends its parent's life.
 	IsFinalize bool
 

@@ -24,6 +24,7 @@ type record struct {
 	Parent         string         `json:"parentId,omitempty"`
 	Index          int            `json:"index,omitempty"`
 	IsFinalize     bool           `json:"isFinalize,omitempty"`
+	RetryOf        string         `json:"retryOf,omitempty"`
 	Task           string         `json:"taskId"`
 	Queue          string         `json:"queue"`
 	Policy         *policy        `json:"policy,omitempty"`
@@ -103,7 +104,7 @@ type attempt struct {
 func EncodeRecord(x Execution) ([]byte, error) {
 	r := record{
 		Version: recordVersion,
-		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
+		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf,
 		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
 		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
 		Sleeping: x.Sleeping,
@@ -147,7 +148,7 @@ func DecodeRecord(data []byte) (Execution, error) {
 		return Execution{}, fmt.Errorf("decode record %q: version %d, status %q, %d children: not a record", r.ID, r.Version, r.Status, r.Spawned)
 	}
 	x := Execution{
-		ID: r.ID, Parent: r.Parent, Index: r.Index, IsFinalize: r.IsFinalize,
+		ID: r.ID, Parent: r.Parent, Index: r.Index, IsFinalize: r.IsFinalize, RetryOf: r.RetryOf,
 		Task: r.Task, Queue: r.Queue, Policy: r.Policy.policy(),
 		Input: payload(r.Input, r.InputType), InputFrom: r.InputFrom, Validated: r.Validated,
 		Sleeping: r.Sleeping,

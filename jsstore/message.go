@@ -41,6 +41,9 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	if x.InputFrom != "" {
 		h.Set(codec.HeaderInputFrom, x.InputFrom)
 	}
+	if x.RetryOf != "" {
+		h.Set(codec.HeaderRetryOf, x.RetryOf)
+	}
 	setFlag(h, codec.HeaderFinalize, x.IsFinalize)
 	setFlag(h, codec.HeaderValidated, x.Validated)
 	setFlag(h, codec.HeaderSleeping, x.Sleeping)
@@ -100,6 +103,7 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	x.Parent, x.Index = m.Header.Get(codec.HeaderParent), int(h.integer(codec.HeaderIndex))
 	x.IsFinalize = h.flag(codec.HeaderFinalize)
 	x.InputFrom = m.Header.Get(codec.HeaderInputFrom)
+	x.RetryOf = m.Header.Get(codec.HeaderRetryOf)
 	x.Validated = h.flag(codec.HeaderValidated)
 	x.Sleeping = h.flag(codec.HeaderSleeping)
 	x.Status, x.ChangedAt = engine.Ready, x.CreatedAt

@@ -62,7 +62,14 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 		}
 		line("parent", "%s, of which it is %s", x.Parent, role)
 	}
-	line("status", "%s", a.out.paint(statusColour(x.Status), string(x.Status)))
+	if x.RetryOf != "" {
+		line("retry of", "%s", x.RetryOf)
+	}
+	status := a.out.paint(statusColour(x.Status), string(x.Status))
+	if x.Sleeping && x.Status == engine.Running {
+		status += ", asleep: durable wake ends it"
+	}
+	line("status", "%s", status)
 	at("created", x.CreatedAt, "")
 	if x.Status == engine.Ready && x.StartAt.After(now) {
 		at("starts", x.StartAt, "")
@@ -113,6 +120,9 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 		}
 		line("", "%d  %s  %s on %s: %s", t.Number, stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
 	}
+	if x.Status == engine.Running && x.Sleeping {
+		return
+	}
 	if x.Status == engine.Running {
 		line("", "%d  %s  running on %s", x.Attempt, stamp(x.StartedAt), x.Executor)
 	}
@@ -133,6 +143,9 @@ func tries(x engine.Execution) string {
 		n++
 	}
 	s := grouped(n)
+	if x.Polls > 0 {
+		s += ", after " + count(x.Polls, "poll that was", "polls that were") + " not done"
+	}
 	if x.Crashes > 0 {
 		s += " (" + count(x.Crashes, "crash", "crashes") + ")"
 	}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) wake() *cobra.Command {
+	var output, reason string
+	cmd := &cobra.Command{
+		Use:   "wake ID",
+		Short: "End an execution that sleeps, with an output or an error",
+		Long: "End an execution that sleeps: with --output it completes, with --error it fails.\n" +
+			"Exit code 1 says that it had finished before, or that it runs code.",
+		Args: executionID,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, id := cmd.Context(), args[0]
+			fails := cmd.Flags().Changed("error")
+			if fails == cmd.Flags().Changed("output") {
+				return usage("durable wake --help", "wake takes one of --output and --error")
+			}
+			p, err := jsonPayload("output", output)
+			if err != nil && !fails {
+				return err
+			}
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			c, status := engine.NewClient(s), engine.Completed
+			if fails {
+				status = engine.Failed
+				err = c.WakeError(ctx, id, reason)
+			} else {
+				err = c.Wake(ctx, id, p)
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(a.out, struct {
+					ID     string        `json:"executionId"`
+					Status engine.Status `json:"status"`
+				}{id, status})
+			}
+			fmt.Fprintf(a.out, "woke %s: it has %s\n", id, status)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&output, "output", "", "the output, as JSON")
+	cmd.Flags().StringVar(&reason, "error", "", "why it fails; it is kept in the record")
+	return cmd
+}
+
+// jsonPayload is a value from the command line.
+func jsonPayload(flag, text string) (codec.Payload, error) {
+	if !json.Valid([]byte(text)) {
+		return codec.Payload{}, usage("a text needs quotes of its own: '\"text\"'", "--%s is not JSON: %s", flag, oneLine(text))
+	}
+	return codec.Payload{Type: codec.JSON, Data: []byte(text)}, nil
+}
