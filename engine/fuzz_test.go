@@ -157,6 +157,9 @@ func (l *life) any() Event {
 	case 5:
 		return LeaseLost{At: l.now, CrashCap: l.r.IntN(5)}
 	case 6:
+		if l.now.UnixMilli()%3 == 0 {
+			return HandedBack{At: l.now, Until: l.now.Add(time.Second)}
+		}
 		return HandedBack{At: l.now}
 	case 7, 8, 9:
 		e := ChildrenEnded{At: l.now}
@@ -225,7 +228,8 @@ func (l *life) count(ev Event, x Execution) {
 	case LeaseLost:
 		l.crashes++
 	}
-	if x.Status == Running {
+	back, _ := ev.(HandedBack)
+	if x.Status == Running && back.Until.IsZero() { // else no code has run
 		l.ended++
 	}
 }
