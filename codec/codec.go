@@ -78,12 +78,20 @@ func (p Payload) Decode(v any) error {
 		}
 		err = json.Unmarshal(p.Data, v)
 	default:
-		err = fmt.Errorf("unknown content type %q", p.Type)
+		err = p.Type.unknown()
 	}
 	if err != nil {
 		return fmt.Errorf("decode %T: %w", v, err)
 	}
 	return nil
+}
+
+// unknown is what a payload is refused with that is neither MessagePack nor JSON.
+func (t Type) unknown() error {
+	if t.Wrapped() {
+		return fmt.Errorf("content type %q: it must be taken out of its layers first", t)
+	}
+	return fmt.Errorf("unknown content type %q", t)
 }
 
 // IsZero reports whether p was never set. An encoded null was.
@@ -92,6 +100,33 @@ func (p Payload) IsZero() bool { return len(p.Data) == 0 }
 // Equal reports whether p and q are the same bytes in the same encoding.
 func (p Payload) Equal(q Payload) bool {
 	return p.Type == q.Type && bytes.Equal(p.Data, q.Data)
+}
+
+// Same reports whether p and q, without layers, encode the same value, be it in
+// different encodings.
+func (p Payload) Same(q Payload) bool {
+	if p.Type == q.Type || p.IsZero() || q.IsZero() {
+		return bytes.Equal(p.Data, q.Data)
+	}
+	x, err := p.asJSON()
+	if err != nil {
+		return false
+	}
+	y, err := q.asJSON()
+	return err == nil && bytes.Equal(x, y)
+}
+
+// asJSON is what p encodes in JSON of one form: maps sorted, no spaces.
+func (p Payload) asJSON() ([]byte, error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	v, err := decodeJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
 }
 
 var null = []byte{0xc0}
@@ -109,7 +144,7 @@ func (p Payload) EncodeMsgpack(enc *msgpack.Encoder) error {
 		return enc.Encode(msgpack.RawMessage(p.Data))
 	}
 	if p.Type != JSON && p.Type != "" {
-		return fmt.Errorf("unknown content type %q", p.Type)
+		return p.Type.unknown()
 	}
 	v, err := decodeJSON(p.Data)
 	if err != nil {
@@ -138,7 +173,7 @@ func (p Payload) MarshalJSON() ([]byte, error) {
 		return p.Data, nil
 	}
 	if p.Type != MsgPack {
-		return nil, fmt.Errorf("unknown content type %q", p.Type)
+		return nil, p.Type.unknown()
 	}
 	v, err := toJSON(p.Data)
 	if err != nil {

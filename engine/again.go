@@ -47,10 +47,10 @@ func (c *Client) again(ctx context.Context, root string, input *codec.Payload, o
 	}
 	given, validated := r.Input, r.Validated
 	if input != nil {
-		given, validated = *input, false
-	}
-	if err := checkSize("input", given, c.store.Limits()); err != nil {
-		return "", err
+		if given, err = c.seal("input", *input, append(c.layersOf(Encoding{}), r.Input.Type.Layers()...)); err != nil {
+			return "", err
+		}
+		validated = false
 	}
 	due := (&Definition{ID: r.Task, sleeping: r.Sleeping}).due(o, given)
 	due.RetryOf, due.Validated = root, validated

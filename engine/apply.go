@@ -176,6 +176,14 @@ func (e LeaseLost) apply(x *Execution) {
 }
 
 func (e HandedBack) apply(x *Execution) {
+	if !e.Until.IsZero() {
+		x.StartedAt = time.Time{}
+		if n := len(x.History); n > 0 {
+			x.StartedAt = x.History[n-1].StartedAt
+		}
+		x.again(e.At, e.Until)
+		return
+	}
 	x.endAttempt(e.At, &Failure{Kind: KindShutdown, Message: "executor shut down before the attempt ended"})
 	x.again(e.At, e.At)
 }

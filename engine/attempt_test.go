@@ -117,6 +117,22 @@ func TestHandBackConsumesNothingAndStartsAgainAtOnce(t *testing.T) {
 	}
 }
 
+func TestHandBackOfWhatCouldNotBeReadIsNoAttempt(t *testing.T) {
+	for _, before := range [][]Event{nil, {claimed, erred}} {
+		x := ready(Policy{Retry: Retry{MaxRetries: 2}}, before...)
+		y, _ := apply(t, x, Claimed{At: at(20), Executor: "executor"})
+		got, fx := apply(t, y, HandedBack{At: at(30), Until: at(40)})
+		want := x
+		want.ChangedAt, want.StartAt = at(30), at(40)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if e := find[Requeue](t, fx); !e.At.Equal(at(40)) {
+			t.Errorf("requeued at %s, want %s", e.At, at(40))
+		}
+	}
+}
+
 func TestErrorIsKeptUntilAnAttemptSucceeds(t *testing.T) {
 	x := ready(Policy{Retry: Retry{MaxRetries: 1}}, claimed, erred)
 	want := erred.Failure
@@ -143,7 +159,7 @@ func TestEveryAttemptIsInTheHistory(t *testing.T) {
 	x := ready(Policy{Retry: Retry{MaxRetries: 1}},
 		Claimed{At: at(1), Executor: "a"}, erred,
 		Claimed{At: at(11), Executor: "b"}, LeaseLost{at(12), 10},
-		Claimed{At: at(21), Executor: "c"}, HandedBack{at(22)},
+		Claimed{At: at(21), Executor: "c"}, HandedBack{At: at(22)},
 		Claimed{At: at(31), Executor: "d"}, Returned{At: at(32)})
 	want := []Attempt{
 		{0, "a", at(1), at(2), &Failure{Kind: KindError, Message: "boom"}},

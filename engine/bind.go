@@ -65,7 +65,7 @@ func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error
 		if err != nil {
 			return Return{}, err
 		}
-		p, err := encodeOutput(ctx, input, out)
+		p, err := t.def.encodeOutput(ctx, input, out)
 		return Return{Output: p}, err
 	}}
 }
@@ -113,7 +113,7 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		if err != nil {
 			return Return{}, Permanent(err)
 		}
-		children := Children{client: FromContext(ctx).Client}
+		children := Children{client: FromContext(ctx).Client, layers: input.Layers}
 		mid, err := run(ctx, in, &children)
 		if err != nil {
 			return Return{}, err
@@ -121,7 +121,7 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		if children.err != nil {
 			return Return{}, Permanent(children.err)
 		}
-		p, err := encodeOutput(ctx, input, mid)
+		p, err := t.def.encodeOutput(ctx, input, mid)
 		if err != nil {
 			return Return{}, err
 		}
@@ -138,14 +138,15 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 // errOutput marks an output that can't be stored.
 var errOutput = errors.New("output")
 
-// encodeOutput encodes an output as its input was. What can't be encoded, or is
-// past the limit, will not be better in another attempt.
-func encodeOutput(ctx context.Context, input Input, out any) (codec.Payload, error) {
+// encodeOutput encodes an output as its input was, in the layers that the task's
+// outputs are in and in those that the input came in: what came encrypted leaves
+// encrypted. What can't be encoded, or is past the limit, will not be better in
+// another attempt.
+func (d *Definition) encodeOutput(ctx context.Context, input Input, out any) (codec.Payload, error) {
+	c := FromContext(ctx).Client
 	p, err := codec.EncodeAs(input.contentType(), out)
 	if err == nil {
-		if c := FromContext(ctx).Client; c != nil {
-			err = checkSize("output", p, c.store.Limits())
-		}
+		p, err = c.seal("output", p, append(c.layersOf(d.options.encoding), input.Layers...))
 	}
 	if err != nil {
 		return codec.Payload{}, Permanent(fmt.Errorf("%w: %w", errOutput, err))

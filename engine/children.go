@@ -9,7 +9,8 @@ import (
 // are stored when the function has returned without error, all of them or none.
 type Children struct {
 	spawns []Spawn
-	client *Client // whose limits and definitions count; nil in tests of task functions
+	client *Client  // whose limits, codec and definitions count; nil in tests of task functions
+	layers []string // that the parent's input came in: the children's are in no less
 	err    error
 }
 
@@ -35,17 +36,15 @@ func (t Task[In, Out]) spawn(c *Children, in In, opts []Option) (Spawn, error) {
 	if err != nil {
 		return Spawn{}, err
 	}
-	input, err := t.encode(in)
-	if err != nil {
-		return Spawn{}, err
-	}
 	if c.client != nil {
 		if err := c.client.Know(t.def); err != nil {
 			return Spawn{}, err
 		}
-		if err := checkSize("input", input, c.client.store.Limits()); err != nil {
-			return Spawn{}, err
-		}
+	}
+	o.encoding.Layers = append(c.client.layersOf(o.encoding), c.layers...)
+	input, err := t.encode(c.client, in, o.encoding)
+	if err != nil {
+		return Spawn{}, err
 	}
 	return Spawn{Task: t.def.ID, Queue: o.queue, Policy: o.policy, Input: input, Validated: true, Sleeping: t.def.sleeping}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,12 +17,29 @@ import (
 // concurrent use.
 type Client struct {
 	store       Store
+	codec       *codec.Codec
 	closed      atomic.Bool
 	definitions sync.Map // of task id to *Definition
 }
 
+// A ClientOption changes a client.
+type ClientOption func(*Client)
+
+// WithCodec makes c the codec of a client: how inputs are written, unless their
+// task's [Encoding] says otherwise, and what can be read. Without it, or with nil,
+// it is that of the zero [codec.Config].
+func WithCodec(c *codec.Codec) ClientOption {
+	return func(client *Client) { client.codec = c }
+}
+
 // NewClient returns a client of s.
-func NewClient(s Store) *Client { return &Client{store: s} }
+func NewClient(s Store, opts ...ClientOption) *Client {
+	c := &Client{store: s}
+	for _, opt := range opts {
+		opt(c)
+	}
+	return c
+}
 
 // Close makes the client refuse to enqueue, with ErrShutdown. Everything else
 // goes on, and the store stays open.
@@ -36,8 +54,12 @@ func (c *Client) accepts(d *Definition) error {
 }
 
 // Know tells the client of a definition. It refuses one that conflicts with
-// another that the client has met: see [Definition.Conflict].
+// another that the client has met, see [Definition.Conflict], and one that asks for
+// a layer that the client's codec lacks.
 func (c *Client) Know(d *Definition) error {
+	if err := c.codec.Has(d.options.encoding.Layers); err != nil {
+		return fmt.Errorf("task %q, defined at %s: %w", d.ID, d.Place, err)
+	}
 	if known, loaded := c.definitions.LoadOrStore(d.ID, d); loaded {
 		return known.(*Definition).Conflict(d)
 	}
@@ -58,11 +80,43 @@ func (d *Definition) due(o options, input codec.Payload) Due {
 	return Due{Execution: x}
 }
 
-func checkSize(what string, p codec.Payload, l Limits) error {
-	if l.Payload > 0 && len(p.Data) > l.Payload {
-		return fmt.Errorf("%w: %s of %d bytes, the limit is %d", ErrTooLarge, what, len(p.Data), l.Payload)
+// typeOf returns the encoding that e asks for, or else the client's. A nil client
+// is that of a test of a task function, which stores nothing.
+func (c *Client) typeOf(e Encoding) codec.Type {
+	switch {
+	case e.Type != "":
+		return e.Type
+	case c == nil:
+		return codec.MsgPack
 	}
-	return nil
+	return c.codec.Type()
+}
+
+// layersOf returns the layers that e asks for, or else the client's; the list is
+// the caller's own.
+func (c *Client) layersOf(e Encoding) []string {
+	switch {
+	case e.Layers != nil:
+		return slices.Clone(e.Layers)
+	case c == nil:
+		return []string{}
+	}
+	return c.codec.Layers()
+}
+
+// seal puts p into layers and refuses what is too large then.
+func (c *Client) seal(what string, p codec.Payload, layers []string) (codec.Payload, error) {
+	if c == nil {
+		return p, nil
+	}
+	p, err := c.codec.Seal(p, layers)
+	if err != nil {
+		return codec.Payload{}, fmt.Errorf("%s: %w", what, err)
+	}
+	if n, limit := len(p.Data), c.store.Limits().Payload; limit > 0 && n > limit {
+		return codec.Payload{}, fmt.Errorf("%w: %s of %d bytes, the limit is %d", ErrTooLarge, what, n, limit)
+	}
+	return p, nil
 }
 
 func (c *Client) enqueue(ctx context.Context, due Due) error {
@@ -83,7 +137,9 @@ func (c *Client) enqueue(ctx context.Context, due Due) error {
 }
 
 // same reports whether the store has an execution with due's id. The error is
-// ErrIDConflict if that is one of another task or with another input.
+// ErrIDConflict if that is one of another task or with another input, and wraps
+// codec.ErrKey if this client can't tell. Inputs are compared without their
+// layers: encrypted, no two are the same bytes.
 func (c *Client) same(ctx context.Context, due Due) (bool, error) {
 	r, err := c.store.Get(ctx, due.ID)
 	switch {
@@ -93,7 +149,18 @@ func (c *Client) same(ctx context.Context, due Due) (bool, error) {
 		return false, err
 	case r.Task != due.Task:
 		return true, fmt.Errorf("%w: %s is an execution of task %q", ErrIDConflict, due.ID, r.Task)
-	case !r.Input.Equal(due.Input):
+	case r.Input.Equal(due.Input):
+		return true, nil
+	}
+	theirs, err := c.codec.Open(r.Input)
+	if err != nil {
+		return true, fmt.Errorf("compare with the input of %s: %w", due.ID, err)
+	}
+	ours, err := c.codec.Open(due.Input)
+	if err != nil {
+		return true, fmt.Errorf("compare with the input of %s: %w", due.ID, err)
+	}
+	if !theirs.Same(ours) {
 		return true, fmt.Errorf("%w: %s has another input", ErrIDConflict, due.ID)
 	}
 	return true, nil

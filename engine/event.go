@@ -66,8 +66,14 @@ type (
 		CrashCap int
 	}
 
-	// HandedBack says that the executor shut down before the attempt ended.
-	HandedBack struct{ At time.Time }
+	// HandedBack says that the executor put the attempt down before it ended.
+	HandedBack struct {
+		At time.Time
+		// Until is when another may claim it, where the executor could not read the
+		// input: then no code has run, and no attempt was made. Zero says that the
+		// executor shut down.
+		Until time.Time
+	}
 
 	// ChildrenEnded says that children finished. Each is counted once, however
 	// often it is told.

@@ -36,7 +36,8 @@ func (h Handle[Out]) check(x Execution) error {
 
 // Wait returns the output once the execution has completed. It returns an
 // *[ExecutionError] if it finished otherwise, and ctx's cause if ctx ends first;
-// the execution then goes on.
+// the execution then goes on. An error that wraps codec.ErrKey says that the
+// output is there and can't be read with the client's codec.
 func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
 	x, err := h.c.Wait(ctx, h.id)
@@ -49,9 +50,9 @@ func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	if err != nil {
 		return out, err
 	}
-	p, err := Output(ctx, h.c.store, x)
+	p, err := h.c.Output(ctx, x)
 	if err != nil {
-		return out, fmt.Errorf("output of %s: %w", h.id, err)
+		return out, err
 	}
 	return out, p.Decode(&out)
 }

@@ -3,12 +3,14 @@ package engine
 import (
 	"fmt"
 	"time"
+
+	"github.com/durable-execution/durable/codec"
 )
 
 // An Option changes how executions of a task are tried. The same options work
 // where a task is defined, where it is enqueued and where it is spawned, and the
-// last one wins: [Retry], [Timeout], [Delay], [Queue], [ChildPolicy] and, where
-// it is enqueued only, [ID].
+// last one wins: [Retry], [Timeout], [Delay], [Queue], [ChildPolicy], [Encoding]
+// and, where it is enqueued only, [ID].
 type Option interface {
 	set(*options)
 }
@@ -31,10 +33,23 @@ type Queue string
 // execution and runs nothing twice.
 type ID string
 
+// Encoding says how the input is written, and the output. What it leaves out is
+// the codec's of the process: see [WithCodec]. It names layers and holds no keys,
+// so that a definition may carry it.
+type Encoding struct {
+	// Type is codec.MsgPack or codec.JSON. Empty means the codec's.
+	Type codec.Type
+	// Layers names the wrappers that are applied, gzip for instance: the codec has
+	// them, or the input is refused. Nil means those that the codec applies; an
+	// empty list, none.
+	Layers []string
+}
+
 type options struct {
-	policy Policy
-	queue  string
-	id     *ID
+	policy   Policy
+	queue    string
+	encoding Encoding
+	id       *ID
 }
 
 func (r Retry) set(o *options)       { o.policy.Retry = r }
@@ -42,6 +57,7 @@ func (t Timeout) set(o *options)     { o.policy.Timeout = time.Duration(t) }
 func (d Delay) set(o *options)       { o.policy.Delay = time.Duration(d) }
 func (q Queue) set(o *options)       { o.queue = string(q) }
 func (p ChildPolicy) set(o *options) { o.policy.OnChildFailure = p }
+func (e Encoding) set(o *options)    { o.encoding = e }
 func (id ID) set(o *options)         { o.id = &id }
 
 // with returns o changed by opts, or an error that wraps ErrInvalidOption.
@@ -55,6 +71,9 @@ func (o options) with(opts []Option) (options, error) {
 	err := o.policy.Validate()
 	if err == nil {
 		err = ValidateQueue(o.queue)
+	}
+	if t := o.encoding.Type; err == nil && t != "" && t != codec.MsgPack && t != codec.JSON {
+		err = fmt.Errorf("encoding %q: neither %q nor %q", t, codec.MsgPack, codec.JSON)
 	}
 	if err == nil && o.id != nil {
 		err = validateName("execution id", string(*o.id), maxExecutionID)

@@ -2,36 +2,40 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/durable-execution/durable/codec"
 )
 
-// Output returns the output of a completed execution. That of a parent without
-// a finalize is put together here, from the records of its children.
+// Output returns the output of a completed execution, out of its layers. That of a
+// parent without a finalize is put together here, from the records of its
+// children. An error that wraps codec.ErrKey says that the client's codec lacks a
+// key; nothing is lost.
+func (c *Client) Output(ctx context.Context, x Execution) (codec.Payload, error) {
+	return OutputWith(ctx, c.store, x, c.codec.Open)
+}
+
+// Output is the same for a client without a codec of its own.
 func Output(ctx context.Context, s Store, x Execution) (codec.Payload, error) {
-	for x.OutputOf != "" {
-		r, err := s.Get(ctx, x.OutputOf)
-		if err != nil {
-			return codec.Payload{}, err
-		}
-		x = r.Execution
-	}
-	if !x.Gathers {
-		return x.Output, nil
-	}
-	children, err := ended(ctx, s, x)
-	if err != nil {
-		return codec.Payload{}, err
-	}
-	return codec.Encode(Gathered[codec.Payload]{Output: x.Output, Children: children})
+	return NewClient(s).Output(ctx, x)
+}
+
+// OutputWith is Output with each stored part of it as open returns it: for views,
+// which show what they can't open.
+func OutputWith(ctx context.Context, s Store, x Execution, open func(codec.Payload) (codec.Payload, error)) (codec.Payload, error) {
+	r := reader{store: s, unwrap: open}
+	return r.output(ctx, x)
 }
 
 // An Input is what a run function is given: an encoded value or, in a finalize,
-// the parts of a [Joined], each as it was encoded.
+// the parts of a [Joined], each as it was encoded; without their layers.
 type Input struct {
 	codec.Payload
 	Joined *Joined[codec.Payload, codec.Payload]
+	// Layers are those that any part of it came in.
+	Layers []string
 }
 
 // contentType is how the one who enqueued encodes, and how it is answered.
@@ -46,34 +50,102 @@ func (in Input) contentType() codec.Type {
 	return t
 }
 
-// InputOf returns what the run function of x is given.
+// InputOf returns what the run function of x is given. An error that wraps
+// codec.ErrKey says that the client's codec lacks a key; ErrInvalidInput, that what
+// is stored is damaged or past a limit of the codec.
+func (c *Client) InputOf(ctx context.Context, x Execution) (Input, error) {
+	r := reader{store: c.store, unwrap: c.codec.Open}
+	in, err := r.input(ctx, x)
+	if errors.Is(err, errDamaged) {
+		err = Permanent(fmt.Errorf("%w: %w", ErrInvalidInput, err))
+	}
+	in.Layers = r.layers
+	return in, err
+}
+
+// InputOf is the same for a client without a codec of its own.
 func InputOf(ctx context.Context, s Store, x Execution) (Input, error) {
+	return NewClient(s).InputOf(ctx, x)
+}
+
+// A reader reads stored payloads and notes the layers that they come in.
+type reader struct {
+	store  Store
+	unwrap func(codec.Payload) (codec.Payload, error)
+	layers []string
+}
+
+// open returns a payload of the execution with the given id without its layers.
+func (r *reader) open(what, id string, p codec.Payload) (codec.Payload, error) {
+	for _, layer := range p.Type.Layers() {
+		if !slices.Contains(r.layers, layer) {
+			r.layers = append(r.layers, layer)
+		}
+	}
+	opened, err := r.unwrap(p)
+	switch {
+	case errors.Is(err, codec.ErrKey):
+		return codec.Payload{}, fmt.Errorf("%s of %s: %w", what, id, err)
+	case err != nil:
+		return codec.Payload{}, fmt.Errorf("%s of %s: %w: %w", what, id, errDamaged, err)
+	}
+	return opened, nil
+}
+
+// errDamaged marks a payload that reading it again does not help.
+var errDamaged = errors.New("can't be read")
+
+func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error) {
+	for x.OutputOf != "" {
+		of, err := r.store.Get(ctx, x.OutputOf)
+		if err != nil {
+			return codec.Payload{}, fmt.Errorf("output of %s: %w", x.ID, err)
+		}
+		x = of.Execution
+	}
+	own, err := r.open("output", x.ID, x.Output)
+	if err != nil || !x.Gathers {
+		return own, err
+	}
+	children, err := r.ended(ctx, x)
+	if err != nil {
+		return codec.Payload{}, fmt.Errorf("children of %s: %w", x.ID, err)
+	}
+	return codec.Encode(Gathered[codec.Payload]{Output: own, Children: children})
+}
+
+func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 	if x.InputFrom != "" {
-		r, err := s.Get(ctx, x.InputFrom)
+		from, err := r.store.Get(ctx, x.InputFrom)
 		if err != nil {
 			return Input{}, fmt.Errorf("input of %s: %w", x.ID, err)
 		}
-		p, err := Output(ctx, s, r.Execution)
+		p, err := r.output(ctx, from.Execution)
 		return Input{Payload: p}, err
 	}
 	if !x.IsFinalize {
-		return Input{Payload: x.Input}, nil
+		p, err := r.open("input", x.ID, x.Input)
+		return Input{Payload: p}, err
 	}
-	parent, err := s.Get(ctx, x.Parent)
+	parent, err := r.store.Get(ctx, x.Parent)
 	if err != nil {
 		return Input{}, fmt.Errorf("parent of finalize %s: %w", x.ID, err)
 	}
-	children, err := ended(ctx, s, parent.Execution)
+	children, err := r.ended(ctx, parent.Execution)
 	if err != nil {
 		return Input{}, fmt.Errorf("children of %s: %w", parent.ID, err)
 	}
+	output, err := r.open("output", parent.ID, parent.Output)
+	if err != nil {
+		return Input{}, err
+	}
 	// The parent may be a finalize itself, with an input of the same kind.
-	above, err := InputOf(ctx, s, parent.Execution)
+	above, err := r.input(ctx, parent.Execution)
 	if err == nil && above.Joined != nil {
 		above.Payload, err = codec.EncodeAs(above.contentType(), *above.Joined)
 	}
 	return Input{Joined: &Joined[codec.Payload, codec.Payload]{
-		Input: above.Payload, Output: parent.Output, Children: children,
+		Input: above.Payload, Output: output, Children: children,
 	}}, err
 }
 
@@ -81,19 +153,19 @@ func InputOf(ctx context.Context, s Store, x Execution) (Input, error) {
 // at most.
 const readBatch = 512
 
-func ended(ctx context.Context, s Store, parent Execution) (Ended, error) {
+func (r *reader) ended(ctx context.Context, parent Execution) (Ended, error) {
 	list := make(Ended, 0, parent.Spawned)
 	for first := 0; first < parent.Spawned; first += readBatch {
 		var ids []string
 		for i := first; i < min(first+readBatch, parent.Spawned); i++ {
 			ids = append(ids, childID(parent.ID, i))
 		}
-		records, err := s.GetMany(ctx, ids)
+		records, err := r.store.GetMany(ctx, ids)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range records {
-			c, err := endedChild(ctx, s, r.Execution)
+		for _, child := range records {
+			c, err := r.endedChild(ctx, child.Execution)
 			if err != nil {
 				return nil, err
 			}
@@ -103,7 +175,7 @@ func ended(ctx context.Context, s Store, parent Execution) (Ended, error) {
 	return list, nil
 }
 
-func endedChild(ctx context.Context, s Store, x Execution) (EndedChild, error) {
+func (r *reader) endedChild(ctx context.Context, x Execution) (EndedChild, error) {
 	c := EndedChild{Index: x.Index, Task: x.Task, ID: x.ID, Status: x.Status}
 	if x.Failure != nil {
 		c.Message = x.Failure.Message
@@ -112,6 +184,6 @@ func endedChild(ctx context.Context, s Store, x Execution) (EndedChild, error) {
 		return c, nil
 	}
 	var err error
-	c.Output, err = Output(ctx, s, x)
+	c.Output, err = r.output(ctx, x)
 	return c, err
 }

@@ -36,41 +36,38 @@ func BindSleeping[In, Out any](t SleepingTask[In, Out]) Binding {
 // ErrNotSleeping and ErrIDConflict if the execution is another task's; ErrFinished,
 // with how it ended, if it was woken, cancelled or timed out before; ErrTooLarge.
 func (t SleepingTask[In, Out]) Wake(ctx context.Context, c *Client, id string, out Out) error {
-	p, err := codec.Encode(out)
+	p, err := codec.EncodeAs(c.typeOf(t.def.options.encoding), out)
 	if err != nil {
 		return fmt.Errorf("wake %s: %w", id, err)
 	}
-	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Completed, Output: p})
+	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Completed, Output: p}, t.def.options.encoding)
 }
 
 // WakeError fails a sleeping execution; no retry follows. The errors are those of
 // [SleepingTask.Wake].
 func (t SleepingTask[In, Out]) WakeError(ctx context.Context, c *Client, id string, cause error) error {
-	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Failed, Message: cause.Error()})
+	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Failed, Message: cause.Error()}, Encoding{})
 }
 
 // Wake is [SleepingTask.Wake] for who does not know the task.
 func (c *Client) Wake(ctx context.Context, id string, out codec.Payload) error {
-	return c.wake(ctx, Closure{Parent: id, Status: Completed, Output: out})
+	return c.wake(ctx, Closure{Parent: id, Status: Completed, Output: out}, Encoding{})
 }
 
 // WakeError is [SleepingTask.WakeError] for who does not know the task.
 func (c *Client) WakeError(ctx context.Context, id, message string) error {
-	return c.wake(ctx, Closure{Parent: id, Status: Failed, Message: message})
+	return c.wake(ctx, Closure{Parent: id, Status: Failed, Message: message}, Encoding{})
 }
 
-func (c *Client) wake(ctx context.Context, w Closure) error {
-	if err := c.tryToWake(ctx, w); err != nil {
+func (c *Client) wake(ctx context.Context, w Closure, e Encoding) error {
+	if err := c.tryToWake(ctx, w, e); err != nil {
 		return fmt.Errorf("wake %s: %w", w.Parent, err)
 	}
 	return nil
 }
 
-func (c *Client) tryToWake(ctx context.Context, w Closure) error {
+func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 	if err := ValidateID(w.Parent); err != nil {
-		return err
-	}
-	if err := checkSize("output", w.Output, c.store.Limits()); err != nil {
 		return err
 	}
 	r, err := c.store.Get(ctx, w.Parent)
@@ -85,6 +82,11 @@ func (c *Client) tryToWake(ctx context.Context, w Closure) error {
 		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
 	}
 	w.IsWake = true
+	if w.Status == Completed { // what came encrypted leaves encrypted
+		if w.Output, err = c.seal("output", w.Output, append(c.layersOf(e), r.Input.Type.Layers()...)); err != nil {
+			return err
+		}
+	}
 	// The message comes first, as with a cancellation: an executor goes on from it.
 	if err := c.store.Carry(ctx, TellParent{Closure: w}); err != nil {
 		return err

@@ -104,8 +104,9 @@ func (t Task[In, Out]) ValidateInput(fn func(In) (In, error)) Task[In, Out] {
 
 // Enqueue stores an execution of t and returns a handle to it. When it returns
 // nil as error the execution is durable. Errors: ErrInvalidInput, ErrInvalidOption,
-// ErrIDConflict, ErrTooLarge, ErrQueueFull, ErrShutdown, or what kept the store
-// from answering; in that last case the execution may or may not be there, and
+// ErrIDConflict, ErrTooLarge, ErrQueueFull, ErrShutdown, codec.ErrKey where the
+// client lacks a layer that the task asks for, or can't read the input of an
+// execution with the same [ID], or what kept the store from answering; in that last case the execution may or may not be there, and
 // only enqueuing again with an [ID] is sure not to make a second.
 func (t Task[In, Out]) Enqueue(ctx context.Context, c *Client, in In, opts ...Option) (Handle[Out], error) {
 	due, err := t.due(c, in, opts)
@@ -155,18 +156,16 @@ func (t Task[In, Out]) due(c *Client, in In, opts []Option) (Due, error) {
 	if err := c.accepts(t.def); err != nil {
 		return Due{}, err
 	}
-	input, err := t.encode(in)
+	input, err := t.encode(c, in, o.encoding)
 	if err != nil {
-		return Due{}, err
-	}
-	if err := checkSize("input", input, c.store.Limits()); err != nil {
 		return Due{}, err
 	}
 	return t.def.due(o, input), nil
 }
 
-// encode validates in and encodes what the validator made of it.
-func (t Task[In, Out]) encode(in In) (codec.Payload, error) {
+// encode validates in and encodes what the validator made of it, for the store
+// of c.
+func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, error) {
 	if s := t.def.explicit; s != nil {
 		if err := s.Validate(in); err != nil {
 			return codec.Payload{}, t.def.invalid(err)
@@ -178,7 +177,11 @@ func (t Task[In, Out]) encode(in In) (codec.Payload, error) {
 			return codec.Payload{}, t.def.invalid(err)
 		}
 	}
-	return codec.Encode(in)
+	p, err := codec.EncodeAs(c.typeOf(e), in)
+	if err != nil {
+		return codec.Payload{}, err
+	}
+	return c.seal("input", p, c.layersOf(e))
 }
 
 func (d *Definition) invalid(err error) error {

@@ -150,9 +150,9 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 				m.Header[name] = values
 			}
 		}
-		m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
 	}
+	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
 	if _, err := b.s.publish(ctx, m, nil); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -62,6 +63,10 @@ func (a *attempt) run() {
 	defer a.stop(nil)
 	y := a.execution
 	input, err := a.input()
+	if errors.Is(err, codec.ErrKey) {
+		a.pass(err)
+		return
+	}
 	if !a.startTimers(y.Policy.Timeout) {
 		return // it was settled before it began
 	}
@@ -126,16 +131,41 @@ func (a *attempt) call(ctx context.Context, input engine.Input, unread error) (r
 }
 
 // input reads what the code is given. The time that it takes is not the code's,
-// and a store that fails is not its fault; only what is gone stays gone.
+// and a store that fails is not its fault; only what is gone stays gone, what is
+// damaged stays damaged, and a key that is not here does not come.
 func (a *attempt) input() (in engine.Input, err error) {
 	a.x.steady("read an input", func(context.Context) error {
-		in, err = engine.InputOf(a.ctx, a.x.store, a.execution)
-		if errors.Is(err, engine.ErrNotFound) || a.ctx.Err() != nil {
+		in, err = a.x.client.InputOf(a.ctx, a.execution)
+		for _, lasts := range []error{engine.ErrNotFound, engine.ErrInvalidInput, codec.ErrKey} {
+			if errors.Is(err, lasts) {
+				return nil
+			}
+		}
+		if a.ctx.Err() != nil {
 			return nil
 		}
 		return err
 	})
 	return in, err
+}
+
+// pass leaves an execution whose input can't be read here to an executor that has
+// the key, as one whose task is not bound here: it is never failed for that.
+func (a *attempt) pass(reason error) {
+	close(a.left)
+	if !a.decide() {
+		return
+	}
+	wait := foreignDelay(a.delivery)
+	a.x.log.Warn("an input can't be opened here: it is left to another executor", zap.String("execution", a.execution.ID),
+		zap.String("task", a.execution.Task), zap.Duration("wait", wait), zap.Error(reason))
+	until := now().Add(wait)
+	a.end(func(ctx context.Context) error {
+		if !a.recorded {
+			return a.held.Return(ctx, until, false)
+		}
+		return a.move(ctx, engine.HandedBack{At: now(), Until: until})
+	})
 }
 
 // outcome is the event that a return or an error makes of an attempt. The error

@@ -55,19 +55,24 @@ func (x *Executor) execute(a *attempt) {
 	a.run()
 }
 
-// unknownDelay is what a task that is not bound here waits for another executor:
-// twice as long each time, up to longestUnknown.
+// A delivery that is not for this executor - its task is not bound here, its input
+// can't be opened here - waits for another: twice as long each time, up to
+// longestForeign.
 const (
-	unknownDelay   = 500 * time.Millisecond
-	longestUnknown = 30 * time.Second
+	firstForeign   = 500 * time.Millisecond
+	longestForeign = 30 * time.Second
 )
+
+func foreignDelay(d engine.Delivery) time.Duration {
+	return min(firstForeign<<min(d.Deliveries, 10), longestForeign)
+}
 
 // claim makes the execution a's, or sees to the message if it is not to be run.
 func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	d := a.delivery
 	b, bound := x.bindings[d.Execution.Task]
 	if !bound && !d.Execution.Sleeping && d.Invalid == nil {
-		wait := min(unknownDelay<<min(d.Deliveries, 10), longestUnknown)
+		wait := foreignDelay(d)
 		x.log.Debug("task is not bound here", zap.String("task", d.Execution.Task), zap.String("execution", d.Execution.ID), zap.Duration("wait", wait))
 		return a.held.Return(ctx, now().Add(wait), d.Hint)
 	}

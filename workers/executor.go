@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -43,6 +44,10 @@ type Config struct {
 	// CrashCap is how many times an execution may lose its executor in the middle
 	// of an attempt and still be tried again. Zero means DefaultCrashCap.
 	CrashCap int
+	// Codec writes inputs and outputs and reads them; an execution whose input it
+	// lacks a key for is left to other executors. Nil means that of the zero
+	// codec.Config.
+	Codec *codec.Codec
 	// Logger gets what an operator should know. Nil means none.
 	Logger *zap.Logger
 }
@@ -123,7 +128,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 		return nil, fmt.Errorf("new executor: %w", err)
 	}
 	x := &Executor{
-		config: c, store: store, client: engine.NewClient(store), bindings: map[string]engine.Binding{},
+		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{},
 		log: c.Logger.With(zap.String("executor", c.Name)), stopping: make(chan struct{}),
 	}
 	x.trouble.log = x.log

@@ -10,6 +10,7 @@ import (
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/engine/memstore"
 )
 
 // uploadedOnce is a store in which two files were uploaded, one of them in vain.
@@ -202,6 +203,63 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 		a.printTree(&node{Execution: x}, now)
 		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), string(s)) {
 			t.Errorf("%s:\n%s", s, out.String())
+		}
+	}
+}
+
+func TestEncryptedPayloadsAreShownAsSuchAndCompressedOnesAsTheyAre(t *testing.T) {
+	aes, err := codec.AESGCM("k1", map[string][]byte{"k1": make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := codec.New(codec.Config{Wrappers: []codec.Wrapper{codec.Gzip(0, 0), aes}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := func(v any, layers ...string) codec.Payload {
+		p, err := codec.Encode(v)
+		if err == nil {
+			p, err = k.Seal(p, layers)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	s := memstore.New(memstore.Config{})
+	defer s.Close()
+	long := strings.Repeat("readable ", 300)
+	parent := engine.Execution{
+		ID: "p", Task: "t", Status: engine.Completed, Spawned: 2, Gathers: true,
+		Input: seal("secret", "aes-gcm"), Output: seal(long, "gzip"),
+	}
+	records := []engine.Execution{parent,
+		{ID: "p.0", Parent: "p", Task: "c", Status: engine.Completed, Output: seal("secret", "aes-gcm", "gzip")},
+		{ID: "p.1", Parent: "p", Task: "c", Index: 1, Status: engine.Completed, Output: codec.Payload{Type: "application/msgpack; enc=gzip", Data: []byte("no gzip")}},
+	}
+	for _, x := range records {
+		if _, err := s.Update(t.Context(), x, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := fullViewOf(t.Context(), s, parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out lockedBuffer
+	a := app{streams: streams{out: screen{Writer: &out}}}
+	a.printExecution(parent, v, time.Now())
+	if err := printJSON(&out, v); err != nil {
+		t.Fatal(err)
+	}
+	for text, n := range map[string]int{
+		"application/msgpack; enc=aes-gcm.k1": 4, // input and a child's output, for people and for programs
+		long:                                  2,
+		`"error"`:                             2,
+		"secret":                              0,
+	} {
+		if got := strings.Count(out.String(), text); got != n {
+			t.Errorf("%q is there %d times, want %d, in\n%s", text, got, n, out.String())
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
@@ -80,12 +81,14 @@ func viewOf(x engine.Execution) *view {
 func fullViewOf(ctx context.Context, s engine.Store, x engine.Execution) (*view, error) {
 	v := viewOf(x)
 	if !x.Input.IsZero() {
-		v.Input = &x.Input
+		input := shown(x.Input)
+		v.Input = &input
 	}
-	output := x.Output
+	output := shown(x.Output)
 	if x.Status == engine.Completed {
 		var err error
-		if output, err = engine.Output(ctx, s, x); err != nil {
+		output, err = engine.OutputWith(ctx, s, x, func(p codec.Payload) (codec.Payload, error) { return shown(p), nil })
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -99,6 +102,23 @@ func fullViewOf(ctx context.Context, s engine.Store, x engine.Execution) (*view,
 		})
 	}
 	return v, nil
+}
+
+// shown is p out of its layers or, where it can't be opened without a key, what is
+// known of it: {"sealed": its content type, "bytes": its size}.
+func shown(p codec.Payload) codec.Payload {
+	opened, err := (*codec.Codec)(nil).Open(p)
+	if err == nil {
+		return opened
+	}
+	about := map[string]any{"sealed": string(p.Type), "bytes": len(p.Data)}
+	if !errors.Is(err, codec.ErrKey) {
+		about["error"] = err.Error()
+	}
+	if opened, err = codec.EncodeAs(codec.JSON, about); err != nil {
+		return p
+	}
+	return opened
 }
 
 func viewOfFailure(f *engine.Failure) *failureView {
