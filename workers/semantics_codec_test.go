@@ -342,3 +342,23 @@ func TestDamagedInputFailsForGoodAndSaysSo(t *testing.T) {
 		contains(t, "failure", y.Failure.Message, "input of bad", "gzip")
 	})
 }
+
+func TestWhatWakesAnEncryptedExecutionIsEncrypted(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.with(keyed(t, "k1"))
+		ask := engine.DefineSleeping[string, string]("ask")
+		w.executor(workers.Config{}) // who puts it to sleep needs no key
+		h := enqueue(w, ask.Task, secret)
+		pass(time.Second)
+		check(t, ask.Wake(t.Context(), w.client, h.ID(), secret))
+		equal(t, "output", result(w, h), secret)
+		equal(t, "payloads", w.keeps("aes-gcm.k1"), 2)
+
+		other := enqueue(w, ask.Task, secret)
+		pass(time.Second)
+		if err := ask.Wake(t.Context(), engine.NewClient(w.store), other.ID(), secret); !errors.Is(err, codec.ErrKey) {
+			t.Errorf("wake without the key: %v, want %v", err, codec.ErrKey)
+		}
+		w.want(other.ID(), engine.Running)
+	})
+}
