@@ -36,7 +36,16 @@ func (m *stored) revision() engine.Revision {
 // stream's leader: a direct get may be answered by a replica that lags behind,
 // and decisions rest on this. The error is ErrNotFound if there is none.
 func (s *Store) last(ctx context.Context, stream, subject string) (*stored, error) {
-	body, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	return s.message(ctx, stream, subject, map[string]any{"last_by_subj": subject})
+}
+
+// first is last for the first message that matches.
+func (s *Store) first(ctx context.Context, stream, subject string) (*stored, error) {
+	return s.message(ctx, stream, subject, map[string]any{"next_by_subj": subject, "seq": 1})
+}
+
+func (s *Store) message(ctx context.Context, stream, subject string, which map[string]any) (*stored, error) {
+	body, err := json.Marshal(which)
 	if err != nil {
 		return nil, err
 	}
@@ -153,12 +162,17 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 	if !errors.Is(err, engine.ErrNotFound) {
 		return r, err
 	}
-	for _, place := range []struct{ stream, subject string }{
-		{s.layout.ready(), s.layout.readyOf(id)},
-		{s.layout.timers(), s.layout.laterSubject(id)},
-		{s.layout.timers(), s.layout.dueOf(id)},
+	for _, place := range []struct {
+		stream, subject string
+		message         func(ctx context.Context, stream, subject string) (*stored, error)
+	}{
+		// Should two callers have given the id to different tasks at once, the first
+		// has it, for them and for who claims the other.
+		{s.layout.ready(), s.layout.readyOf(id), s.first},
+		{s.layout.timers(), s.layout.laterSubject(id), s.last},
+		{s.layout.timers(), s.layout.dueOf(id), s.last},
 	} {
-		m, err := s.last(ctx, place.stream, place.subject)
+		m, err := place.message(ctx, place.stream, place.subject)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue
 		}

@@ -1,0 +1,207 @@
+package workers_test
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A span is when something happens, as far as can be said: between from and to
+// after the root was enqueued.
+type span struct{ from, to time.Duration }
+
+const (
+	never   time.Duration = math.MaxInt64 / 2
+	unknown               = 10_000 * time.Hour    // how long it may take to get a slot where there are few
+	margin                = 60 * time.Millisecond // closer together than this, anything may come first
+)
+
+func (s span) near(other span) bool { return s.from <= other.to+margin && other.from <= s.to+margin }
+
+// A fate is what must become of an execution.
+type fate struct {
+	id       string // what it has after the root's
+	status   engine.Status
+	or       engine.Status // or this, where a race decides
+	said     string        // its output
+	attempts int
+	at       span // when it finished
+	vague    bool // a race decides, of it and of what is below
+	hit      bool // it is its own cancellation that ended it
+	cut      bool // it is that of something above
+	below    []fate
+}
+
+// A model is SEMANTICS.md as a function of a tree.
+type model struct {
+	late, slot time.Duration // how long a timer may be late, and an attempt wait for a slot
+	cancels    map[string]time.Duration
+}
+
+// fate says what becomes of an execution that is created at a time, and which
+// something above cancels at another.
+func (m model) fate(id string, n node, born, end span) fate {
+	f := fate{id: id, status: engine.Completed, at: born, said: n.name()}
+	own := false
+	if at, ok := m.cancels[id]; ok {
+		c := span{at, at}
+		f.vague = c.near(end)
+		if own = !f.isAfter(c) && at < end.from; own { // before that it is not there
+			end = c
+		}
+	}
+	over := func() bool { // it has finished, or was cancelled before it got here
+		if f.status == engine.Completed && f.isAfter(end) {
+			f.end(engine.Cancelled, end)
+			f.hit, f.cut = own, !own
+		}
+		return f.status != engine.Completed
+	}
+	m.wait(&f, n.Delay, n.Delay)
+	for way := errs; way != "" && !over(); {
+		way = n.way(f.attempts)
+		f.attempts++
+		least, delay, took, status := n.attempt(way, f.attempts)
+		f.at = span{f.at.from + took, f.at.to + took}
+		switch final := way == permanent || way == quits || f.attempts > n.Retry.MaxRetries; {
+		case over() || way == "":
+		case final:
+			f.end(status, f.at)
+		default:
+			m.wait(&f, least, delay)
+		}
+	}
+	if over() || n.Kind == leaf || n.Kind == walk {
+		return f
+	}
+	if n.Kind == line {
+		f.said = ""
+		for i, step := range n.Below {
+			c := f.add(m.fate(below(id, strconv.Itoa(i)), step, f.at, end))
+			if f.at = c.told(); over() {
+				return f
+			}
+			if f.said += c.said; c.status != engine.Completed {
+				f.end(engine.ChildrenFailed, f.at)
+				return f
+			}
+		}
+		return f
+	}
+	born, first, failed := f.at, span{never, never}, 0
+	var said []string
+	for i, b := range n.Below {
+		c := f.add(m.fate(below(id, strconv.Itoa(i)), b, born, end))
+		said = append(said, c.said)
+		f.at = span{max(f.at.from, c.told().from), max(f.at.to, c.told().to)}
+		if c.status != engine.Completed && !c.cut {
+			first = span{min(first.from, c.at.from), min(first.to, c.at.to)}
+		}
+	}
+	if first.from < never && !n.WaitAll {
+		if f.at = first; over() {
+			return f
+		}
+		free := f.below
+		f.end(engine.ChildrenFailed, first)
+		for _, c := range free {
+			if c.status != engine.Completed && !c.cut && c.at.near(first) {
+				failed++
+			}
+		}
+		f.below = nil
+		for i, c := range free { // the others are cancelled, if they have not ended
+			if failed > 1 || c.status == engine.Completed || !c.at.near(first) {
+				c = m.fate(c.id, n.Below[i], born, first)
+			}
+			if c.vague {
+				c = fate{id: c.id, status: free[i].status, or: engine.Cancelled, vague: true}
+			}
+			f.below = append(f.below, c)
+		}
+		return f
+	}
+	if over() {
+		return f
+	}
+	if f.said += "{" + strings.Join(said, " ") + "}"; n.Finale == nil {
+		f.said = n.name() + "[" + strings.Join(said, " ") + "]"
+		return f
+	}
+	c := f.add(m.fate(below(id, "f"), *n.Finale, f.at, end))
+	if f.at = c.told(); over() {
+		return f
+	}
+	if f.said += c.said; c.status != engine.Completed {
+		f.end(engine.FinalizeFailed, f.at)
+	}
+	return f
+}
+
+// isAfter reports whether f has got past s; if nobody can say, f is vague.
+func (f *fate) isAfter(s span) bool {
+	f.vague = f.vague || s.near(f.at)
+	return s.from < f.at.from
+}
+
+func (f *fate) end(status engine.Status, at span) {
+	f.status, f.said, f.at = status, "!"+string(status), at
+}
+
+func (f *fate) add(c fate) fate {
+	f.below, f.vague = append(f.below, c), f.vague || c.vague
+	return c
+}
+
+// told is when the parent hears of it: not of what ends because the parent did.
+func (f fate) told() span {
+	if f.cut {
+		return span{never, never}
+	}
+	return f.at
+}
+
+// wait lets a timer pass that takes between two times, and waits for a slot.
+func (m model) wait(f *fate, least, most time.Duration) {
+	f.at.from += least.Truncate(time.Millisecond) // as times are stored
+	if f.at.to += most + m.slot; most > 0 {
+		f.at.to += m.late
+	}
+}
+
+// way is how an attempt, counted from 0, fails; empty if it does not.
+func (n node) way(attempt int) string {
+	if attempt < len(n.Ways) {
+		return n.Ways[attempt]
+	}
+	return ""
+}
+
+// attempt says how long an attempt takes, what it would end as, and between what
+// times is retry k.
+func (n node) attempt(way string, k int) (least, delay, took time.Duration, status engine.Status) {
+	took, status = n.Nap, engine.Failed
+	factor := n.Retry.Multiplier
+	if factor == 0 {
+		factor = 1
+	}
+	delay = time.Duration(float64(n.Retry.BaseDelay) * math.Pow(factor, float64(k-1)))
+	if n.Retry.MaxDelay > 0 {
+		delay = min(delay, n.Retry.MaxDelay)
+	}
+	least = time.Duration(float64(delay) * (1 - n.Retry.Jitter))
+	switch way {
+	case after:
+		least, delay = n.After, n.After
+	case overruns, ignores:
+		took, status = n.Timeout, engine.TimedOut
+	case timesOut:
+		status = engine.TimedOut
+	case quits:
+		status = engine.Cancelled
+	}
+	return least, delay, took, status
+}

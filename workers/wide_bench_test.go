@@ -1,0 +1,221 @@
+package workers_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/embedded"
+	"github.com/durable-execution/durable/workers"
+)
+
+// A gauge reports what executions cost, each: time, processor, messages stored,
+// bytes sent to the server and bytes written to its files; and the most heap that
+// was in use. It is of the whole process, server included.
+type gauge struct {
+	b      *testing.B
+	server *embedded.Server
+	nc     *nats.Conn
+	client *engine.Client
+}
+
+// gauged starts an embedded server and an executor of the bindings.
+func gauged(b *testing.B, bs ...engine.Binding) *gauge {
+	b.Helper()
+	server, err := embedded.Start(b.Context(), embedded.Config{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	nc, err := server.Connect()
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := jsstore.Open(b.Context(), nc, jsstore.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	x, err := workers.New(s, workers.Config{}, bs...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- x.Run(ctx) }()
+	b.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+		if err := server.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return &gauge{b: b, server: server, nc: nc, client: engine.NewClient(s)}
+}
+
+// stored returns how many messages the streams have ever stored.
+func (g *gauge) stored() (n uint64) {
+	g.b.Helper()
+	js, err := jetstream.New(g.nc)
+	if err != nil {
+		g.b.Fatal(err)
+	}
+	for _, name := range []string{"durable-ready", "durable-timers", "durable-control", "KV_durable-executions"} {
+		s, err := js.Stream(g.b.Context(), name)
+		if err != nil {
+			g.b.Fatal(err)
+		}
+		n += s.CachedInfo().State.LastSeq
+	}
+	return n
+}
+
+// sent returns the bytes of all that was published or asked, payload and headers.
+func (g *gauge) sent() uint64 { return g.nc.Stats().OutBytes }
+
+// written returns the bytes that the process has written to files: its connections
+// stay inside of it. Zero where Linux does not tell.
+func written() (n uint64) {
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "wchar: %d", &n); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// peak samples the heap until done is called, which returns the most that was in use.
+func peak() (done func() uint64) {
+	runtime.GC()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	var most atomic.Uint64
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			metrics.Read(sample)
+			most.Store(max(most.Load(), sample[0].Value.Uint64()))
+			select {
+			case <-tick.C:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return func() uint64 { close(stop); <-stopped; return most.Load() }
+}
+
+// each runs fn again and again, and reports what each of n executions costs.
+func (g *gauge) each(n int, fn func() error) {
+	g.b.Helper()
+	if err := fn(); err != nil { // the first pays for what is made once
+		g.b.Fatal(err)
+	}
+	stored, sent, files, cpu, heap := g.stored(), g.sent(), written(), processTime(g.b), peak()
+	rounds := 0
+	for g.b.Loop() {
+		if err := fn(); err != nil {
+			g.b.Fatal(err)
+		}
+		rounds++
+	}
+	all := float64(rounds * n)
+	g.b.ReportMetric(float64(g.b.Elapsed().Nanoseconds())/1000/all, "µs/each")
+	g.b.ReportMetric(float64((processTime(g.b)-cpu).Nanoseconds())/1000/all, "cpu-µs/each")
+	g.b.ReportMetric(float64(heap())/(1<<20), "peak-MiB")
+	g.b.ReportMetric(float64(g.stored()-stored)/all, "stored/each")
+	g.b.ReportMetric(float64(g.sent()-sent)/all, "sent-B/each")
+	g.b.ReportMetric(float64(written()-files)/all, "written-B/each")
+	g.b.ReportMetric(0, "ns/op") // says nothing that µs/each does not
+}
+
+// BenchmarkWide is a parent with a finalize that reads the output of each child.
+// What a child costs must not grow with how many there are; with few, the cost of
+// the parent and the finalize is a good part of it.
+func BenchmarkWide(b *testing.B) {
+	child := engine.Define[int, int]("child")
+	parent := engine.Define[int, int]("parent")
+	for _, n := range []int{10, 100, 1000, 10_000} {
+		b.Run(fmt.Sprint("children=", n), func(b *testing.B) {
+			g := gauged(b,
+				engine.Bind(child, func(_ context.Context, i int) (int, error) { return i, nil }),
+				engine.BindParent(parent, func(_ context.Context, n int, c *engine.Children) (int, error) {
+					for i := range n {
+						child.Spawn(c, i)
+					}
+					return n, nil
+				}, func(_ context.Context, j engine.Joined[int, int]) (sum int, _ error) {
+					for _, r := range child.Results(j.Children) {
+						i, err := r.Get()
+						if err != nil {
+							return 0, err
+						}
+						sum += i
+					}
+					return sum, nil
+				}))
+			g.each(n, func() error {
+				h, err := parent.Enqueue(b.Context(), g.client, n)
+				if err != nil {
+					return err
+				}
+				if sum, err := h.Wait(b.Context()); err != nil || sum != n*(n-1)/2 {
+					return fmt.Errorf("sum = %d, %w", sum, err)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// BenchmarkDeep is a task that spawns itself, each level with a finalize. What a
+// level costs must not depend on how many there are.
+func BenchmarkDeep(b *testing.B) {
+	level := engine.Define[int, int]("level")
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint("levels=", n), func(b *testing.B) {
+			g := gauged(b, engine.BindParent(level, func(_ context.Context, left int, c *engine.Children) (int, error) {
+				if left > 1 {
+					level.Spawn(c, left-1)
+				}
+				return left, nil
+			}, func(_ context.Context, j engine.Joined[int, int]) (int, error) {
+				if len(j.Children) == 0 {
+					return 1, nil
+				}
+				below, err := level.Result(j.Children).Get()
+				return below + 1, err
+			}))
+			g.each(n, func() error {
+				h, err := level.Enqueue(b.Context(), g.client, n)
+				if err != nil {
+					return err
+				}
+				if levels, err := h.Wait(b.Context()); err != nil || levels != n {
+					return fmt.Errorf("levels = %d, %w", levels, err)
+				}
+				return nil
+			})
+		})
+	}
+}
