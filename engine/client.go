@@ -142,6 +142,14 @@ func (c *Client) enqueue(ctx context.Context, due Due) error {
 // layers: encrypted, no two are the same bytes.
 func (c *Client) same(ctx context.Context, due Due) (bool, error) {
 	r, err := c.store.Get(ctx, due.ID)
+	if err == nil && r.Revision == 0 {
+		// A message was found and no record. Had another's message come first, and
+		// run before it could be found, its record would be there now. If there is
+		// none, what was found is the first.
+		if recorded, err := c.store.Get(ctx, due.ID); err == nil && recorded.Revision > 0 {
+			r = recorded
+		}
+	}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return false, nil

@@ -1,5 +1,3 @@
-//go:build found
-
 package workers_test
 
 import (
