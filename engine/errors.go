@@ -12,6 +12,10 @@ var (
 	ErrNotFound = errors.New("execution not found")
 	// ErrFinished is returned by Cancel for an execution that has finished.
 	ErrFinished = errors.New("execution has finished")
+	// ErrActive is returned by Delete for a tree in which something has not finished.
+	ErrActive = errors.New("execution has not finished")
+	// ErrNotRoot is returned by Delete for an execution below a root.
+	ErrNotRoot = errors.New("execution is not a root")
 	// ErrIDConflict is returned by Enqueue, and by a Handle, for an id that names
 	// an execution of another task or with another input.
 	ErrIDConflict = errors.New("execution id is taken")
