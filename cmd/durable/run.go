@@ -34,7 +34,8 @@ reached through that process.
 
 Exit codes:
   0    done
-  1    an execution did not complete; or there was nothing left to cancel
+  1    an execution did not complete; there was nothing left to cancel;
+       or it is still active and can't be deleted
   2    the command line can't be understood
   3    no such execution
   4    the store can't be opened or reached, or does not answer
@@ -110,7 +111,7 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.version())
+	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.delete(), a.version())
 	return root
 }
 
@@ -151,6 +152,8 @@ func (a *app) report(ctx context.Context, err error) int {
 		code, hint = exitNotFound, a.command("list")+" shows what is there"
 	case errors.Is(err, engine.ErrFinished):
 		code = exitIncomplete
+	case errors.Is(err, engine.ErrActive):
+		code, hint = exitIncomplete, "durable cancel ends an execution and everything below it"
 	}
 	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), oneLine(err.Error()))
 	if hint != "" {
