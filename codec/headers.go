@@ -18,6 +18,9 @@ const (
 	HeaderMaxDelay       = "Durable-Max-Delay"
 	HeaderJitter         = "Durable-Jitter"
 	HeaderOnChildFailure = "Durable-On-Child-Failure"
+	// HeaderRetention is how long the tree of a root is kept once the root has
+	// finished; 0 is for ever.
+	HeaderRetention = "Durable-Retention"
 	// HeaderValidated is 1 where the input has passed the task's validator.
 	HeaderValidated = "Durable-Validated"
 	// HeaderExclusive is 1 where an execution of this id may have been enqueued

@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A Client enqueues, reads, awaits and cancels executions. It is safe for
+// A Client enqueues, reads, awaits, cancels and deletes executions. It is safe for
 // concurrent use.
 type Client struct {
 	store       Store
@@ -219,6 +219,9 @@ func (c *Client) Get(ctx context.Context, id string) (Execution, error) {
 func (c *Client) isClosed(ctx context.Context, x Execution) (bool, error) {
 	if x.tellsParent() {
 		p, err := c.store.Get(ctx, x.Parent)
+		if errors.Is(err, ErrNotFound) {
+			return true, nil // deleted, and x is about to be
+		}
 		if err != nil {
 			return false, err
 		}
@@ -290,6 +293,48 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 				return fmt.Errorf("cancel %s: %w", id, err)
 			}
 		}
+	}
+	return nil
+}
+
+// Delete removes a tree, by the id of its root, before its retention is over. It
+// refuses with ErrActive where the root, or something below it that it is yet to
+// hear of, has not finished: cancel it first. ErrNotRoot says that the id is that
+// of an execution below a root, and of which; ErrNotFound that nothing is known
+// of it. What was deleted is gone: its id may be used again.
+func (c *Client) Delete(ctx context.Context, id string) error {
+	if err := ValidateID(id); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
+	if root := RootOf(id); root != id {
+		return fmt.Errorf("delete %s: %w: its root is %s", id, ErrNotRoot, root)
+	}
+	r, err := c.store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", id, err)
+	}
+	if !r.Status.Finished() {
+		return fmt.Errorf("delete %s: %w: it is %s", id, ErrActive, r.Status)
+	}
+	closed, err := c.isClosed(ctx, r.Execution)
+	if err == nil && !closed {
+		err = fmt.Errorf("%w: it is %s, and what is below it has yet to end", ErrActive, r.Status)
+	}
+	if err == nil && !r.alone() {
+		// Should this process die between the root and what is below it, the look
+		// finds the rest; should it die before, the look finds the root and its time.
+		err = c.store.Carry(ctx, Expire{Execution: Execution{
+			ID: id, FinishedAt: time.Now().UTC(), Policy: Policy{Retention: minRetention},
+		}})
+	}
+	if err == nil {
+		err = c.store.Delete(ctx, id, r.Revision)
+	}
+	if errors.Is(err, ErrConflict) {
+		err = ErrNotFound // somebody was faster
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", id, err)
 	}
 	return nil
 }

@@ -43,6 +43,11 @@ type (
 	// queue and the timers.
 	Withdraw struct{ Execution Execution }
 
+	// Expire has the tree of an execution looked at when its time is over: that of
+	// a root that has finished, or of one that ended below a finished parent, whose
+	// root may be gone already.
+	Expire struct{ Execution Execution }
+
 	// Announce tells waiters the outcome. It is a notification: it may get lost.
 	Announce struct{ Execution Execution }
 )
@@ -53,6 +58,7 @@ func (SpawnFinalize) effect() {}
 func (TellParent) effect()    {}
 func (CancelBelow) effect()   {}
 func (Withdraw) effect()      {}
+func (Expire) effect()        {}
 func (Announce) effect()      {}
 
 // Effects returns what must follow from the state of x, whether or not it has
@@ -99,6 +105,9 @@ func effects(x Execution, again bool) []Effect {
 	}
 	if len(x.Below()) > 0 {
 		fx = append(fx, CancelBelow{Parent: x})
+	}
+	if x.expires() {
+		fx = append(fx, Expire{Execution: x})
 	}
 	return append(fx, Announce{Execution: x})
 }

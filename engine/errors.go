@@ -13,8 +13,11 @@ var (
 	// ErrFinished is returned by Cancel and Wake for an execution that has finished,
 	// and by Retry for one that has completed.
 	ErrFinished = errors.New("execution has finished")
-	// ErrActive is returned for an execution that must have finished, and has not.
+	// ErrActive is returned by Delete for a tree in which something has not finished,
+	// and by Retry.
 	ErrActive = errors.New("execution has not finished")
+	// ErrNotRoot is returned by Delete for an execution below a root.
+	ErrNotRoot = errors.New("execution is not a root")
 	// ErrNotSleeping is returned by Wake for an execution that runs code.
 	ErrNotSleeping = errors.New("execution does not sleep")
 	// ErrIDConflict is returned by Enqueue, and by a Handle, for an id that names

@@ -9,8 +9,8 @@ import (
 
 // An Option changes how executions of a task are tried. The same options work
 // where a task is defined, where it is enqueued and where it is spawned, and the
-// last one wins: [Retry], [Timeout], [Delay], [Queue], [ChildPolicy], [Encoding]
-// and, where it is enqueued only, [ID].
+// last one wins: [Retry], [Timeout], [Delay], [Queue], [ChildPolicy], [Encoding],
+// [Retention] and, where it is enqueued only, [ID].
 type Option interface {
 	set(*options)
 }

@@ -24,6 +24,10 @@ type Policy struct {
 	Delay time.Duration
 	// OnChildFailure says what a child that does not complete means.
 	OnChildFailure ChildPolicy
+	// Retention is how long the tree of a root is kept once the root has finished:
+	// see [Retention]. Zero means the namespace's; [Forever] is for ever. In any
+	// execution but a root it is ignored.
+	Retention time.Duration
 }
 
 // ChildPolicy is what a parent does when a child does not complete.
@@ -112,6 +116,9 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("delay %s: longer than %s", p.Delay, longestDelay)
 	case p.OnChildFailure != "" && p.OnChildFailure != FailFast && p.OnChildFailure != WaitAll:
 		return fmt.Errorf("child policy %q: neither %q nor %q", p.OnChildFailure, FailFast, WaitAll)
+	}
+	if err := ValidateRetention(p.Retention); err != nil {
+		return err
 	}
 	return p.Retry.validate()
 }

@@ -73,6 +73,7 @@ type policy struct {
 	Jitter         float64     `json:"jitter,omitempty"`
 	Delay          int64       `json:"sleepMsBeforeRun,omitempty"`
 	OnChildFailure ChildPolicy `json:"onChildFailure,omitempty"`
+	Retention      *int64      `json:"retentionMs,omitempty"` // 0 is for ever
 }
 
 type failure struct {
@@ -193,6 +194,12 @@ func (p Policy) wire() *policy {
 		MaxDelay: p.Retry.MaxDelay.Milliseconds(), Jitter: p.Retry.Jitter,
 		Delay: p.Delay.Milliseconds(), OnChildFailure: p.OnChildFailure,
 	}
+	if p.Retention != 0 {
+		w.Retention = new(int64)
+		if p.Retention != Forever {
+			*w.Retention = p.Retention.Milliseconds()
+		}
+	}
 	if w == (policy{}) {
 		return nil
 	}
@@ -203,13 +210,19 @@ func (w *policy) policy() Policy {
 	if w == nil {
 		return Policy{}
 	}
-	return Policy{
+	p := Policy{
 		Timeout: duration(w.Timeout), Delay: duration(w.Delay), OnChildFailure: w.OnChildFailure,
 		Retry: Retry{
 			MaxRetries: w.MaxRetries, BaseDelay: duration(w.BaseDelay), Multiplier: w.Multiplier,
 			MaxDelay: duration(w.MaxDelay), Jitter: w.Jitter,
 		},
 	}
+	if w.Retention != nil {
+		if p.Retention = duration(*w.Retention); p.Retention == 0 {
+			p.Retention = Forever
+		}
+	}
+	return p
 }
 
 func (f *Failure) wire() *failure {

@@ -18,7 +18,7 @@ import (
 func populated() Execution {
 	policy := func(n int) Policy {
 		return Policy{
-			Timeout: time.Duration(n) * time.Second, Delay: time.Duration(n) * time.Minute, OnChildFailure: WaitAll,
+			Timeout: time.Duration(n) * time.Second, Delay: time.Duration(n) * time.Minute, OnChildFailure: WaitAll, Retention: time.Duration(n) * time.Hour,
 			Retry: Retry{MaxRetries: n, BaseDelay: time.Duration(n) * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Duration(n) * time.Hour, Jitter: 0.25},
 		}
 	}

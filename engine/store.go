@@ -54,7 +54,8 @@ type Store interface {
 	// Update writes x where the record is at the given revision; zero means that
 	// there is no record. It returns the new revision, or ErrConflict if the
 	// record is at another one. A write that had succeeded before, with its
-	// answer lost, succeeds.
+	// answer lost, succeeds. The record vanishes by itself at the end of x's
+	// [Execution.TimeToLive], if that has one, and not before.
 	Update(ctx context.Context, x Execution, at Revision) (Revision, error)
 
 	// Spawns returns the children that x is to spawn, wherever the store keeps
@@ -66,6 +67,11 @@ type Store interface {
 	// error it is called again with what [Again] makes of them.
 	Carry(ctx context.Context, effects ...Effect) error
 
+	// Delete removes a tree: the record of its root, which is at the given
+	// revision, or else the error is ErrConflict; zero means that there is none. Then
+	// it removes what the store keeps below. After an error it is called again.
+	Delete(ctx context.Context, root string, at Revision) error
+
 	// Cancel asks for the end of an execution: every executor hears of it by
 	// Watch, and one of them finds it in its Cancels.
 	Cancel(ctx context.Context, c Cancel) error
@@ -76,6 +82,9 @@ type Store interface {
 	Closures(ctx context.Context) (Feed[ClosureMessage], error)
 	// Cancels opens the feed of cancellations.
 	Cancels(ctx context.Context) (Feed[CancelMessage], error)
+
+	// Expiries opens the feed of trees to look at, each once it is time: see [Expire].
+	Expiries(ctx context.Context) (Feed[ExpiryMessage], error)
 
 	// Watch calls fn, one call at a time, with every notice of the topic that is
 	// published after Watch has returned, until stop is called. Notices may get
@@ -96,6 +105,9 @@ type Limits struct {
 	Payload int
 	// Lease is how long a delivery lasts without being extended.
 	Lease time.Duration
+	// Retention is how long a tree is kept whose root says nothing of it, once the
+	// root has finished. [Forever], and zero, are for ever.
+	Retention time.Duration
 }
 
 // A Due is an execution to enqueue.
@@ -186,6 +198,13 @@ type ClosureMessage struct {
 type CancelMessage struct {
 	Baton
 	Cancel Cancel
+}
+
+// An ExpiryMessage, in hand, says that it is time to look at a tree. It is a hint:
+// the record of the root decides what is to be done, if there is one.
+type ExpiryMessage struct {
+	Baton
+	Root string
 }
 
 // A Cancel asks for the end of an execution.

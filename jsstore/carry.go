@@ -84,6 +84,11 @@ func (s *Store) carry(ctx context.Context, f engine.Effect) error {
 		return s.cancel(ctx, f.Parent.CancelsBelow())
 	case engine.Withdraw:
 		return s.withdraw(ctx, f.Execution)
+	case engine.Expire:
+		if at, ends := f.LookAt(s.Limits()); ends {
+			return s.lookAt(ctx, f.Execution.Root(), at)
+		}
+		return nil
 	case engine.Announce:
 		return s.announce(f.Execution)
 	case engine.Requeue:

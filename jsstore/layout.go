@@ -38,8 +38,12 @@ func (l layout) dueSubject(x engine.Execution) string {
 	return strings.Join([]string{l.ns, "due", x.Queue, x.Task, x.ID}, ".")
 }
 
-func (l layout) dueOf(id string) string           { return l.ns + ".due.*.*." + id }
-func (l layout) dueIn(queue string) string        { return l.ns + ".due." + queue + ".>" }
+func (l layout) dueOf(id string) string    { return l.ns + ".due.*.*." + id }
+func (l layout) dueIn(queue string) string { return l.ns + ".due." + queue + ".>" }
+
+// What has a tree looked at is no execution, which the = tells.
+func (l layout) lookLater(root string) string     { return l.laterSubject("=expire." + root) }
+func (l layout) lookSubject(root string) string   { return l.ns + ".due.=expire." + root }
 func (l layout) closureSubject(id string) string  { return l.ns + ".closure." + id }
 func (l layout) cancelSubject(id string) string   { return l.ns + ".cancel." + id }
 func (l layout) endedSubject(id string) string    { return l.ns + ".ended." + id }
@@ -47,6 +51,15 @@ func (l layout) recordPrefix() string             { return "$KV." + l.bucket() +
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
 func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
+
+// rootToLookAt reads the root off the subject of a look that is due.
+func (l layout) rootToLookAt(subject string) (string, error) {
+	root := strings.TrimPrefix(subject, l.lookSubject(""))
+	if err := engine.ValidateID(root); err != nil || root != engine.RootOf(root) {
+		return "", fmt.Errorf("subject %q: want %s", subject, l.lookSubject("<root>"))
+	}
+	return root, nil
+}
 
 // execution reads queue, task and id off the subject of a ready or a due message.
 // Only the root's id may have a path behind it, as a token of its own.
@@ -142,6 +155,10 @@ func (l layout) queueSources(queue string) []source {
 
 func (l layout) closureSource() source {
 	return source{l.control(), "closures", l.closureSubject(">")}
+}
+
+func (l layout) expirySource() source {
+	return source{l.timers(), "expiries", l.lookSubject(">")}
 }
 
 func (l layout) cancelSource() source {

@@ -49,6 +49,9 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 				if err == nil {
 					r, err = decodeRecord(m)
 				}
+				if errors.Is(err, engine.ErrNotFound) {
+					continue // deleted
+				}
 				if err != nil {
 					yield(engine.Record{}, err)
 					return

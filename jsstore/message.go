@@ -34,6 +34,13 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	if x.Policy.OnChildFailure != "" {
 		h.Set(codec.HeaderOnChildFailure, string(x.Policy.OnChildFailure))
 	}
+	switch x.Policy.Retention {
+	case 0:
+	case engine.Forever:
+		h.Set(codec.HeaderRetention, "0")
+	default:
+		setMillis(h, codec.HeaderRetention, x.Policy.Retention)
+	}
 	if x.Parent != "" {
 		h.Set(codec.HeaderParent, x.Parent)
 		h.Set(codec.HeaderIndex, strconv.Itoa(x.Index))
@@ -100,6 +107,11 @@ func (s *Store) parse(m *stored) engine.Delivery {
 			Multiplier: h.float(codec.HeaderMultiplier), Jitter: h.float(codec.HeaderJitter),
 		},
 	}
+	if m.Header.Get(codec.HeaderRetention) != "" {
+		if x.Policy.Retention = h.millis(codec.HeaderRetention); x.Policy.Retention == 0 {
+			x.Policy.Retention = engine.Forever
+		}
+	}
 	x.Parent, x.Index = m.Header.Get(codec.HeaderParent), int(h.integer(codec.HeaderIndex))
 	x.IsFinalize = h.flag(codec.HeaderFinalize)
 	x.InputFrom = m.Header.Get(codec.HeaderInputFrom)
@@ -130,6 +142,9 @@ func given(h nats.Header, p engine.Policy) []engine.Option {
 	}
 	if p.OnChildFailure != "" {
 		list = append(list, p.OnChildFailure)
+	}
+	if p.Retention != 0 {
+		list = append(list, engine.Retention(p.Retention))
 	}
 	return list
 }

@@ -24,7 +24,8 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 		Input: codec.Payload{Type: codec.JSON, Data: []byte(`{"a":1}`)}, Validated: true,
 		Status: engine.Ready, CreatedAt: at, ChangedAt: at, StartAt: at.Add(5 * time.Second),
 	}
-	for _, exclusive := range []bool{false, true} {
+	for i, exclusive := range []bool{false, true, true} {
+		want.Policy.Retention = []time.Duration{0, time.Minute, engine.Forever}[i]
 		m := s.readyMessage(engine.Due{Execution: want, Exclusive: exclusive})
 		d := s.parse(&stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
 		if d.Invalid != nil || d.Unsettled || d.Fresh == exclusive {
@@ -40,12 +41,12 @@ func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
 	s := &Store{layout: layout{ns: "ns"}}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
 	d := s.parse(&stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
-		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}}})
+		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}, codec.HeaderRetention: {"0"}}})
 	if d.Invalid != nil {
 		t.Fatal(d.Invalid)
 	}
-	if !d.Unsettled || !reflect.DeepEqual(d.Given, []engine.Option{engine.Retry{MaxRetries: 2}, engine.Delay(1500 * time.Millisecond)}) {
-		t.Errorf("unsettled %v, given %v, want true, 2 retries and a delay of 1.5 s", d.Unsettled, d.Given)
+	if !d.Unsettled || !reflect.DeepEqual(d.Given, []engine.Option{engine.Retry{MaxRetries: 2}, engine.Delay(1500 * time.Millisecond), engine.Retention(engine.Forever)}) {
+		t.Errorf("unsettled %v, given %v, want true, 2 retries, a delay of 1.5 s and for ever", d.Unsettled, d.Given)
 	}
 	if x := d.Execution; x.ID != "42" || x.Task != "greet" || x.Queue != "default" || x.Input.Type != codec.JSON || !x.CreatedAt.Equal(at) || x.Validated {
 		t.Errorf("execution = %+v, want 42 of greet in default, JSON, created at %s, not validated", x, at)
@@ -57,6 +58,8 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 	for _, c := range []struct{ subject, header, value, want string }{
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "soon", codec.HeaderTimeout},
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "-5", "timeout"},
+		{"ns.ready.q.t.id", codec.HeaderRetention, "-5", "retention"},
+		{"ns.ready.q.t.id", codec.HeaderRetention, "999", "retention"},
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "99999999999999999", "292 years"},
 		{"ns.ready.q.t.id", codec.HeaderRetries, "-1", "retries"},
 		{"ns.ready.q.t.id", codec.HeaderMultiplier, "0.01", "multiplier"},

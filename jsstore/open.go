@@ -38,6 +38,11 @@ type Config struct {
 	// less than 1 s is refused. It bounds how late a crash is noticed. It holds for
 	// the whole namespace: opening it with another one changes it.
 	Lease time.Duration
+	// Retention is how long a finished tree is kept whose root says nothing of it:
+	// engine.Forever is for ever, less than 1 s is refused. Zero means what the
+	// namespace has, and engine.DefaultRetention for a new one. It holds for the
+	// whole namespace, as the lease does, and for what finishes from then on.
+	Retention time.Duration
 	// Replicas of the streams and the bucket, when they are made: 1 to 5. Zero means 1.
 	Replicas int
 	// MaxReady is how many executions may be due or running at once, when the
@@ -54,6 +59,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxReady == 0 {
 		c.MaxReady = -1
+	}
+	if err := engine.ValidateRetention(c.Retention); err != nil {
+		return c, err
 	}
 	switch {
 	case c.Lease != 0 && c.Lease < minLease:
@@ -220,7 +228,7 @@ func (s *Store) Close() error {
 
 // Limits returns the namespace's numbers.
 func (s *Store) Limits() engine.Limits {
-	return engine.Limits{Payload: payloadLimit(s.nc.MaxPayload()), Lease: s.config.Lease}
+	return engine.Limits{Payload: payloadLimit(s.nc.MaxPayload()), Lease: s.config.Lease, Retention: s.config.Retention}
 }
 
 // reserve is what a record may take beside input and output: a message and a
@@ -236,9 +244,10 @@ func payloadLimit(maxPayload int64) int {
 
 // namespace is the record of a namespace, as JSON under the key =namespace.
 type namespace struct {
-	Version int   `json:"version"`
-	Shards  int   `json:"shards"`
-	LeaseMS int64 `json:"leaseMs"`
+	Version     int   `json:"version"`
+	Shards      int   `json:"shards"`
+	LeaseMS     int64 `json:"leaseMs"`
+	RetentionMS int64 `json:"retentionMs"` // 0 is for ever; without it, the default
 }
 
 const layoutVersion = 1
@@ -292,6 +301,7 @@ func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 		{have.Discard == want.Discard || want.Discard == jetstream.DiscardOld, "discard policy", have.Discard, want.Discard},
 		{have.DiscardNewPerSubject == want.DiscardNewPerSubject, "discard new per subject", have.DiscardNewPerSubject, want.DiscardNewPerSubject},
 		{have.AllowMsgSchedules == want.AllowMsgSchedules, "message schedules", have.AllowMsgSchedules, want.AllowMsgSchedules},
+		{have.AllowMsgTTL || !want.AllowMsgTTL, "message TTL", have.AllowMsgTTL, want.AllowMsgTTL},
 		{have.AllowRollup == want.AllowRollup, "rollup", have.AllowRollup, want.AllowRollup},
 		{have.MaxAge == want.MaxAge, "max age", have.MaxAge, want.MaxAge},
 		{have.PersistMode == want.PersistMode, "persist mode", have.PersistMode, want.PersistMode},
@@ -311,7 +321,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return fmt.Errorf("namespace record: %w", err)
 		}
-		want := namespace{Version: layoutVersion, Shards: 1, LeaseMS: DefaultLease.Milliseconds()}
+		want := namespace{Version: layoutVersion, Shards: 1, LeaseMS: DefaultLease.Milliseconds(), RetentionMS: engine.DefaultRetention.Milliseconds()}
 		if m != nil {
 			if err := json.Unmarshal(m.Data, &want); err != nil {
 				return fmt.Errorf("namespace record: %w", err)
@@ -326,6 +336,16 @@ func (s *Store) readNamespace(ctx context.Context) error {
 			want.LeaseMS = s.config.Lease.Milliseconds()
 		}
 		s.config.Lease = time.Duration(want.LeaseMS) * time.Millisecond
+		switch s.config.Retention {
+		case 0:
+		case engine.Forever:
+			want.RetentionMS = 0
+		default:
+			want.RetentionMS = s.config.Retention.Milliseconds()
+		}
+		if s.config.Retention = time.Duration(want.RetentionMS) * time.Millisecond; want.RetentionMS == 0 {
+			s.config.Retention = engine.Forever
+		}
 		if m != nil && have == want {
 			return nil
 		}

@@ -20,6 +20,8 @@ func TestConfigurationThatCannotBeIsRefused(t *testing.T) {
 		want   string
 	}{
 		{jsstore.Config{Lease: time.Millisecond}, "lease 1ms: less than 1s"},
+		{jsstore.Config{Retention: -time.Hour}, "retention -1h0m0s: negative"},
+		{jsstore.Config{Retention: time.Millisecond}, "retention 1ms: less than 1s"},
 		{jsstore.Config{Replicas: 7}, "7 replicas"},
 		{jsstore.Config{Namespace: "a.b"}, `namespace "a.b"`},
 		{jsstore.Config{Namespace: strings.Repeat("x", 33)}, "namespace"},
@@ -68,6 +70,17 @@ func TestLeaseIsTheNamespacesUntilSomebodyChangesIt(t *testing.T) {
 	} {
 		if got := open(t, nc, jsstore.Config{Lease: c.given}).Limits().Lease; got != c.want {
 			t.Errorf("opened with a lease of %s it is %s, want %s", c.given, got, c.want)
+		}
+	}
+}
+
+func TestRetentionIsTheNamespacesUntilSomebodyChangesIt(t *testing.T) {
+	nc := jstest.Server(t)
+	for _, c := range []struct{ given, want time.Duration }{
+		{0, 7 * 24 * time.Hour}, {time.Hour, time.Hour}, {0, time.Hour}, {engine.Forever, engine.Forever}, {0, engine.Forever}, {time.Second, time.Second},
+	} {
+		if got := open(t, nc, jsstore.Config{Retention: c.given}).Limits().Retention; got != c.want {
+			t.Errorf("opened with a retention of %s it is %s, want %s", c.given, got, c.want)
 		}
 	}
 }

@@ -95,8 +95,11 @@ func (s *Store) api(ctx context.Context, name string, body []byte, out any) erro
 // id of its own: should the answer get lost, the write that finds itself there
 // when it is tried again has succeeded.
 func (s *Store) put(ctx context.Context, subject string, data []byte, at engine.Revision) (engine.Revision, error) {
-	m := nats.NewMsg(subject)
-	m.Data = data
+	return s.putMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}, at)
+}
+
+// putMsg is put for a message that has headers of its own.
+func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (engine.Revision, error) {
 	write := nuid.Next()
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
 	m.Header.Set(codec.HeaderWrite, write)
@@ -114,7 +117,7 @@ func (s *Store) put(ctx context.Context, subject string, data []byte, at engine.
 		if n == 0 || !errors.Is(err, engine.ErrConflict) {
 			return err
 		}
-		revision, err = s.own(ctx, subject, write, at, err)
+		revision, err = s.own(ctx, m.Subject, write, at, err)
 		return err
 	})
 	return revision, err
@@ -151,7 +154,11 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	if most := int(s.nc.MaxPayload()) - 1024; len(data) > most {
 		return 0, fmt.Errorf("%w: record of %d bytes, the limit is %d", engine.ErrTooLarge, len(data), most)
 	}
-	return s.put(ctx, s.layout.recordSubject(x.ID), data, at)
+	m := &nats.Msg{Subject: s.layout.recordSubject(x.ID), Data: data, Header: nats.Header{}}
+	if d, ends := x.TimeToLive(s.Limits()); ends {
+		m.Header.Set(jetstream.MsgTTLHeader, seconds(d))
+	}
+	return s.putOver(ctx, m, at)
 }
 
 // Get implements [engine.Store]. An execution on its way from the queue through
@@ -191,13 +198,20 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 		return engine.Record{}, err
 	}
 	m, err := s.last(ctx, s.layout.records(), s.layout.recordSubject(id))
+	var r engine.Record
+	if err == nil {
+		r, err = decodeRecord(m)
+	}
 	if err != nil {
 		return engine.Record{}, fmt.Errorf("execution %s: %w", id, err)
 	}
-	return decodeRecord(m)
+	return r, nil
 }
 
 func decodeRecord(m *stored) (engine.Record, error) {
+	if isGrave(m) {
+		return engine.Record{}, engine.ErrNotFound
+	}
 	x, err := engine.DecodeRecord(m.Data)
 	if err != nil {
 		return engine.Record{}, fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
@@ -224,6 +238,9 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, err
 			return nil, err
 		}
 		r, err := decodeRecord(m)
+		if errors.Is(err, engine.ErrNotFound) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
@@ -21,6 +22,9 @@ const (
 	// spawnsPage is how many bytes of the list one key holds, unless a single
 	// child is more.
 	spawnsPage = 128 << 10
+	// strayPages is when a tree is looked at in which pages were written, unless its
+	// end sets another time. A tree that goes on is looked at again and again.
+	strayPages = 24 * time.Hour
 )
 
 // keepSpawns moves a long list of children from x to keys of its own, in pages,
@@ -51,6 +55,12 @@ func (s *Store) keepSpawns(ctx context.Context, x engine.Execution) (engine.Exec
 		}
 		pages = append(pages, &nats.Msg{Subject: prefix + "." + strconv.Itoa(len(pages)), Data: data})
 		rest = rest[n:]
+	}
+	// An executor that dies before the record is written, or that may not write it,
+	// leaves pages that nothing points to; and the tree that they are below may be
+	// one that vanishes without a look, if the next attempt spawns nothing.
+	if err := s.lookAt(ctx, x.Root(), time.Now().Add(strayPages)); err != nil {
+		return x, fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
 	}
 	if err := errors.Join(s.publishAll(ctx, pages, nil)...); err != nil {
 		return x, fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)

@@ -128,7 +128,11 @@ func (f *family) event() engine.Event {
 func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 	r, err := x.store.Get(ctx, f.parent)
 	if errors.Is(err, engine.ErrNotFound) {
-		return f.done(ctx) // deleted, with its tree
+		// Deleted, with its tree, and so must be what ended too late for that.
+		if err := x.carry(f.expires(now())); err != nil {
+			return err
+		}
+		return f.done(ctx)
 	}
 	if err != nil {
 		return err
@@ -142,6 +146,9 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		if (f.again || f.wake != nil) && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
 			fx = engine.Effects(r.Execution)
 		}
+		if r.Status.Finished() && r.Parent != "" {
+			fx = append(fx, f.expires(now())...) // the root may be gone already
+		}
 		err = nil
 	}
 	if err != nil {
@@ -154,6 +161,21 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		f.open = r.Spawned - r.Ended.Len()
 	}
 	return f.done(ctx)
+}
+
+// expires returns what has the tree looked at in which the family ended.
+func (f *family) expires(at time.Time) []engine.Effect {
+	return []engine.Effect{engine.Expire{Execution: engine.Execution{
+		ID: f.child(), Parent: f.parent, FinishedAt: at,
+	}}}
+}
+
+// child returns the id of one of the family.
+func (f *family) child() string {
+	if f.finalize != nil {
+		return f.finalize.ID
+	}
+	return f.children[0].ID
 }
 
 func (f *family) done(ctx context.Context) error {

@@ -25,6 +25,9 @@ import (
 // with the race detector.
 var crashEvery = flag.Int("crash-every", 2, "on JetStream crash at every k-th store call only; 1 is all of them")
 
+// plotRetention is how long the tree of a plot is kept: longer than it is looked at.
+const plotRetention = 10 * time.Minute
+
 // A plot is the life of a tree, whose root is r.
 type plot struct {
 	name     string
@@ -40,7 +43,7 @@ func plots() []plot {
 	middle := engine.Define[string, string]("middle")
 	flaky := engine.Define[string, string]("flaky", engine.Retry{MaxRetries: 1, BaseDelay: 2 * time.Second})
 	begin := func(ctx context.Context, c *engine.Client) error {
-		_, err := root.Enqueue(ctx, c, "in", engine.ID("r"))
+		_, err := root.Enqueue(ctx, c, "in", engine.ID("r"), engine.Retention(plotRetention))
 		return err
 	}
 	leaves := []engine.Binding{engine.Bind(kids, grow), engine.BindParent(middle, spawns(kid{After: time.Hour}), joins)}
@@ -93,7 +96,8 @@ func plots() []plot {
 
 // play plays a plot on an executor that dies in its n-th store call, and on
 // another, from the beginning or once the first has died. It returns how every
-// execution ended and whether the first executor died. Nothing may be left to do.
+// execution ended and whether the first executor died. Nothing may be left to do,
+// and of the tree nothing once its retention is over.
 func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []string, died bool) {
 	w.t.Helper()
 	line := storetest.Crashing(w.store, n, mode)
@@ -103,6 +107,9 @@ func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []
 		second = w.executor(workers.Config{Name: "second", Drain: workers.NoDrain}, p.bindings...)
 	}
 	takesOver := func() {
+		if died {
+			return
+		}
 		select {
 		case <-line.Crashed():
 			died = true
@@ -143,6 +150,14 @@ func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []
 		ends = append(ends, end)
 	}
 	slices.Sort(ends)
+
+	removed := w.get("r").FinishedAt.Add(plotRetention + 2*lease)
+	pass(time.Until(removed) - time.Second)
+	equal(w.t, "executions before the retention is over", w.count(), len(ends))
+	pass(time.Second + late)
+	takesOver()
+	pass(2 * time.Minute)
+	equal(w.t, "executions after it", w.count(), 0)
 	mortal.stop()
 	<-mortal.done
 	if second != nil {
@@ -248,8 +263,12 @@ func onNamespaceOf(t *testing.T, nc *nats.Conn) func(*testing.T, func(*testing.T
 		for _, stream := range []string{name + "-ready", name + "-timers", name + "-control", "KV_" + name + "-executions"} {
 			st, err := js.Stream(t.Context(), stream)
 			check(t, err)
-			if left := st.CachedInfo().State.Msgs; left > 0 && !strings.HasPrefix(stream, "KV_") {
-				t.Errorf("%d messages left in %s", left, stream)
+			want := uint64(0)
+			if strings.HasPrefix(stream, "KV_") {
+				want = 1 // the namespace's own record
+			}
+			if left := st.CachedInfo().State.Msgs; left != want {
+				t.Errorf("%d messages left in %s, want %d", left, stream, want)
 			}
 			check(t, js.DeleteStream(t.Context(), stream))
 		}

@@ -198,6 +198,11 @@ func (x *Executor) run(ctx context.Context) error {
 		return err
 	}
 	defer cancels.Close()
+	expiries, err := x.store.Expiries(ctx)
+	if err != nil {
+		return err
+	}
+	defer expiries.Close()
 	var queues []engine.Feed[engine.Delivery]
 	defer func() {
 		for _, q := range queues {
@@ -217,6 +222,7 @@ func (x *Executor) run(ctx context.Context) error {
 	loops.Go(func() { x.keepLeases(stopLease) })
 	loops.Go(func() { x.takeClosures(closures) })
 	loops.Go(func() { x.takeCancels(cancels) })
+	loops.Go(func() { x.takeExpiries(expiries) })
 	slots := newSlots(x.config.Slots, queues)
 	for _, q := range queues {
 		loops.Go(func() { x.takeExecutions(q, slots) })
@@ -227,6 +233,7 @@ func (x *Executor) run(ctx context.Context) error {
 	x.drain(queues)
 	closures.Close()
 	cancels.Close()
+	expiries.Close()
 	x.flush(&loops, stopLease)
 	x.log.Info("executor has stopped")
 	return nil

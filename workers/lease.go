@@ -113,6 +113,9 @@ func (x *Executor) recheck() {
 		r, err := x.store.Get(x.kill, id)
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
+			if !isClosed(a.settled) {
+				go a.lose() // deleted, with its tree
+			}
 		case err != nil:
 			x.trouble.failed("look at the records of attempts", x, err)
 			return

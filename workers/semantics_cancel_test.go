@@ -39,6 +39,9 @@ func (w *world) quiet() {
 	cancels, err := w.store.Cancels(w.t.Context())
 	check(w.t, err)
 	silent(w.t, "cancellation", cancels)
+	expiries, err := w.store.Expiries(w.t.Context())
+	check(w.t, err)
+	silent(w.t, "expiry", expiries)
 }
 
 // silent fails if a message comes, be it after a lease.

@@ -151,6 +151,8 @@ func about(f engine.Effect) (name, id string) {
 		return "CancelBelow", f.Parent.ID
 	case engine.Withdraw:
 		return "Withdraw", f.Execution.ID
+	case engine.Expire:
+		return "Expire", f.Execution.ID
 	case engine.Announce:
 		return "Announce", f.Execution.ID
 	}
@@ -159,6 +161,10 @@ func about(f engine.Effect) (name, id string) {
 
 func (p *tap) Cancel(ctx context.Context, c engine.Cancel) error {
 	return p.call("Cancel", c.ID, func() error { return p.store.Cancel(ctx, c) })
+}
+
+func (p *tap) Delete(ctx context.Context, root string, at engine.Revision) error {
+	return p.call("Delete", root, func() error { return p.store.Delete(ctx, root, at) })
 }
 
 func (p *tap) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
@@ -174,6 +180,11 @@ func (p *tap) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage],
 func (p *tap) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage], error) {
 	return tapFeed(p, func() (engine.Feed[engine.CancelMessage], error) { return p.store.Cancels(ctx) },
 		func(m *engine.CancelMessage) { m.Baton = tapBaton{p, m.Baton, m.Cancel.ID} })
+}
+
+func (p *tap) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage], error) {
+	return tapFeed(p, func() (engine.Feed[engine.ExpiryMessage], error) { return p.store.Expiries(ctx) },
+		func(m *engine.ExpiryMessage) { m.Baton = tapBaton{p, m.Baton, m.Root} })
 }
 
 // Watch tells what it hears in a goroutine of its own: a hook that holds up the

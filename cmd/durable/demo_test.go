@@ -121,7 +121,11 @@ func TestACancelledFileIsToldWithItsReason(t *testing.T) {
 	interruptOnce(t, 1, store, "--delay", "1h", "--drain", "0", dir)
 	id := jsonLines[view](t, durable(t, "list", "--json", "--dir", store).out)[0].ID
 
-	o := durable(t, "cancel", id, "--reason", "not\nthis", "--dir", store).want(t, exitOK)
+	o := durable(t, "delete", id, "--dir", store).want(t, exitIncomplete)
+	if want := "durable: delete " + id + ": execution has not finished: it is ready\nhint: durable cancel ends an execution and everything below it\n"; o.err != want {
+		t.Errorf("the delete says %q, want %q", o.err, want)
+	}
+	o = durable(t, "cancel", id, "--reason", "not\nthis", "--dir", store).want(t, exitOK)
 	if !strings.HasPrefix(o.out, "cancelled "+id+": not; this\n") || !strings.Contains(o.out, "nobody executes in this store now") {
 		t.Errorf("cancel says %q", o.out)
 	}

@@ -86,6 +86,29 @@ func TestLooking(t *testing.T) {
 	}
 }
 
+func TestDeleting(t *testing.T) {
+	dir, store := uploadedOnce(t)
+	ids := idsOf(t, store)
+	good, bad := ids[engine.Completed], ids[engine.ChildrenFailed]
+	var said strings.Builder
+	for _, c := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"nosuch", bad}, exitNotFound}, // and the other all the same
+		{[]string{bad}, exitNotFound},
+		{[]string{good, "--json"}, exitOK},
+	} {
+		o := durable(t, append([]string{"delete", "--dir", store}, c.args...)...).want(t, c.code)
+		said.WriteString("$ durable delete " + strings.Join(c.args, " ") + "\n" + o.out + o.err + "\n")
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(said.String(), good, "GOOD"), bad, "BAD")
+	golden(t, "delete", scrub(strings.ReplaceAll(text, store, "STORE"), dir))
+	if o := durable(t, "list", "--json", "--dir", store).want(t, exitOK); o.out != "" {
+		t.Errorf("left after all was deleted:\n%s", o.out)
+	}
+}
+
 func TestColoursAreForTerminalsWithoutNoColor(t *testing.T) {
 	_, store := uploadedOnce(t)
 	id := idsOf(t, store)[engine.ChildrenFailed]

@@ -35,7 +35,7 @@ reached through that process.
 Exit codes:
   0    done
   1    an execution did not complete; or it is in no state for what was asked,
-       such as nothing being left to cancel
+       such as nothing being left to cancel, or active and to be deleted
   2    the command line can't be understood
   3    no such execution
   4    the store can't be opened or reached, or does not answer
@@ -111,7 +111,7 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.version())
+	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.version())
 	return root
 }
 
@@ -150,7 +150,9 @@ func (a *app) report(ctx context.Context, err error) int {
 		code, err = exitInterrupted, errors.New("interrupted")
 	case errors.Is(err, engine.ErrNotFound):
 		code, hint = exitNotFound, a.command("list")+" shows what is there"
-	case errors.Is(err, engine.ErrFinished), errors.Is(err, engine.ErrActive), errors.Is(err, engine.ErrNotSleeping), errors.Is(err, engine.ErrIDConflict):
+	case errors.Is(err, engine.ErrActive):
+		code, hint = exitIncomplete, "durable cancel ends an execution and everything below it"
+	case errors.Is(err, engine.ErrFinished), errors.Is(err, engine.ErrNotSleeping), errors.Is(err, engine.ErrIDConflict):
 		code = exitIncomplete
 	case errors.Is(err, engine.ErrInvalidOption):
 		code = exitUsage

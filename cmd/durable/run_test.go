@@ -27,6 +27,9 @@ func TestMistakesAreToldInALineAndAHint(t *testing.T) {
 		{"get -x a", exitUsage},
 		{"tree " + strings.Repeat("a", 129), exitUsage},
 		{"cancel a.b.c", exitUsage},
+		{"delete", exitUsage},
+		{"delete a b.0 c", exitUsage},
+		{"delete a,b", exitUsage},
 		{"list x", exitUsage},
 		{"list --status nosuch", exitUsage},
 		{"list --task a.b", exitUsage},
@@ -85,7 +88,7 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 			t.Errorf("%d columns: %s", len(line), line)
 		}
 	}
-	for _, command := range []string{"demo", "get", "tree", "list", "cancel", "version"} {
+	for _, command := range []string{"demo", "get", "tree", "list", "cancel", "delete", "version"} {
 		if o := durable(t, command, "--help").want(t, exitOK); !strings.Contains(o.out, "--json") || o.err != "" {
 			t.Errorf("help of %s: %s%s", command, o.out, o.err)
 		}

@@ -42,6 +42,8 @@ func (s *Store) carry(e engine.Effect) error {
 		if r := s.find(e.Execution); r != nil {
 			r.message.remove()
 		}
+	case engine.Expire:
+		s.expire(e)
 	case engine.Announce:
 		return s.announce(e.Execution)
 	default:

@@ -44,6 +44,11 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 	return open(ctx, s, s.cancels.feed)
 }
 
+// Expiries implements [engine.Store].
+func (s *Store) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage], error) {
+	return open(ctx, s, s.expiries.feed)
+}
+
 func open[M any](ctx context.Context, s *Store, feed func() *feed[M]) (engine.Feed[M], error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, err

@@ -199,7 +199,7 @@ func TestAStuckWatcherHoldsUpNobody(t *testing.T) {
 func TestConfigHasDefaults(t *testing.T) {
 	s := memstore.New(memstore.Config{})
 	defer s.Close()
-	if got, want := s.Limits(), (engine.Limits{Payload: 256 << 10, Lease: 30 * time.Second}); got != want {
+	if got, want := s.Limits(), (engine.Limits{Payload: 256 << 10, Lease: 30 * time.Second, Retention: 7 * 24 * time.Hour}); got != want {
 		t.Errorf("limits = %+v, want %+v", got, want)
 	}
 }

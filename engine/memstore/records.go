@@ -43,11 +43,13 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, err
 
 func (s *Store) get(id string) (engine.Record, error) {
 	r, recorded := s.records[id]
-	switch {
-	case recorded:
-	case len(s.ready[id]) > 0:
-		r.data = s.ready[id][0].data
-	default:
+	for _, queued := range s.ready[id] {
+		// Of one that was recorded the message is a hint: without its record it is gone.
+		if !recorded && !queued.message.recorded {
+			r.data, recorded = queued.data, true
+		}
+	}
+	if !recorded {
 		return engine.Record{}, fmt.Errorf("get %s: %w", id, engine.ErrNotFound)
 	}
 	x, err := engine.DecodeRecord(r.data)
@@ -83,6 +85,9 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	}
 	s.revision++
 	s.records[x.ID] = record{data, s.revision}
+	if d, ends := x.TimeToLive(s.Limits()); ends {
+		s.vanish(x.ID, s.revision, d)
+	}
 	return s.revision, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 type Config struct {
 	// Lease is how long a delivery lasts without being extended. Zero means 30 s.
 	Lease time.Duration
+	// Retention is how long a finished tree is kept whose root says nothing of it.
+	// Zero means engine.DefaultRetention; engine.Forever is for ever.
+	Retention time.Duration
 	// Payload is the most bytes that an input or an output may have. Zero means
 	// 256 KiB: an input and an output, with room for the rest of the record, fit
 	// the 1 MiB that a NATS server takes unless told otherwise.
@@ -45,6 +49,8 @@ type Store struct {
 	queues   map[string]*queue[engine.Delivery]
 	closures *queue[engine.ClosureMessage]
 	cancels  *queue[engine.CancelMessage]
+	expiries *queue[engine.ExpiryMessage]
+	looks    map[string]*message[engine.ExpiryMessage] // the one that waits, by root
 	watchers map[engine.Topic]map[*watcher]bool
 }
 
@@ -55,6 +61,9 @@ func New(c Config) *Store {
 	if c.Lease == 0 {
 		c.Lease = 30 * time.Second // SEMANTICS.md, Crashes and leases
 	}
+	if c.Retention == 0 {
+		c.Retention = engine.DefaultRetention
+	}
 	if c.Payload == 0 {
 		c.Payload = 256 << 10
 	}
@@ -64,10 +73,12 @@ func New(c Config) *Store {
 		spawns:   map[string][]byte{},
 		ready:    map[string][]*ready{},
 		queues:   map[string]*queue[engine.Delivery]{},
+		looks:    map[string]*message[engine.ExpiryMessage]{},
 		watchers: map[engine.Topic]map[*watcher]bool{},
 	}
 	s.closures = newQueue[engine.ClosureMessage](s)
 	s.cancels = newQueue[engine.CancelMessage](s)
+	s.expiries = newQueue[engine.ExpiryMessage](s)
 	return s
 }
 
@@ -75,7 +86,7 @@ func New(c Config) *Store {
 func (s *Store) Close() {
 	s.mu.Lock()
 	s.closed = true
-	ends := append(s.closures.shut(), s.cancels.shut()...)
+	ends := slices.Concat(s.closures.shut(), s.cancels.shut(), s.expiries.shut())
 	for _, q := range s.queues {
 		ends = append(ends, q.shut()...)
 	}
@@ -87,7 +98,7 @@ func (s *Store) Close() {
 
 // Limits implements [engine.Store].
 func (s *Store) Limits() engine.Limits {
-	return engine.Limits{Payload: s.config.Payload, Lease: s.config.Lease}
+	return engine.Limits{Payload: s.config.Payload, Lease: s.config.Lease, Retention: s.config.Retention}
 }
 
 // lock locks the store for a call. If it returns an error, it hasn't.

@@ -131,6 +131,11 @@ func (c *CrashStore) Cancel(ctx context.Context, cancel engine.Cancel) error {
 	return c.call(func() error { return c.store.Cancel(ctx, cancel) })
 }
 
+// Delete implements [engine.Store].
+func (c *CrashStore) Delete(ctx context.Context, root string, at engine.Revision) error {
+	return c.call(func() error { return c.store.Delete(ctx, root, at) })
+}
+
 // Claim implements [engine.Store].
 func (c *CrashStore) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
 	return openFeed(c, func(m *engine.Delivery) { m.Baton = crashBaton{c, m.Baton} },
@@ -147,6 +152,12 @@ func (c *CrashStore) Closures(ctx context.Context) (engine.Feed[engine.ClosureMe
 func (c *CrashStore) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage], error) {
 	return openFeed(c, func(m *engine.CancelMessage) { m.Baton = crashBaton{c, m.Baton} },
 		func() (engine.Feed[engine.CancelMessage], error) { return c.store.Cancels(ctx) })
+}
+
+// Expiries implements [engine.Store].
+func (c *CrashStore) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage], error) {
+	return openFeed(c, func(m *engine.ExpiryMessage) { m.Baton = crashBaton{c, m.Baton} },
+		func() (engine.Feed[engine.ExpiryMessage], error) { return c.store.Expiries(ctx) })
 }
 
 // Watch implements [engine.Store].

@@ -237,6 +237,7 @@ func full(t *testing.T) engine.Execution {
 	x.ChildFailures = []engine.ChildFailure{{Index: 1, ID: "root.1-2-1", Task: "b", Status: engine.Failed, Message: "why"}}
 	x.Finalize = &engine.Spawn{Task: "c", Queue: queue, Policy: x.Policy}
 	x.ParentFinished = true
+	x.Policy.Retention = time.Hour
 	x.History = []engine.Attempt{{Number: 1, Executor: "e", StartedAt: now(), EndedAt: now(), Failure: x.Failure}}
 	return x
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) delete() *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete ID...",
+		Short: "Remove finished executions with all below them, before their time",
+		Long: "Remove finished executions with all below them, before their retention is over.\n" +
+			"Each ID is that of a root. One that is active is left alone, and the exit code is\n" +
+			"then 1: durable cancel ends it. The others are removed all the same. An id that\n" +
+			"was deleted may be used again, and runs again.",
+		Args: rootIDs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			client, failed := engine.NewClient(s), 0
+			for _, id := range args {
+				if err := client.Delete(ctx, id); err != nil {
+					if code := a.report(ctx, err); failed == 0 {
+						failed = code
+					}
+					if ctx.Err() != nil {
+						break
+					}
+					continue
+				}
+				if a.json {
+					if err := printJSON(a.out, struct {
+						ID      string `json:"executionId"`
+						Deleted bool   `json:"deleted"`
+					}{id, true}); err != nil {
+						return err
+					}
+					continue
+				}
+				fmt.Fprintf(a.out, "deleted %s\n", id)
+			}
+			if failed != 0 {
+				return &exitError{failed, nil, ""} // each was told of
+			}
+			return nil
+		},
+	}
+}
+
+// rootIDs is one valid execution id at least, and none but those of roots.
+func rootIDs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage("usage: "+cmd.UseLine(), "%s takes an execution id, or several", cmd.Name())
+	}
+	for _, id := range args {
+		if err := executionID(cmd, []string{id}); err != nil {
+			return err
+		}
+		if root := engine.RootOf(id); root != id {
+			return usage("a tree is deleted as a whole, by the id of its root", "%s is below %s", id, root)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// seconds returns a time to live as the server takes it: whole seconds, and of a
+// duration with a fraction it would drop that.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// lookAt has the timers tell when it is time to look at a tree. A root has one
+// timer: the latest call sets it.
+func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
+	m := nats.NewMsg(s.layout.lookLater(root))
+	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
+	m.Header.Set(headerScheduleTarget, s.layout.lookSubject(root))
+	if _, err := s.publish(ctx, m, nil); err != nil {
+		return fmt.Errorf("timer for the tree of %s: %w", root, err)
+	}
+	return nil
+}
+
+// Expiries implements [engine.Store].
+func (s *Store) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage], error) {
+	return newFeed(ctx, s, func(m *nats.Msg, _ bool) (engine.ExpiryMessage, bool) {
+		root, err := s.layout.rootToLookAt(m.Subject)
+		if err != nil {
+			s.term(m, err)
+			return engine.ExpiryMessage{}, false
+		}
+		return engine.ExpiryMessage{Baton: &look{baton{s: s, m: m}, root}, Root: root}, true
+	}, s.layout.expirySource())
+}
+
+// A look is the baton of an expiry.
+type look struct {
+	baton
+	root string
+}
+
+// Return implements [engine.Baton]. A look that is far away waits in the timers
+// and not in hand.
+func (l *look) Return(ctx context.Context, at time.Time, recorded bool) error {
+	if time.Until(at) < longNak {
+		return l.baton.Return(ctx, at, recorded)
+	}
+	if err := l.s.lookAt(ctx, l.root, at); err != nil {
+		return err
+	}
+	return l.Done(ctx)
+}
+
+// A grave is what a root's record is overwritten with when its tree is deleted,
+// as any client of key-value buckets deletes a key. Its revision comes after all
+// that the tree consists of, and before all that another tree of the same id will
+// consist of, so that a purge up to it, however late, takes the one and leaves
+// the other. It vanishes by itself.
+const (
+	headerOperation = "KV-Operation"
+	operationDelete = "DEL"
+	// graveTTL is the shortest that the server takes, in seconds: nobody needs it
+	// once the purge is through, and without it the purge has no bound but is right
+	// still.
+	graveTTL = "1"
+)
+
+func isGrave(m *stored) bool { return m.Header.Get(headerOperation) != "" }
+
+// Delete implements [engine.Store]. No consumer is on the bucket, so that a purge
+// is safe.
+func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) error {
+	if err := engine.ValidateID(root); err != nil {
+		return err
+	}
+	m := nats.NewMsg(s.layout.recordSubject(root))
+	m.Header.Set(headerOperation, operationDelete)
+	m.Header.Set(jetstream.MsgTTLHeader, graveTTL)
+	grave, err := s.putOver(ctx, m, at)
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", root, err)
+	}
+	err = s.change(ctx, "STREAM.PURGE."+s.layout.records(), map[string]any{
+		"filter": s.layout.recordSubject(root) + ".>", "seq": uint64(grave),
+	})
+	if err != nil {
+		return fmt.Errorf("delete what is below %s: %w", root, err)
+	}
+	return nil
+}
+
+// putOver is putMsg where a grave counts as no record.
+func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision) (engine.Revision, error) {
+	r, err := s.putMsg(ctx, m, at)
+	if at != 0 || !errors.Is(err, engine.ErrConflict) {
+		return r, err
+	}
+	last, lookErr := s.last(ctx, s.layout.records(), m.Subject)
+	switch {
+	case errors.Is(lookErr, engine.ErrNotFound):
+		return s.putMsg(ctx, m, 0) // the grave has just vanished
+	case lookErr != nil:
+		return 0, lookErr
+	case isGrave(last):
+		return s.putMsg(ctx, m, last.revision())
+	}
+	return 0, err
+}

@@ -1,0 +1,68 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+const (
+	// expiriesAtOnce is how many trees are looked at at the same time.
+	expiriesAtOnce = 32
+	// lookAgain is when a tree is looked at again that is active when its time comes:
+	// something below it ended early, or its id is used again.
+	lookAgain = 24 * time.Hour
+)
+
+// takeExpiries is the loop that removes trees whose retention is over.
+func (x *Executor) takeExpiries(feed engine.Feed[engine.ExpiryMessage]) {
+	feed.Request(expiriesAtOnce)
+	var all sync.WaitGroup
+	for m := range feed.Messages() {
+		held := x.hands.take(m.Baton)
+		all.Go(func() {
+			defer feed.Request(1)
+			x.steady("remove a tree", func(ctx context.Context) error {
+				for {
+					err := x.expire(ctx, m.Root, held)
+					if !errors.Is(err, engine.ErrConflict) {
+						return err
+					}
+				}
+			})
+		})
+	}
+	all.Wait()
+}
+
+// expire removes a tree if it is time, and else has it looked at again. Without a
+// root there is no more than what was written below it too late.
+func (x *Executor) expire(ctx context.Context, root string, held *hand) error {
+	r, err := x.store.Get(ctx, root)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		r = engine.Record{}
+	case err != nil:
+		return err
+	case !r.Status.Finished():
+		return held.Return(ctx, now().Add(lookAgain), true)
+	default:
+		at, ends := r.RemoveAt(x.store.Limits())
+		if !ends {
+			return held.Done(ctx)
+		}
+		if at.After(now()) {
+			return held.Return(ctx, at, true)
+		}
+	}
+	if err := x.store.Delete(ctx, root, r.Revision); err != nil {
+		return err
+	}
+	x.log.Debug("tree removed", zap.String("execution", root))
+	return held.Done(ctx)
+}
