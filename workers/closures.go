@@ -163,8 +163,12 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 	return f.done(ctx)
 }
 
-// expires returns what has the tree looked at in which the family ended.
+// expires returns what has the tree looked at in which the family ended. Who wakes
+// an execution is no family.
 func (f *family) expires(at time.Time) []engine.Effect {
+	if f.finalize == nil && len(f.children) == 0 {
+		return nil
+	}
 	return []engine.Effect{engine.Expire{Execution: engine.Execution{
 		ID: f.child(), Parent: f.parent, FinishedAt: at,
 	}}}

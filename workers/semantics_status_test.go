@@ -317,13 +317,13 @@ func TestFinishedIsClosedOnceTheParentKnowsAndNothingBelowIsActive(t *testing.T)
 			child.Spawn(c, false)
 			return in, nil
 		}))
-		h := enqueue(w, parent, "in")
 		x.tap.on(func(call, id string) error {
 			if call == "TellParent" || call == "CancelBelow" {
 				time.Sleep(time.Minute)
 			}
 			return nil
 		})
+		h := enqueue(w, parent, "in")
 		pass(time.Second)
 		equal(t, "closed before the parent knows", w.want(h.ID()+".0", engine.Failed).Closed, false)
 		pass(time.Minute)
