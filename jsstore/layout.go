@@ -1,6 +1,8 @@
 package jsstore
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -47,6 +49,11 @@ func (l layout) recordPrefix() string             { return "$KV." + l.bucket() +
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
 func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
+
+// blobSubject names a payload that is kept below the root of id's tree.
+func (l layout) blobSubject(id string, sum [sha256.Size]byte) string {
+	return l.recordSubject(engine.RootOf(id)) + ".=blob." + hex.EncodeToString(sum[:])
+}
 
 // execution reads queue, task and id off the subject of a ready or a due message.
 // Only the root's id may have a path behind it, as a token of its own.
