@@ -9,6 +9,10 @@ import (
 // application/msgpack; enc=gzip+aes-gcm.k1. The last one is the outermost.
 const layers = "; enc="
 
+// Blob is the layer of a payload that a store keeps elsewhere, always the outermost:
+// it holds a reference, which the store resolves. No wrapper has this name.
+const Blob = "blob"
+
 // maxLayers is how many layers a payload may have. Each may be as much smaller
 // than what it holds as its wrapper allows.
 const maxLayers = 8
@@ -43,7 +47,8 @@ func (t Type) Unwrap() (inner Type, layer string) {
 func (t Type) Wrapped() bool { return strings.Contains(string(t), layers) }
 
 // Layers returns the names of t's layers, the innermost first, without their
-// arguments.
+// arguments. [Blob] is not among them: it says where the payload is, and not how
+// it is written.
 func (t Type) Layers() []string {
 	_, list, wrapped := strings.Cut(string(t), layers)
 	if !wrapped {
@@ -52,6 +57,9 @@ func (t Type) Layers() []string {
 	names := strings.Split(list, "+")
 	for i, layer := range names {
 		names[i], _, _ = strings.Cut(layer, ".")
+	}
+	if last := len(names) - 1; names[last] == Blob {
+		names = names[:last]
 	}
 	return names
 }

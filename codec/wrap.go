@@ -86,6 +86,9 @@ func New(c Config) (*Codec, error) {
 		if err := validateName("layer", w.Name()); err != nil {
 			return nil, fmt.Errorf("new codec: %w", err)
 		}
+		if w.Name() == Blob {
+			return nil, fmt.Errorf("new codec: layer %q is the store's", Blob)
+		}
 		if k.find(w.Name()) != nil {
 			return nil, fmt.Errorf("new codec: layer %q has two wrappers", w.Name())
 		}

@@ -46,7 +46,12 @@ func (c *Client) again(ctx context.Context, root string, input *codec.Payload, o
 		return "", err
 	}
 	given, validated := r.Input, r.Validated
-	if input != nil {
+	if input == nil {
+		// What a store keeps beside goes with the tree: the new one has its own.
+		if given, err = c.store.Load(ctx, root, r.Input); err != nil {
+			return "", fmt.Errorf("its input: %w", err)
+		}
+	} else {
 		if given, err = c.seal("input", *input, append(c.layersOf(Encoding{}), r.Input.Type.Layers()...)); err != nil {
 			return "", err
 		}

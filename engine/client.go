@@ -160,7 +160,10 @@ func (c *Client) same(ctx context.Context, due Due) (bool, error) {
 	case r.Input.Equal(due.Input):
 		return true, nil
 	}
-	theirs, err := c.codec.Open(r.Input)
+	theirs, err := c.store.Load(ctx, due.ID, r.Input)
+	if err == nil {
+		theirs, err = c.codec.Open(theirs)
+	}
 	if err != nil {
 		return true, fmt.Errorf("compare with the input of %s: %w", due.ID, err)
 	}

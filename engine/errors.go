@@ -50,6 +50,9 @@ var (
 var (
 	// ErrConflict is returned by Update when the record is not at the revision.
 	ErrConflict = errors.New("revision conflict")
+	// ErrDamaged is returned for a stored payload that is not what it was: reading it
+	// again does not help.
+	ErrDamaged = errors.New("can't be read")
 	// ErrExists is returned by Enqueue when the id is queued or running.
 	ErrExists = errors.New("execution exists")
 )

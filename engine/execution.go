@@ -25,7 +25,8 @@ type Execution struct {
 	Task   string
 	Queue  string
 	Policy Policy
-	// Input is what it was enqueued with. A finalize has none of its own: it is
+	// Input is what it was enqueued with, as it is stored: it may be in layers, and
+	// [Client.InputOf] takes it out of them. A finalize has none of its own: it is
 	// given its parent's input and output and what became of the children.
 	Input codec.Payload
 	// InputFrom is the execution whose output is the input: in a sequence the step
@@ -67,7 +68,7 @@ type Execution struct {
 	FinishedAt time.Time // zero while active
 
 	// Output is what the run function returned and, once a finalize completed,
-	// what that returned.
+	// what that returned, as it is stored: [Client.Output] is for reading it.
 	Output codec.Payload
 	// Gathers says that the output that others see is Output together with the
 	// outputs of the children, which are read from them: see [Gathered].

@@ -56,7 +56,7 @@ func (in Input) contentType() codec.Type {
 func (c *Client) InputOf(ctx context.Context, x Execution) (Input, error) {
 	r := reader{store: c.store, unwrap: c.codec.Open}
 	in, err := r.input(ctx, x)
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, ErrDamaged) {
 		err = Permanent(fmt.Errorf("%w: %w", ErrInvalidInput, err))
 	}
 	in.Layers = r.layers
@@ -75,8 +75,13 @@ type reader struct {
 	layers []string
 }
 
-// open returns a payload of the execution with the given id without its layers.
-func (r *reader) open(what, id string, p codec.Payload) (codec.Payload, error) {
+// open returns a payload of the execution with the given id, from wherever it is,
+// without its layers.
+func (r *reader) open(ctx context.Context, what, id string, p codec.Payload) (codec.Payload, error) {
+	p, err := r.store.Load(ctx, id, p)
+	if err != nil {
+		return codec.Payload{}, fmt.Errorf("%s of %s: %w", what, id, err)
+	}
 	for _, layer := range p.Type.Layers() {
 		if !slices.Contains(r.layers, layer) {
 			r.layers = append(r.layers, layer)
@@ -87,13 +92,10 @@ func (r *reader) open(what, id string, p codec.Payload) (codec.Payload, error) {
 	case errors.Is(err, codec.ErrKey):
 		return codec.Payload{}, fmt.Errorf("%s of %s: %w", what, id, err)
 	case err != nil:
-		return codec.Payload{}, fmt.Errorf("%s of %s: %w: %w", what, id, errDamaged, err)
+		return codec.Payload{}, fmt.Errorf("%s of %s: %w: %w", what, id, ErrDamaged, err)
 	}
 	return opened, nil
 }
-
-// errDamaged marks a payload that reading it again does not help.
-var errDamaged = errors.New("can't be read")
 
 func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error) {
 	for x.OutputOf != "" {
@@ -103,7 +105,7 @@ func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error)
 		}
 		x = of.Execution
 	}
-	own, err := r.open("output", x.ID, x.Output)
+	own, err := r.open(ctx, "output", x.ID, x.Output)
 	if err != nil || !x.Gathers {
 		return own, err
 	}
@@ -124,7 +126,7 @@ func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 		return Input{Payload: p}, err
 	}
 	if !x.IsFinalize {
-		p, err := r.open("input", x.ID, x.Input)
+		p, err := r.open(ctx, "input", x.ID, x.Input)
 		return Input{Payload: p}, err
 	}
 	parent, err := r.store.Get(ctx, x.Parent)
@@ -135,7 +137,7 @@ func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 	if err != nil {
 		return Input{}, fmt.Errorf("children of %s: %w", parent.ID, err)
 	}
-	output, err := r.open("output", parent.ID, parent.Output)
+	output, err := r.open(ctx, "output", parent.ID, parent.Output)
 	if err != nil {
 		return Input{}, err
 	}

@@ -94,7 +94,12 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 	ev := w.Woken(time.Now().UTC())
 	r, _, err = Modify(ctx, c.store, r, ev)
 	if gone := (*TransitionError)(nil); errors.As(err, &gone) {
-		if r.Status == w.Status && (w.Status == Failed && r.Failure.Message == ev.Failure.Message || w.Status == Completed && r.Output.Equal(w.Output)) {
+		same := r.Status == w.Status && w.Status == Failed && r.Failure.Message == ev.Failure.Message
+		if r.Status == w.Status && w.Status == Completed {
+			out, err := c.store.Load(ctx, r.ID, r.Output)
+			same = err == nil && out.Equal(w.Output)
+		}
+		if same {
 			return nil // an executor was faster than this
 		}
 		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"time"
+
+	"github.com/durable-execution/durable/codec"
 )
 
 // A Revision is the place of a record's state in the order of its states, and
@@ -61,6 +63,13 @@ type Store interface {
 	// Spawns returns the children that x is to spawn, wherever the store keeps
 	// the list: see [Execution.SpawnsAt].
 	Spawns(ctx context.Context, x Execution) ([]Spawn, error)
+
+	// Load returns a payload of the execution with the given id whole: itself or,
+	// where the store keeps it elsewhere, as it was when it was stored. What Get and
+	// the feeds return may have to be loaded: see [codec.Blob]. The error is
+	// ErrNotFound if the payload is gone with its tree, and wraps ErrDamaged if it is
+	// not what it was.
+	Load(ctx context.Context, id string, p codec.Payload) (codec.Payload, error)
 
 	// Carry carries out effects; it passes over Requeue. When it returns nil, all
 	// of them are durable, but for Announce, which is a notification. After an

@@ -27,6 +27,11 @@ func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
 			refuse(i, fmt.Errorf("%w: input of %d bytes, the limit is %d", engine.ErrTooLarge, n, limit))
 			continue
 		}
+		var err error
+		if d.Input, err = s.keep(ctx, d.ID, d.Input); err != nil {
+			refuse(i, err)
+			continue
+		}
 		ms, index = append(ms, s.readyMessage(d)), append(index, i)
 	}
 	for k, err := range s.publishAll(ctx, ms, exclusive) {
@@ -74,7 +79,12 @@ func (s *Store) carry(ctx context.Context, f engine.Effect) error {
 	case engine.SpawnFinalize:
 		return s.enqueueBelow(ctx, []engine.Due{{Execution: f.Finalize, Exclusive: f.Again}})
 	case engine.TellParent:
-		data, err := engine.EncodeClosure(f.Closure)
+		var err error
+		c := f.Closure
+		if c.Output, err = s.keep(ctx, c.Parent, c.Output); err != nil {
+			return err
+		}
+		data, err := engine.EncodeClosure(c)
 		if err != nil {
 			return err
 		}
@@ -114,6 +124,10 @@ func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
 func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 	ms := make([]*nats.Msg, len(dues))
 	for i, d := range dues {
+		var err error
+		if d.Input, err = s.keep(ctx, d.ID, d.Input); err != nil {
+			return err
+		}
 		ms[i] = s.readyMessage(d)
 	}
 	errs := s.publishAll(ctx, ms, exclusive)
@@ -183,9 +197,12 @@ const maxNotice = 64 << 10
 
 func (s *Store) announce(x engine.Execution) error {
 	x.Spawns = nil
-	data, err := engine.EncodeRecord(x)
-	if err != nil {
-		return err
+	var data []byte
+	if len(x.Input.Data)+len(x.Output.Data) <= maxNotice {
+		var err error
+		if data, err = engine.EncodeRecord(x); err != nil {
+			return err
+		}
 	}
 	if len(data) > maxNotice {
 		data = nil

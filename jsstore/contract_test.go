@@ -28,7 +28,7 @@ func open(t *testing.T, nc *nats.Conn, c jsstore.Config) *jsstore.Store {
 
 func TestStoreContract(t *testing.T) {
 	bubble := func(c jsstore.Config) storetest.Bubble {
-		c.Lease = 2 * time.Second
+		c.Lease, c.PayloadLimit = 2*time.Second, 5<<19+1 // 2.5 messages of 1 MiB
 		return func(t *testing.T, fn func(t *testing.T, s engine.Store)) {
 			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) { fn(t, open(t, nc, c)) })
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -17,6 +18,10 @@ func (s *Store) RecordSubject(id string) string { return s.layout.recordSubject(
 
 func (s *Store) Own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
 	return s.own(ctx, subject, write, at, conflict)
+}
+
+func (s *Store) KeepIn(ctx context.Context, id string, p codec.Payload, size int) (codec.Payload, error) {
+	return s.keepIn(ctx, id, p, size)
 }
 
 func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {

@@ -1,6 +1,8 @@
 package jsstore
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -59,6 +61,11 @@ func (l layout) rootToLookAt(subject string) (string, error) {
 		return "", fmt.Errorf("subject %q: want %s", subject, l.lookSubject("<root>"))
 	}
 	return root, nil
+}
+
+// blobSubject names a payload that is kept below the root of id's tree.
+func (l layout) blobSubject(id string, sum [sha256.Size]byte) string {
+	return l.recordSubject(engine.RootOf(id)) + ".=blob." + hex.EncodeToString(sum[:])
 }
 
 // execution reads queue, task and id off the subject of a ready or a due message.

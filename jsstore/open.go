@@ -48,6 +48,12 @@ type Config struct {
 	// MaxReady is how many executions may be due or running at once, when the
 	// stream is made; one more is refused with ErrQueueFull. Zero means no limit.
 	MaxReady int64
+	// PayloadLimit is the most bytes that an input or an output may have; one byte
+	// more is refused with ErrTooLarge. Zero means DefaultPayloadLimit; more than
+	// 1 GiB is refused. What is too long for a message is stored in several, so that
+	// the limit is one on memory: each slot of an executor may need a few times as
+	// much. It is this process's own.
+	PayloadLimit int
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -63,7 +69,12 @@ func (c Config) withDefaults() (Config, error) {
 	if err := engine.ValidateRetention(c.Retention); err != nil {
 		return c, err
 	}
+	if c.PayloadLimit == 0 {
+		c.PayloadLimit = DefaultPayloadLimit
+	}
 	switch {
+	case c.PayloadLimit < 0 || c.PayloadLimit > largestPayloadLimit:
+		return c, fmt.Errorf("payload limit %d: want 1 to %d bytes", c.PayloadLimit, largestPayloadLimit)
 	case c.Lease != 0 && c.Lease < minLease:
 		return c, fmt.Errorf("lease %s: less than %s", c.Lease, minLease)
 	case c.Replicas < 1 || c.Replicas > 5:
@@ -228,7 +239,7 @@ func (s *Store) Close() error {
 
 // Limits returns the namespace's numbers.
 func (s *Store) Limits() engine.Limits {
-	return engine.Limits{Payload: payloadLimit(s.nc.MaxPayload()), Lease: s.config.Lease, Retention: s.config.Retention}
+	return engine.Limits{Payload: s.config.PayloadLimit, Lease: s.config.Lease, Retention: s.config.Retention}
 }
 
 // reserve is what a record may take beside input and output: a message and a
@@ -236,10 +247,10 @@ func (s *Store) Limits() engine.Limits {
 // each, children to spawn of 2 KiB, and the rest.
 const reserve = 80 << 10
 
-// payloadLimit is what an input or an output may have so that a record with
-// both fits a message.
-func payloadLimit(maxPayload int64) int {
-	return max(int(maxPayload)-reserve, 0) / 2
+// inline is what an input or an output may have so that a record with both fits a
+// message: 484 KiB where a message may have 1 MiB. What is longer is kept beside.
+func (s *Store) inline() int {
+	return max(int(s.nc.MaxPayload())-reserve, 0) / 2
 }
 
 // namespace is the record of a namespace, as JSON under the key =namespace.

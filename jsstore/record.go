@@ -143,7 +143,11 @@ func (s *Store) own(ctx context.Context, subject, write string, at engine.Revisi
 
 // Update implements [engine.Store].
 func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
-	x, err := s.keepSpawns(ctx, x)
+	x, err := s.keepPayloads(ctx, x)
+	if err != nil {
+		return 0, err
+	}
+	x, err = s.keepSpawns(ctx, x)
 	if err != nil {
 		return 0, err
 	}

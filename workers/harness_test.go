@@ -59,8 +59,15 @@ func onMemstore(t *testing.T, fn func(t *testing.T, w *world)) {
 
 func onJetStream(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
+	// What is past 484 KiB takes several messages, which its test does to the full.
+	onNamespace(t, jsstore.Config{PayloadLimit: 2 << 20}, fn)
+}
+
+// onNamespace is onJetStream in a namespace that is configured.
+func onNamespace(t *testing.T, c jsstore.Config, fn func(t *testing.T, w *world)) {
+	t.Helper()
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s, err := jsstore.Open(t.Context(), nc, jsstore.Config{})
+		s, err := jsstore.Open(t.Context(), nc, c)
 		check(t, err)
 		t.Cleanup(func() { check(t, s.Close()) })
 		fn(t, newWorld(t, s, nc))

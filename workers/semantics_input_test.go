@@ -411,6 +411,9 @@ func TestOutputPastTheLimitFailsWithoutRetry(t *testing.T) {
 func TestInputAndOutputAtTheLimitFitOneRecordWithAFullHistory(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		limit := w.store.Limits().Payload
+		if w.nc != nil {
+			limit = (1<<20 - 80<<10) / 2 // the most that is in the record itself
+		}
 		task := engine.Define[[]byte, []byte]("task", engine.Retry{MaxRetries: 20})
 		h := enqueue(w, task, make([]byte, limit-5))
 		r, err := w.store.Get(t.Context(), h.ID())

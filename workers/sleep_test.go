@@ -232,7 +232,7 @@ func TestSleepingExecutionsAreCancelled(t *testing.T) {
 			w.want(tree.ID()+id, engine.Cancelled)
 		}
 		if w.nc != nil {
-			equal(t, "messages kept", w.kept(), 1+5) // the namespace and the records: no timers
+			equal(t, "messages kept", w.kept(), 1+5+1) // the namespace, the records, and when the tree goes
 		}
 		w.quiet()
 	})

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -125,6 +126,10 @@ func (p *tap) written(id string) int {
 
 func (p *tap) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn, error) {
 	return tapped(p, "Spawns", x.ID, func() ([]engine.Spawn, error) { return p.store.Spawns(ctx, x) })
+}
+
+func (p *tap) Load(ctx context.Context, id string, q codec.Payload) (codec.Payload, error) {
+	return tapped(p, "Load", id, func() (codec.Payload, error) { return p.store.Load(ctx, id, q) })
 }
 
 // Carry is called once for each effect, so that a hook can tell them apart.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -81,16 +82,22 @@ func viewOf(x engine.Execution) *view {
 func fullViewOf(ctx context.Context, s engine.Store, x engine.Execution) (*view, error) {
 	v := viewOf(x)
 	if !x.Input.IsZero() {
-		input := shown(x.Input)
+		input, err := s.Load(ctx, x.ID, x.Input)
+		if err != nil {
+			return nil, fmt.Errorf("its input: %w", err)
+		}
+		input = shown(input)
 		v.Input = &input
 	}
-	output := shown(x.Output)
+	output := x.Output
+	var err error
 	if x.Status == engine.Completed {
-		var err error
 		output, err = engine.OutputWith(ctx, s, x, func(p codec.Payload) (codec.Payload, error) { return shown(p), nil })
-		if err != nil {
-			return nil, err
-		}
+	} else if output, err = s.Load(ctx, x.ID, output); err == nil {
+		output = shown(output)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if !output.IsZero() {
 		v.Output = &output

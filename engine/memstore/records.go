@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -109,6 +110,15 @@ func (s *Store) children(x engine.Execution) ([]engine.Spawn, error) {
 		return nil, fmt.Errorf("children of %s: %w", x.ID, engine.ErrNotFound)
 	}
 	return engine.DecodeSpawns(list)
+}
+
+// Load implements [engine.Store]: payloads are where they are referred to.
+func (s *Store) Load(ctx context.Context, _ string, p codec.Payload) (codec.Payload, error) {
+	if err := s.lock(ctx); err != nil {
+		return codec.Payload{}, err
+	}
+	defer s.mu.Unlock()
+	return p, nil
 }
 
 // List implements [engine.Store]. It yields what there is when it begins.

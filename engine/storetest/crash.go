@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -119,6 +120,11 @@ func (c *CrashStore) Update(ctx context.Context, x engine.Execution, at engine.R
 // Spawns implements [engine.Store].
 func (c *CrashStore) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn, error) {
 	return answer(c, func() ([]engine.Spawn, error) { return c.store.Spawns(ctx, x) })
+}
+
+// Load implements [engine.Store].
+func (c *CrashStore) Load(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
+	return answer(c, func() (codec.Payload, error) { return c.store.Load(ctx, id, p) })
 }
 
 // Carry implements [engine.Store].

@@ -123,6 +123,17 @@ func same(t *testing.T, got, want engine.Execution) {
 	}
 }
 
+// whole returns x with its payloads as they were stored.
+func whole(t *testing.T, s engine.Store, x engine.Execution) engine.Execution {
+	t.Helper()
+	var err error
+	x.Input, err = s.Load(t.Context(), x.ID, x.Input)
+	check(t, err)
+	x.Output, err = s.Load(t.Context(), x.ID, x.Output)
+	check(t, err)
+	return x
+}
+
 // claim opens the feed of the queue and requests n executions.
 func claim(t *testing.T, s engine.Store, n int) engine.Feed[engine.Delivery] {
 	t.Helper()

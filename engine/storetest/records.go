@@ -187,14 +187,14 @@ var sizeRules = []rule{
 		x.Input, y.Input = payload(s.Limits().Payload), payload(s.Limits().Payload+1)
 		refused(t, s.Enqueue(t.Context(), engine.Due{Execution: x}, engine.Due{Execution: y}), engine.ErrTooLarge, 1)
 		absent(t, s, "y")
-		same(t, get(t, s, "x").Execution, x)
+		same(t, whole(t, s, get(t, s, "x").Execution), x)
 		f := claim(t, s, 2)
 		d := next(t, f)
-		same(t, d.Execution, x)
+		same(t, whole(t, s, d.Execution), x)
 		soon := now().Add(1500 * time.Millisecond)
 		sendBack(t, d, soon, false) // and through a timer
 		d = at(t, f, soon)
-		same(t, d.Execution, x)
+		same(t, whole(t, s, d.Execution), x)
 		done(t, d)
 		silent(t, f, lost(s))
 	}},
@@ -203,7 +203,50 @@ var sizeRules = []rule{
 		x := full(t)
 		x.Input, x.Output = payload(s.Limits().Payload), payload(s.Limits().Payload)
 		update(t, s, x, 0)
-		same(t, get(t, s, x.ID).Execution, x)
+		got := get(t, s, x.ID)
+		same(t, whole(t, s, got.Execution), x)
+		// Written again as it was read, and as it was known, it is the same.
+		x.Crashes++
+		got.Crashes++
+		update(t, s, x, update(t, s, got.Execution, got.Revision))
+		same(t, whole(t, s, get(t, s, x.ID).Execution), x)
+	}},
+
+	{"children get inputs at the limit, however often they are spawned", func(t *testing.T, s engine.Store) {
+		x := execution(t, "parent")
+		x.Status, x.Spawned = engine.WaitingForChildren, 3
+		for range x.Spawned {
+			x.Spawns = append(x.Spawns, engine.Spawn{Task: "child", Queue: queue, Input: payload(s.Limits().Payload)})
+		}
+		x.Spawns[1].Input = payload(10)
+		update(t, s, x, 0)
+		carry(t, s, engine.SpawnChildren{Parent: x})
+		carry(t, s, engine.SpawnChildren{Parent: get(t, s, "parent").Execution, Again: true})
+		f := claim(t, s, 10)
+		for range x.Spawned {
+			d := next(t, f)
+			same(t, whole(t, s, d.Execution), x.Child(d.Execution.Index, x.Spawns[d.Execution.Index]))
+			done(t, d)
+		}
+		silent(t, f, lost(s))
+	}},
+
+	{"a payload belongs to its tree", func(t *testing.T, s engine.Store) {
+		x := execution(t, "x")
+		x.Output = payload(s.Limits().Payload)
+		update(t, s, x, 0)
+		stored := get(t, s, "x").Output
+		below, err := s.Load(t.Context(), "x.1-f", stored)
+		check(t, err)
+		if !below.Equal(x.Output) {
+			t.Errorf("below the root: %d bytes of %s", len(below.Data), below.Type)
+		}
+		if stored.Equal(x.Output) {
+			return // it is in the record, and needs no looking up
+		}
+		if p, err := s.Load(t.Context(), "y", stored); !errors.Is(err, engine.ErrNotFound) {
+			t.Errorf("in another tree: %d bytes, %v, want ErrNotFound", len(p.Data), err)
+		}
 	}},
 
 	{"a closure carries an output at the limit", func(t *testing.T, s engine.Store) {
@@ -211,8 +254,10 @@ var sizeRules = []rule{
 		want.Output = payload(s.Limits().Payload)
 		carry(t, s, engine.TellParent{Closure: want})
 		m := next(t, closures(t, s, 1))
-		if !m.Closure.Output.Equal(want.Output) {
-			t.Errorf("output of %d bytes, want %d", len(m.Closure.Output.Data), len(want.Output.Data))
+		got, err := s.Load(t.Context(), m.Closure.Parent, m.Closure.Output)
+		check(t, err)
+		if !got.Equal(want.Output) {
+			t.Errorf("output of %d bytes, want %d", len(got.Data), len(want.Output.Data))
 		}
 		done(t, m)
 	}},

@@ -37,7 +37,7 @@ var watchRules = []rule{
 			t.Fatalf("heard %d notices, want the end of x once", len(got))
 		}
 		if got[0].Finished.Status != "" {
-			same(t, *got[0].Finished, x) // all of it or nothing
+			same(t, whole(t, s, *got[0].Finished), x) // all of it or nothing
 		}
 	}},
 

@@ -67,6 +67,8 @@ func (h *Host) Start() {
 		Dir: h.dir,
 		// An hour of fake time has 360,000 rounds at the default, and takes a minute.
 		SyncInterval: 24 * time.Hour,
+		// As a server has it that nobody has configured: what fits here fits anywhere.
+		MaxPayload: 1 << 20,
 	})
 	if err != nil {
 		h.t.Fatal(err)

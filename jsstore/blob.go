@@ -1,0 +1,211 @@
+package jsstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+const (
+	// DefaultPayloadLimit is the most bytes that an input or an output may have.
+	DefaultPayloadLimit = 64 << 20
+	// largestPayloadLimit keeps an input and an output together within what a
+	// process can be expected to hold for one of its slots.
+	largestPayloadLimit = 1 << 30
+
+	// blobChunk is how many bytes of a payload one key holds, if a message may be as
+	// long: the server copies a message some times, and answers a leader get in
+	// base64.
+	blobChunk = 512 << 10
+	// blobsAtOnce is how many chunks are on their way at a time: 8 MiB, which must
+	// pass within the time of an answer.
+	blobsAtOnce = 16
+)
+
+// keep moves a payload that is too long for a message to keys of its own below the
+// root of id's tree, in chunks, and returns a payload that refers to it, in the
+// layer codec.Blob. It goes with the tree, like everything below the root. The keys
+// are named by the content: written again, by a repeated call, another attempt or
+// another execution of the tree, it is the same.
+//
+// Whoever refers to a payload writes that after keep has returned, so that what is
+// referred to is there. If it is never written, nothing points to the chunks, and
+// they go when the tree is looked at and is not there.
+func (s *Store) keep(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
+	if n := len(p.Data); n > s.inline() && n > s.config.PayloadLimit {
+		return p, fmt.Errorf("%w: payload of %d bytes, the limit is %d", engine.ErrTooLarge, n, s.config.PayloadLimit)
+	}
+	return s.keepAny(ctx, id, p)
+}
+
+// keepAny is keep for what has been accepted already, whatever its size.
+func (s *Store) keepAny(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
+	if len(p.Data) <= s.inline() {
+		return p, nil
+	}
+	return s.keepIn(ctx, id, p, min(blobChunk, max(int(s.nc.MaxPayload())-1024, 1)))
+}
+
+// keepIn keeps a payload in chunks of a size.
+func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int) (codec.Payload, error) {
+	n := len(p.Data)
+	r := blobRef{sum: sha256.Sum256(p.Data), size: n, chunks: (n + size - 1) / size}
+	kept := codec.Payload{Type: p.Type.Wrap(codec.Blob), Data: []byte(r.String())}
+	// The mark is written when everything is there. It names the reference, since
+	// others may have cut the same bytes into other chunks.
+	mark := s.layout.blobSubject(id, r.sum)
+	switch m, err := s.last(ctx, s.layout.records(), mark); {
+	case err == nil && string(m.Data) == string(kept.Data):
+		return kept, nil
+	case err != nil && !errors.Is(err, engine.ErrNotFound):
+		return p, err
+	}
+	// As with the pages of children: who writes may die before anything refers to
+	// it, and a root that has nothing else below it vanishes without a look.
+	if err := s.lookAt(ctx, engine.RootOf(id), time.Now().Add(strayPages)); err != nil {
+		return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
+	}
+	for first := 0; first < r.chunks; first += blobsAtOnce {
+		var ms []*nats.Msg
+		for i := first; i < min(first+blobsAtOnce, r.chunks); i++ {
+			ms = append(ms, &nats.Msg{Subject: chunkSubject(mark, r.chunks, i), Data: p.Data[i*size : min((i+1)*size, n)]})
+		}
+		if err := errors.Join(s.publishAll(ctx, ms, nil)...); err != nil {
+			return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
+		}
+	}
+	if _, err := s.publish(ctx, &nats.Msg{Subject: mark, Data: kept.Data}, nil); err != nil {
+		return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
+	}
+	return kept, nil
+}
+
+// chunkSubject names chunk i of n: the number is in it, so that two ways to cut the
+// same bytes don't mix.
+func chunkSubject(mark string, n, i int) string {
+	return mark + "." + strconv.Itoa(n) + "." + strconv.Itoa(i)
+}
+
+// A blobRef says where a payload is: what its layer codec.Blob holds, as text.
+type blobRef struct {
+	sum    [sha256.Size]byte
+	size   int
+	chunks int
+}
+
+func (r blobRef) String() string { return fmt.Sprintf("%x %d %d", r.sum, r.size, r.chunks) }
+
+func parseBlobRef(data []byte) (r blobRef, err error) {
+	var sum []byte
+	if _, err = fmt.Sscanf(string(data), "%x %d %d", &sum, &r.size, &r.chunks); err == nil {
+		copy(r.sum[:], sum)
+		if len(sum) != len(r.sum) || r.size < 1 || r.chunks < 1 || r.chunks > r.size || r.String() != string(data) {
+			err = errors.New("not as it is written")
+		}
+	}
+	if err != nil {
+		return r, fmt.Errorf("%w: reference to a payload %.100q: %w", engine.ErrDamaged, data, err)
+	}
+	return r, nil
+}
+
+// keepPayloads is keep for all payloads of x that an Update writes.
+func (s *Store) keepPayloads(ctx context.Context, x engine.Execution) (engine.Execution, error) {
+	var err error
+	// A client that knows no limit but that of a message may have enqueued it: were
+	// it refused here, its execution could never end.
+	if x.Input, err = s.keepAny(ctx, x.ID, x.Input); err != nil {
+		return x, fmt.Errorf("input of %s: %w", x.ID, err)
+	}
+	if x.Output, err = s.keep(ctx, x.ID, x.Output); err != nil {
+		return x, fmt.Errorf("output of %s: %w", x.ID, err)
+	}
+	if x.SpawnsAt != "" {
+		return x, nil // in the pages they have been kept
+	}
+	var list []engine.Spawn // the caller's is not to be changed
+	for i, c := range x.Spawns {
+		if len(c.Input.Data) <= s.inline() {
+			continue
+		}
+		if list == nil {
+			list = append(list, x.Spawns...)
+		}
+		if list[i].Input, err = s.keep(ctx, x.ID, c.Input); err != nil {
+			return x, fmt.Errorf("input of child %d of %s: %w", i, x.ID, err)
+		}
+	}
+	if list != nil {
+		x.Spawns = list
+	}
+	return x, nil
+}
+
+// Load implements [engine.Store]. A reference is looked up below the root of the
+// execution that holds it, whoever wrote it: a client that may only enqueue can
+// point to nothing of another tree.
+func (s *Store) Load(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
+	inner, layer := p.Type.Unwrap()
+	if layer != codec.Blob {
+		return p, nil
+	}
+	if err := engine.ValidateID(id); err != nil {
+		return codec.Payload{}, err
+	}
+	r, err := parseBlobRef(p.Data)
+	if err != nil {
+		return codec.Payload{}, err
+	}
+	mark := s.layout.blobSubject(id, r.sum)
+	var data []byte
+	for first := 0; first < r.chunks; first += blobsAtOnce {
+		var subjects []string
+		for i := first; i < min(first+blobsAtOnce, r.chunks); i++ {
+			subjects = append(subjects, chunkSubject(mark, r.chunks, i))
+		}
+		chunks, err := s.chunks(ctx, subjects)
+		if err != nil {
+			return codec.Payload{}, fmt.Errorf("payload %x: %w", r.sum[:8], err)
+		}
+		for _, c := range chunks {
+			data = append(data, c...)
+		}
+	}
+	if len(data) != r.size || sha256.Sum256(data) != r.sum {
+		return codec.Payload{}, fmt.Errorf("%w: payload %s: its %d bytes have another sum", engine.ErrDamaged, hex.EncodeToString(r.sum[:8]), len(data))
+	}
+	return codec.Payload{Type: inner, Data: data}, nil
+}
+
+// chunks reads keys that never change: from any replica and, what that does not
+// have yet, from the leader.
+func (s *Store) chunks(ctx context.Context, subjects []string) ([][]byte, error) {
+	found := map[string][]byte{}
+	for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
+		if err != nil {
+			return nil, err
+		}
+		found[m.Subject] = m.Data
+	}
+	list := make([][]byte, len(subjects))
+	for i, subject := range subjects {
+		if list[i] = found[subject]; list[i] != nil {
+			continue
+		}
+		m, err := s.last(ctx, s.layout.records(), subject)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = m.Data
+	}
+	return list, nil
+}
