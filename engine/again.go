@@ -45,20 +45,18 @@ func (c *Client) again(ctx context.Context, root string, input *codec.Payload, o
 	if o, err = o.with(opts); err != nil {
 		return "", err
 	}
-	given, validated := r.Input, r.Validated
+	var given codec.Payload
 	if input == nil {
 		// What a store keeps beside goes with the tree: the new one has its own.
-		if given, err = c.store.Load(ctx, root, r.Input); err != nil {
-			return "", fmt.Errorf("its input: %w", err)
-		}
+		given, err = c.store.Load(ctx, root, r.Input)
 	} else {
-		if given, err = c.seal("input", *input, append(c.layersOf(Encoding{}), r.Input.Type.Layers()...)); err != nil {
-			return "", err
-		}
-		validated = false
+		given, err = c.seal("input", *input, append(c.layersOf(Encoding{}), r.Input.Type.Layers()...))
+	}
+	if err != nil {
+		return "", fmt.Errorf("input: %w", err)
 	}
 	due := (&Definition{ID: r.Task, sleeping: r.Sleeping}).due(o, given)
-	due.RetryOf, due.Validated = root, validated
+	due.RetryOf, due.Validated = root, r.Validated && input == nil
 	if err := c.enqueue(ctx, due); err != nil {
 		return "", err
 	}
