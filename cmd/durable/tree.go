@@ -113,7 +113,11 @@ type limb struct {
 // printTree prints a line for each execution, and one for each failure below it.
 func (a *app) printTree(n *node, now time.Time) {
 	fmt.Fprintf(a.out, "%s  %s\n", a.out.paint(bold, n.ID), count(n.size(), "execution", "executions"))
-	fmt.Fprintf(a.out, "created %s, %s\n\n", stamp(n.CreatedAt), ago(n.CreatedAt, now))
+	fmt.Fprintf(a.out, "created %s, %s\n", stamp(n.CreatedAt), ago(n.CreatedAt, now))
+	if n.RetryOf != "" {
+		fmt.Fprintf(a.out, "retry of %s\n", n.RetryOf)
+	}
+	fmt.Fprintln(a.out)
 
 	limbs := []limb{{name: "TASK", cells: [5]string{"STATUS", "STARTED", "AFTER", "TOOK", "TRIES"}}}
 	limbs = a.limbs(limbs, n, 0, n.CreatedAt, now)
@@ -178,6 +182,9 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time) []lim
 			end = now
 		}
 		l.cells[3] = span(end.Sub(first))
+	}
+	if n.Sleeping && n.Status == engine.Running {
+		l.notes = append(l.notes, a.out.paint(faint, "  asleep"))
 	}
 	for _, t := range n.History {
 		if t.Failure != nil && t.EndedAt != n.FinishedAt {

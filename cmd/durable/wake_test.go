@@ -47,4 +47,5 @@ func TestWakeAndRetryFromTheCommandLine(t *testing.T) {
 	says(exitOK, `{"executionId":"again","retryOf":"no"}`, "retry", "no", "--id", "again", "--json")
 	says(exitIncomplete, "execution id is taken: again has another input", "retry", "no", "--id", "again", "--input", `"now?"`)
 	says(exitOK, "retry of   no\n", "get", "again")
+	says(exitOK, "retry of no\n", "tree", "again")
 }
