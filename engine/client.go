@@ -288,13 +288,19 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	if err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)
 	}
-	// The executor that holds the message carries out the effects. One does not
-	// wait: an execution that was ready must not start.
+	if err := c.withdraw(ctx, fx); err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	return nil
+}
+
+// withdraw carries out the one effect of an end from outside that does not wait
+// for the executor that holds its message: an execution that was ready must not
+// start, however late somebody finds it.
+func (c *Client) withdraw(ctx context.Context, fx []Effect) error {
 	for _, f := range fx {
 		if w, ok := f.(Withdraw); ok {
-			if err := c.store.Carry(ctx, w); err != nil {
-				return fmt.Errorf("cancel %s: %w", id, err)
-			}
+			return c.store.Carry(ctx, w)
 		}
 	}
 	return nil

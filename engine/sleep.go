@@ -92,7 +92,7 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 		return err
 	}
 	ev := w.Woken(time.Now().UTC())
-	r, _, err = Modify(ctx, c.store, r, ev)
+	r, fx, err := Modify(ctx, c.store, r, ev)
 	if gone := (*TransitionError)(nil); errors.As(err, &gone) {
 		same := r.Status == w.Status && w.Status == Failed && r.Failure.Message == ev.Failure.Message
 		if r.Status == w.Status && w.Status == Completed {
@@ -104,7 +104,10 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 		}
 		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return c.withdraw(ctx, fx)
 }
 
 // Woken returns the event that a closure makes of the execution that it wakes.

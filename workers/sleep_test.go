@@ -126,11 +126,11 @@ func TestWakeSaysWhatItCanNotWake(t *testing.T) {
 	})
 }
 
-// A waker makes three calls: it looks, tells, and writes. From the second on, the
-// rest is seen to by others.
+// A waker makes four calls: it looks, tells, writes, and takes the message out of
+// the queue. From the second on, the rest is seen to by others.
 func TestWakeOutlivesTheWaker(t *testing.T) {
 	parent := engine.Define[string, bool]("parent")
-	for n := 1; n <= 3; n++ {
+	for n := 1; n <= 4; n++ {
 		for mode, name := range map[storetest.Mode]string{storetest.Before: "before", storetest.After: "after"} {
 			t.Run(fmt.Sprintf("dies %s call %d", name, n), func(t *testing.T) {
 				run(t, func(t *testing.T, w *world) {
@@ -200,13 +200,22 @@ func TestOneOfManyWakersWins(t *testing.T) {
 
 func TestSleepingExecutionIsWokenWhileNobodyExecutes(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
+		gone := enqueue(w, approval.Task, "c", engine.Retention(time.Second))
+		check(t, approval.Wake(t.Context(), w.client, gone.ID(), true))
+		if w.nc != nil {
+			equal(t, "messages in the queue", w.streams()["ready"].Msgs, 0)
+		}
 		never, later := enqueue(w, approval.Task, "a"), enqueue(w, approval.Task, "b", engine.Delay(time.Hour))
 		for _, h := range []engine.Handle[bool]{never, later} {
 			check(t, approval.Wake(t.Context(), w.client, h.ID(), true))
 			w.want(h.ID(), engine.Completed)
 		}
+		pass(time.Hour) // the record of the first is gone, and must not be missed
 		w.executor(workers.Config{})
 		pass(2 * time.Hour)
+		if _, err := gone.Get(t.Context()); !errors.Is(err, engine.ErrNotFound) {
+			t.Errorf("get = %v, want %v: it sleeps again", err, engine.ErrNotFound)
+		}
 		equal(t, "output", result(w, never), true)
 		equal(t, "output", result(w, later), true)
 		equal(t, "attempts", len(w.get(later.ID()).History), 0)
