@@ -71,7 +71,7 @@ func foreignDelay(d engine.Delivery) time.Duration {
 func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	d := a.delivery
 	b, bound := x.bindings[d.Execution.Task]
-	if !bound && !d.Execution.Sleeping && d.Invalid == nil {
+	if needed := !d.Execution.Sleeping || d.Unsettled; needed && !bound && d.Invalid == nil {
 		wait := foreignDelay(d)
 		x.log.Debug("task is not bound here", zap.String("task", d.Execution.Task), zap.String("execution", d.Execution.ID), zap.Duration("wait", wait))
 		return a.held.Return(ctx, now().Add(wait), d.Hint)

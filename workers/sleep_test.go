@@ -283,3 +283,18 @@ func TestSleepingExecutionOfAnotherClientSleepsWhereItIsBound(t *testing.T) {
 		w.want("order-42", engine.Completed)
 	})
 }
+
+func TestSleepingExecutionOfAnotherClientWaitsForItsDefinition(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		w.executor(workers.Config{}) // knows nothing of the task, whose policy the message leaves out
+		m := nats.NewMsg("durable.ready.default.approval.order-42")
+		m.Header.Set(codec.HeaderSleeping, "1")
+		_, err := w.nc.RequestMsgWithContext(t.Context(), m)
+		check(t, err)
+		pass(time.Hour)
+		w.want("order-42", engine.Ready)
+		w.executor(workers.Config{}, engine.BindSleeping(approval))
+		pass(time.Minute)
+		w.want("order-42", engine.Running)
+	})
+}
