@@ -178,7 +178,7 @@ func TestCrashAtEveryStoreCallLosesNothing(t *testing.T) {
 					t.Run("memstore", func(t *testing.T) { crashEverywhere(t, p, mode, 1, onMemstore) })
 					t.Run("jetstream", func(t *testing.T) {
 						jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-							crashEverywhere(t, p, mode, *crashEvery, onNamespaceOf(t, nc))
+							crashEverywhere(t, p, mode, *crashEvery*sparing, onNamespaceOf(t, nc))
 						})
 					})
 				})

@@ -40,10 +40,7 @@ func TestTreesEndAsTheModelSays(t *testing.T) {
 			all := checks.Value.String()
 			n, err := strconv.Atoi(all)
 			check(t, err)
-			if raced {
-				n /= 2
-			}
-			check(t, checks.Value.Set(strconv.Itoa(max(n*store.share/100, 1))))
+			check(t, checks.Value.Set(strconv.Itoa(max(n*store.share/100/sparing, 1))))
 			defer func() { _ = checks.Value.Set(all) }()
 			forests, sum := forests(), figures{}
 			rapid.Check(t, func(rt *rapid.T) {

@@ -18,8 +18,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// large is twenty times what a message may have in these tests.
-const large = 20 << 20
+// large is many times what a message may have in these tests.
+const large = 20 << 20 / sparing
 
 // onLarge calls fn in a world on JetStream that takes large payloads.
 func onLarge(t *testing.T, fn func(t *testing.T, w *world)) {
@@ -31,7 +31,7 @@ func onLarge(t *testing.T, fn func(t *testing.T, w *world)) {
 		s, err := jsstore.Open(t.Context(), nc, jsstore.Config{})
 		check(t, err)
 		t.Cleanup(func() { check(t, s.Close()) })
-		if most := nc.MaxPayload(); most*20 > large {
+		if most := nc.MaxPayload(); most*20/sparing > large {
 			t.Fatalf("a message may have %d bytes: the test tests less than it says", most)
 		}
 		fn(t, newWorld(t, s, nc))

@@ -2,4 +2,4 @@
 
 package workers_test
 
-const raced = false
+const sparing = 1
