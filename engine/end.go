@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What ends executions, and trees, from outside: see also [Client.Wake].
+
+// Cancel ends an execution and everything below it. When it returns nil the
+// record says cancelled, with the reason: one that was ready never starts, and
+// the context of a running attempt ends. ErrFinished says that there was nothing
+// to cancel any more, and how the execution had ended; ErrNotFound that nothing
+// is known of it.
+func (c *Client) Cancel(ctx context.Context, id, reason string) error {
+	if err := ValidateID(id); err != nil {
+		return fmt.Errorf("cancel: %w", err)
+	}
+	r, err := c.store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	if r.Status.Finished() {
+		return fmt.Errorf("cancel %s: %w: it is %s", id, ErrFinished, r.Status)
+	}
+	now := time.Now().UTC()
+	// The message comes first: should this process die before the record says
+	// so, an executor goes on from the message.
+	if err := c.store.Cancel(ctx, Cancel{ID: id, At: now, Reason: reason}); err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	r, fx, err := Modify(ctx, c.store, r, CancelRequested{At: now, Reason: reason})
+	if gone := (*TransitionError)(nil); errors.As(err, &gone) {
+		if r.Status == Cancelled && r.Failure != nil && r.Failure.Message == reason {
+			return nil // an executor was faster than this
+		}
+		return fmt.Errorf("cancel %s: %w: it is %s", id, ErrFinished, r.Status)
+	}
+	if err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	if err := c.withdraw(ctx, fx); err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	return nil
+}
+
+// withdraw carries out the one effect of an end from outside that does not wait
+// for the executor that holds its message: an execution that was ready must not
+// start, however late somebody finds it.
+func (c *Client) withdraw(ctx context.Context, fx []Effect) error {
+	for _, f := range fx {
+		if w, ok := f.(Withdraw); ok {
+			return c.store.Carry(ctx, w)
+		}
+	}
+	return nil
+}
+
+// Delete removes a tree, by the id of its root, before its retention is over. It
+// refuses with ErrActive where the root, or something below it that it is yet to
+// hear of, has not finished: cancel it first. ErrNotRoot says that the id is that
+// of an execution below a root, and of which; ErrNotFound that nothing is known
+// of it. What was deleted is gone: its id may be used again.
+func (c *Client) Delete(ctx context.Context, id string) error {
+	if err := ValidateID(id); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
+	if root := RootOf(id); root != id {
+		return fmt.Errorf("delete %s: %w: its root is %s", id, ErrNotRoot, root)
+	}
+	r, err := c.store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", id, err)
+	}
+	if !r.Status.Finished() {
+		return fmt.Errorf("delete %s: %w: it is %s", id, ErrActive, r.Status)
+	}
+	closed, err := c.isClosed(ctx, r.Execution)
+	if err == nil && !closed {
+		err = fmt.Errorf("%w: it is %s, and what is below it has yet to end", ErrActive, r.Status)
+	}
+	if err == nil && !r.alone() {
+		// Should this process die between the root and what is below it, the look
+		// finds the rest; should it die before, the look finds the root and its time.
+		err = c.store.Carry(ctx, Expire{Execution: Execution{
+			ID: id, FinishedAt: time.Now().UTC(), Policy: Policy{Retention: minRetention},
+		}})
+	}
+	if err == nil {
+		err = c.store.Delete(ctx, id, r.Revision)
+	}
+	if errors.Is(err, ErrConflict) {
+		err = ErrNotFound // somebody was faster
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", id, err)
+	}
+	return nil
+}
