@@ -127,9 +127,9 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		}
 		r := Return{Output: p, Children: children.spawns, Gathers: finalize == nil}
 		if finalize != nil {
-			r.Finalize = &Spawn{
-				Task: finalize.ID, Queue: finalize.options.queue, Policy: finalize.options.policy, Validated: true, Sleeping: finalize.sleeping,
-			}
+			f := finalize.spawn(finalize.options)
+			f.Validated = true // what it is given comes from here
+			r.Finalize = &f
 		}
 		return r, nil
 	}}

@@ -46,7 +46,9 @@ func (t Task[In, Out]) spawn(c *Children, in In, opts []Option) (Spawn, error) {
 	if err != nil {
 		return Spawn{}, err
 	}
-	return Spawn{Task: t.def.ID, Queue: o.queue, Policy: o.policy, Input: input, Validated: true, Sleeping: t.def.sleeping}, nil
+	s := t.def.spawn(o)
+	s.Input, s.Validated = input, true
+	return s, nil
 }
 
 // A Child points to one child. It may be part of the output of the parent's run

@@ -31,26 +31,30 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	if err := c.store.Cancel(ctx, Cancel{ID: id, At: now, Reason: reason}); err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)
 	}
-	r, fx, err := Modify(ctx, c.store, r, CancelRequested{At: now, Reason: reason})
-	if gone := (*TransitionError)(nil); errors.As(err, &gone) {
-		if r.Status == Cancelled && r.Failure != nil && r.Failure.Message == reason {
-			return nil // an executor was faster than this
-		}
-		return fmt.Errorf("cancel %s: %w: it is %s", id, ErrFinished, r.Status)
-	}
+	err = c.end(ctx, r, CancelRequested{At: now, Reason: reason}, func(x Execution) bool {
+		return x.Status == Cancelled && x.Failure != nil && x.Failure.Message == reason
+	})
 	if err != nil {
-		return fmt.Errorf("cancel %s: %w", id, err)
-	}
-	if err := c.withdraw(ctx, fx); err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)
 	}
 	return nil
 }
 
-// withdraw carries out the one effect of an end from outside that does not wait
-// for the executor that holds its message: an execution that was ready must not
-// start, however late somebody finds it.
-func (c *Client) withdraw(ctx context.Context, fx []Effect) error {
+// end records an end from outside, of which an executor has been told by a durable
+// message: it may have recorded the end before, and ours tells that from another end.
+func (c *Client) end(ctx context.Context, r Record, ev Event, ours func(Execution) bool) error {
+	r, fx, err := Modify(ctx, c.store, r, ev)
+	if over := (*TransitionError)(nil); errors.As(err, &over) {
+		if ours(r.Execution) {
+			return nil // an executor was faster than this
+		}
+		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
+	}
+	if err != nil {
+		return err
+	}
+	// The executor that holds the message carries out the effects. One does not
+	// wait: an execution that was ready must not start, however late somebody finds it.
 	for _, f := range fx {
 		if w, ok := f.(Withdraw); ok {
 			return c.store.Carry(ctx, w)

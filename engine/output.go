@@ -17,12 +17,7 @@ func (c *Client) Output(ctx context.Context, x Execution) (codec.Payload, error)
 	return OutputWith(ctx, c.store, x, c.codec.Open)
 }
 
-// Output is the same for a client without a codec of its own.
-func Output(ctx context.Context, s Store, x Execution) (codec.Payload, error) {
-	return NewClient(s).Output(ctx, x)
-}
-
-// OutputWith is Output with each stored part of it as open returns it: for views,
+// OutputWith is [Client.Output] with each stored part of it as open returns it: for views,
 // which show what they can't open.
 func OutputWith(ctx context.Context, s Store, x Execution, open func(codec.Payload) (codec.Payload, error)) (codec.Payload, error) {
 	r := reader{store: s, unwrap: open}
@@ -61,11 +56,6 @@ func (c *Client) InputOf(ctx context.Context, x Execution) (Input, error) {
 	}
 	in.Layers = r.layers
 	return in, err
-}
-
-// InputOf is the same for a client without a codec of its own.
-func InputOf(ctx context.Context, s Store, x Execution) (Input, error) {
-	return NewClient(s).InputOf(ctx, x)
 }
 
 // A reader reads stored payloads and notes the layers that they come in.

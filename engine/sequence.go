@@ -55,7 +55,7 @@ func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 		steps := make([]Spawn, len(list))
 		for i, d := range list {
 			// Nobody has validated the input for the step itself.
-			steps[i] = Spawn{Task: d.ID, Queue: d.options.queue, Policy: d.options.policy, Sleeping: d.sleeping}
+			steps[i] = d.spawn(d.options)
 		}
 		steps[0].Input = first
 		return Return{Steps: steps}, nil

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -92,22 +91,16 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 		return err
 	}
 	ev := w.Woken(time.Now().UTC())
-	r, fx, err := Modify(ctx, c.store, r, ev)
-	if gone := (*TransitionError)(nil); errors.As(err, &gone) {
-		same := r.Status == w.Status && w.Status == Failed && r.Failure.Message == ev.Failure.Message
-		if r.Status == w.Status && w.Status == Completed {
-			out, err := c.store.Load(ctx, r.ID, r.Output)
-			same = err == nil && out.Equal(w.Output)
+	return c.end(ctx, r, ev, func(x Execution) bool {
+		switch {
+		case x.Status != w.Status:
+			return false
+		case x.Status == Failed:
+			return x.Failure.Message == ev.Failure.Message
 		}
-		if same {
-			return nil // an executor was faster than this
-		}
-		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
-	}
-	if err != nil {
-		return err
-	}
-	return c.withdraw(ctx, fx)
+		out, err := c.store.Load(ctx, x.ID, x.Output)
+		return err == nil && out.Equal(w.Output)
+	})
 }
 
 // Woken returns the event that a closure makes of the execution that it wakes.

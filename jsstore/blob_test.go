@@ -44,7 +44,7 @@ func last(t *testing.T, nc *nats.Conn, stream string) int {
 	return int(s.CachedInfo().State.LastSeq)
 }
 
-// keys returns the subjects of the bucket below a filter.
+// keysBelow returns the subjects of the bucket below a filter.
 func keysBelow(t *testing.T, nc *nats.Conn, filter string) map[string]uint64 {
 	t.Helper()
 	js, err := jetstream.New(nc)

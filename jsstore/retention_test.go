@@ -17,20 +17,8 @@ import (
 // keys returns what the bucket has beside the namespace's own.
 func keys(t *testing.T, nc *nats.Conn) []string {
 	t.Helper()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := js.Stream(t.Context(), "KV_durable-executions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(">"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var list []string
-	for subject := range info.State.Subjects {
+	for subject := range keysBelow(t, nc, ">") {
 		if key := strings.TrimPrefix(subject, "$KV.durable-executions."); key != "=namespace" {
 			list = append(list, key)
 		}

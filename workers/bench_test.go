@@ -19,6 +19,19 @@ func bench(b *testing.B, c workers.Config, bs ...engine.Binding) *engine.Client 
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	execute(b, s, c, bs...)
+	cpu(b)
+	return engine.NewClient(s)
+}
+
+// execute runs an executor of the bindings until b is over.
+func execute(b *testing.B, s engine.Store, c workers.Config, bs ...engine.Binding) {
+	b.Helper()
 	x, err := workers.New(s, c, bs...)
 	if err != nil {
 		b.Fatal(err)
@@ -31,12 +44,7 @@ func bench(b *testing.B, c workers.Config, bs ...engine.Binding) *engine.Client 
 		if err := <-ended; err != nil {
 			b.Error(err)
 		}
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
 	})
-	cpu(b)
-	return engine.NewClient(s)
 }
 
 // cpu reports the processor time of the whole process, server included, for each

@@ -16,17 +16,19 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// streams returns the state of each stream of the namespace.
-func (w *world) streams() map[string]jetstream.StreamState {
-	w.t.Helper()
-	js, err := jetstream.New(w.nc)
-	check(w.t, err)
+func (w *world) streams() map[string]jetstream.StreamState { return streamsOf(w.t, w.nc) }
+
+// streamsOf returns the state of each stream of the namespace.
+func streamsOf(t testing.TB, nc *nats.Conn) map[string]jetstream.StreamState {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	check(t, err)
 	states := map[string]jetstream.StreamState{}
 	for name, stream := range map[string]string{
 		"ready": "durable-ready", "timers": "durable-timers", "control": "durable-control", "records": "KV_durable-executions",
 	} {
-		s, err := js.Stream(w.t.Context(), stream)
-		check(w.t, err)
+		s, err := js.Stream(t.Context(), stream)
+		check(t, err)
 		states[name] = s.CachedInfo().State
 	}
 	return states

@@ -139,7 +139,7 @@ func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []
 		x = w.get(x.ID)
 		end := fmt.Sprintf("%s of %s: %s, attempt %d, closed %v", x.ID, x.Task, x.Status, x.Attempt, x.Closed)
 		if x.Status == engine.Completed {
-			out, err := engine.Output(w.t.Context(), w.store, x)
+			out, err := w.client.Output(w.t.Context(), x)
 			check(w.t, err)
 			text, err := json.Marshal(out)
 			check(w.t, err)

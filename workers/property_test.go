@@ -274,7 +274,7 @@ func (g *growth) compare(w *world, i int, tree sapling, id string, began time.Ti
 			wrong(f.id, "it finished after %s, want between %s and %s", ended, f.at.from, f.at.to)
 		}
 		if f.status == engine.Completed {
-			out, err := engine.Output(w.ctx, w.store, x)
+			out, err := w.client.Output(w.ctx, x)
 			said := sayOne(engine.EndedChild{Task: x.Task, Status: x.Status, Output: out})
 			whole := !x.IsFinalize && x.Task != walk && x.Task != stride // others add to what has been said
 			if err != nil || whole && said != f.said {

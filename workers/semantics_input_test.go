@@ -185,7 +185,7 @@ func TestParentWithoutFinalizeOutputsItsOwnAndItsChildrensInSpawnOrder(t *testin
 		out := result(w, h)
 
 		x := w.get("p")
-		p, err := engine.Output(t.Context(), w.store, x)
+		p, err := w.client.Output(t.Context(), x)
 		check(t, err)
 		var got, want any
 		text, err := json.Marshal(p)
@@ -248,7 +248,7 @@ func TestFinalizeSeesTheDocumentsFields(t *testing.T) {
 				if err != nil {
 					return "", err
 				}
-				p, err := engine.InputOf(ctx, w.store, x)
+				p, err := w.client.InputOf(ctx, x)
 				if err != nil {
 					return "", err
 				}
@@ -343,7 +343,7 @@ func TestParentWithoutChildrenOrFinalizeCompletesWithAnEmptyList(t *testing.T) {
 		if out.Children == nil || len(out.Children) != 0 {
 			t.Errorf("children = %#v, want an empty list", out.Children)
 		}
-		p, err := engine.Output(t.Context(), w.store, w.get(h.ID()))
+		p, err := w.client.Output(t.Context(), w.get(h.ID()))
 		check(t, err)
 		text, err := json.Marshal(p)
 		check(t, err)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
@@ -45,41 +44,25 @@ func gauged(b *testing.B, bs ...engine.Binding) *gauge {
 	if err != nil {
 		b.Fatal(err)
 	}
-	x, err := workers.New(s, workers.Config{}, bs...)
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- x.Run(ctx) }()
-	b.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			b.Error(err)
-		}
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
+	b.Cleanup(func() { // the last of all
 		if err := server.Close(); err != nil {
 			b.Error(err)
 		}
 	})
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	execute(b, s, workers.Config{}, bs...)
 	return &gauge{b: b, server: server, nc: nc, client: engine.NewClient(s)}
 }
 
 // stored returns how many messages the streams have ever stored.
 func (g *gauge) stored() (n uint64) {
 	g.b.Helper()
-	js, err := jetstream.New(g.nc)
-	if err != nil {
-		g.b.Fatal(err)
-	}
-	for _, name := range []string{"durable-ready", "durable-timers", "durable-control", "KV_durable-executions"} {
-		s, err := js.Stream(g.b.Context(), name)
-		if err != nil {
-			g.b.Fatal(err)
-		}
-		n += s.CachedInfo().State.LastSeq
+	for _, state := range streamsOf(g.b, g.nc) {
+		n += state.LastSeq
 	}
 	return n
 }
