@@ -107,6 +107,11 @@ type Execution struct {
 
 	// History holds the latest attempts, oldest first, maxHistory at most.
 	History []Attempt
+
+	// Unknown are the fields of its record that this program does not know, as they
+	// were stored: a later version has written them, and they are written again as
+	// they are.
+	Unknown []byte
 }
 
 // Root returns the id of the root of its tree.

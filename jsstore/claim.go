@@ -2,6 +2,7 @@ package jsstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,10 +28,10 @@ func (s *Store) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage
 	return newFeed(ctx, s, func(m *nats.Msg, old bool) (engine.ClosureMessage, bool) {
 		c, err := engine.DecodeClosure(m.Data)
 		if err != nil {
-			s.term(m, err)
+			s.refuse(m, err)
 			return engine.ClosureMessage{}, false
 		}
-		return engine.ClosureMessage{Baton: &baton{s: s, m: m}, Closure: c, Again: old}, true
+		return engine.ClosureMessage{Baton: &baton{s: s, m: m}, Closure: c, Again: old, Deliveries: meta(m.Reply).deliveries}, true
 	}, s.layout.closureSource())
 }
 
@@ -39,10 +40,10 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 	return newFeed(ctx, s, func(m *nats.Msg, _ bool) (engine.CancelMessage, bool) {
 		c, err := engine.DecodeCancel(m.Data)
 		if err != nil {
-			s.term(m, err)
+			s.refuse(m, err)
 			return engine.CancelMessage{}, false
 		}
-		return engine.CancelMessage{Baton: &baton{s: s, m: m}, Cancel: c}, true
+		return engine.CancelMessage{Baton: &baton{s: s, m: m}, Cancel: c, Deliveries: meta(m.Reply).deliveries}, true
 	}, s.layout.cancelSource())
 }
 
@@ -52,7 +53,7 @@ func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
 	d := s.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
 		// Nothing can be recorded under such an id.
-		s.term(m, d.Invalid)
+		s.layAside(m, d.Invalid)
 		return d, false
 	}
 	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
@@ -74,11 +75,17 @@ func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
 // publish there would be the right to forge. A message that could not be given
 // away comes again after the lease.
 func (s *Store) postpone(b engine.Baton, at time.Time) {
-	s.postponing <- struct{}{}
-	go func() {
-		defer func() { <-s.postponing }()
-		_ = b.Return(context.Background(), at, false)
-	}()
+	s.later(func() { _ = b.Return(context.Background(), at, false) })
+}
+
+// refuse sees to a control message that can't be read here. One that only a later
+// version understands comes again, to an executor of that version, it is to be hoped.
+func (s *Store) refuse(m *nats.Msg, reason error) {
+	if errors.Is(reason, engine.ErrNewer) {
+		_ = s.nak(m, engine.ForeignDelay(meta(m.Reply).deliveries)) // not heard, it comes again after the lease
+		return
+	}
+	s.layAside(m, reason)
 }
 
 // Headers of scheduled messages (ADR-51).
@@ -151,8 +158,8 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 			}
 		}
 		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
+		m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	}
-	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
 	if _, err := b.s.publish(ctx, m, nil); err != nil {
@@ -166,10 +173,4 @@ func (s *Store) nak(m *nats.Msg, delay time.Duration) error {
 		return s.nc.Publish(m.Reply, []byte("-NAK"))
 	}
 	return s.nc.Publish(m.Reply, fmt.Appendf(nil, `-NAK {"delay":%d}`, delay.Nanoseconds()))
-}
-
-// term puts a message down that nobody can ever understand. The server tells of
-// it in an advisory, with the reason.
-func (s *Store) term(m *nats.Msg, reason error) {
-	_ = s.nc.Publish(m.Reply, []byte("+TERM "+reason.Error()))
 }

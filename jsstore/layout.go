@@ -54,6 +54,34 @@ func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id
 func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
 
+// What is set aside is named by where it lay and when: a stream that is made again
+// counts from 1 again.
+func (l layout) asidePrefix() string   { return l.recordPrefix() + "=aside." }
+func (l layout) asideSubjects() string { return l.asidePrefix() + ">" }
+func (l layout) asideSubject(stream string, sequence uint64, ms int64) string {
+	return fmt.Sprintf("%s%s.%d-%d", l.asidePrefix(), stream, sequence, ms)
+}
+
+// split returns what sort of message a subject is of, and what comes behind.
+func (l layout) split(subject string) (kind, rest string) {
+	rest, _ = strings.CutPrefix(subject, l.ns+".")
+	kind, rest, _ = strings.Cut(rest, ".")
+	return kind, rest
+}
+
+// idIn returns the execution that a message of the subject is about, valid or not.
+func (l layout) idIn(subject string) string {
+	kind, id := l.split(subject)
+	if root, look := strings.CutPrefix(id, "=expire."); look {
+		return root
+	}
+	if kind == "ready" || kind == "due" {
+		tokens := strings.SplitN(id, ".", 3)
+		id = tokens[len(tokens)-1]
+	}
+	return id
+}
+
 // rootToLookAt reads the root off the subject of a look that is due.
 func (l layout) rootToLookAt(subject string) (string, error) {
 	root := strings.TrimPrefix(subject, l.lookSubject(""))

@@ -96,7 +96,7 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	}
 	x.CreatedAt = m.Time.UTC().Truncate(time.Millisecond)
 	if ms := h.integer(codec.HeaderCreated); ms != 0 {
-		x.CreatedAt = time.UnixMilli(ms).UTC()
+		x.CreatedAt = instant(ms)
 	}
 	x.Policy = engine.Policy{
 		Delay: h.millis(codec.HeaderDelay), Timeout: h.millis(codec.HeaderTimeout),
@@ -122,10 +122,15 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
 	d.Hint = h.flag(codec.HeaderHint)
 	d.Fresh = !h.flag(codec.HeaderExclusive) && !d.Hint
+	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
 	if m.Header.Get(codec.HeaderTimeout) == "" && !d.Hint {
 		d.Unsettled, d.Given = true, given(m.Header, x.Policy)
 	}
-	if d.Invalid = h.err; d.Invalid == nil {
+	// What a later version has written may look wrong to this one.
+	if d.Invalid = version; d.Invalid == nil {
+		d.Invalid = h.err
+	}
+	if d.Invalid == nil {
 		d.Invalid = x.Policy.Validate()
 	}
 	return d
@@ -148,6 +153,8 @@ func given(h nats.Header, p engine.Policy) []engine.Option {
 	}
 	return list
 }
+
+func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // A reader reads headers and keeps the first error.
 type reader struct {

@@ -190,8 +190,9 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 		if err != nil {
 			return engine.Record{}, err
 		}
-		if queued := s.parse(m); queued.Invalid == nil && !queued.Hint {
-			return engine.Record{Execution: queued.Execution}, nil
+		queued := s.parse(m)
+		if newer := errors.Is(queued.Invalid, engine.ErrNewer); (newer || queued.Invalid == nil) && !queued.Hint {
+			return engine.Record{Execution: queued.Execution}, queued.Invalid
 		}
 	}
 	return s.record(ctx, id)
@@ -207,7 +208,7 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 		r, err = decodeRecord(m)
 	}
 	if err != nil {
-		return engine.Record{}, fmt.Errorf("execution %s: %w", id, err)
+		return r, fmt.Errorf("execution %s: %w", id, err)
 	}
 	return r, nil
 }
@@ -218,9 +219,9 @@ func decodeRecord(m *stored) (engine.Record, error) {
 	}
 	x, err := engine.DecodeRecord(m.Data)
 	if err != nil {
-		return engine.Record{}, fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
+		err = fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
 	}
-	return engine.Record{Execution: x, Revision: m.revision()}, nil
+	return engine.Record{Execution: x, Revision: m.revision()}, err
 }
 
 // GetMany implements [engine.Store]. What a replica does not have or has not seen

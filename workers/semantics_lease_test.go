@@ -319,7 +319,8 @@ func TestUnknownTaskWaitsForAnExecutorThatKnowsIt(t *testing.T) {
 		began := now()
 		w.executor(workers.Config{}, engine.Bind(unknown, returns[string]("out")))
 		equal(t, "output", result(w, h), "out")
-		between(t, "start", w.get(h.ID()).StartedAt, began, began.Add(31*time.Second))
+		// It may come to the other once more, which asked first.
+		between(t, "start", w.get(h.ID()).StartedAt, began, began.Add(61*time.Second))
 	})
 }
 

@@ -52,6 +52,7 @@ type Store struct {
 	expiries *queue[engine.ExpiryMessage]
 	looks    map[string]*message[engine.ExpiryMessage] // the one that waits, by root
 	watchers map[engine.Topic]map[*watcher]bool
+	aside    []lain
 }
 
 var _ engine.Store = (*Store)(nil)
