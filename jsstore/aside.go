@@ -146,7 +146,8 @@ var ErrNotAside = errors.New("nothing lies aside under that name")
 
 // PutBack sends a message that was set aside again, as it was, and forgets it: for
 // when what it leads to can be read now. The error is ErrNotAside if there is no
-// such message, or wraps engine.ErrTooLarge if its body was too long to be kept.
+// such message, or wraps engine.ErrTooLarge if its body was too long to be kept, and
+// engine.ErrExists if the execution that it would start is queued or running.
 func (s *Store) PutBack(ctx context.Context, name string) error {
 	m, err := s.findAside(ctx, name)
 	if err != nil {
@@ -169,7 +170,7 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 	case "ready": // it may have run since, so whoever claims it must look
 		exclusive(again)
 	}
-	if _, err := s.publish(ctx, again, nil); err != nil && !errors.Is(err, engine.ErrExists) {
+	if _, err := s.publish(ctx, again, nil); err != nil {
 		return fmt.Errorf("put %s back: %w", name, err)
 	}
 	return s.forget(ctx, m)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,7 +21,15 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[engine.Del
 	if err := engine.ValidateQueue(queue); err != nil {
 		return nil, err
 	}
-	return newFeed(ctx, s, s.delivery, s.layout.queueSources(queue)...)
+	sources, limited := s.layout.queueSources(queue), new(atomic.Bool)
+	sources[0].limited = limited
+	stop, err := s.watchLimit(queue, sources[0])
+	if err != nil {
+		return nil, err
+	}
+	return newFeedUntil(ctx, s, stop, func(m *nats.Msg, old bool) (engine.Delivery, bool) {
+		return s.delivery(m, old, limited.Load())
+	}, sources...)
 }
 
 // Closures implements [engine.Store].
@@ -47,8 +56,9 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 	}, s.layout.cancelSource())
 }
 
-// delivery reads a ready or due message; old says that it may have been delivered before.
-func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
+// delivery reads a ready or due message; old says that it may have been delivered
+// before, limited that what is due goes through the ready stream.
+func (s *Store) delivery(m *nats.Msg, old, limited bool) (engine.Delivery, bool) {
 	about := meta(m.Reply)
 	d := s.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
@@ -58,7 +68,12 @@ func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
 	}
 	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
 	d.Deliveries = about.deliveries + before
-	d.Baton = &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
+	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
+	if limited && about.stream == s.layout.timers() {
+		s.move(m, b)
+		return d, false
+	}
+	d.Baton = b
 	d.Message = about.stream + " " + strconv.FormatUint(about.sequence, 10)
 	d.First = !old
 	// One that came through the timers may come twice, so that it is claimed

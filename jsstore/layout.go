@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -49,6 +50,7 @@ func (l layout) lookSubject(root string) string   { return l.ns + ".due.=expire.
 func (l layout) closureSubject(id string) string  { return l.ns + ".closure." + id }
 func (l layout) cancelSubject(id string) string   { return l.ns + ".cancel." + id }
 func (l layout) endedSubject(id string) string    { return l.ns + ".ended." + id }
+func (l layout) queueSubject(queue string) string { return l.ns + ".queue." + queue }
 func (l layout) recordPrefix() string             { return "$KV." + l.bucket() + "." }
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
 func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
@@ -179,23 +181,27 @@ func (l layout) consumer(name, filter string, c Config) jetstream.ConsumerConfig
 }
 
 // A source is a consumer of one of the streams.
-type source struct{ stream, consumer, filter string }
+type source struct {
+	stream, consumer, filter string
+	limited                  *atomic.Bool // is told whether the consumer has a limit; may be nil
+}
 
+// queueSources are the consumers of a queue; the limit is that of the first.
 func (l layout) queueSources(queue string) []source {
 	return []source{
-		{l.ready(), "queue-" + queue, l.readyIn(queue)},
-		{l.timers(), "queue-" + queue, l.dueIn(queue)},
+		{stream: l.ready(), consumer: "queue-" + queue, filter: l.readyIn(queue)},
+		{stream: l.timers(), consumer: "queue-" + queue, filter: l.dueIn(queue)},
 	}
 }
 
 func (l layout) closureSource() source {
-	return source{l.control(), "closures", l.closureSubject(">")}
+	return source{stream: l.control(), consumer: "closures", filter: l.closureSubject(">")}
 }
 
 func (l layout) expirySource() source {
-	return source{l.timers(), "expiries", l.lookSubject(">")}
+	return source{stream: l.timers(), consumer: "expiries", filter: l.lookSubject(">")}
 }
 
 func (l layout) cancelSource() source {
-	return source{l.control(), "cancels", l.cancelSubject(">")}
+	return source{stream: l.control(), consumer: "cancels", filter: l.cancelSubject(">")}
 }
