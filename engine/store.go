@@ -154,7 +154,8 @@ func (e *EnqueueError) Unwrap() error { return e.Err }
 // one that lies in the feed unreceived for a lease may go to somebody else.
 type Feed[M any] interface {
 	// Request asks for n more messages. They may be requested, and arrive, at any
-	// time and from any goroutine.
+	// time and from any goroutine. A negative n takes so many requests back; those that
+	// are on their way may arrive nevertheless, and count against later requests.
 	Request(n int)
 	// Messages is where they arrive. It is closed after Close.
 	Messages() <-chan M

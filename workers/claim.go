@@ -12,20 +12,16 @@ import (
 
 // takeExecutions is the loop of a queue: each execution that is due gets a slot
 // and a goroutine.
-func (x *Executor) takeExecutions(q engine.Feed[engine.Delivery], s *slots) {
-	for d := range q.Messages() {
+func (x *Executor) takeExecutions(l *lane, s *slots) {
+	for d := range l.feed.Messages() {
 		held := x.hands.take(d.Baton, d.Deliveries)
 		x.attempts.begin()
 		release := func() {
-			s.release(q)
+			s.release()
 			x.attempts.finish()
 		}
 		go func() {
-			select {
-			case <-s.free:
-			case <-x.stopping:
-			}
-			if isClosed(x.stopping) { // also where both were true
+			if !s.acquire(l, x.stopping) || isClosed(x.stopping) { // also where both were true
 				// It has not begun, so anybody may have it.
 				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
 				x.attempts.finish()

@@ -37,7 +37,7 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	}
 	x, err := workers.New(d.store, workers.Config{
 		Name: fmt.Sprintf("demo-%d", os.Getpid()), Slots: d.slots, Drain: drain, Logger: d.log,
-		Queues:   []string{engine.DefaultQueue, string(parts)},
+		Queues:   map[string]int{engine.DefaultQueue: 1, string(parts): 1},
 		CrashCap: crashCap,
 	}, up.bindings()...)
 	if err != nil {
