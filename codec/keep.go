@@ -11,8 +11,8 @@ import (
 
 // UnmarshalKeeping is [Unmarshal] into the struct that v points to, which also
 // returns the fields that the struct does not have, as a map; nil if there are
-// none. Together with [MarshalKeeping] it lets a program read and write again what
-// a later version of it has written. It costs more only where there are any.
+// none. Together with [Map.Fields] it lets a program read and write again what a
+// later version of it has written. It costs more only where there are any.
 func UnmarshalKeeping(data []byte, v any) (rest []byte, err error) {
 	if unmarshal(data, v, strict) == nil {
 		return nil, nil
@@ -22,23 +22,6 @@ func UnmarshalKeeping(data []byte, v any) (rest []byte, err error) {
 		return nil, err
 	}
 	return otherFields(data, reflect.TypeOf(v).Elem())
-}
-
-// MarshalKeeping is [Marshal] of a struct, with the fields of rest behind its own.
-func MarshalKeeping(v any, rest []byte) ([]byte, error) {
-	data, err := Marshal(v)
-	if err != nil || len(rest) == 0 {
-		return data, err
-	}
-	n, fields, err := fieldsOf(data)
-	if err != nil {
-		return nil, err
-	}
-	m, more, err := fieldsOf(rest)
-	if err != nil {
-		return nil, err
-	}
-	return mapOf(n+m, fields, more)
 }
 
 var errNoMap = errors.New("no map")

@@ -33,11 +33,15 @@ type cancel struct {
 
 // EncodeClosure returns the message that c is sent as.
 func EncodeClosure(c Closure) ([]byte, error) {
-	return codec.Marshal(closure{
+	return c.wire().encode(), nil
+}
+
+func (c Closure) wire() *closure {
+	return &closure{
 		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize, IsWake: c.IsWake,
 		Status: c.Status, Message: cut(c.Message, maxMessage),
 		Output: c.Output.Data, OutputType: wireType(c.Output), OutputOf: c.OutputOf,
-	})
+	}
 }
 
 // DecodeClosure is the reverse of [EncodeClosure]. It refuses what is no closure,

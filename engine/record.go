@@ -24,7 +24,7 @@ const Version = 1
 // minutes and hundreds of megabytes to spawn.
 const maxSpawned = 10_000_000
 
-// record is an [Execution] as it is stored: see codec/WIRE.md. Times are
+// record is an [Execution] as it is stored: see codec/WIRE.md and encode.go. Times are
 // milliseconds since the epoch, durations are milliseconds, zero is left out.
 type record struct {
 	Version        int            `json:"v"` // see [Version]
@@ -136,7 +136,7 @@ func EncodeRecord(x Execution) ([]byte, error) {
 			StartedAt: millis(a.StartedAt), EndedAt: millis(a.EndedAt), Failure: a.Failure.wire(),
 		})
 	}
-	data, err := codec.MarshalKeeping(&r, x.Unknown)
+	data, err := r.encode(x.Unknown)
 	if err != nil {
 		return nil, fmt.Errorf("encode record %s: %w", x.ID, err)
 	}
