@@ -64,7 +64,7 @@ func (e *examiner) examineQueues(ctx context.Context) {
 		e.judgeQueue(ctx, name, due)
 	}
 	if looked < total {
-		e.find(Note, "queue.tasks", "", fmt.Sprintf("%d of %d executions that are due were looked at for their tasks", looked, total), "", "")
+		e.find(Note, "queue.sample", "", fmt.Sprintf("%d of %d executions that are due were looked at for their queues and tasks: what is told below counts those", looked, total), "", "")
 	}
 	e.judgeTasks(ctx, due, later)
 	e.fine("queue.served", "each queue that has work is served")

@@ -84,6 +84,7 @@ func (e *examiner) sampled() string {
 // active and were not written for a lease.
 func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, error) {
 	var list []suspect
+	beyond := 0
 	for _, subject := range e.recordsUnder("") {
 		n := 0
 		for m, err := range e.scan(ctx, e.layout.records(), subject) {
@@ -102,11 +103,17 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 			case errors.Is(err, engine.ErrNotFound):
 			case err != nil:
 				e.unread = append(e.unread, unread{m.Subject[len(e.layout.recordPrefix()):], err})
-			case r.Status.Active() && now.Sub(m.Time) > e.config.Lease+overdue && len(list) < maxJudged:
+			case !r.Status.Active() || now.Sub(m.Time) <= e.config.Lease+overdue:
+			case len(list) == maxJudged:
+				beyond++
+			default:
 				r.Input, r.Output = engine.Execution{}.Input, engine.Execution{}.Output
 				list = append(list, suspect{r, m.Time})
 			}
 		}
+	}
+	if beyond > 0 {
+		e.find(Note, "work.stuck", "", fmt.Sprintf("%d of %d unfinished executions that are quiet were looked at closely", maxJudged, maxJudged+beyond), "", "")
 	}
 	return list, nil
 }
