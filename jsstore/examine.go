@@ -120,6 +120,7 @@ type examiner struct {
 	missing  []string                         // ours, those that are not there
 	consumes map[source]*jetstream.ConsumerInfo
 	unread   []unread
+	newer    int // records of a later version
 }
 
 // Examine looks at a namespace, and at the servers behind the connection, without

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -72,11 +73,7 @@ func (e *examiner) examineQueues(ctx context.Context) {
 }
 
 func queueOf(src source) (string, bool) {
-	const prefix = "queue-"
-	if len(src.consumer) <= len(prefix) || src.consumer[:len(prefix)] != prefix {
-		return "", false
-	}
-	return src.consumer[len(prefix):], true
+	return strings.CutPrefix(src.consumer, "queue-")
 }
 
 // loads counts what is due, by queue and task. Of more than 100,000 subjects the

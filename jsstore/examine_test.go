@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/jsstore/jstest"
@@ -428,6 +429,12 @@ func TestEachFaultIsFound(t *testing.T) {
 			w.attend(engine.Presence{Executor: "one", Tasks: []engine.BoundTask{{ID: "task", Fingerprint: "a", Input: "int", Output: "int"}}})
 			w.attend(engine.Presence{Executor: "two", Tasks: []engine.BoundTask{{ID: "task", Fingerprint: "b", Input: "string", Output: "int"}}})
 		}, symptom{"executor.types", warning, "task", "int to int, a (one), string to int, b (two)"}},
+		{"a record is of a later version", func(w *ward) {
+			data, err := codec.Marshal(map[string]any{"v": 99, "executionId": "x", "taskId": "task", "queue": "default", "status": "hibernating"})
+			w.check(err)
+			_, err = w.js.Publish(w.Context(), "$KV.durable-executions.x", data)
+			w.check(err)
+		}, symptom{"work.newer", note, "", "1 record of a later version"}},
 		{"a record is rubbish", func(w *ward) {
 			_, err := w.js.Publish(w.Context(), "$KV.durable-executions.x", []byte("rubbish"))
 			w.check(err)

@@ -66,7 +66,7 @@ func (e *examiner) examineWork(ctx context.Context) {
 			"nothing will move it on, nor what waits for it", fmt.Sprintf("durable cancel %s, then durable retry %s", s.Root(), s.Root()))
 	}
 	e.fine("work.stuck", "%s; of %s unfinished and quiet, none is stuck", e.sampled(), counted(len(suspects), "that is", "that are"))
-	e.setAside()
+	e.judgeAside(ctx)
 }
 
 // sampled says how many records were looked at.
@@ -91,7 +91,7 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 			if err != nil {
 				return nil, err
 			}
-			if m.Subject == e.layout.namespaceSubject() {
+			if e.isOwn(m) {
 				continue
 			}
 			if n++; e.Sample > 0 && n > e.Sample {
@@ -101,6 +101,8 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 			r, err := decodeRecord(m)
 			switch {
 			case errors.Is(err, engine.ErrNotFound):
+			case errors.Is(err, engine.ErrNewer):
+				e.newer++
 			case err != nil:
 				e.unread = append(e.unread, unread{m.Subject[len(e.layout.recordPrefix()):], err})
 			case !r.Status.Active() || now.Sub(m.Time) <= e.config.Lease+overdue:
@@ -254,17 +256,48 @@ func (e *examiner) hasMessage(ctx context.Context, id string) (bool, error) {
 	return false, nil
 }
 
-// setAside tells what nobody can go on with. It is the place for whatever else a
-// store keeps of what could not be understood.
-func (e *examiner) setAside() {
+// maxAside is how much of what lies aside is counted.
+const maxAside = 1000
+
+// judgeAside tells what nobody can go on with: messages that were set aside, and
+// records that can't be read, of those that were looked at.
+func (e *examiner) judgeAside(ctx context.Context) {
 	for i, m := range e.unread {
 		if i == maxTold {
 			e.find(Problem, "work.set_aside", "", counted(len(e.unread)-maxTold, "more record", "more records")+" can't be read",
-				"so many have one cause", "see whether a later version of an executor is there")
+				"so many have one cause", "see whether somebody else writes to "+e.layout.records())
 			break
 		}
 		e.find(Problem, "work.set_aside", m.id, "its record can't be read: "+m.err.Error(),
-			"no executor goes on with it: a later version has written it, or it is damaged", "upgrade; nats kv get "+e.layout.bucket()+" "+m.id+" shows it")
+			"no executor goes on with it", "nats kv get "+e.layout.bucket()+" "+m.id+" shows it; nats kv del removes it, and then it may be enqueued again")
 	}
-	e.fine("work.set_aside", "every record that was looked at can be read")
+	lain := 0
+	for m, err := range e.scan(ctx, e.layout.records(), e.layout.asideSubjects()) {
+		if err != nil {
+			e.unknown("work.set_aside", "", err)
+			return
+		}
+		if isGrave(m) {
+			continue
+		}
+		if lain++; lain > maxAside {
+			break
+		}
+		if a := e.aside(m); lain <= maxTold {
+			e.find(Warning, "work.set_aside", a.Name, "set aside, from "+a.Place+": "+a.Reason,
+				"what it was to lead to does not happen", "durable putback "+a.Name+" once it can be read, or durable forget "+a.Name)
+		}
+	}
+	if lain > maxTold {
+		more := fmt.Sprint(lain - maxTold)
+		if lain > maxAside {
+			more = fmt.Sprint(maxAside-maxTold, " or more")
+		}
+		e.find(Warning, "work.set_aside", "", more+" more messages lie aside", "so many have one cause", "durable list --set-aside")
+	}
+	if e.newer > 0 {
+		e.find(Note, "work.newer", "", counted(e.newer, "record", "records")+" of a later version of durable",
+			"executors of this one leave them to those that know it", "finish the deploy")
+	}
+	e.fine("work.set_aside", "nothing lies aside, and every record that was looked at can be read")
 }

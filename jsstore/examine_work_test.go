@@ -107,3 +107,28 @@ func TestTheSampleIsBoundedAndSaysSo(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatLiesAsideIsTold(t *testing.T) {
+	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
+		w := admit(t, nc)
+		f, err := w.s.Closures(t.Context())
+		w.check(err)
+		defer f.Close()
+		f.Request(20)
+		for range 12 {
+			_, err := w.js.Publish(t.Context(), "durable.closure.x", []byte("rubbish"))
+			w.check(err)
+		}
+		time.Sleep(time.Second)
+		var names []string
+		for a, err := range w.s.Aside(t.Context()) {
+			w.check(err)
+			names = append(names, a.Name)
+		}
+		x := w.examine(jsstore.ExamineConfig{})
+		w.shows(x, symptom{"work.set_aside", jsstore.Warning, names[0], "set aside, from durable.closure.x"},
+			symptom{"work.set_aside", jsstore.Warning, names[9], "durable forget " + names[9]},
+			symptom{"work.set_aside", jsstore.Warning, "", "2 more messages lie aside"})
+		w.only(x, "work.set_aside")
+	})
+}
