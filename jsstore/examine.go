@@ -59,6 +59,9 @@ type ExamineConfig struct {
 	Sync *Sync
 	// Roll is how long executors may take to answer. Zero means 1 s.
 	Roll time.Duration
+	// Timeout is how long one question to the server may take. Zero means 3 s. It does
+	// not answer one that the user may not ask.
+	Timeout time.Duration
 	// Sample is how many records are looked at for stuck work, those first that were
 	// not written for longest. Zero means 10,000; negative means all.
 	Sample int
@@ -75,10 +78,8 @@ const (
 	// defaultSample is read in a second or two.
 	defaultSample = 10_000
 	// defaultRoll is longer than the answers take: who looks for faults waits for late ones.
-	defaultRoll = time.Second
-	// askTimeout is how long one question may take. A server does not answer one
-	// that the user may not ask.
-	askTimeout = 3 * time.Second
+	defaultRoll    = time.Second
+	defaultTimeout = 3 * time.Second
 )
 
 // An Examination is what was found in a namespace and behind it.
@@ -134,6 +135,9 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 	}
 	if c.Sample == 0 {
 		c.Sample = defaultSample
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
 	}
 	if c.Roll == 0 {
 		c.Roll = defaultRoll
@@ -195,21 +199,20 @@ func (e *examiner) unknown(check, subject string, err error) {
 }
 
 // ask asks the server once, and not for long.
-func ask[T any](ctx context.Context, question func(context.Context) (T, error)) (T, error) {
-	short, cancel := context.WithTimeoutCause(ctx, askTimeout, errNotAnswered)
+func ask[T any](ctx context.Context, timeout time.Duration, question func(context.Context) (T, error)) (T, error) {
+	silence := fmt.Errorf("no answer in %s: there is no leader, or this user may not ask", timeout)
+	short, cancel := context.WithTimeoutCause(ctx, timeout, silence)
 	defer cancel()
 	answer, err := question(short)
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		err = errNotAnswered
+		err = silence
 	}
 	return answer, err
 }
 
-var errNotAnswered = fmt.Errorf("no answer in %s: there is no leader, or this user may not ask", askTimeout)
-
 // get is a leader get that is asked once; nil is none.
 func (e *examiner) get(ctx context.Context, stream, subject string, from uint64) (*stored, error) {
-	m, err := ask(ctx, func(ctx context.Context) (*stored, error) {
+	m, err := ask(ctx, e.Timeout, func(ctx context.Context) (*stored, error) {
 		return e.message(ctx, stream, subject, map[string]any{"next_by_subj": subject, "seq": from})
 	})
 	if errors.Is(err, engine.ErrNotFound) {

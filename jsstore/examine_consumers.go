@@ -18,7 +18,7 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 		if e.streams[stream] == nil {
 			continue
 		}
-		_, err := ask(ctx, func(ctx context.Context) (struct{}, error) {
+		_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
 			s, err := e.js.Stream(ctx, stream)
 			if err != nil {
 				return struct{}{}, err
@@ -84,7 +84,7 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		return
 	}
 	e.consumes[src] = info
-	e.judgePeers(name, "consumer", caughtUp(ctx, info.Cluster, func(ctx context.Context) (*jetstream.ClusterInfo, error) {
+	e.judgePeers(name, "consumer", e.caughtUp(ctx, info.Cluster, func(ctx context.Context) (*jetstream.ClusterInfo, error) {
 		c, err := e.js.Consumer(ctx, info.Stream, info.Name)
 		if err != nil {
 			return nil, err

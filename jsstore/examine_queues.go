@@ -95,7 +95,7 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 				Subjects map[string]uint64 `json:"subjects"`
 			} `json:"state"`
 		}
-		if _, err = ask(ctx, func(ctx context.Context) (struct{}, error) {
+		if _, err = ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, e.api(ctx, "STREAM.INFO."+place.stream, body, &info)
 		}); err == nil && info.Error != nil {
 			err = apiError(info.Error)
@@ -226,7 +226,7 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 		return later
 	}
 	n, late, latest := 0, 0, time.Duration(0)
-	_, err := ask(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
 		for m, err := range e.scan(ctx, e.layout.timers(), e.layout.laterSubject(">")) {
 			if err != nil {
 				return struct{}{}, err

@@ -16,13 +16,13 @@ const maxStreams = 1000
 const looks = 4
 
 // caughtUp asks again for the replicas while one of them is behind.
-func caughtUp(ctx context.Context, c *jetstream.ClusterInfo, again func(context.Context) (*jetstream.ClusterInfo, error)) *jetstream.ClusterInfo {
+func (e *examiner) caughtUp(ctx context.Context, c *jetstream.ClusterInfo, again func(context.Context) (*jetstream.ClusterInfo, error)) *jetstream.ClusterInfo {
 	behind := func(p *jetstream.PeerInfo) bool { return !p.Current && !p.Offline }
 	for n := 1; n < looks && c != nil && slices.ContainsFunc(c.Replicas, behind); n++ {
 		if pause(ctx, settle) != nil {
 			break
 		}
-		now, err := ask(ctx, again)
+		now, err := ask(ctx, e.Timeout, again)
 		if err != nil {
 			break
 		}
@@ -137,7 +137,7 @@ func (e *examiner) clusterSize() int {
 
 // findCopies looks for streams of others that take from ours.
 func (e *examiner) findCopies(ctx context.Context) {
-	_, err := ask(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
 		list, n := e.js.ListStreams(ctx), 0
 		for info := range list.Info() {
 			if n++; n > maxStreams {

@@ -60,7 +60,7 @@ type varz struct {
 }
 
 func (e *examiner) examineServers(ctx context.Context) error {
-	info, err := ask(ctx, e.js.AccountInfo)
+	info, err := ask(ctx, e.Timeout, e.js.AccountInfo)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
@@ -70,7 +70,7 @@ func (e *examiner) examineServers(ctx context.Context) error {
 			"start the servers that are down; nats server report jetstream, with the system account, shows which")
 	}
 	e.account = info // nil without an answer
-	e.Servers = []ServerSeen{seen(ctx, e.nc)}
+	e.Servers = []ServerSeen{seen(ctx, e.nc, e.Timeout)}
 	e.otherServers(ctx)
 	e.askHowTheyWrite(ctx)
 	e.judgeVersions()
@@ -82,13 +82,13 @@ func (e *examiner) examineServers(ctx context.Context) error {
 }
 
 // seen asks the server at the other end of a connection who it is.
-func seen(ctx context.Context, nc *nats.Conn) ServerSeen {
+func seen(ctx context.Context, nc *nats.Conn, timeout time.Duration) ServerSeen {
 	s := ServerSeen{
 		Name: nc.ConnectedServerName(), ID: nc.ConnectedServerId(), Version: nc.ConnectedServerVersion(),
 		Cluster: nc.ConnectedClusterName(), URL: hosts(nc.ConnectedUrl()), MaxPayload: nc.MaxPayload(),
 	}
 	asked := time.Now()
-	m, err := ask(ctx, func(ctx context.Context) (*nats.Msg, error) {
+	m, err := ask(ctx, timeout, func(ctx context.Context) (*nats.Msg, error) {
 		return nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: "$SYS.REQ.USER.INFO"})
 	})
 	var answer struct {
@@ -142,7 +142,7 @@ func (e *examiner) otherServers(ctx context.Context) {
 
 func (e *examiner) visit(ctx context.Context, u *url.URL) ServerSeen {
 	o := e.nc.Opts
-	o.Url, o.Servers, o.AllowReconnect, o.RetryOnFailedConnect, o.Timeout = u.String(), nil, false, false, askTimeout
+	o.Url, o.Servers, o.AllowReconnect, o.RetryOnFailedConnect, o.Timeout = u.String(), nil, false, false, e.Timeout
 	// The caller's business with its own connection is not with this one.
 	o.ConnectedCB, o.ClosedCB, o.DisconnectedErrCB, o.ReconnectedCB, o.DiscoveredServersCB, o.LameDuckModeHandler = nil, nil, nil, nil, nil, nil
 	o.AsyncErrorCB = func(*nats.Conn, *nats.Subscription, error) {}
@@ -151,7 +151,7 @@ func (e *examiner) visit(ctx context.Context, u *url.URL) ServerSeen {
 		return ServerSeen{URL: u.Host, Failure: err.Error()}
 	}
 	defer nc.Close()
-	return seen(ctx, nc)
+	return seen(ctx, nc, e.Timeout)
 }
 
 // askHowTheyWrite asks whoever may know how the servers force files to the disk.
@@ -199,7 +199,7 @@ func (e *examiner) askSystem(ctx context.Context, nc *nats.Conn) {
 
 func (e *examiner) askMonitor(ctx context.Context, monitor string) {
 	asked := time.Now()
-	v, err := ask(ctx, func(ctx context.Context) (v varz, err error) {
+	v, err := ask(ctx, e.Timeout, func(ctx context.Context) (v varz, err error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(monitor, "/")+"/varz", nil)
 		if err != nil {
 			return v, err

@@ -29,7 +29,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 	infos, errs := make([]*jetstream.StreamInfo, len(want)), make([]error, len(want))
 	var all sync.WaitGroup // one that does not answer is waited for: all at once
 	for i, w := range want {
-		all.Go(func() { infos[i], errs[i] = ask(ctx, e.info(w.Name)) })
+		all.Go(func() { infos[i], errs[i] = ask(ctx, e.Timeout, e.info(w.Name)) })
 	}
 	all.Wait()
 	for i, w := range want {
@@ -64,7 +64,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 		if info := e.streams[w.Name]; info != nil {
 			e.judgeConfig(info.Config, w)
 			e.judgeLimits(info)
-			e.judgePeers(w.Name, "stream", caughtUp(ctx, info.Cluster, func(ctx context.Context) (*jetstream.ClusterInfo, error) {
+			e.judgePeers(w.Name, "stream", e.caughtUp(ctx, info.Cluster, func(ctx context.Context) (*jetstream.ClusterInfo, error) {
 				info, err := e.info(w.Name)(ctx)
 				if err != nil {
 					return nil, err
