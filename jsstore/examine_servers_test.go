@@ -94,6 +94,16 @@ func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
 			t.Errorf("%s: survives = %q", how, x.Survives)
 		}
 	}
+	// A server that is down is not one that does not tell.
+	two, err := nats.Connect(s.ClientURL()+",nats://127.0.0.1:1", nats.UserInfo("app", "app"), nats.DontRandomize())
+	w.check(err)
+	defer two.Close()
+	x, err = jsstore.Examine(t.Context(), two, jsstore.ExamineConfig{Monitors: []string{monitor}})
+	w.check(err)
+	w.shows(x, symptom{"server.reached", jsstore.Warning, "127.0.0.1:1", "does not take a connection"})
+	if !strings.Contains(strings.Join(x.Survives, " "), "in about the last 4m0s") {
+		t.Errorf("with a server down: survives = %q", x.Survives)
+	}
 	nothing := httptest.NewServer(nil)
 	defer nothing.Close()
 	x = w.examine(jsstore.ExamineConfig{Monitors: []string{nothing.URL, "http://127.0.0.1:1", "rubbish"}})

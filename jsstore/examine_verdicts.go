@@ -110,7 +110,7 @@ func (e *examiner) judgePayload() {
 
 func (e *examiner) judgeSync() {
 	unknown := 0
-	for _, s := range e.Servers {
+	for _, s := range e.reached() {
 		if s.Sync == nil {
 			unknown++
 			continue
@@ -130,6 +130,11 @@ func (e *examiner) judgeSync() {
 	}
 	e.fine("server.sync", "files are forced to the disk %s", e.syncWords())
 	e.fine("server.store_dir", "stored in %s", e.Servers[0].Sync.StoreDir)
+}
+
+// reached are the servers that could be asked; the first always was.
+func (e *examiner) reached() []ServerSeen {
+	return slices.DeleteFunc(slices.Clone(e.Servers), func(s ServerSeen) bool { return s.Failure != "" })
 }
 
 func (e *examiner) judgeStoreDir(s ServerSeen) {
@@ -154,7 +159,7 @@ func servers(n int, one, many string) string {
 // syncWords says when files are forced to the disk, all servers telling.
 func (e *examiner) syncWords() string {
 	always, worst := true, time.Duration(0)
-	for _, s := range e.Servers {
+	for _, s := range e.reached() {
 		if !s.Sync.Always {
 			always, worst = false, max(worst, s.Sync.Interval)
 		}

@@ -54,7 +54,7 @@ func lost(replicas int) string {
 // It reports false where a server does not tell.
 func (e *examiner) worstSync() (time.Duration, bool) {
 	worst := time.Duration(0)
-	for _, s := range e.Servers {
+	for _, s := range e.reached() {
 		switch {
 		case s.Sync == nil:
 			return unconfigured, false
