@@ -150,15 +150,8 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open namespace: %w", err)
 	}
-	s := &Store{
-		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c,
-		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
-	}
-	if s.js, err = jetstream.New(nc); err != nil {
-		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
-	}
-	s.apiName = apiName(s.js.Options())
-	if s.requests, err = newRequests(nc); err != nil {
+	s, err := attach(nc, c)
+	if err != nil {
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
 	}
 	if err := s.setUp(ctx); err != nil {
@@ -168,6 +161,22 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	s.status = nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	go s.followConnection()
 	return s, nil
+}
+
+// attach returns a store that knows how to speak to the server and has not spoken
+// to it: what is there is not looked at. The caller closes its requests.
+func attach(nc *nats.Conn, c Config) (*Store, error) {
+	s := &Store{
+		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c,
+		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
+	}
+	var err error
+	if s.js, err = jetstream.New(nc); err != nil {
+		return nil, err
+	}
+	s.apiName = apiName(s.js.Options())
+	s.requests, err = newRequests(nc)
+	return s, err
 }
 
 // apiName returns what the subjects of the JetStream API begin with.
@@ -300,27 +309,8 @@ func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 	if err != nil {
 		return err
 	}
-	have := st.CachedInfo().Config
-	for _, rule := range []struct {
-		ok   bool
-		what string
-		have any
-		want any
-	}{
-		{have.Retention == want.Retention, "retention", have.Retention, want.Retention},
-		{have.MaxMsgsPerSubject == want.MaxMsgsPerSubject, "max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject},
-		{have.Discard == want.Discard || want.Discard == jetstream.DiscardOld, "discard policy", have.Discard, want.Discard},
-		{have.DiscardNewPerSubject == want.DiscardNewPerSubject, "discard new per subject", have.DiscardNewPerSubject, want.DiscardNewPerSubject},
-		{have.AllowMsgSchedules == want.AllowMsgSchedules, "message schedules", have.AllowMsgSchedules, want.AllowMsgSchedules},
-		{have.AllowMsgTTL || !want.AllowMsgTTL, "message TTL", have.AllowMsgTTL, want.AllowMsgTTL},
-		{have.AllowRollup == want.AllowRollup, "rollup", have.AllowRollup, want.AllowRollup},
-		{have.MaxAge == want.MaxAge, "max age", have.MaxAge, want.MaxAge},
-		{have.PersistMode == want.PersistMode, "persist mode", have.PersistMode, want.PersistMode},
-		{strings.Join(have.Subjects, " ") == strings.Join(want.Subjects, " "), "subjects", have.Subjects, want.Subjects},
-	} {
-		if !rule.ok {
-			return fmt.Errorf("exists, but its %s is %v where %v is needed", rule.what, rule.have, rule.want)
-		}
+	for _, d := range departures(st.CachedInfo().Config, want) {
+		return fmt.Errorf("exists, but its %s is %v where %v is needed", d.what, d.have, d.want)
 	}
 	return nil
 }

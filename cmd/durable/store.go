@@ -50,13 +50,8 @@ func (p place) look(ctx context.Context) (*store, error) {
 	if p.server != "" {
 		return p.connect(ctx, p.server)
 	}
-	there, err := hasStore(p.dir)
-	if err != nil {
-		return nil, &exitError{exitStore, fmt.Errorf("look for a store: %w", err), ""}
-	}
-	if !there {
-		return nil, &exitError{exitStore, fmt.Errorf("there is no store in %s", p.dir),
-			"durable demo makes one; --dir and --server name another"}
+	if err := p.there(); err != nil {
+		return nil, err
 	}
 	for deadline := time.Now().Add(patience); ; {
 		s, err := p.embed(ctx, embedded.Config{})
@@ -99,6 +94,19 @@ func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, 
 	}
 }
 
+// there is an error if no server has kept a store in the directory before.
+func (p place) there() error {
+	there, err := hasStore(p.dir)
+	if err != nil {
+		return &exitError{exitStore, fmt.Errorf("look for a store: %w", err), ""}
+	}
+	if !there {
+		return &exitError{exitStore, fmt.Errorf("there is no store in %s", p.dir),
+			"durable demo makes one; --dir and --server name another"}
+	}
+	return nil
+}
+
 // hasStore reports whether a server has kept a store in dir before.
 func hasStore(dir string) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, "jetstream"))
@@ -120,12 +128,17 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 func (p place) connect(ctx context.Context, url string) (*store, error) {
 	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace})
 	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			err = errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
-		}
-		return nil, unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
+		return nil, unreachable(redactedError(err, url), "is a NATS server with JetStream running there? nats-server -js starts one")
 	}
 	return &store{Store: s, js: s, url: url, close: s.Close}, nil
+}
+
+// redactedError is err without the passwords in url.
+func redactedError(err error, url string) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
 }
 
 func unreachable(err error, hint string) error {
