@@ -50,15 +50,40 @@ func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old 
 	return f, nil
 }
 
-// makeConsumer makes a consumer, or gives the one that is there the namespace's lease.
+// makeConsumer makes a consumer, or gives the one that is there the namespace's
+// lease. One that is there and right needs no right but to look at it.
 func (s *Store) makeConsumer(ctx context.Context, src source) error {
-	return manage(ctx, func(ctx context.Context) error {
-		_, err := s.js.CreateOrUpdateConsumer(ctx, src.stream, s.layout.consumer(src.consumer, src.filter, s.config))
+	want := s.layout.consumer(src.consumer, src.filter, s.config)
+	did := Found
+	err := manage(ctx, func(ctx context.Context) error {
+		have, err := s.js.Consumer(ctx, src.stream, src.consumer)
+		switch {
+		case errors.Is(err, jetstream.ErrConsumerNotFound) && s.config.MustExist:
+			return s.missing(src.queue())
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+			did = Made
+		case err != nil:
+			return err
+		default:
+			c := have.CachedInfo().Config
+			if c.FilterSubject == want.FilterSubject && (c.AckWait == want.AckWait || s.config.MustExist) {
+				return nil
+			}
+			if s.config.MustExist {
+				return fmt.Errorf("consumer %s takes %s where %s is needed", src.consumer, c.FilterSubject, want.FilterSubject)
+			}
+			did = Changed
+		}
+		_, err = s.js.CreateOrUpdateConsumer(ctx, src.stream, want)
 		if errors.Is(err, jetstream.ErrConsumerExists) {
 			return nil
 		}
 		return err
 	})
+	if err == nil {
+		s.told(Part{Kind: "consumer", Name: src.stream + " " + src.consumer, Did: did})
+	}
+	return err
 }
 
 func (f *feed[M]) Request(n int) {

@@ -51,7 +51,8 @@ func (l layout) cancelSubject(id string) string   { return l.ns + ".cancel." + i
 func (l layout) endedSubject(id string) string    { return l.ns + ".ended." + id }
 func (l layout) recordPrefix() string             { return "$KV." + l.bucket() + "." }
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
-func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
+func (l layout) namespaceKey() string             { return "=namespace" }
+func (l layout) namespaceSubject() string         { return l.recordPrefix() + l.namespaceKey() }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
 
 // rootToLookAt reads the root off the subject of a look that is due.
@@ -153,10 +154,21 @@ func (l layout) consumer(name, filter string, c Config) jetstream.ConsumerConfig
 // A source is a consumer of one of the streams.
 type source struct{ stream, consumer, filter string }
 
+// queue returns the queue whose consumer it is; empty for those of a namespace.
+func (s source) queue() string {
+	queue, ok := strings.CutPrefix(s.consumer, queueConsumer)
+	if !ok {
+		return ""
+	}
+	return queue
+}
+
+const queueConsumer = "queue-"
+
 func (l layout) queueSources(queue string) []source {
 	return []source{
-		{l.ready(), "queue-" + queue, l.readyIn(queue)},
-		{l.timers(), "queue-" + queue, l.dueIn(queue)},
+		{l.ready(), queueConsumer + queue, l.readyIn(queue)},
+		{l.timers(), queueConsumer + queue, l.dueIn(queue)},
 	}
 }
 
