@@ -55,7 +55,7 @@ func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old 
 func (s *Store) makeConsumer(ctx context.Context, src source) error {
 	want := s.layout.consumer(src.consumer, src.filter, s.config)
 	did := Found
-	err := manage(ctx, func(ctx context.Context) error {
+	err := s.manage(ctx, func(ctx context.Context) error {
 		have, err := s.js.Consumer(ctx, src.stream, src.consumer)
 		switch {
 		case errors.Is(err, jetstream.ErrConsumerNotFound) && s.config.MustExist:

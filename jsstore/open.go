@@ -278,16 +278,13 @@ const layoutVersion = 1
 // setUp checks the server and makes what the namespace lacks.
 func (s *Store) setUp(ctx context.Context) error {
 	var info *jetstream.AccountInfo
-	err := manage(ctx, func(ctx context.Context) (err error) {
+	err := s.manage(ctx, func(ctx context.Context) (err error) {
 		info, err = s.js.AccountInfo(ctx)
 		return err
 	})
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
-	case errors.Is(s.nc.LastError(), nats.ErrPermissionViolation):
-		// What may not be asked is not answered; the server says so beside.
-		return fmt.Errorf("ask %s for JetStream: %w", s.nc.ConnectedUrlRedacted(), s.nc.LastError())
 	case err != nil:
 		return fmt.Errorf("ask %s for JetStream: %w", s.nc.ConnectedUrlRedacted(), err)
 	case info.API.Level < minAPILevel:
@@ -295,7 +292,7 @@ func (s *Store) setUp(ctx context.Context) error {
 			s.nc.ConnectedServerVersion(), info.API.Level, minAPILevel)
 	}
 	for _, want := range s.layout.streams(s.config) {
-		if err := manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
+		if err := s.manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
 			return fmt.Errorf("stream %s: %w", want.Name, err)
 		}
 	}

@@ -86,7 +86,7 @@ func (s *Store) adjust(ctx context.Context, c Config, parts []Part) error {
 		if replicas == p.Replicas && most == p.MaxMessages {
 			continue
 		}
-		err := manage(ctx, func(ctx context.Context) error {
+		err := s.manage(ctx, func(ctx context.Context) error {
 			st, err := s.js.Stream(ctx, p.Name)
 			if err != nil {
 				return err
@@ -102,6 +102,19 @@ func (s *Store) adjust(ctx context.Context, c Config, parts []Part) error {
 		p.Replicas, p.MaxMessages, p.Did = replicas, most, Changed
 	}
 	return nil
+}
+
+// manage is manage for a caller that may lack the right to what it asks for. That
+// is not answered, as if the server were slow; the server says so beside.
+func (s *Store) manage(ctx context.Context, call func(context.Context) error) error {
+	return manage(ctx, func(ctx context.Context) error {
+		before := s.nc.LastError()
+		err := call(ctx)
+		if now := s.nc.LastError(); err != nil && now != before && errors.Is(now, nats.ErrPermissionViolation) {
+			return now
+		}
+		return err
+	})
 }
 
 func (s *Store) told(p Part) {

@@ -27,6 +27,7 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
   durable demo            run the demo: upload your files, durably
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
+  durable setup           make what executors need on a NATS server
 
 The store is a directory (--dir) with a NATS server inside this process, or a
 NATS server elsewhere (--server). A directory that another durable has open is
@@ -111,7 +112,7 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.version())
+	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.setup(), a.version())
 	return root
 }
 

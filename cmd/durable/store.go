@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
@@ -47,7 +48,7 @@ func (p *place) open(cmd *cobra.Command) (*store, error) {
 // look opens a store that is there. It makes none.
 func (p place) look(ctx context.Context) (*store, error) {
 	if p.server != "" {
-		return p.connect(ctx, p.server)
+		return p.connect(ctx, p.server, true)
 	}
 	there, err := hasStore(p.dir)
 	if err != nil {
@@ -58,14 +59,14 @@ func (p place) look(ctx context.Context) (*store, error) {
 			"durable demo makes one; --dir and --server name another"}
 	}
 	for deadline := time.Now().Add(patience); ; {
-		s, err := p.embed(ctx, embedded.Config{})
+		s, err := p.embed(ctx, embedded.Config{Store: jsstore.Config{MustExist: true}})
 		var used *embedded.InUseError
 		if !errors.As(err, &used) {
 			return s, err
 		}
 		if used.URL != "" {
 			// Its owner may end just now: then look again.
-			if s, err = p.connect(ctx, used.URL); err == nil {
+			if s, err = p.connect(ctx, used.URL, true); err == nil {
 				return s, nil
 			}
 		}
@@ -81,7 +82,7 @@ func (p place) look(ctx context.Context) (*store, error) {
 // take opens the store of a command that executes, and makes it if there is none.
 func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, error) {
 	if p.server != "" {
-		return p.connect(ctx, p.server)
+		return p.connect(ctx, p.server, false)
 	}
 	for deadline := time.Now().Add(patience); ; {
 		s, err := p.embed(ctx, embedded.Config{Port: -1, Log: log, Store: jsstore.Config{Lease: lease}})
@@ -110,21 +111,46 @@ func hasStore(dir string) (bool, error) {
 func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 	c.Dir, c.Store.Namespace = p.dir, p.namespace
 	s, err := embedded.Open(ctx, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, jsstore.ErrMissing):
+		return nil, &exitError{exitStore, fmt.Errorf("there is no namespace %s in %s", p.namespace, p.dir),
+			"durable demo makes one; --namespace names another"}
+	case err != nil:
 		return nil, unreachable(err, "--dir names another directory")
 	}
 	return &store{Store: s, url: s.URL(), own: true, close: s.Close}, nil
 }
 
-func (p place) connect(ctx context.Context, url string) (*store, error) {
-	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace})
-	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			err = errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
-		}
-		return nil, unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
+// connect opens the namespace on a server; who only looks makes none.
+func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
+	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace, MustExist: looks}, p.options()...)
+	switch {
+	case errors.Is(err, jsstore.ErrMissing):
+		return nil, &exitError{exitStore, err, p.command("setup") + " makes what a namespace lacks"}
+	case err != nil:
+		return nil, p.unconnected(err, url)
 	}
 	return &store{Store: s, url: url, close: s.Close}, nil
+}
+
+func (p place) unconnected(err error, url string) error {
+	switch {
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do; --inbox-prefix is where answers come to"}
+	case !errors.Is(err, context.Canceled):
+		err = errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
+	}
+	return unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
+}
+
+// options are those of a connection. What the server refuses is told by errors, and
+// not by the client on top of them.
+func (p place) options() []nats.Option {
+	list := []nats.Option{nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
+	if p.inbox != "" {
+		list = append(list, nats.CustomInboxPrefix(p.inbox))
+	}
+	return list
 }
 
 func unreachable(err error, hint string) error {
