@@ -15,7 +15,7 @@ import (
 
 // A place is where the store is, as the flags say.
 type place struct {
-	dir, server, namespace, inbox string
+	dir, server, namespace string
 	// flagged are the flags that lead there, as they were given.
 	flagged string
 }
@@ -25,12 +25,11 @@ func (p *place) flags(cmd *cobra.Command) {
 	f.StringVar(&p.dir, "dir", "", "directory of the store (default $XDG_STATE_HOME/durable or ~/.local/state/durable)")
 	f.StringVar(&p.server, "server", "", "URL of a NATS server, in place of --dir: nats://HOST:PORT")
 	f.StringVar(&p.namespace, "namespace", "durable", "namespace of the store: what its streams and subjects begin with")
-	f.StringVar(&p.inbox, "inbox-prefix", "", "with --server: what the subjects begin with that the server answers to (default _INBOX)")
 }
 
 // check completes the place, or says what is wrong with the flags.
 func (p *place) check(cmd *cobra.Command) error {
-	for _, name := range []string{"dir", "server", "namespace", "inbox-prefix"} {
+	for _, name := range []string{"dir", "server", "namespace"} {
 		f := cmd.Flag(name)
 		if !f.Changed {
 			continue
@@ -42,13 +41,6 @@ func (p *place) check(cmd *cobra.Command) error {
 	}
 	if p.dir != "" && p.server != "" {
 		return usage("", "--dir and --server name two stores: give one")
-	}
-	if p.inbox != "" && p.server == "" {
-		return usage("", "--inbox-prefix is for --server")
-	}
-	// As NATS has it, and with what nats.go makes a panic of.
-	if strings.ContainsAny(p.inbox, " \t\r\n*>") || strings.HasSuffix(p.inbox, ".") {
-		return usage("such as _INBOX_me", "--inbox-prefix %q is no beginning of a subject", p.inbox)
 	}
 	if err := engine.ValidateQueue(p.namespace); err != nil { // the same characters
 		return usage("1 to 32 of A-Z a-z 0-9 _ -", "--namespace %q is none", p.namespace)

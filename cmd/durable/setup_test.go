@@ -55,7 +55,6 @@ func TestSetup(t *testing.T) {
 	for _, line := range []string{
 		"setup", "setup x", "setup --server x --replicas 9", "setup --server x --lease 1ms", "setup --server x --retention 1ms",
 		"setup --server x --retention soon", "setup --server x --max-ready -2", "setup --server x --queue a.b",
-		"list --inbox-prefix x", "list --server x --inbox-prefix a.*",
 	} {
 		o := durable(t, strings.Fields(line)...).want(t, exitUsage)
 		transcript.WriteString("$ durable " + line + "\n" + o.out + o.err + "\n")

@@ -123,7 +123,7 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 
 // connect opens the namespace on a server; who only looks makes none.
 func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
-	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace, MustExist: looks}, p.options()...)
+	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace, MustExist: looks}, quiet)
 	switch {
 	case errors.Is(err, jsstore.ErrMissing):
 		return nil, &exitError{exitStore, err, p.command("setup") + " makes what a namespace lacks"}
@@ -136,22 +136,15 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 func (p place) unconnected(err error, url string) error {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do; --inbox-prefix is where answers come to"}
+		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do"}
 	case !errors.Is(err, context.Canceled):
 		err = errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
 	}
 	return unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
 }
 
-// options are those of a connection. What the server refuses is told by errors, and
-// not by the client on top of them.
-func (p place) options() []nats.Option {
-	list := []nats.Option{nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
-	if p.inbox != "" {
-		list = append(list, nats.CustomInboxPrefix(p.inbox))
-	}
-	return list
-}
+// quiet keeps the client from printing what the server refuses: errors tell it.
+var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
 
 func unreachable(err error, hint string) error {
 	if errors.Is(err, context.Canceled) {
