@@ -105,8 +105,9 @@ func cluster(t *testing.T) *trio {
 	}
 	for i := range 3 {
 		t.Setenv("NATS_NAME", fmt.Sprint("nats-", i+1))
+		t.Setenv("NATS_MONITOR", "127.0.0.1:-1")
 		o := configured(t, edit(t, "nats-cluster.conf", append([]string{
-			"0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:6222", routes[2*i+1], "127.0.0.1:8222", "127.0.0.1:-1",
+			"0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:6222", routes[2*i+1],
 			"/var/lib/nats", t.TempDir(), "/etc/nats/tls/", pki + "/",
 		}, routes...)...))
 		if !o.SyncAlways || o.TLSConfig == nil || o.Cluster.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert {
