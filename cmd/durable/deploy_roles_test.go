@@ -26,7 +26,7 @@ var (
 	shout = engine.Define[string, string]("shout", engine.Retry{MaxRetries: 1, BaseDelay: 1100 * time.Millisecond})
 	greet = engine.Define[[]string, string]("greet", engine.Retention(time.Second))
 	stall = engine.Define[string, string]("stall")
-	swell  = engine.Define[int, []byte]("swell")
+	swell = engine.Define[int, []byte]("swell")
 )
 
 // An office is an executor that has started, and what its tasks tell.
