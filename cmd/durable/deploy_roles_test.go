@@ -262,6 +262,10 @@ func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 	}
 	child := <-o.stalled
 	producer := connect(t, "producer", server)
+	ended, err := producer.SubscribeSync("durable.ended.*")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, header := range []nats.Header{
 		{codec.HeaderParent: {victim.ID()}},
 		{codec.HeaderParent: {victim.ID()}, codec.HeaderFinalize: {"1"}},
@@ -273,9 +277,14 @@ func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 		if _, err := producer.RequestMsgWithContext(ctx, m); err != nil {
 			t.Fatal(err)
 		}
-		x, err := app.Wait(ctx, fmt.Sprint("evil-", i))
-		if err != nil || x.Status != engine.Failed {
-			t.Errorf("%v: %s, %v, want failed", header, x.Status, err)
+		// Until it is taken nobody finds it, since it can't be understood: no waiting by id.
+		notice, err := ended.NextMsgWithContext(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := engine.DecodeRecord(notice.Data)
+		if err != nil || x.ID != fmt.Sprint("evil-", i) || x.Status != engine.Failed || !strings.Contains(x.Failure.Message, "evil-") {
+			t.Errorf("%v: %s %s, %v, want failed, with the reason", header, x.ID, x.Status, err)
 		}
 	}
 	// All that they could have had told is told before this: closures are handled in order.
