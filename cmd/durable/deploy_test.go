@@ -131,4 +131,8 @@ func TestNobodyGetsInWithoutAPassword(t *testing.T) {
 			nc.Close()
 		}
 	}
+	wrong := strings.Replace(as(t, "operator", server), password, "wrong", 1)
+	if o := durable(t, "list", "--server", wrong).want(t, exitStore); strings.Contains(o.err, "wrong") || !strings.Contains(o.err, "hint: the user or the password is not known there") {
+		t.Errorf("stderr = %q", o.err)
+	}
 }

@@ -135,6 +135,8 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 
 func (p place) unconnected(err error, url string) error {
 	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		return &exitError{exitStore, err, "the user or the password is not known there: nats://USER:PASSWORD@HOST:PORT"}
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do"}
 	case !errors.Is(err, context.Canceled):
