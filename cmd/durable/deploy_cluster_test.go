@@ -92,9 +92,6 @@ type trio struct {
 
 func cluster(t *testing.T) *trio {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("a cluster needs sockets and elections in real time: skipped in short mode")
-	}
 	pki := t.TempDir()
 	c := &trio{ca: filepath.Join(pki, "ca.pem")}
 	newAuthority(t, c.ca).issue(t, filepath.Join(pki, "server.pem"), filepath.Join(pki, "server-key.pem"))
@@ -168,16 +165,19 @@ func freePort(t *testing.T) string {
 var used = map[string]bool{}
 
 func TestThreeServersHoldANamespaceThatSetupMakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a cluster needs sockets and elections in real time: skipped in short mode")
+	}
+	program, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	c, ctx := cluster(t), within(t)
 	for _, opt := range []nats.Option{nats.Name("without TLS's authority"), nats.RootCAs(filepath.Join(filepath.Dir(c.ca), "route-ca.pem"))} {
 		if nc, err := nats.Connect(c.url(t, "operator"), opt); err == nil {
 			nc.Close()
 			t.Error("a client takes the servers for those of another authority")
 		}
-	}
-	program, err := binary()
-	if err != nil {
-		t.Fatal(err)
 	}
 	cli := func(role string, args ...string) string {
 		t.Helper()
