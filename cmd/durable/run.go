@@ -28,6 +28,7 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
   durable doctor          find out what is wrong, and how to put it right
+  durable setup           make what executors need on a NATS server
 
 The store is a directory (--dir) with a NATS server inside this process, or a
 NATS server elsewhere (--server). A directory that another durable has open is
@@ -113,7 +114,7 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.putBack(), a.forget(), a.doctor(), a.version())
+	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.putBack(), a.forget(), a.doctor(), a.setup(), a.version())
 	return root
 }
 
