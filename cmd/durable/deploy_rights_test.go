@@ -75,6 +75,8 @@ var rights = []struct {
 	{"delete a stream", "$JS.API.STREAM.DELETE.durable-ready", "operator"},
 	{"delete another namespace's stream", "$JS.API.STREAM.DELETE.other-ready", "operator"},
 	{"ask the servers", "$SYS.REQ.SERVER.PING", ""},
+	{"call the roll", "durable.executor.roll", "viewer operator"},
+	{"tell of a queue's limit", "durable.queue.default", "operator"},
 }
 
 // What may be listened to: the subject of the subscription, and one that it would hear.
@@ -86,6 +88,8 @@ var hearing = []struct {
 	{"outcomes below roots", "durable.ended.>", "durable.ended.x1.0", "application viewer executor operator"},
 	{"cancellations", "durable.cancel.>", "durable.cancel.x1", "viewer executor operator"},
 	{"closures", "durable.closure.>", "durable.closure.x1", "operator"},
+	{"roll calls", "durable.executor.>", "durable.executor.roll", "executor operator"},
+	{"limits of queues", "durable.queue.>", "durable.queue.default", "executor operator"},
 	{"what is enqueued", "durable.ready.>", "durable.ready.default.greet.x1", "operator"},
 	{"records", "$KV.durable-executions.>", "$KV.durable-executions.x1", ""},
 	{"answers to an executor", "_INBOX.>", "_INBOX.of-an-executor.1", "executor operator"},

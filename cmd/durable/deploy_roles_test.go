@@ -215,6 +215,40 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		t.Errorf("the viewer asks for the queue: %v", err)
 	}
 
+	// The roll is called by who looks, and the executor answers; the operator's doctor finds
+	// nothing wrong, though it may not ask the servers.
+	vs, err := jsstore.Connect(ctx, viewer, jsstore.Config{MustExist: true}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vs.Close()
+	answers, err := vs.RollCall(ctx, engine.RollCall{For: time.Second})
+	if err != nil || len(answers) != 1 {
+		t.Errorf("%d executors answer the viewer, %v, want 1", len(answers), err)
+	}
+	for _, who := range []string{viewer, operator} {
+		if out := durable(t, "doctor", "--server", who).want(t, exitOK).out; !strings.Contains(out, "1 executor") {
+			t.Errorf("doctor: %s", out)
+		}
+	}
+
+	// An operator limits the queue while the executor runs: what comes from the timers is
+	// moved then.
+	ops, err := jsstore.Connect(ctx, operator, jsstore.Config{MustExist: true}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ops.Close()
+	if err := ops.LimitQueue(ctx, "default", 1); err != nil {
+		t.Fatal(err)
+	}
+	if h, err = greet.Enqueue(ctx, app, []string{"one", "two"}, engine.Delay(1100*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Wait(ctx); err != nil || got != "ONE TWO" {
+		t.Errorf("greet under a limit = %q, %v, want ONE TWO", got, err)
+	}
+
 	// Outputs of several messages, written by the executor and read by the application.
 	big := enqueueAs(t, ctx, server, operator, "swell", fmt.Sprint(7<<20))
 	got, err := swell.Handle(app, big).Wait(ctx)
