@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -177,7 +178,14 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 // begin claims a ready execution, after the events that make it so. A fresh one
 // is not recorded yet: most are over before it would be of use.
 func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, before ...engine.Event) error {
-	if c, gone := x.heard.find(r.Execution); gone {
+	c, gone := x.heard.find(r.Execution)
+	if !gone && !a.delivery.Fresh {
+		var err error
+		if c, gone, err = x.endedAbove(ctx, r.Execution); err != nil {
+			return err
+		}
+	}
+	if gone {
 		return x.cancel(ctx, a.held, r, c)
 	}
 	a.start = engine.Claimed{
@@ -204,6 +212,28 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		a.cancel(c)
 	}
 	return nil
+}
+
+// endedAbove looks for the end of an execution above y: what was cancelled while
+// nobody listened, or by somebody who died of it, is on its way to y step by step,
+// and must not be late. Only a fresh y is spared the look, since whoever listened
+// when it was spawned has heard of such an end.
+func (x *Executor) endedAbove(ctx context.Context, y engine.Execution) (engine.Cancel, bool, error) {
+	for id := y.Parent; id != ""; {
+		above, err := x.store.Get(ctx, id)
+		switch {
+		case errors.Is(err, engine.ErrNotFound):
+			return engine.Cancel{}, false, nil // deleted, with its tree
+		case err != nil:
+			return engine.Cancel{}, false, err
+		case above.Status.Finished() && above.Status != engine.Completed:
+			return engine.Cancel{
+				ID: y.ID, At: above.FinishedAt, Parent: id, Reason: fmt.Sprintf("parent %s: %s", id, above.Status),
+			}, true, nil
+		}
+		id = above.Parent
+	}
+	return engine.Cancel{}, false, nil
 }
 
 // cancel cancels an execution whose message is in hand.
