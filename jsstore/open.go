@@ -21,6 +21,10 @@ const (
 	// DefaultLease is how long a delivery lasts without being extended.
 	DefaultLease = 30 * time.Second
 
+	// pingInterval is a third of the patience, see persist: a connection is given up
+	// after two pings, and with it what waits for an answer.
+	pingInterval = patience / 3
+
 	minLease = time.Second // SEMANTICS.md, Crashes and leases
 	maxName  = 32          // leaves the names of streams and subjects readable
 
@@ -115,6 +119,10 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 		// What could not be sent is sent again by who wanted it sent; a copy that a
 		// buffer sends after it was given up would come twice.
 		nats.ReconnectBufSize(-1),
+		// A network that swallows everything without a word is found out by two
+		// pings that nobody answers, here within the patience of a call. The client's
+		// own 2 minutes between two would be several leases.
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 	}, opts...)
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {

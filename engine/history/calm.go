@@ -31,25 +31,37 @@ type calm struct{ spells []spell } // in order, apart
 // still is disturbed all the while, and the others until they have its work.
 func (h History) calmFor(process string) calm {
 	var list []spell
-	open := map[string]time.Time{}
+	type fault struct {
+		place   Place
+		process string
+		what    string
+	}
+	open := map[fault]time.Time{}
 	for _, e := range h.Events {
-		name := string(e.Place) + " " + e.Process + " " + e.Text
+		f := fault{e.Place, e.Process, e.Text}
 		switch e.Kind {
 		case Struck:
 			list = append(list, spell{e.At, e.At.Add(h.after(e.Place))})
 		case FaultBegan:
-			if _, twice := open[name]; !twice {
-				open[name] = e.At
+			if _, twice := open[f]; !twice {
+				open[f] = e.At
 			}
 		case FaultEnded:
-			if from, ok := open[name]; ok {
-				delete(open, name)
+			if from, ok := open[f]; ok {
+				delete(open, f)
 				list = append(list, h.lasting(e.Place, from, e.At, e.Process == process)...)
+			}
+		case Down: // and with it what it suffers
+			for f, from := range open {
+				if f.place == Executor && f.process == e.Process {
+					delete(open, f)
+					list = append(list, h.lasting(Executor, from, e.At, e.Process == process)...)
+				}
 			}
 		}
 	}
-	for _, from := range open { // it lasted to the end
-		list = append(list, spell{from, from.Add(1000 * time.Hour)})
+	for f, from := range open { // it lasts to the end
+		list = append(list, h.lasting(f.place, from, from.Add(1000*time.Hour), f.process == process)...)
 	}
 	return merge(list)
 }

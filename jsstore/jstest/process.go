@@ -141,6 +141,12 @@ func (p *Process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// State says how it ended: an exit code, a signal.
+func (p *Process) State() string {
+	<-p.exited
+	return p.cmd.ProcessState.String()
+}
+
 // Output is what it has written so far.
 func (p *Process) Output() string { return p.out.String() }
 

@@ -145,6 +145,10 @@ func (f *fleet) boot(p program) *member {
 	}
 	p.Namespace, p.History = f.ns, f.path
 	m := &member{Process: jstest.Spawn(f.t, executorRole, p), program: p, fleet: f}
+	go func() {
+		<-m.Exited()
+		_ = f.book.Add(history.Event{Kind: history.Down, Process: p.Name, Text: m.Process.State()}) // unless the test is over
+	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.members = append(f.members, m)
@@ -171,7 +175,6 @@ func (m *member) gone() bool {
 func (m *member) kill() {
 	m.fleet.fault(history.Struck, history.Executor, m.Name, "SIGKILL")
 	m.Kill()
-	m.fleet.note(history.Event{Kind: history.Down, Process: m.Name, Text: "killed"})
 }
 
 // stop drains the executor and returns when it is gone.
@@ -237,8 +240,9 @@ func (f *fleet) enqueue(id string, p plant) {
 	f.submit(e, try, wait)
 }
 
-// submit enqueues with try and waits in the background.
-func (f *fleet) submit(e history.Event, try func() error, wait func(context.Context) (string, error)) {
+// submit enqueues with try and waits in the background, until the channel is closed.
+func (f *fleet) submit(e history.Event, try func() error, wait func(context.Context) (string, error)) <-chan struct{} {
+	seen := make(chan struct{})
 	for {
 		err := try()
 		if err == nil {
@@ -249,10 +253,14 @@ func (f *fleet) submit(e history.Event, try func() error, wait func(context.Cont
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-f.ctx.Done():
-			return
+			return seen
 		}
 	}
-	f.watching.Go(func() { f.await(e.Execution, wait) })
+	f.watching.Go(func() {
+		defer close(seen)
+		f.await(e.Execution, wait)
+	})
+	return seen
 }
 
 // await writes the outcome as a waiter sees it, and then as a reader does.

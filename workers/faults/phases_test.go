@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/engine/history"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
@@ -56,7 +55,6 @@ func inTheMiddle(t *testing.T, servers *jstest.Machines, s strike) {
 		case <-time.After(20 * time.Second):
 			t.Fatalf("nothing has brought %s about", s)
 		}
-		f.note(history.Event{Kind: history.Down, Process: victim.Name, Text: "killed"})
 	}
 	f.hire(program{})
 	f.settle()

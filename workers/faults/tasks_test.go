@@ -149,6 +149,7 @@ func bindings(book *history.Log) []engine.Binding {
 		engine.BindSequence(lines, engine.Then(engine.Then(steps, steps), steps)),
 		engine.Bind(killers, func(ctx context.Context, _ int) (int, error) {
 			begin(ctx, book)
+			write(book, history.Event{Kind: history.Struck, Place: history.Executor, Text: "os.Exit"})
 			os.Exit(7)
 			return 0, nil
 		}),
