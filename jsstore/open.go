@@ -24,6 +24,8 @@ const (
 	// pingInterval is a third of the patience, see persist: a connection is given up
 	// after two pings, and with it what waits for an answer.
 	pingInterval = patience / 3
+	// reconnectWait is the least time between two tries of one server.
+	reconnectWait = 250 * time.Millisecond
 
 	minLease = time.Second // SEMANTICS.md, Crashes and leases
 	maxName  = 32          // leaves the names of streams and subjects readable
@@ -123,6 +125,9 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 		// pings that nobody answers, here within the patience of a call. The client's
 		// own 2 minutes between two would be several leases.
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
+		// Cancellations wait meanwhile, and leases run out, so not the client's own 2 s;
+		// the jitter spreads a fleet whose server restarts.
+		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
 	}, opts...)
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// backSoon is within what a client is back whose connection can be made again: the
-// NATS client tries every 2 s, and the rest is for a busy machine.
-const backSoon = 2100*time.Millisecond + history.Slack
+// backSoon is within what a client is back whose connection can be made again: it
+// tries after 250 to 500 ms, see reconnectWait in package jsstore.
+const backSoon = 500*time.Millisecond + history.Slack
 
 // event waits for the first event of a kind about an execution.
 func (f *fleet) event(kind history.Kind, execution string) history.Event {
