@@ -158,6 +158,11 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 		a.held.drop()
 		return nil
 	}
+	if a.wrote(r.Execution) {
+		a.record, a.execution, a.recorded = r, r.Execution, true
+		x.take(a)
+		return nil
+	}
 	lost := engine.LeaseLost{At: now(), CrashCap: x.config.CrashCap}
 	next, _, err := engine.Apply(r.Execution, lost)
 	if err != nil {
@@ -205,13 +210,18 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		}
 		a.record, a.execution, a.recorded = next, next.Execution, true
 	}
+	x.take(a)
+	return nil
+}
+
+// take makes an attempt known that has been claimed.
+func (x *Executor) take(a *attempt) {
 	a.claimed = true
 	x.attempts.add(a)
 	if c, gone := x.heard.find(a.execution); gone {
 		// It passed after the first look, and before the attempt could be found.
 		a.cancel(c)
 	}
-	return nil
 }
 
 // endedAbove looks for the end of an execution above y: what was cancelled while
