@@ -118,10 +118,17 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return x.takeOver(ctx, a, r)
 	case r.Status != engine.Ready:
 		return x.leave(ctx, a.held, r.Execution)
-	case r.StartAt.After(now()):
+	case isEarly(r, now()):
 		return a.held.Return(ctx, r.StartAt, r.Revision > 0)
 	}
 	return x.begin(ctx, a, r)
+}
+
+// isEarly reports whether the message of an execution has come before its time. What
+// nothing is recorded of and asks for no delay is due as soon as it is there: it may
+// come from a clock that is ahead.
+func isEarly(r engine.Record, at time.Time) bool {
+	return (r.Revision > 0 || r.Policy.Delay > 0) && r.StartAt.After(at)
 }
 
 // sleep puts an execution to sleep, or ends it at its timeout. Nobody holds it in
@@ -129,7 +136,7 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error {
 	var ev engine.Event
 	switch at := now(); {
-	case r.Status == engine.Ready && r.StartAt.After(at):
+	case r.Status == engine.Ready && isEarly(r, at):
 		return held.Return(ctx, r.StartAt, r.Revision > 0)
 	case r.Status == engine.Ready:
 		if c, gone := x.heard.find(r.Execution); gone {

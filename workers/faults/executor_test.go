@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/engine/history"
 	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/workers"
@@ -30,6 +31,10 @@ type program struct {
 	Drain     time.Duration
 	CrashCap  int
 	Strike    strike
+	Strangers bool // it has bound these too
+
+	path        string // of another binary
+	environment []string
 }
 
 // runExecutor is the role of an executor: as in a user's program, but that it
@@ -55,9 +60,16 @@ func runExecutor(config []byte, ready func()) error {
 	if err != nil {
 		return err
 	}
+	bound := bindings(book)
+	if p.Strangers {
+		bound = append(bound, engine.Bind(strangers, func(ctx context.Context, n int) (int, error) {
+			defer begin(ctx, book)()
+			return n, nil
+		}))
+	}
 	x, err := workers.New(striker{store}, workers.Config{
 		Name: p.Name, Slots: p.Slots, Drain: p.Drain, CrashCap: p.CrashCap, Logger: log,
-	}, bindings(book)...)
+	}, bound...)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,7 +145,10 @@ func (f *fleet) boot(p program) *member {
 		p.CrashCap = 1000
 	}
 	p.Namespace, p.History = f.ns, f.path
-	m := &member{Process: jstest.Spawn(f.t, executorRole, p), program: p, fleet: f}
+	if p.path == "" {
+		p.path = os.Args[0]
+	}
+	m := &member{Process: jstest.SpawnProgram(f.t, p.path, executorRole, p, p.environment...), program: p, fleet: f}
 	go func() {
 		<-m.Exited()
 		_ = f.book.Add(history.Event{Kind: history.Down, Process: p.Name, Text: m.Process.State()}) // unless the test is over

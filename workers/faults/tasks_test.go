@@ -106,7 +106,9 @@ var (
 	sleepers = engine.DefineSleeping[int, int]("sleeper")
 	killers  = engine.Define[int, int]("killer")
 	hangers  = engine.Define[time.Duration, int]("hanger", engine.Timeout(500*time.Millisecond))
-	oddities = engine.Define[int, any]("oddity")
+	// strangers are bound by few.
+	strangers = engine.Define[int, int]("stranger")
+	oddities  = engine.Define[int, any]("oddity")
 )
 
 var errLuck = errors.New("bad luck")
