@@ -125,10 +125,10 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 }
 
 // isEarly reports whether the message of an execution has come before its time. What
-// nothing is recorded of and asks for no delay is due as soon as it is there: it may
-// come from a clock that is ahead.
+// is to wait for nothing is due as soon as its message is there: its times may be
+// those of a clock that is ahead.
 func isEarly(r engine.Record, at time.Time) bool {
-	return (r.Revision > 0 || r.Policy.Delay > 0) && r.StartAt.After(at)
+	return r.StartAt.After(at) && r.StartAt.After(r.ChangedAt)
 }
 
 // sleep puts an execution to sleep, or ends it at its timeout. Nobody holds it in

@@ -26,6 +26,16 @@ func TestWhatComesFromAClockAheadIsRunAtOnce(t *testing.T) {
 		pass(time.Second)
 		w.want("x", engine.Completed)
 
+		// Handed back by such an executor.
+		due.ID = "back"
+		handed := due.Execution
+		handed.Message = "lost"
+		_, err := w.store.Update(t.Context(), handed, 0)
+		check(t, err)
+		check(t, w.store.Enqueue(t.Context(), engine.Due{Execution: due.Execution, Exclusive: true}))
+		pass(time.Second)
+		w.want("back", engine.Completed)
+
 		due.ID, due.Policy.Delay, due.StartAt = "later", time.Minute, ahead.Add(time.Minute)
 		check(t, w.store.Enqueue(t.Context(), due))
 		pass(time.Hour)

@@ -88,7 +88,7 @@ func buildJumpy(t *testing.T) string {
 func TestFaultClockJumps(t *testing.T) {
 	onlyLong(t)
 	path := buildJumpy(t)
-	for _, by := range []int{-3600, -5, 5, 20} {
+	for _, by := range []int{-3600, -5, 5} {
 		t.Run(fmt.Sprintf("%d s", by), func(t *testing.T) {
 			t.Parallel()
 			skew := time.Duration(max(by, -by)) * time.Second
