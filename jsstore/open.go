@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -237,6 +238,9 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	watchers, pullers := keys(s.watchers), keys(s.pullers)
 	s.mu.Unlock()
+	if s.ownsConn {
+		drain(pullers)
+	}
 	for _, p := range pullers {
 		p.unsubscribe()
 	}
@@ -248,6 +252,24 @@ func (s *Store) Close() error {
 		s.nc.Close()
 	}
 	return nil
+}
+
+// drainTime is how long Close may wait for the server.
+const drainTime = time.Second
+
+// drain ends what closed feeds have asked for: what the server has sent by then is
+// handed back, where it would wait for its lease if the connection closed first. The
+// client waits with timers of its own, which a bubble of synctest can't share, so
+// this is for connections that are this package's.
+func drain(pullers []*puller) {
+	for _, p := range pullers {
+		_ = p.sub.Drain() // fails only where there is no connection, and nothing to drain
+	}
+	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if !slices.ContainsFunc(pullers, func(p *puller) bool { return p.sub.IsValid() }) {
+			return
+		}
+	}
 }
 
 // Limits returns the namespace's numbers.
