@@ -3,7 +3,6 @@ package history
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -148,5 +147,3 @@ func (e *evidence) above(id string) []string {
 	}
 	return list
 }
-
-func names(list []string) string { return strings.Join(list, ", ") }

@@ -17,8 +17,9 @@ func TestMain(m *testing.M) { jstest.Main(m, nil) }
 // TestWhatAKilledServerHasAcknowledgedIsThere kills servers, leaders of a cluster
 // too: who follows is elected after 4 to 9 s, the server's own.
 func TestWhatAKilledServerHasAcknowledgedIsThere(t *testing.T) {
-	for name, n := range map[string]int{"one": 1, "three": 3} {
+	for name, test := range map[string]struct{ servers, kills int }{"one": {1, 3}, "three": {3, 1}} {
 		t.Run(name, func(t *testing.T) {
+			n := test.servers
 			m := jstest.Processes(t, n)
 			nc := m.Connect()
 			js, err := jetstream.New(nc)
@@ -30,7 +31,7 @@ func TestWhatAKilledServerHasAcknowledgedIsThere(t *testing.T) {
 			if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "s", Subjects: []string{"s"}, Replicas: n}); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 {
+			for range test.kills {
 				if _, err := js.Publish(ctx, "s", nil); err != nil {
 					t.Fatal(err)
 				}
@@ -55,8 +56,8 @@ func TestWhatAKilledServerHasAcknowledgedIsThere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := s.CachedInfo().State.Msgs; got != 2 {
-				t.Errorf("%d messages, want 2", got)
+			if got := s.CachedInfo().State.Msgs; got != uint64(test.kills) {
+				t.Errorf("%d messages, want %d", got, test.kills)
 			}
 		})
 	}

@@ -36,6 +36,7 @@ func (f *fleet) event(kind history.Kind, execution string) history.Event {
 // TestFaultCancelIsFoundWhenTheConnectionIsBack cancels while the executor can't
 // hear of it: its attempt ends when it is back, long before its lease is checked.
 func TestFaultCancelIsFoundWhenTheConnectionIsBack(t *testing.T) {
+	t.Parallel()
 	for name, servers := range map[string]int{"one server": 1, "three": 3} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

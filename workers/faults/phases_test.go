@@ -13,6 +13,7 @@ import (
 // TestFaultInTheMiddleOfEachPhase has an executor strike itself before and after
 // each call that means something, and another go on.
 func TestFaultInTheMiddleOfEachPhase(t *testing.T) {
+	t.Parallel()
 	servers := jstest.Processes(t, 1)
 	stops := []time.Duration{0} // SIGKILL
 	if *long > 0 {

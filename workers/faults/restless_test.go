@@ -3,6 +3,8 @@
 package faults
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/engine/history"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
@@ -79,6 +82,9 @@ func (s *storm) plant(over <-chan struct{}) {
 		n := s.trees.Add(1)
 		id := fmt.Sprintf("tree%d", n)
 		s.enqueue(id, restless.grow(r, 3))
+		if n%7 == 0 {
+			s.sleep(fmt.Sprint("sleeper", n), time.Duration(r.IntN(3000))*time.Millisecond)
+		}
 		after := time.Duration(r.IntN(1500)) * time.Millisecond
 		which := []string{"", ".0", ".1", ".f", ".0-0", ".1-0"}[r.IntN(6)]
 		if n%5 == 0 {
@@ -88,6 +94,28 @@ func (s *storm) plant(over <-chan struct{}) {
 			})
 		}
 	}
+}
+
+// sleep enqueues an execution that sleeps, and wakes it after a while.
+func (s *storm) sleep(id string, d time.Duration) {
+	woken := history.Event{Kind: history.Accepted, Execution: id, Task: sleepers.ID(), Status: engine.Completed, Output: "7"}
+	s.submit(woken, func() error {
+		_, err := sleepers.Enqueue(s.ctx, s.client, 1, engine.ID(id))
+		return err
+	}, func(ctx context.Context) (string, error) {
+		out, err := sleepers.Handle(s.client, id).Wait(ctx)
+		return text(out), err
+	})
+	s.watching.Go(func() {
+		time.Sleep(d)
+		for s.ctx.Err() == nil {
+			err := sleepers.Wake(s.ctx, s.client, id, 7)
+			if err == nil || errors.Is(err, engine.ErrFinished) { // a try whose answer was lost
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
 }
 
 // anyone is a member that is there.
@@ -164,7 +192,7 @@ func (s *storm) upset(how string, fn func(*jstest.Link)) {
 func TestFaultsOfExecutors(t *testing.T) {
 	t.Parallel()
 	s := storm{fleet: newFleet(t, setup{}), size: 3, every: 400 * time.Millisecond, faults: []func(*storm){killOne, stopOne, pauseOne}}
-	s.rage(lasting(8 * time.Second))
+	s.rage(lasting(6 * time.Second))
 	s.settle()
 }
 
@@ -175,7 +203,7 @@ func TestFaultsOfServerAndNetwork(t *testing.T) {
 	f := newFleet(t, setup{})
 	s := storm{fleet: f, size: 4, every: 700 * time.Millisecond, links: []*jstest.Link{jstest.Proxy(t, f.servers.URL(0))}}
 	s.faults = []func(*storm){killServer, stopServer, freezeServer, cutLinks, stallLinks, slowLinks, killOne, pauseOne}
-	s.rage(lasting(10 * time.Second))
+	s.rage(lasting(7 * time.Second))
 	s.settle()
 }
 
@@ -187,6 +215,6 @@ func TestFaultsOfACluster(t *testing.T) {
 	for i := range 3 {
 		s.links = append(s.links, jstest.Proxy(t, f.servers.URL(i)))
 	}
-	s.rage(lasting(10 * time.Second))
+	s.rage(lasting(7 * time.Second))
 	s.settle()
 }

@@ -28,7 +28,7 @@ func TestFaultRedeliveryStorm(t *testing.T) {
 		}, f.waiter(id))
 		f.enqueue(fmt.Sprint("tree", n), plant{Nap: time.Duration(n%5) * 150 * time.Millisecond, Branches: []plant{{}, {Kind: poll}}})
 	}
-	for end := time.Now().Add(lasting(6 * time.Second)); time.Now().Before(end); {
+	for end := time.Now().Add(lasting(4 * time.Second)); time.Now().Before(end); {
 		for _, m := range f.alive() {
 			m.pause(1300 * time.Millisecond)
 		}
