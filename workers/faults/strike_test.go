@@ -65,6 +65,9 @@ func struck(phase string, after bool) {
 	if due.Phase == "" || phase != due.Phase || after != due.After || seen.Add(1) != int64(due.Nth)+1 {
 		return
 	}
+	// What the process has sent before is on the wire by then: an ack that comes too
+	// early would else die with it, in a buffer, and nobody would know.
+	time.Sleep(5 * time.Millisecond)
 	e := history.Event{Kind: history.Struck, Place: history.Executor, Text: due.String()}
 	if due.Stop == 0 {
 		write(diary, e)
