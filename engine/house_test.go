@@ -24,6 +24,7 @@ func TestTheArrowsOfTheHouseHold(t *testing.T) {
 	for pkg, never := range map[string][]string{
 		"codec":            {nats, natsServer, zap, cmd, module + "/engine/...", module + "/jsstore/...", module + "/workers/..."},
 		"engine":           {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"engine/history":   {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
 		"engine/memstore":  {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
 		"engine/storetest": {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
 		"jsstore":          {natsServer, zap, cmd, module + "/workers/..."},

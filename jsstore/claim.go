@@ -79,7 +79,9 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (engine.Delivery, bool)
 	// One that came through the timers may come twice, so that it is claimed
 	// exclusively.
 	d.Fresh = d.Fresh && d.First && m.Header.Get(headerScheduler) == ""
-	if x := d.Execution; !d.Hint && !d.Unsettled && d.Invalid == nil && x.StartAt.After(time.Now()) {
+	// One that asks for no delay is due now: its times are those of the clock of
+	// whoever made it, which may be ahead of this one.
+	if x := d.Execution; !d.Hint && !d.Unsettled && d.Invalid == nil && x.Policy.Delay > 0 && x.StartAt.After(time.Now()) {
 		s.postpone(d.Baton, x.StartAt)
 		return d, false
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,12 @@ const (
 	DefaultNamespace = "durable"
 	// DefaultLease is how long a delivery lasts without being extended.
 	DefaultLease = 30 * time.Second
+
+	// pingInterval is a third of the patience, see persist: a connection is given up
+	// after two pings, and with it what waits for an answer.
+	pingInterval = patience / 3
+	// reconnectWait is the least time between two tries of one server.
+	reconnectWait = 250 * time.Millisecond
 
 	minLease = time.Second // SEMANTICS.md, Crashes and leases
 	maxName  = 32          // leaves the names of streams and subjects readable
@@ -122,6 +129,13 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 		// What could not be sent is sent again by who wanted it sent; a copy that a
 		// buffer sends after it was given up would come twice.
 		nats.ReconnectBufSize(-1),
+		// A network that swallows everything without a word is found out by two
+		// pings that nobody answers, here within the patience of a call. The client's
+		// own 2 minutes between two would be several leases.
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
+		// Cancellations wait meanwhile, and leases run out, so not the client's own 2 s;
+		// the jitter spreads a fleet whose server restarts.
+		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
 	}, opts...)
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
@@ -246,6 +260,9 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	watchers, pullers := keys(s.watchers), keys(s.pullers)
 	s.mu.Unlock()
+	if s.ownsConn {
+		drain(pullers)
+	}
 	for _, p := range pullers {
 		p.unsubscribe()
 	}
@@ -257,6 +274,24 @@ func (s *Store) Close() error {
 		s.nc.Close()
 	}
 	return nil
+}
+
+// drainTime is how long Close may wait for the server.
+const drainTime = time.Second
+
+// drain ends what closed feeds have asked for: what the server has sent by then is
+// handed back, where it would wait for its lease if the connection closed first. The
+// client waits with timers of its own, which a bubble of synctest can't share, so
+// this is for connections that are this package's.
+func drain(pullers []*puller) {
+	for _, p := range pullers {
+		_ = p.sub.Drain() // fails only where there is no connection, and nothing to drain
+	}
+	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if !slices.ContainsFunc(pullers, func(p *puller) bool { return p.sub.IsValid() }) {
+			return
+		}
+	}
 }
 
 // Limits returns the namespace's numbers.

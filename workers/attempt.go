@@ -206,11 +206,48 @@ func (a *attempt) recordRunning() {
 		a.record, a.recorded = r, true
 		a.x.trouble.over("record that an attempt runs", a)
 	case errors.Is(err, engine.ErrConflict):
-		go a.lose()
-	case a.x.kill.Err() == nil:
-		a.x.trouble.failed("record that an attempt runs", a, err)
-		a.timers = append(a.timers, time.AfterFunc(time.Second, a.recordRunning))
+		own, err := a.adopt(a.x.kill)
+		switch {
+		case err != nil:
+			a.recordLater(err)
+		case own:
+			a.x.trouble.over("record that an attempt runs", a)
+		default:
+			go a.lose()
+		}
+	default:
+		a.recordLater(err)
 	}
+}
+
+func (a *attempt) recordLater(err error) {
+	if a.x.kill.Err() != nil {
+		return
+	}
+	a.x.trouble.failed("record that an attempt runs", a, err)
+	a.timers = append(a.timers, time.AfterFunc(time.Second, a.recordRunning))
+}
+
+// adopt looks whether the record that a claim conflicts with is what an earlier
+// try of that claim has written, and goes on from it: a store that gave no answer
+// in all its patience may have written all the same.
+func (a *attempt) adopt(ctx context.Context) (bool, error) {
+	r, err := a.x.store.Get(ctx, a.execution.ID)
+	if errors.Is(err, engine.ErrNotFound) || unreadable(err) {
+		return false, nil
+	}
+	if err != nil || !a.wrote(r.Execution) {
+		return false, err
+	}
+	a.record, a.recorded = r, true
+	return true, nil
+}
+
+// wrote reports whether y is what the claim of this attempt makes of its execution.
+func (a *attempt) wrote(y engine.Execution) bool {
+	c := a.start
+	return y.Status == engine.Running && !c.At.IsZero() && y.StartedAt.Equal(c.At) &&
+		y.Executor == c.Executor && y.Message == c.Message && y.Delivery == c.Delivery
 }
 
 func isClosed(c chan struct{}) bool {
@@ -311,6 +348,15 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 	r, fx, err := engine.Move(ctx, a.x.store, a.record, events...)
 	switch _, returned := ev.(engine.Returned); {
 	case errors.Is(err, engine.ErrConflict):
+		if !a.recorded {
+			own, err := a.adopt(ctx)
+			if err != nil {
+				return err
+			}
+			if own {
+				return a.move(ctx, ev)
+			}
+		}
 		return a.lost(ctx)
 	case errors.Is(err, engine.ErrTooLarge) && returned:
 		return a.move(ctx, engine.Erred{At: now(), Final: true, Failure: engine.Failure{Kind: engine.KindOutput, Message: err.Error()}})

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -107,10 +108,17 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return x.takeOver(ctx, a, r)
 	case r.Status != engine.Ready:
 		return x.leave(ctx, a.held, r.Execution)
-	case r.StartAt.After(now()):
+	case isEarly(r, now()):
 		return a.held.Return(ctx, r.StartAt, r.Revision > 0)
 	}
 	return x.begin(ctx, a, r)
+}
+
+// isEarly reports whether the message of an execution has come before its time. What
+// is to wait for nothing is due as soon as its message is there: its times may be
+// those of a clock that is ahead.
+func isEarly(r engine.Record, at time.Time) bool {
+	return r.StartAt.After(at) && r.StartAt.After(r.ChangedAt)
 }
 
 // sleep puts an execution to sleep, or ends it at its timeout. Nobody holds it in
@@ -118,7 +126,7 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error {
 	var ev engine.Event
 	switch at := now(); {
-	case r.Status == engine.Ready && r.StartAt.After(at):
+	case r.Status == engine.Ready && isEarly(r, at):
 		return held.Return(ctx, r.StartAt, r.Revision > 0)
 	case r.Status == engine.Ready:
 		if c, gone := x.heard.find(r.Execution); gone {
@@ -147,6 +155,11 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 		a.held.drop()
 		return nil
 	}
+	if a.wrote(r.Execution) {
+		a.record, a.execution, a.recorded = r, r.Execution, true
+		x.take(a)
+		return nil
+	}
 	lost := engine.LeaseLost{At: now(), CrashCap: x.config.CrashCap}
 	next, _, err := engine.Apply(r.Execution, lost)
 	if err != nil {
@@ -167,7 +180,14 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 // begin claims a ready execution, after the events that make it so. A fresh one
 // is not recorded yet: most are over before it would be of use.
 func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, before ...engine.Event) error {
-	if c, gone := x.heard.find(r.Execution); gone {
+	c, gone := x.heard.find(r.Execution)
+	if !gone && !a.delivery.Fresh {
+		var err error
+		if c, gone, err = x.endedAbove(ctx, r.Execution); err != nil {
+			return err
+		}
+	}
+	if gone {
 		return x.cancel(ctx, a.held, r, c)
 	}
 	a.start = engine.Claimed{
@@ -187,13 +207,40 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		}
 		a.record, a.execution, a.recorded = next, next.Execution, true
 	}
+	x.take(a)
+	return nil
+}
+
+// take makes an attempt known that has been claimed.
+func (x *Executor) take(a *attempt) {
 	a.claimed = true
 	x.attempts.add(a)
 	if c, gone := x.heard.find(a.execution); gone {
 		// It passed after the first look, and before the attempt could be found.
 		a.cancel(c)
 	}
-	return nil
+}
+
+// endedAbove looks for the end of an execution above y: what was cancelled while
+// nobody listened, or by somebody who died of it, is on its way to y step by step,
+// and must not be late. Only a fresh y is spared the look, since whoever listened
+// when it was spawned has heard of such an end.
+func (x *Executor) endedAbove(ctx context.Context, y engine.Execution) (engine.Cancel, bool, error) {
+	for id := y.Parent; id != ""; {
+		above, err := x.store.Get(ctx, id)
+		switch {
+		case errors.Is(err, engine.ErrNotFound):
+			return engine.Cancel{}, false, nil // deleted, with its tree
+		case err != nil:
+			return engine.Cancel{}, false, err
+		case above.Status.Finished() && above.Status != engine.Completed:
+			return engine.Cancel{
+				ID: y.ID, At: above.FinishedAt, Parent: id, Reason: fmt.Sprintf("parent %s: %s", id, above.Status),
+			}, true, nil
+		}
+		id = above.Parent
+	}
+	return engine.Cancel{}, false, nil
 }
 
 // cancel cancels an execution whose message is in hand.

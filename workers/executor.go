@@ -177,7 +177,7 @@ func (x *Executor) Run(ctx context.Context) error {
 	if x.started.CompareAndSwap(false, true) {
 		err = x.run(ctx)
 	}
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+	if err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil // the shutdown came before the start was over
 	}
 	if err != nil {

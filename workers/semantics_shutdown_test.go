@@ -313,3 +313,19 @@ func TestShutdownHandsBackThoughTheCodeReturnsAnErrorForIt(t *testing.T) {
 		}
 	})
 }
+
+// A context that a signal ends has the signal as its cause, and what broke off has
+// the one or the other.
+func TestShutdownBeforeTheStartIsOverIsNoError(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		for _, cause := range []error{nil, errors.New("terminated")} {
+			x, err := workers.New(w.store, workers.Config{}, engine.Bind(kids, grow))
+			check(t, err)
+			ctx, stop := context.WithCancelCause(t.Context())
+			stop(cause)
+			if err := x.Run(ctx); err != nil {
+				t.Errorf("cause %v: %v", cause, err)
+			}
+		}
+	})
+}

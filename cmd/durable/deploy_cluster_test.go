@@ -122,7 +122,7 @@ func cluster(t *testing.T) *trio {
 // awaitPeers waits until somebody leads the three.
 func (c *trio) awaitPeers(t *testing.T) {
 	t.Helper()
-	for ctx := within(t); ; {
+	for ctx := bounded(t); ; {
 		for _, s := range c.servers {
 			if len(s.JetStreamClusterPeers()) == 3 {
 				return
@@ -172,7 +172,7 @@ func TestThreeServersHoldANamespaceThatSetupMakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, ctx := cluster(t), within(t)
+	c, ctx := cluster(t), bounded(t)
 	for _, opt := range []nats.Option{nats.Name("without TLS's authority"), nats.RootCAs(filepath.Join(filepath.Dir(c.ca), "route-ca.pem"))} {
 		if nc, err := nats.Connect(c.url(t, "operator"), opt); err == nil {
 			nc.Close()

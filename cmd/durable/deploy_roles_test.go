@@ -127,8 +127,8 @@ func apply(t *testing.T, server string, opts ...nats.Option) *engine.Client {
 	return engine.NewClient(s)
 }
 
-// within bounds a test that has hung: an election may take some seconds.
-func within(t *testing.T) context.Context {
+// bounded bounds a test that has hung: an election may take some seconds.
+func bounded(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
@@ -139,7 +139,7 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("timers in real time: skipped in short mode")
 	}
-	server, ctx := single(t), within(t)
+	server, ctx := single(t), bounded(t)
 	operator := as(t, "operator", server)
 	// The least lease, since a finished tree is kept for two more.
 	durable(t, "setup", "--lease", "1s", "--server", operator).want(t, exitOK)
@@ -290,7 +290,7 @@ func enqueueAs(t *testing.T, ctx context.Context, server, url, task, input strin
 // A producer says in headers that its execution is somebody's child: it is believed to be
 // none, and the parent goes on waiting for its own.
 func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
-	server, ctx := prepared(t), within(t)
+	server, ctx := prepared(t), bounded(t)
 	o, app := employ(t, server), apply(t, server)
 	victim, err := greet.Enqueue(ctx, app, []string{"stall"})
 	if err != nil {

@@ -103,7 +103,7 @@ func (c *Nodes) Stop(i int) {
 func (c *Nodes) Start(i int) {
 	c.t.Helper()
 	c.start(i)
-	c.awaitCurrent(i)
+	awaitCurrent(c.t, c.URL(i), i)
 }
 
 func (c *Nodes) start(i int) {
@@ -122,24 +122,39 @@ func (c *Nodes) start(i int) {
 func nodeName(i int) string { return fmt.Sprintf("node%d", i) }
 
 func (c *Nodes) options(i int) *server.Options {
+	return node{Index: i, Dir: c.dirs[i], Clients: c.clients, Routes: c.routes}.options()
+}
+
+// A node is one server of a cluster, or the only one.
+type node struct {
+	Index   int
+	Dir     string
+	Clients []netip.AddrPort // what each node opens for clients
+	Routes  []netip.AddrPort // and for the other nodes
+}
+
+func (n node) options() *server.Options {
 	var others []*url.URL
-	for j, addr := range c.routes {
-		if j != i {
+	for j, addr := range n.Routes {
+		if j != n.Index {
 			others = append(others, &url.URL{Scheme: "nats", Host: addr.String()})
 		}
 	}
 	o := &server.Options{
-		ServerName: nodeName(i),
+		ServerName: nodeName(n.Index),
 		JetStream:  true,
-		StoreDir:   c.dirs[i],
+		StoreDir:   n.Dir,
 		MaxPayload: server.MAX_PAYLOAD_MAX_SIZE, // as package embedded has it
 		Routes:     others,
 		NoSigs:     true,
 		NoLog:      true,
 	}
-	o.Host, o.Port = c.clients[i].Addr().String(), int(c.clients[i].Port())
+	o.Host, o.Port = n.Clients[n.Index].Addr().String(), int(n.Clients[n.Index].Port())
+	if len(n.Routes) == 1 {
+		return o
+	}
 	o.Cluster.Name = "jstest"
-	o.Cluster.Host, o.Cluster.Port = c.routes[i].Addr().String(), int(c.routes[i].Port())
+	o.Cluster.Host, o.Cluster.Port = n.Routes[n.Index].Addr().String(), int(n.Routes[n.Index].Port())
 	o.Cluster.NoAdvertise = true // clients stay behind their Proxy
 	return o
 }

@@ -13,12 +13,12 @@ import (
 // awaitCurrent waits until the leaders of all streams and consumers hold node i
 // for a current replica. What the node holds itself for says nothing: after a
 // restart it is current until it hears of a leader.
-func (c *Nodes) awaitCurrent(i int) {
-	c.t.Helper()
-	js, done := dial(c.t, c.URL(i))
+func awaitCurrent(t testing.TB, url string, i int) {
+	t.Helper()
+	js, done := dial(t, url)
 	defer done()
-	await(c.t, nodeName(i)+" has caught up", func() bool {
-		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+	await(t, nodeName(i)+" has caught up", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		streams := js.ListStreams(ctx)
 		for s := range streams.Info() {

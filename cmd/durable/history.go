@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/engine/history"
+)
+
+func (a *app) history() *cobra.Command {
+	var execution string
+	cmd := &cobra.Command{
+		Use:   "history FILE",
+		Short: "Print the history of a fault test, and check it again",
+		Long: "Print the history that a fault test has kept, as a timeline, and check it again\n" +
+			"against what the engine promises. It opens no store. Exit code 1 says that the\n" +
+			"history shows a promise broken; a file that is no history is a usage error.",
+		Args: exactly(1, "one file"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if execution != "" {
+				if err := engine.ValidateID(execution); err != nil {
+					return usage("", "--execution: %w", err)
+				}
+			}
+			h, err := history.Open(args[0])
+			if err != nil {
+				return usage("a failing fault test prints where it has kept its history", "%w", err)
+			}
+			found := history.Check(h)
+			if err := a.printHistory(h, execution, found); err != nil {
+				return err
+			}
+			if len(found) > 0 {
+				return &exitError{code: exitIncomplete}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&execution, "execution", "", "only what is about this execution and those below it, and faults")
+	return cmd
+}
+
+func (a *app) printHistory(h history.History, execution string, found []history.Violation) error {
+	if a.json {
+		for _, e := range h.Events {
+			if concerns(e, execution) {
+				if err := printJSON(a.out, e); err != nil {
+					return err
+				}
+			}
+		}
+		for _, v := range found {
+			if err := printJSON(a.out, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	fmt.Fprintf(a.out, "%s: seed %d, lease %s, %s, %s\n", oneLine(h.Name), h.Seed, span(h.Lease),
+		count(len(h.Events), "event", "events"), count(len(h.Records), "record", "records"))
+	var first time.Time
+	for _, e := range h.Events {
+		if first.IsZero() {
+			first = e.At
+		}
+		if concerns(e, execution) {
+			a.printEvent(e, e.At.Sub(first))
+		}
+	}
+	for _, x := range h.Records {
+		if within(x.ID, execution) && (execution != "" || !x.Status.Finished()) {
+			a.printRecord(x)
+		}
+	}
+	for _, v := range found {
+		fmt.Fprintf(a.out, "%s %s\n", a.out.paint(red, "broken"), oneLine(v.String()))
+	}
+	if len(found) == 0 {
+		fmt.Fprintf(a.out, "%s\n", a.out.paint(green, "holds"))
+		return nil
+	}
+	fmt.Fprintln(a.out, count(len(found), "promise broken", "promises broken"))
+	return nil
+}
+
+// concerns tells whether an event is one of execution, or of none.
+func concerns(e history.Event, execution string) bool {
+	return execution == "" || within(e.Execution, execution) || e.Place != ""
+}
+
+func within(id, execution string) bool {
+	return execution == "" || id == execution ||
+		strings.HasPrefix(id, execution+".") || (strings.Contains(execution, ".") && strings.HasPrefix(id, execution+"-"))
+}
+
+func (a *app) printEvent(e history.Event, since time.Duration) {
+	line := fmt.Sprintf("%10.3f  %-12s %-15s", since.Seconds(), snip(oneLine(e.Process), 12), e.Kind)
+	if e.Execution != "" {
+		line += " " + e.Execution
+	}
+	if e.Kind == history.Began || e.Kind == history.Left {
+		line += fmt.Sprintf(" attempt %d", e.Attempt)
+	}
+	for _, more := range []string{string(e.Place), string(e.Status), e.Output, e.Text} {
+		if more != "" {
+			line += " " + oneLine(more)
+		}
+	}
+	paint := colour("")
+	switch e.Kind {
+	case history.Struck, history.FaultBegan, history.FaultEnded:
+		paint = yellow
+	}
+	fmt.Fprintln(a.out, a.out.paint(paint, line))
+}
+
+func (a *app) printRecord(x engine.Execution) {
+	fmt.Fprintf(a.out, "    record  %s %s attempt %d, %s, closed %v", x.ID, x.Status, x.Attempt, count(x.Crashes, "crash", "crashes"), x.Closed)
+	if x.Failure != nil {
+		fmt.Fprintf(a.out, ": %s", oneLine(x.Failure.Message))
+	}
+	fmt.Fprintln(a.out)
+	for _, h := range x.History {
+		fmt.Fprintf(a.out, "            attempt %d in %s, %s to %s", h.Number, h.Executor, stamp(h.StartedAt), stamp(h.EndedAt))
+		if h.Failure != nil {
+			fmt.Fprintf(a.out, ": %s", oneLine(h.Failure.Message))
+		}
+		fmt.Fprintln(a.out)
+	}
+}

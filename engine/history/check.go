@@ -1,0 +1,149 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A Violation is a promise that a history shows broken.
+type Violation struct {
+	// Rule is the promise, in words.
+	Rule string `json:"rule"`
+	// Execution is the one that it was broken to; empty where there is none.
+	Execution string `json:"execution,omitempty"`
+	// Text says what happened instead.
+	Text string `json:"text"`
+}
+
+func (v Violation) String() string {
+	if v.Execution == "" {
+		return v.Rule + ": " + v.Text
+	}
+	return v.Rule + ": " + v.Execution + ": " + v.Text
+}
+
+// rules are the promises, each with what finds it broken.
+var rules = []struct {
+	promise string
+	find    func(*evidence)
+}{
+	{"the run came to its end", (*evidence).unended},
+	{"what was accepted has exactly one outcome", (*evidence).outcomes},
+	{"an outcome never changes", (*evidence).changes},
+	{"an execution comes to what its task says", (*evidence).expectations},
+	{"no code runs below what has ended", (*evidence).orphans},
+	{"what has finished does not run again", (*evidence).revenants},
+	{"what was cancelled does not start, and what ran ends", (*evidence).cancellations},
+	{"an execution runs once at a time", (*evidence).overlaps},
+	{"a parent counts each child once", (*evidence).families},
+	{"attempts and crashes add up", (*evidence).attempts},
+	{"nothing is left behind", (*evidence).leftovers},
+}
+
+// Check returns what a history shows broken of what the engine promises, by rule.
+func Check(h History) []Violation {
+	e := gather(h)
+	for _, r := range rules {
+		e.rule = r.promise
+		r.find(e)
+	}
+	return e.found
+}
+
+// evidence is a history, sorted for the rules.
+type evidence struct {
+	History
+	records map[string]engine.Execution
+	about   map[string][]Event // by execution, in order
+	ids     []string           // of all executions that are known of, in order
+	runs    []run
+	calms   map[string]calm // by process
+
+	rule  string
+	found []Violation
+}
+
+// A run is the code of one attempt, from its first event to its last.
+type run struct {
+	Event           // Began
+	left  time.Time // zero if it never said so
+}
+
+func gather(h History) *evidence {
+	e := &evidence{History: h, records: map[string]engine.Execution{}, about: map[string][]Event{}, calms: map[string]calm{}}
+	for _, x := range h.Records {
+		e.records[x.ID] = x
+		e.about[x.ID] = nil
+	}
+	left := map[string]time.Time{}
+	for _, v := range h.Events {
+		if v.Execution != "" {
+			e.about[v.Execution] = append(e.about[v.Execution], v)
+		}
+		if v.Kind == Left {
+			left[v.Run] = v.At
+		}
+	}
+	for id := range e.about {
+		e.ids = append(e.ids, id)
+	}
+	slices.Sort(e.ids)
+	for _, v := range h.Events {
+		if v.Kind == Began {
+			e.runs = append(e.runs, run{v, left[v.Run]})
+		}
+	}
+	return e
+}
+
+func (e *evidence) broken(id, format string, args ...any) {
+	e.found = append(e.found, Violation{e.rule, id, fmt.Sprintf(format, args...)})
+}
+
+// calm returns how much of a time was undisturbed, for a process.
+func (e *evidence) calm(process string, from, to time.Time) time.Duration {
+	c, known := e.calms[process]
+	if !known {
+		c = e.calmFor(process)
+		e.calms[process] = c
+	}
+	return c.between(from, to)
+}
+
+// finished returns the record of an execution that has finished.
+func (e *evidence) finished(id string) (engine.Execution, bool) {
+	x, ok := e.records[id]
+	return x, ok && x.Status.Finished()
+}
+
+// accepted reports whether the execution was promised to run: a root by the
+// answer to its enqueue.
+func (e *evidence) accepted(id string) bool {
+	return slices.ContainsFunc(e.about[id], func(v Event) bool { return v.Kind == Accepted })
+}
+
+// cancelled reports whether anybody may have cancelled something of the tree of id.
+func (e *evidence) cancelled(root string) bool {
+	for _, id := range e.ids {
+		if engine.RootOf(id) == root && slices.ContainsFunc(e.about[id], func(v Event) bool { return v.Kind == CancelAsked }) {
+			return true
+		}
+	}
+	return false
+}
+
+const clock = "15:04:05.000"
+
+func at(t time.Time) string { return t.UTC().Format(clock) }
+
+// above returns the ids of what an execution is below, the nearest first.
+func (e *evidence) above(id string) []string {
+	var list []string
+	for x, ok := e.records[id]; ok && x.Parent != ""; x, ok = e.records[x.Parent] {
+		list = append(list, x.Parent)
+	}
+	return list
+}

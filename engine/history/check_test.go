@@ -1,0 +1,228 @@
+package history_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/engine/history"
+)
+
+var begin = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// sec is a time of the forged histories.
+func sec(s float64) time.Time { return begin.Add(time.Duration(s * float64(time.Second))) }
+
+// forged is a run in which nothing is wrong: a parent with two children and a
+// finalize, and an execution that was cancelled while it was ready.
+func forged() *history.History {
+	done := func(id, parent string, index int, from, to float64) engine.Execution {
+		return engine.Execution{
+			ID: id, Parent: parent, Index: index, Task: "t", Status: engine.Completed, Closed: true,
+			CreatedAt: sec(from), FinishedAt: sec(to), Policy: engine.Policy{Retry: engine.Retry{MaxRetries: 2}},
+		}
+	}
+	root := done("r", "", 0, 0, 5)
+	root.Spawned, root.Ended, root.Finalize = 2, engine.Set{3}, &engine.Spawn{Task: "t.f"}
+	finalize := done("r.f", "r", 0, 4, 5)
+	finalize.IsFinalize = true
+	gone := done("c", "", 0, 1, 2)
+	gone.Status = engine.Cancelled
+	h := &history.History{
+		Settings: history.Settings{Lease: time.Second},
+		Events: []history.Event{
+			{At: sec(0), Kind: history.Up, Process: "a"},
+			{At: sec(0), Kind: history.Accepted, Execution: "r", Status: engine.Completed, Output: "2"},
+			{At: sec(1), Kind: history.Accepted, Execution: "c"},
+			{At: sec(1.9), Kind: history.CancelAsked, Execution: "c", Run: "c1"},
+			{At: sec(2), Kind: history.CancelReturned, Execution: "c", Run: "c1"},
+			{At: sec(6), Kind: history.Saw, Execution: "r", Status: engine.Completed, Output: "2", FinishedAt: sec(5)},
+		},
+		Records: []engine.Execution{root, done("r.0", "r", 0, 1, 3), done("r.1", "r", 1, 1, 4), finalize, gone},
+		Ended:   true,
+	}
+	ran(h, "r", "a", 0, 0.1, 1)
+	ran(h, "r.0", "a", 0, 1.1, 3)
+	ran(h, "r.1", "b", 0, 1.2, 4)
+	ran(h, "r.f", "a", 0, 4.1, 5)
+	return h
+}
+
+// ran adds an attempt; one that ends at 0 never says that it is over.
+func ran(h *history.History, id, process string, attempt int, from, to float64) {
+	run := id + process + sec(from).String()
+	h.Events = append(h.Events, history.Event{At: sec(from), Kind: history.Began, Execution: id, Process: process, Attempt: attempt, Run: run})
+	if to > 0 {
+		h.Events = append(h.Events, history.Event{At: sec(to), Kind: history.Left, Execution: id, Process: process, Attempt: attempt, Run: run})
+	}
+}
+
+// orphaned makes the parent one that failed at 5 for its child 1, and was followed
+// by child 0 much later.
+func orphaned(h *history.History) {
+	r := record(h, "r")
+	r.Status, r.Ended, r.Finalize = engine.ChildrenFailed, engine.Set{2}, nil
+	record(h, "r.1").Status = engine.Failed
+	record(h, "r.0").FinishedAt = sec(70)
+	h.Events[1].Status, h.Events[1].Output = engine.ChildrenFailed, ""
+	h.Events[5].Status, h.Events[5].Output = engine.ChildrenFailed, ""
+	h.Records = slices.DeleteFunc(h.Records, func(x engine.Execution) bool { return x.ID == "r.f" })
+	h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.Execution == "r.f" })
+}
+
+func strike(h *history.History, kind history.Kind, place history.Place, process string, at float64) {
+	h.Events = append(h.Events, history.Event{At: sec(at), Kind: kind, Place: place, Process: process, Text: "fault"})
+}
+
+func record(h *history.History, id string) *engine.Execution {
+	i := slices.IndexFunc(h.Records, func(x engine.Execution) bool { return x.ID == id })
+	return &h.Records[i]
+}
+
+// TestEveryRuleFindsWhatBreaksIt has for each promise histories that break it,
+// and some that look like it and are in order.
+func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
+	const none = ""
+	for name, test := range map[string]struct {
+		broken string // the promise; none
+		forge  func(h *history.History)
+	}{
+		"nothing is wrong": {none, func(*history.History) {}},
+		"no records":       {"came to its end", func(h *history.History) { h.Records, h.Ended = nil, false }},
+
+		"a lost execution": {"exactly one outcome", func(h *history.History) {
+			h.Events = append(h.Events, history.Event{At: sec(1), Kind: history.Accepted, Execution: "lost"})
+		}},
+		"an enqueue that was refused": {none, func(h *history.History) {
+			h.Events = append(h.Events, history.Event{At: sec(1), Kind: history.Refused, Execution: "full"})
+		}},
+		"an enqueue that nobody knows the end of": {none, func(h *history.History) {
+			h.Events = append(h.Events, history.Event{At: sec(1), Kind: history.Unsure, Execution: "who knows"})
+		}},
+		"one that ran and is not recorded":    {"exactly one outcome", func(h *history.History) { ran(h, "x", "a", 0, 1, 2) }},
+		"one that is active at the end":       {"exactly one outcome", func(h *history.History) { record(h, "r.1").Status = engine.Running }},
+		"two records":                         {"exactly one outcome", func(h *history.History) { h.Records = append(h.Records, *record(h, "c")) }},
+		"a finished one that has no end time": {"exactly one outcome", func(h *history.History) { record(h, "c").FinishedAt = time.Time{} }},
+
+		"a status that changes": {"never changes", func(h *history.History) {
+			h.Events = append(h.Events, history.Event{At: sec(5.5), Kind: history.Saw, Execution: "r", Status: engine.Failed, FinishedAt: sec(5)})
+		}},
+		"an end that moves": {"never changes", func(h *history.History) {
+			h.Events = append(h.Events, history.Event{At: sec(7), Kind: history.Saw, Execution: "r", Status: engine.Completed, FinishedAt: sec(6.5)})
+		}},
+		"an output that changes": {"never changes", func(h *history.History) {
+			h.Events = append(h.Events, history.Event{At: sec(7), Kind: history.Saw, Execution: "r", Status: engine.Completed, FinishedAt: sec(5), Output: "3"})
+		}},
+		"the same seen again": {none, func(h *history.History) {
+			h.Events = append(h.Events, history.Event{At: sec(7), Kind: history.Saw, Execution: "r", Status: engine.Completed, FinishedAt: sec(5), Output: "2"})
+		}},
+
+		"an outcome that it should not have": {"comes to what its task says", func(h *history.History) { h.Events[1].Status = engine.Failed }},
+		"a wrong sum":                        {"comes to what its task says", func(h *history.History) { h.Events[1].Output = "4" }},
+		"a wrong sum of what was cancelled": {none, func(h *history.History) {
+			h.Events[1].Output = "4"
+			h.Events = append(h.Events, history.Event{At: sec(4), Kind: history.CancelAsked, Execution: "r.0"})
+		}},
+
+		"a child long after the end of its parent": {"below what has ended", func(h *history.History) {
+			orphaned(h)
+			ran(h, "r.0", "a", 0, 9, 9.1)
+		}},
+		"a child right after the end of its parent": {none, func(h *history.History) {
+			orphaned(h)
+			ran(h, "r.0", "a", 0, 5.04, 5.05)
+		}},
+		"a child long after the end of its parent, whose executor was killed": {none, func(h *history.History) {
+			orphaned(h)
+			strike(h, history.Struck, history.Executor, "b", 4.9)
+			ran(h, "r.0", "a", 0, 7, 7.1)
+		}},
+		"a child long after the end of its parent, on an executor that stood still": {none, func(h *history.History) {
+			orphaned(h)
+			strike(h, history.FaultBegan, history.Executor, "a", 4)
+			strike(h, history.FaultEnded, history.Executor, "a", 60)
+			ran(h, "r.0", "a", 0, 60.1, 60.2)
+		}},
+		"a child long after the end of its parent, while another executor stood still": {"below what has ended", func(h *history.History) {
+			orphaned(h)
+			strike(h, history.FaultBegan, history.Executor, "b", 4)
+			strike(h, history.FaultEnded, history.Executor, "b", 60)
+			ran(h, "r.0", "a", 0, 59, 59.1)
+		}},
+
+		"a run after the end": {"does not run again", func(h *history.History) { ran(h, "c", "a", 0, 4, 4.1) }},
+
+		"a ready one that runs after Cancel": {"was cancelled does not start", func(h *history.History) {
+			record(h, "c").FinishedAt = sec(5)
+			ran(h, "c", "a", 0, 4, 4.1)
+		}},
+		"a running one that goes on after Cancel": {"was cancelled does not start", func(h *history.History) { ran(h, "c", "a", 0, 1.5, 9) }},
+		"a running one that ends upon Cancel":     {none, func(h *history.History) { ran(h, "c", "a", 0, 1.5, 2.1) }},
+		"a cancelled one that completes":          {"was cancelled does not start", func(h *history.History) { record(h, "c").Status = engine.Completed }},
+		"a Cancel that came too late": {none, func(h *history.History) {
+			h.Events[4].Text = "it has finished"
+			record(h, "c").Status = engine.Completed
+		}},
+
+		"two runs at once": {"once at a time", func(h *history.History) {
+			ran(h, "c", "a", 0, 0.1, 0)
+			ran(h, "c", "b", 0, 0.2, 0)
+			h.Events = append(h.Events, history.Event{At: sec(9), Kind: history.Note})
+		}},
+		"two runs at once, of which one stood still": {none, func(h *history.History) {
+			strike(h, history.FaultBegan, history.Executor, "a", 1.3)
+			ran(h, "r.1", "a", 0, 1.25, 12)
+			strike(h, history.FaultEnded, history.Executor, "a", 11)
+			record(h, "r.1").Crashes = 1
+		}},
+
+		"a child that is not counted": {"counts each child once", func(h *history.History) { record(h, "r").Ended = engine.Set{1} }},
+		"a child too many": {"counts each child once", func(h *history.History) {
+			record(h, "r").Ended = engine.Set{7}
+		}},
+		"a child that nobody spawned": {"counts each child once", func(h *history.History) {
+			x := *record(h, "r.1")
+			x.ID, x.Index = "r.2", 2
+			h.Records = append(h.Records, x)
+		}},
+		"two children in one place": {"counts each child once", func(h *history.History) { record(h, "r.1").Index = 0 }},
+		"no finalize":               {"counts each child once", func(h *history.History) { record(h, "r").Finalize = nil }},
+		"a finalize before its time": {"counts each child once", func(h *history.History) {
+			record(h, "r.1").FinishedAt = sec(4.5)
+		}},
+		"a failure that is none": {"counts each child once", func(h *history.History) {
+			record(h, "r").ChildFailures = []engine.ChildFailure{{Index: 0, ID: "r.0", Status: engine.Failed}}
+		}},
+
+		"an attempt past the retries":   {"attempts and crashes", func(h *history.History) { ran(h, "r.0", "a", 3, 1, 1.05) }},
+		"an attempt that is not known":  {"attempts and crashes", func(h *history.History) { ran(h, "r.0", "a", 1, 1, 1.05) }},
+		"a crash of nobody":             {"attempts and crashes", func(h *history.History) { record(h, "r.0").Crashes = 1 }},
+		"attempts that count backwards": {"attempts and crashes", func(h *history.History) { record(h, "r.0").History = []engine.Attempt{{Number: 1}, {Number: 0}} }},
+		"a crash of one that was killed": {none, func(h *history.History) {
+			record(h, "r.0").Crashes = 1
+			strike(h, history.Struck, history.Executor, "a", 2)
+		}},
+
+		"a message":              {"left behind", func(h *history.History) { h.Left = []string{"durable.ready.default.t.r"} }},
+		"the look at a tree":     {none, func(h *history.History) { h.Left = []string{"durable.later.=expire.r"} }},
+		"one that is not closed": {"left behind", func(h *history.History) { record(h, "r.0").Closed = false }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := forged()
+			test.forge(h)
+			slices.SortStableFunc(h.Events, func(a, b history.Event) int { return a.At.Compare(b.At) })
+			got := history.Check(*h)
+			if test.broken == none {
+				for _, v := range got {
+					t.Errorf("found %s", v)
+				}
+				return
+			}
+			if !slices.ContainsFunc(got, func(v history.Violation) bool { return strings.Contains(v.Rule, test.broken) }) {
+				t.Errorf("found %v, want one of %q", got, test.broken)
+			}
+		})
+	}
+}

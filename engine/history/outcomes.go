@@ -1,0 +1,131 @@
+package history
+
+import (
+	"strings"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// unended finds a run that broke off, of which nothing else can be said.
+func (e *evidence) unended() {
+	if !e.Ended && len(e.Events) > 0 {
+		e.broken("", "no records were taken: what follows is about what is known")
+	}
+}
+
+// outcomes finds what was accepted, or ran, and has no record, or has not finished.
+func (e *evidence) outcomes() {
+	if !e.Ended {
+		return
+	}
+	for _, id := range e.ids {
+		x, recorded := e.records[id]
+		switch ran := e.firstRun(id); {
+		case !recorded && e.accepted(id):
+			e.broken(id, "was accepted, and there is no record of it")
+		case !recorded && ran != nil:
+			e.broken(id, "ran in %s at %s, and there is no record of it", ran.Process, at(ran.At))
+		case recorded && !x.Status.Finished():
+			e.broken(id, "is %s at the end (attempt %d, %d crashes, executor %q)", x.Status, x.Attempt, x.Crashes, x.Executor)
+		case recorded && x.FinishedAt.IsZero():
+			e.broken(id, "is %s, and has no time of that", x.Status)
+		}
+	}
+	twice := map[string]int{}
+	for _, x := range e.Records {
+		if twice[x.ID]++; twice[x.ID] == 2 {
+			e.broken(x.ID, "has two records")
+		}
+	}
+}
+
+func (e *evidence) firstRun(id string) *Event {
+	for i, v := range e.about[id] {
+		if v.Kind == Began {
+			return &e.about[id][i]
+		}
+	}
+	return nil
+}
+
+// changes finds two sights of an outcome that differ.
+func (e *evidence) changes() {
+	for _, id := range e.ids {
+		var first *Event
+		output := ""
+		for i := range e.about[id] {
+			v := &e.about[id][i]
+			if v.Kind != Saw {
+				continue
+			}
+			if first == nil {
+				first, output = v, v.Output
+				continue
+			}
+			if v.Status != first.Status || !v.FinishedAt.Equal(first.FinishedAt) {
+				e.broken(id, "was %s, finished at %s, when %s saw it at %s, and %s, finished at %s, when %s did at %s",
+					first.Status, at(first.FinishedAt), first.Process, at(first.At), v.Status, at(v.FinishedAt), v.Process, at(v.At))
+			}
+			if output == "" {
+				output = v.Output
+			}
+			if v.Output != "" && v.Output != output {
+				e.broken(id, "had the output %s, and then %s", output, v.Output)
+			}
+		}
+		x, ok := e.finished(id)
+		if first != nil && ok && (x.Status != first.Status || !x.FinishedAt.Equal(first.FinishedAt)) {
+			e.broken(id, "was %s, finished at %s, when %s saw it at %s, and its record says %s at %s",
+				first.Status, at(first.FinishedAt), first.Process, at(first.At), x.Status, at(x.FinishedAt))
+		}
+		if first != nil && e.Ended && !ok {
+			e.broken(id, "was %s when %s saw it at %s, and is not any more", first.Status, first.Process, at(first.At))
+		}
+	}
+}
+
+// expectations finds roots that nobody cancelled and that came to another outcome
+// than their tasks say.
+func (e *evidence) expectations() {
+	for _, id := range e.ids {
+		for _, want := range e.about[id] {
+			if want.Kind != Accepted || want.Status == "" || e.cancelled(engine.RootOf(id)) {
+				continue
+			}
+			x, ok := e.finished(id)
+			if ok && x.Status != want.Status {
+				e.broken(id, "is %s (%s), want %s", x.Status, reason(x), want.Status)
+				continue
+			}
+			for _, v := range e.about[id] {
+				if v.Kind == Saw && v.Output != "" && want.Output != "" && v.Output != want.Output {
+					e.broken(id, "has the output %s, want %s", v.Output, want.Output)
+					break
+				}
+			}
+		}
+	}
+}
+
+func reason(x engine.Execution) string {
+	if x.Failure == nil {
+		return "no failure"
+	}
+	first, _, _ := strings.Cut(x.Failure.Message, "\n")
+	return first
+}
+
+// leftovers finds what is in the streams when nothing is to be done, and
+// executions that are not closed.
+func (e *evidence) leftovers() {
+	for _, subject := range e.Left {
+		if !strings.Contains(subject, "=expire") { // the look at a tree at the end of its retention
+			e.broken("", "a message lies on %s", subject)
+		}
+	}
+	for _, x := range e.Records {
+		if x.Status.Finished() && !x.Closed {
+			e.broken(x.ID, "is %s and not closed", x.Status)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package history
+
+import (
+	"slices"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// orphans finds code that began below an execution that had ended: a child, or
+// what is further below. What tells it is a message, and takes its window.
+func (e *evidence) orphans() {
+	for _, r := range e.runs {
+		for _, id := range e.above(r.Execution) {
+			x, ok := e.finished(id)
+			if !ok {
+				continue
+			}
+			if late := e.calm(r.Process, x.FinishedAt, r.At); late > e.window() {
+				e.broken(r.Execution, "attempt %d began in %s at %s, %s after %s above it was %s at %s (%s of that undisturbed, the window is %s)",
+					r.Attempt, r.Process, at(r.At), r.At.Sub(x.FinishedAt), id, x.Status, at(x.FinishedAt), late, e.window())
+				break
+			}
+		}
+	}
+}
+
+// revenants finds code that began after its own execution had finished: an executor
+// that stood still may do so, between the claim and the code, and no other.
+func (e *evidence) revenants() {
+	for _, r := range e.runs {
+		x, ok := e.finished(r.Execution)
+		if !ok {
+			continue
+		}
+		if late := e.calm(r.Process, x.FinishedAt, r.At); late > e.window() {
+			e.broken(r.Execution, "attempt %d began in %s at %s, %s after it was %s (%s of that undisturbed)",
+				r.Attempt, r.Process, at(r.At), r.At.Sub(x.FinishedAt), x.Status, late)
+		}
+	}
+}
+
+// cancellations finds what began after Cancel had returned nil, what went on, and
+// what is not cancelled though Cancel said so.
+func (e *evidence) cancellations() {
+	for _, c := range e.Events {
+		if c.Kind != CancelReturned || c.Text != "" {
+			continue
+		}
+		if x, ok := e.finished(c.Execution); ok && x.Status != engine.Cancelled {
+			e.broken(c.Execution, "was cancelled, said %s at %s, and is %s", c.Process, at(c.At), x.Status)
+		}
+		for _, r := range e.runs {
+			if r.Execution != c.Execution && !slices.Contains(e.above(r.Execution), c.Execution) {
+				continue
+			}
+			if late := e.calm(r.Process, c.At, r.At); late > e.window() {
+				e.broken(r.Execution, "attempt %d began in %s at %s, %s after Cancel of %s had returned (%s of that undisturbed)",
+					r.Attempt, r.Process, at(r.At), r.At.Sub(c.At), c.Execution, late)
+			}
+			if r.At.After(c.At) || r.left.IsZero() {
+				continue
+			}
+			if late := e.calm(r.Process, c.At, r.left); late > e.window() {
+				e.broken(r.Execution, "attempt %d in %s went on until %s, %s after Cancel of %s had returned (%s of that undisturbed)",
+					r.Attempt, r.Process, at(r.left), r.left.Sub(c.At), c.Execution, late)
+			}
+		}
+	}
+}
+
+// overlaps finds attempts of one execution that ran at the same time: somebody
+// who stood still, or was out of reach, may come back to code that another runs,
+// until he learns of it.
+func (e *evidence) overlaps() {
+	byID := map[string][]run{}
+	for _, r := range e.runs {
+		byID[r.Execution] = append(byID[r.Execution], r)
+	}
+	for _, id := range e.ids {
+		for i, a := range byID[id] {
+			for _, b := range byID[id][i+1:] {
+				end := e.endOf(a)
+				if other := e.endOf(b); other.Before(end) {
+					end = other
+				}
+				both := min(e.calm(a.Process, b.At, end), e.calm(b.Process, b.At, end))
+				if both > e.window()+e.Lease { // it looks at its records once in a lease
+					e.broken(id, "attempt %d ran in %s and attempt %d in %s at the same time, from %s to %s (%s of that undisturbed)",
+						a.Attempt, a.Process, b.Attempt, b.Process, at(b.At), at(end), both)
+				}
+			}
+		}
+	}
+}
+
+// endOf returns when the code of a run was over: with its process, if it did not say.
+func (e *evidence) endOf(r run) time.Time {
+	if !r.left.IsZero() {
+		return r.left
+	}
+	for _, v := range e.Events {
+		if v.Kind == Down && v.Process == r.Process && !v.At.Before(r.At) {
+			return v.At
+		}
+	}
+	if n := len(e.Events); n > 0 {
+		return e.Events[n-1].At
+	}
+	return r.At
+}
+
+// attempts finds numbers that can't be: attempts past the retries, records that
+// know of fewer attempts than ran, crashes without anything that makes one.
+func (e *evidence) attempts() {
+	for _, r := range e.runs {
+		x, ok := e.records[r.Execution]
+		switch {
+		case !ok:
+		case r.Attempt < 0 || r.Attempt > x.Policy.Retry.MaxRetries:
+			e.broken(r.Execution, "attempt %d ran, and it has %d retries", r.Attempt, x.Policy.Retry.MaxRetries)
+		case x.Polls == 0 && r.Attempt > x.Attempt:
+			e.broken(r.Execution, "attempt %d ran, and its record says %d", r.Attempt, x.Attempt)
+		}
+	}
+	for _, x := range e.Records {
+		if n := e.strikes(x.CreatedAt, x.FinishedAt); x.Polls == 0 && x.Crashes > n {
+			e.broken(x.ID, "its record says %d crashes, and there were %d faults in its time", x.Crashes, n)
+		}
+		for i := 1; i < len(x.History) && x.Polls == 0; i++ {
+			if before, after := x.History[i-1], x.History[i]; after.Number < before.Number {
+				e.broken(x.ID, "attempt %d comes after attempt %d in its record", after.Number, before.Number)
+			}
+		}
+	}
+}
+
+// strikes counts the faults that may have cost an execution its executor.
+func (e *evidence) strikes(from, to time.Time) int {
+	n := 0
+	for _, v := range e.Events {
+		// It may have been struck before it was created, by the times of its parent,
+		// and what it was struck by may have begun before.
+		early := v.At.Add(e.after(v.Place) + e.Skew + time.Minute).Before(from)
+		if late := v.At.After(to.Add(e.Skew)); !late && !early && (v.Kind == Struck || v.Kind == FaultBegan) {
+			n++
+			if v.Place != Executor {
+				n += 2 // each reconnection, and the server's own, may have it delivered again
+			}
+		}
+	}
+	return n
+}

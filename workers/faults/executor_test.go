@@ -1,0 +1,92 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/engine/history"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/workers"
+)
+
+const executorRole = "executor"
+
+// A program is what a process that executes is told.
+type program struct {
+	Name      string
+	URL       string
+	Namespace string
+	History   string // its path
+	Slots     int
+	Drain     time.Duration
+	CrashCap  int
+	Strike    strike
+	Strangers bool // it has bound these too
+
+	path        string // of another binary
+	environment []string
+}
+
+// runExecutor is the role of an executor: as in a user's program, but that it
+// writes to a history, and strikes itself if it is told to.
+func runExecutor(config []byte, ready func()) error {
+	var p program
+	if err := json.Unmarshal(config, &p); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	book, err := history.Append(p.History, p.Name)
+	if err != nil {
+		return err
+	}
+	diary, due = book, p.Strike
+	store, err := jsstore.Connect(ctx, p.URL, jsstore.Config{Namespace: p.Namespace})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	log, err := zap.NewProduction()
+	if err != nil {
+		return err
+	}
+	bound := bindings(book)
+	if p.Strangers {
+		bound = append(bound, engine.Bind(strangers, func(ctx context.Context, n int) (int, error) {
+			defer begin(ctx, book)()
+			return n, nil
+		}))
+	}
+	x, err := workers.New(striker{store}, workers.Config{
+		Name: p.Name, Slots: p.Slots, Drain: p.Drain, CrashCap: p.CrashCap, Logger: log,
+	}, bound...)
+	if err != nil {
+		return err
+	}
+	write(book, history.Event{Kind: history.Up, Text: fmt.Sprint("process ", os.Getpid())})
+	ready()
+	if err := x.Run(ctx); err != nil {
+		return err
+	}
+	write(book, history.Event{Kind: history.Down, Text: "drained"})
+	return nil
+}
+
+// machineTime is the time of the machine, whatever this process holds it for.
+func machineTime() time.Time {
+	var tv syscall.Timeval
+	if err := syscall.Gettimeofday(&tv); err != nil {
+		panic(err)
+	}
+	return time.Unix(tv.Unix())
+}

@@ -1,0 +1,172 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/engine/history"
+)
+
+// engineError returns how an execution ended, if that is what an error tells.
+func engineError(err error) *engine.ExecutionError {
+	var e *engine.ExecutionError
+	errors.As(err, &e)
+	return e
+}
+
+// settle waits until everything has ended and nothing is left to do, ends the
+// executors, takes the records and has the history checked. Somebody who is well
+// must be at work.
+func (f *fleet) settle() history.History {
+	f.t.Helper()
+	done := make(chan struct{})
+	go func() { f.watching.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(settleTime):
+		f.note(history.Event{Kind: history.Note, Text: "waiting for outcomes was given up"})
+	}
+	f.drained(settleTime / 2)
+	for _, m := range f.alive() {
+		m.stop()
+	}
+	f.drained(0)
+	f.records()
+	h, err := history.Open(f.path)
+	f.check(err)
+	f.judge(history.Check(h))
+	return h
+}
+
+// settleTime is how long what was enqueued may take once nothing disturbs it. It is
+// reached only where something is wrong.
+const settleTime = 40 * time.Second
+
+// drained waits until the streams are empty, and returns what lies in them if they are not.
+func (f *fleet) drained(patience time.Duration) {
+	f.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		left, err := f.left()
+		if err == nil && len(left) == 0 {
+			return
+		}
+		if !time.Now().After(deadline) {
+			continue
+		}
+		if patience > 0 {
+			return // the executors may put down at their end what they have in hand
+		}
+		if err != nil {
+			f.t.Errorf("look into the streams: %v", err)
+		}
+		for _, subject := range left {
+			f.note(history.Event{Kind: history.Leftover, Text: subject})
+		}
+		return
+	}
+}
+
+// left returns the subjects of the messages in the streams of work.
+func (f *fleet) left() ([]string, error) {
+	ctx, cancel := context.WithTimeout(f.ctx, 5*time.Second)
+	defer cancel()
+	nc := f.servers.Connect()
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, name := range []string{"ready", "timers", "control"} {
+		s, err := js.Stream(ctx, f.ns+"-"+name)
+		if err != nil {
+			return nil, err
+		}
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter(">"))
+		if err != nil {
+			return nil, err
+		}
+		for subject := range info.State.Subjects {
+			if !strings.Contains(subject, "=expire") {
+				list = append(list, subject)
+			}
+		}
+	}
+	return list, nil
+}
+
+// records writes all records as they are, each read from the leader.
+func (f *fleet) records() {
+	f.t.Helper()
+	ids := map[string]bool{}
+	for x, err := range f.client.List(f.ctx, engine.Filter{}) {
+		f.check(err)
+		ids[x.ID] = true
+	}
+	for id := range ids {
+		x, err := f.client.Get(f.ctx, id)
+		f.check(err)
+		x.Spawns, x.Steps, x.Finalize = nil, nil, bare(x.Finalize)
+		f.note(history.Event{Kind: history.Final, Execution: id, Record: &x})
+	}
+}
+
+// bare is a spawn of which is known that it is there.
+func bare(s *engine.Spawn) *engine.Spawn {
+	if s == nil {
+		return nil
+	}
+	return &engine.Spawn{Task: s.Task}
+}
+
+// judge fails the test for what is broken, and keeps the history.
+func (f *fleet) judge(found []history.Violation) {
+	f.t.Helper()
+	if len(found) == 0 && !f.t.Failed() {
+		return
+	}
+	var lines []string
+	for _, v := range found {
+		lines = append(lines, v.String())
+	}
+	if n := len(lines); n > 20 {
+		lines = append(lines[:20], fmt.Sprintf("and %d more", n-20))
+	}
+	path, err := f.keep()
+	if err != nil {
+		f.t.Errorf("keep the history: %v", err)
+	}
+	f.t.Errorf("seed %d, history kept in %s (durable history prints it):\n%s", f.seed, path, strings.Join(lines, "\n"))
+}
+
+func (f *fleet) keep() (string, error) {
+	from, err := os.Open(f.path)
+	if err != nil {
+		return "", err
+	}
+	defer from.Close()
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("/: ", r) {
+			return '-'
+		}
+		return r
+	}, f.t.Name())
+	to, err := os.Create(filepath.Join(os.TempDir(), fmt.Sprintf("durable-%s-%d.jsonl", name, f.seed)))
+	if err != nil {
+		return "", err
+	}
+	defer to.Close()
+	_, err = io.Copy(to, from)
+	return to.Name(), err
+}
