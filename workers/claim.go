@@ -221,17 +221,27 @@ func (x *Executor) take(a *attempt) {
 	}
 }
 
+// looksAbove is how many executions above one are looked at, beside the root.
+const looksAbove = 4
+
 // endedAbove looks for the end of an execution above y: what was cancelled while
 // nobody listened, or by somebody who died of it, is on its way to y step by step,
 // and must not be late. Only a fresh y is spared the look, since whoever listened
-// when it was spawned has heard of such an end.
+// when it was spawned has heard of such an end. Of a deep tree it looks at the nearest
+// and at the root, or a claim would cost a read for each level.
 func (x *Executor) endedAbove(ctx context.Context, y engine.Execution) (engine.Cancel, bool, error) {
-	for id := y.Parent; id != ""; {
+	root := y.Root()
+	for n, id := 0, y.Parent; id != ""; n++ {
+		if n == looksAbove {
+			id = root
+		}
 		above, err := x.store.Get(ctx, id)
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 			return engine.Cancel{}, false, nil // deleted, with its tree
-		case err != nil:
+		case errors.Is(err, engine.ErrDamaged):
+			return engine.Cancel{}, false, nil // nobody knows that it has ended
+		case err != nil && !errors.Is(err, engine.ErrNewer): // whether it has ended is understood
 			return engine.Cancel{}, false, err
 		case above.Status.Finished() && above.Status != engine.Completed:
 			return engine.Cancel{
