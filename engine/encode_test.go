@@ -68,26 +68,3 @@ func TestClosuresAreEncodedAsReflectionEncodesThem(t *testing.T) {
 		marshalled(t, &one, one.encode(), nil)
 	}
 }
-
-func BenchmarkEncodeRecord(b *testing.B) {
-	x := ready(Policy{Timeout: DefaultTimeout}, claimed, returned)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := EncodeRecord(x); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkDecodeRecord(b *testing.B) {
-	data, err := EncodeRecord(ready(Policy{Timeout: DefaultTimeout}, claimed, returned))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := DecodeRecord(data); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

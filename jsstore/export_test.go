@@ -27,3 +27,10 @@ func (s *Store) KeepIn(ctx context.Context, id string, p codec.Payload, size int
 func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return s.publish(ctx, m, nil)
 }
+
+func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return s.readyMessage(d) }
+
+// Delivery reads a message that was delivered for the first time.
+func (s *Store) Delivery(m *nats.Msg) (engine.Delivery, bool) { return s.delivery(m, false, false) }
+
+var PubAck = pubAck

@@ -114,7 +114,13 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.putBack(), a.forget(), a.doctor(), a.setup(), a.history(), a.version())
+	root.AddCommand(
+		a.demo(), a.setup(), a.doctor(),
+		a.get(), a.tree(), a.list(),
+		a.cancel(), a.wake(), a.retry(), a.delete(),
+		a.putBack(), a.forget(),
+		a.bench(), a.benchProcess(), a.history(), a.version(),
+	)
 	return root
 }
 

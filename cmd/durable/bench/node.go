@@ -1,0 +1,111 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/durable-execution/durable/jsstore/embedded"
+)
+
+// A node is a server that the bench starts, in this process or in one of its own.
+type node struct {
+	Dir    string        `json:"dir,omitempty"` // where it makes its directory
+	Sync   time.Duration `json:"syncNs,omitempty"`
+	Always bool          `json:"always,omitempty"`
+	Port   bool          `json:"port,omitempty"` // opens one, on loopback
+	// Of a cluster: which node this is, and the ports that they reach each other by.
+	Index  int   `json:"index,omitempty"`
+	Routes []int `json:"routes,omitempty"`
+}
+
+// A running node knows its URL, if it has a port, and how to end.
+type running struct {
+	url      string
+	embedded *embedded.Server // nil in a cluster
+	stop     func() error     // removes its files, too
+}
+
+func (n node) start(ctx context.Context) (*running, error) {
+	dir, err := os.MkdirTemp(n.Dir, "durable-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("directory for a server: %w", err)
+	}
+	var r *running
+	if len(n.Routes) > 0 {
+		r, err = n.startInCluster(dir)
+	} else {
+		r, err = n.startAlone(ctx, dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	stop := r.stop
+	r.stop = func() error { return errors.Join(stop(), os.RemoveAll(dir)) }
+	return r, nil
+}
+
+// startAlone starts what a user gets who opens an embedded store.
+func (n node) startAlone(ctx context.Context, dir string) (*running, error) {
+	c := embedded.Config{Dir: dir, SyncInterval: n.Sync, SyncAlways: n.Always}
+	if n.Port {
+		c.Port = -1
+	}
+	s, err := embedded.Start(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &running{url: s.URL(), embedded: s, stop: s.Close}, nil
+}
+
+// clusterPatience is how long a node may take to open its ports.
+const clusterPatience = 30 * time.Second
+
+func (n node) startInCluster(dir string) (*running, error) {
+	o := &server.Options{
+		ServerName: fmt.Sprintf("bench%d", n.Index), JetStream: true, StoreDir: dir,
+		Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		SyncInterval: n.Sync, SyncAlways: n.Always,
+		MaxPayload: server.MAX_PAYLOAD_MAX_SIZE, // as package embedded has it
+		NoSigs:     true, NoLog: true,
+	}
+	if o.SyncInterval == 0 {
+		o.SyncInterval = 10 * time.Millisecond
+	}
+	o.Cluster.Name, o.Cluster.Host, o.Cluster.Port = "bench", "127.0.0.1", n.Routes[n.Index]
+	for i, port := range n.Routes {
+		if i != n.Index {
+			o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+		}
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		return nil, err
+	}
+	s.Start()
+	stop := func() error { s.Shutdown(); s.WaitForShutdown(); return nil }
+	if !s.ReadyForConnections(clusterPatience) {
+		return nil, errors.Join(fmt.Errorf("server %d opens no port for clients or for port %d", n.Index, o.Cluster.Port), stop())
+	}
+	return &running{url: s.ClientURL(), stop: stop}, nil
+}
+
+// freePorts returns n ports on loopback that nobody listens on now.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close() // not before all are found, or one would be found twice
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
