@@ -8,17 +8,20 @@ import (
 )
 
 // orphans finds code that began below an execution that had ended: a child, or
-// what is further below. What tells it is a message, and takes its window.
+// what is further below. The news comes from above step by step, each by a message
+// that takes its window, and what it ends has ended at the time of the first.
 func (e *evidence) orphans() {
 	for _, r := range e.runs {
-		for _, id := range e.above(r.Execution) {
+		above := e.above(r.Execution)
+		window := e.window() * time.Duration(len(above))
+		for _, id := range above {
 			x, ok := e.finished(id)
 			if !ok {
 				continue
 			}
-			if late := e.calm(r.Process, x.FinishedAt, r.At); late > e.window() {
+			if late := e.calm(r.Process, x.FinishedAt, r.At); late > window {
 				e.broken(r.Execution, "attempt %d began in %s at %s, %s after %s above it was %s at %s (%s of that undisturbed, the window is %s)",
-					r.Attempt, r.Process, at(r.At), r.At.Sub(x.FinishedAt), id, x.Status, at(x.FinishedAt), late, e.window())
+					r.Attempt, r.Process, at(r.At), r.At.Sub(x.FinishedAt), id, x.Status, at(x.FinishedAt), late, window)
 				break
 			}
 		}
@@ -51,17 +54,19 @@ func (e *evidence) cancellations() {
 			e.broken(c.Execution, "was cancelled, said %s at %s, and is %s", c.Process, at(c.At), x.Status)
 		}
 		for _, r := range e.runs {
-			if r.Execution != c.Execution && !slices.Contains(e.above(r.Execution), c.Execution) {
+			steps := 1 + slices.Index(append([]string{r.Execution}, e.above(r.Execution)...), c.Execution)
+			if steps == 0 {
 				continue
 			}
-			if late := e.calm(r.Process, c.At, r.At); late > e.window() {
+			window := e.window() * time.Duration(steps)
+			if late := e.calm(r.Process, c.At, r.At); late > window {
 				e.broken(r.Execution, "attempt %d began in %s at %s, %s after Cancel of %s had returned (%s of that undisturbed)",
 					r.Attempt, r.Process, at(r.At), r.At.Sub(c.At), c.Execution, late)
 			}
 			if r.At.After(c.At) || r.left.IsZero() {
 				continue
 			}
-			if late := e.calm(r.Process, c.At, r.left); late > e.window() {
+			if late := e.calm(r.Process, c.At, r.left); late > window {
 				e.broken(r.Execution, "attempt %d in %s went on until %s, %s after Cancel of %s had returned (%s of that undisturbed)",
 					r.Attempt, r.Process, at(r.left), r.left.Sub(c.At), c.Execution, late)
 			}

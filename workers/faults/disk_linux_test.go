@@ -54,11 +54,11 @@ func TestFaultStreamsAtTheirByteLimit(t *testing.T) {
 	f.settle()
 }
 
-// enqueueUntilFull enqueues trees for a while, each once, and returns the error of
-// one that was not accepted.
+// enqueueUntilFull enqueues trees, each once, for a while and until one is not
+// accepted, whose error it returns.
 func (f *fleet) enqueueUntilFull(d time.Duration) error {
 	var refused error
-	for n, end := 0, time.Now().Add(d); time.Now().Before(end); n++ {
+	for n, end := 0, time.Now().Add(d); time.Now().Before(end) || (refused == nil && time.Now().Before(end.Add(settleTime))); n++ {
 		id := fmt.Sprint("tree", n)
 		p := plant{WaitAll: true, Branches: []plant{{}, {Kind: line}}}
 		ctx, cancel := context.WithTimeout(f.ctx, 3*time.Second)
