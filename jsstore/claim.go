@@ -55,8 +55,9 @@ func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
 		s.term(m, d.Invalid)
 		return d, false
 	}
+	// Anybody may have written it: it is a number and nothing to rely on.
 	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
-	d.Deliveries = about.deliveries + before
+	d.Deliveries = about.deliveries + min(max(before, 0), 1<<30)
 	d.Baton = &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
 	d.Message = about.stream + " " + strconv.FormatUint(about.sequence, 10)
 	d.First = !old
@@ -155,10 +156,25 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
+	if sizeOnWire(m) > int(b.s.nc.MaxPayload()) {
+		// As long as a message may be without the headers of a timer: it stays in hand.
+		return b.s.nak(b.m, delay)
+	}
 	if _, err := b.s.publish(ctx, m, nil); err != nil {
 		return fmt.Errorf("timer for %s: %w", x.ID, err)
 	}
 	return b.Done(ctx)
+}
+
+// sizeOnWire returns what the server holds against the most bytes of a message.
+func sizeOnWire(m *nats.Msg) int {
+	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
+	for name, values := range m.Header {
+		for _, v := range values {
+			n += len(name) + len(": \r\n") + len(v)
+		}
+	}
+	return n
 }
 
 func (s *Store) nak(m *nats.Msg, delay time.Duration) error {

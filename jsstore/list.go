@@ -35,7 +35,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 					yield(engine.Record{}, err)
 					return
 				}
-				if d := s.parse(m); d.Invalid == nil && !d.Hint {
+				if d := s.parse(m); isExecution(d) {
 					queued[d.Execution.ID] = engine.Record{Execution: d.Execution}
 				}
 			}

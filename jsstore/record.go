@@ -190,11 +190,17 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 		if err != nil {
 			return engine.Record{}, err
 		}
-		if queued := s.parse(m); queued.Invalid == nil && !queued.Hint {
+		if queued := s.parse(m); isExecution(queued) {
 			return engine.Record{Execution: queued.Execution}, nil
 		}
 	}
 	return s.record(ctx, id)
+}
+
+// isExecution reports whether a message holds an execution. One that can't be
+// understood does, unless its id can't: an executor is about to record why.
+func isExecution(d engine.Delivery) bool {
+	return !d.Hint && engine.ValidateID(d.Execution.ID) == nil
 }
 
 func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
