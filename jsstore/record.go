@@ -182,6 +182,9 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 		{s.layout.ready(), s.layout.readyOf(id), s.first},
 		{s.layout.timers(), s.layout.laterSubject(id), s.last},
 		{s.layout.timers(), s.layout.dueOf(id), s.last},
+		// One that was due and that nobody could run has gone back to where it had not
+		// been before, for a second at least.
+		{s.layout.timers(), s.layout.laterSubject(id), s.last},
 	} {
 		m, err := place.message(ctx, place.stream, place.subject)
 		if errors.Is(err, engine.ErrNotFound) {
