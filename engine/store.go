@@ -100,6 +100,15 @@ type Store interface {
 	// lost; after a lost connection fn gets a Reconnected notice.
 	Watch(ctx context.Context, topic Topic, fn func(Notice)) (stop func(), err error)
 
+	// Present has roll calls answered by what answer returns, until stop is called;
+	// nil stays silent. An executor is present from the beginning of its work to the
+	// end. Answer must not take long: it is called once at a time, for each call.
+	Present(ctx context.Context, answer func(RollCall) *Presence) (stop func(), err error)
+
+	// RollCall asks who is present and returns who has answered within the time that
+	// the call gives, in no order. Who does not answer may still be there.
+	RollCall(ctx context.Context, call RollCall) ([]Answer, error)
+
 	// List returns the executions that match, those known by their ready message
 	// alone included, in no order. An error ends the sequence.
 	List(ctx context.Context, f Filter) iter.Seq2[Record, error]

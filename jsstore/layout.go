@@ -49,6 +49,7 @@ func (l layout) lookSubject(root string) string   { return l.ns + ".due.=expire.
 func (l layout) closureSubject(id string) string  { return l.ns + ".closure." + id }
 func (l layout) cancelSubject(id string) string   { return l.ns + ".cancel." + id }
 func (l layout) endedSubject(id string) string    { return l.ns + ".ended." + id }
+func (l layout) rollSubject() string              { return l.ns + ".executor.roll" }
 func (l layout) recordPrefix() string             { return "$KV." + l.bucket() + "." }
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
 func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }

@@ -182,6 +182,11 @@ func (x *Executor) Run(ctx context.Context) error {
 func (x *Executor) run(ctx context.Context) error {
 	defer x.end()
 	defer x.client.Close()
+	leave, err := x.attend(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	// Listen before taking anything: a cancellation must not slip in between.
 	unwatch, err := x.store.Watch(ctx, engine.Topic{}, x.notice)
 	if err != nil {

@@ -223,6 +223,21 @@ func (p *tap) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Noti
 	})
 }
 
+func (p *tap) Present(ctx context.Context, answer func(engine.RollCall) *engine.Presence) (func(), error) {
+	return tapped(p, "Present", "", func() (func(), error) {
+		return p.store.Present(ctx, func(c engine.RollCall) *engine.Presence {
+			if p.isDead() {
+				return nil
+			}
+			return answer(c)
+		})
+	})
+}
+
+func (p *tap) RollCall(ctx context.Context, c engine.RollCall) ([]engine.Answer, error) {
+	return tapped(p, "RollCall", "", func() ([]engine.Answer, error) { return p.store.RollCall(ctx, c) })
+}
+
 func (p *tap) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record, error] {
 	return p.store.List(ctx, f)
 }

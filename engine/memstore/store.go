@@ -52,6 +52,7 @@ type Store struct {
 	expiries *queue[engine.ExpiryMessage]
 	looks    map[string]*message[engine.ExpiryMessage] // the one that waits, by root
 	watchers map[engine.Topic]map[*watcher]bool
+	present  map[*present]bool
 }
 
 var _ engine.Store = (*Store)(nil)
@@ -75,6 +76,7 @@ func New(c Config) *Store {
 		queues:   map[string]*queue[engine.Delivery]{},
 		looks:    map[string]*message[engine.ExpiryMessage]{},
 		watchers: map[engine.Topic]map[*watcher]bool{},
+		present:  map[*present]bool{},
 	}
 	s.closures = newQueue[engine.ClosureMessage](s)
 	s.cancels = newQueue[engine.CancelMessage](s)

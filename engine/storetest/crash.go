@@ -183,6 +183,29 @@ func (c *CrashStore) Watch(ctx context.Context, topic engine.Topic, fn func(engi
 	return stop, err
 }
 
+// Present implements [engine.Store].
+func (c *CrashStore) Present(ctx context.Context, fn func(engine.RollCall) *engine.Presence) (stop func(), err error) {
+	var opened func()
+	stop, err = answer(c, func() (_ func(), err error) {
+		opened, err = c.store.Present(ctx, func(call engine.RollCall) *engine.Presence {
+			if c.isCrashed() {
+				return nil
+			}
+			return fn(call)
+		})
+		return opened, err
+	})
+	if stop == nil && opened != nil {
+		opened()
+	}
+	return stop, err
+}
+
+// RollCall implements [engine.Store].
+func (c *CrashStore) RollCall(ctx context.Context, call engine.RollCall) ([]engine.Answer, error) {
+	return answer(c, func() ([]engine.Answer, error) { return c.store.RollCall(ctx, call) })
+}
+
 // List implements [engine.Store].
 func (c *CrashStore) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record, error] {
 	return func(yield func(engine.Record, error) bool) {

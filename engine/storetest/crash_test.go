@@ -100,6 +100,16 @@ var scenarios = []scenario{
 		return nothing(stop == nil, err)
 	}, nil},
 
+	{"Present", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+		stop, err := c.Present(ctx, func(engine.RollCall) *engine.Presence { return nil })
+		return nothing(stop == nil, err)
+	}, nil},
+
+	{"RollCall", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+		list, err := c.RollCall(ctx, engine.RollCall{})
+		return nothing(list, err)
+	}, nil},
+
 	{"List", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
 		for _, err := range c.List(ctx, engine.Filter{}) {
 			return err

@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// RecordVersion is the highest version of a record that this program reads, and
+// the one that it writes.
+const RecordVersion = recordVersion
+
+// DefaultRollCall is how long answers to a roll call are waited for. An executor
+// answers from memory, so that it is the network that this leaves time for.
+const DefaultRollCall = 500 * time.Millisecond
+
+// A RollCall asks all executors of a store who they are and what they are at.
+type RollCall struct {
+	// Schemas asks for the JSON Schemas of the tasks too.
+	Schemas bool
+	// For is how long answers are waited for. Zero means DefaultRollCall.
+	For time.Duration
+}
+
+// A Presence is what an executor says of itself when the roll is called.
+type Presence struct {
+	// Executor is its name, as records have it.
+	Executor string
+	Host     string
+	PID      int
+	// Program is the path and the version of the module that the program was built
+	// from, Version that of this module in it; empty where the build does not say.
+	Program string
+	Version string
+	// RecordVersion is the highest version of a record that it reads.
+	RecordVersion int
+	StartedAt     time.Time
+	// Now is what its clock shows.
+	Now time.Time
+	// Lease is how long its claims last by what it knows: it renews at a third of it.
+	Lease time.Duration
+	// Queues are those that it serves, with their weights.
+	Queues map[string]int
+	Tasks  []BoundTask
+	// Slots is how many attempts it runs at once, Running how many it runs.
+	Slots, Running int
+	// InHand counts the messages that it holds.
+	InHand int
+	// Strays counts attempts that are over and whose code ignores it.
+	Strays int
+	// Failures counts, by what it was, the background work that has failed since it
+	// started; Failing has what fails now, and since when.
+	Failures map[string]int
+	Failing  map[string]time.Time
+	// Stopping says that it claims nothing any more.
+	Stopping bool
+	// Cut says that the answer would have been longer than a message, so that it
+	// lacks the schemas or, where that was not enough, the tasks.
+	Cut bool
+}
+
+// Serves reports whether the executor takes executions of the queue.
+func (p Presence) Serves(queue string) bool {
+	_, ok := p.Queues[queue]
+	return ok && !p.Stopping
+}
+
+// Binds reports whether the executor has code for the task.
+func (p Presence) Binds(task string) bool {
+	for _, t := range p.Tasks {
+		if t.ID == task {
+			return true
+		}
+	}
+	return false
+}
+
+// A BoundTask is a task that an executor has code for.
+type BoundTask struct {
+	ID string `json:"taskId"`
+	// Fingerprint is the same where input and output look the same on the wire.
+	Fingerprint string `json:"fingerprint"`
+	// Input and Output are the Go types.
+	Input  string `json:"inputType"`
+	Output string `json:"outputType"`
+	// InputSchema and OutputSchema are JSON Schemas; nil where the call did not ask
+	// for them, and where the types can't be described.
+	InputSchema  json.RawMessage `json:"inputSchema,omitempty"`
+	OutputSchema json.RawMessage `json:"outputSchema,omitempty"`
+}
+
+// Bound returns what is said of a task that is bound, its schemas included.
+func (d *Definition) Bound() BoundTask {
+	t := BoundTask{
+		ID: d.ID, Input: d.in.String(), Output: d.out.String(),
+		InputSchema: schemaText(d.schema()), OutputSchema: schemaText(codec.SchemaOf(d.out)),
+	}
+	in, out := shape(t.InputSchema, t.Input), shape(t.OutputSchema, t.Output)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s%s", len(in), in, out))
+	t.Fingerprint = hex.EncodeToString(sum[:8])
+	return t
+}
+
+func schemaText(s *codec.Schema) json.RawMessage {
+	if s == nil {
+		return nil
+	}
+	text, err := s.MarshalJSON()
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// shape is what a type is recognised by: what it looks like on the wire or, if
+// that can't be told, its name.
+func shape(schema json.RawMessage, name string) string {
+	if len(schema) > 0 {
+		return string(schema)
+	}
+	return name
+}
+
+// An Answer is a presence with when the call was made, by the caller's clock, and
+// how long the answer took.
+type Answer struct {
+	Presence
+	CalledAt time.Time
+	Took     time.Duration
+}
+
+// Offset returns how far the executor's clock is ahead of the caller's, and by how
+// much that may be wrong: it is not known when on its way the call was answered,
+// and clocks are told in whole milliseconds.
+func (a Answer) Offset() (ahead, give time.Duration) {
+	return a.Now.Sub(a.CalledAt.Add(a.Took / 2)), a.Took/2 + time.Millisecond
+}
+
+// rollCall and presence are a [RollCall] and a [Presence] on the wire, as JSON: see
+// codec/WIRE.md.
+type rollCall struct {
+	Schemas bool `json:"schemas,omitempty"`
+}
+
+type presence struct {
+	Executor      string           `json:"executor"`
+	Host          string           `json:"host,omitempty"`
+	PID           int              `json:"pid,omitempty"`
+	Program       string           `json:"program,omitempty"`
+	Version       string           `json:"durableVersion,omitempty"`
+	RecordVersion int              `json:"recordVersion"`
+	StartedAt     int64            `json:"startedAt,omitempty"`
+	Now           int64            `json:"now"`
+	Lease         int64            `json:"leaseMs,omitempty"`
+	Queues        map[string]int   `json:"queues"`
+	Tasks         []BoundTask      `json:"tasks"`
+	Slots         int              `json:"slots"`
+	Running       int              `json:"running"`
+	InHand        int              `json:"inHand"`
+	Strays        int              `json:"strays,omitempty"`
+	Failures      map[string]int   `json:"failures,omitempty"`
+	Failing       map[string]int64 `json:"failing,omitempty"`
+	Stopping      bool             `json:"isStopping,omitempty"`
+	Cut           bool             `json:"isCut,omitempty"`
+}
+
+// EncodeRollCall returns the message that c is sent as.
+func EncodeRollCall(c RollCall) ([]byte, error) { return json.Marshal(rollCall{Schemas: c.Schemas}) }
+
+// DecodeRollCall is the reverse of [EncodeRollCall]. What it can't read asks for
+// nothing in particular.
+func DecodeRollCall(data []byte) RollCall {
+	var w rollCall
+	if json.Unmarshal(data, &w) != nil {
+		return RollCall{}
+	}
+	return RollCall{Schemas: w.Schemas}
+}
+
+// EncodePresence returns the message that p is sent as, of at most limit bytes: see
+// [Presence.Cut].
+func EncodePresence(p Presence, limit int) ([]byte, error) {
+	data, err := json.Marshal(p.wire())
+	for _, cut := range []func([]BoundTask) []BoundTask{WithoutSchemas, func([]BoundTask) []BoundTask { return nil }} {
+		if err != nil || len(data) <= limit {
+			break
+		}
+		p.Tasks, p.Cut = cut(p.Tasks), true
+		data, err = json.Marshal(p.wire())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode presence of %s: %w", p.Executor, err)
+	}
+	return data, nil
+}
+
+// WithoutSchemas returns a copy of the list that has none.
+func WithoutSchemas(list []BoundTask) []BoundTask {
+	bare := make([]BoundTask, len(list))
+	for i, t := range list {
+		t.InputSchema, t.OutputSchema = nil, nil
+		bare[i] = t
+	}
+	return bare
+}
+
+func (p Presence) wire() presence {
+	w := presence{
+		Executor: p.Executor, Host: p.Host, PID: p.PID, Program: p.Program, Version: p.Version, RecordVersion: p.RecordVersion,
+		StartedAt: millis(p.StartedAt), Now: millis(p.Now), Lease: p.Lease.Milliseconds(),
+		Queues: p.Queues, Tasks: p.Tasks, Slots: p.Slots, Running: p.Running, InHand: p.InHand, Strays: p.Strays,
+		Failures: p.Failures, Failing: map[string]int64{}, Stopping: p.Stopping, Cut: p.Cut,
+	}
+	for what, since := range p.Failing {
+		w.Failing[what] = millis(since)
+	}
+	if w.Tasks == nil {
+		w.Tasks = []BoundTask{} // which JSON has another word for than for nothing
+	}
+	return w
+}
+
+// DecodePresence is the reverse of [EncodePresence]. It refuses what is no presence.
+func DecodePresence(data []byte) (Presence, error) {
+	var w presence
+	err := json.Unmarshal(data, &w)
+	if err == nil && (w.Executor == "" || w.Now == 0) {
+		err = fmt.Errorf("executor %q, clock %d", w.Executor, w.Now)
+	}
+	if err != nil {
+		return Presence{}, fmt.Errorf("decode presence: %w", err)
+	}
+	p := Presence{
+		Executor: w.Executor, Host: w.Host, PID: w.PID, Program: w.Program, Version: w.Version, RecordVersion: w.RecordVersion,
+		StartedAt: instant(w.StartedAt), Now: instant(w.Now), Lease: duration(w.Lease),
+		Queues: w.Queues, Tasks: w.Tasks, Slots: w.Slots, Running: w.Running, InHand: w.InHand, Strays: w.Strays,
+		Failures: w.Failures, Stopping: w.Stopping, Cut: w.Cut,
+	}
+	for what, since := range w.Failing {
+		if p.Failing == nil {
+			p.Failing = map[string]time.Time{}
+		}
+		p.Failing[what] = instant(since)
+	}
+	return p, nil
+}

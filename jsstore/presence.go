@@ -1,0 +1,89 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// answerReserve is what an answer's subject and the like may take of a message.
+const answerReserve = 1 << 10
+
+// Present implements [engine.Store].
+func (s *Store) Present(ctx context.Context, answer func(engine.RollCall) *engine.Presence) (func(), error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	sub, err := s.nc.Subscribe(s.layout.rollSubject(), func(m *nats.Msg) {
+		p := answer(engine.DecodeRollCall(m.Data))
+		if p == nil || m.Reply == "" {
+			return
+		}
+		if data, err := engine.EncodePresence(*p, int(s.nc.MaxPayload())-answerReserve); err == nil {
+			_ = m.Respond(data) // who asked hears nothing: it asks again
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("answer roll calls: %w", err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil // fails only where the connection is closed already
+}
+
+// RollCall implements [engine.Store].
+func (s *Store) RollCall(ctx context.Context, call engine.RollCall) ([]engine.Answer, error) {
+	answers, err := s.rollCall(ctx, call)
+	if err != nil {
+		return nil, fmt.Errorf("call the roll: %w", err)
+	}
+	return answers, nil
+}
+
+// errRollOver is why a roll call ends as it should.
+var errRollOver = errors.New("the roll call is over")
+
+func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.Answer, error) {
+	body, err := engine.EncodeRollCall(call)
+	if err != nil {
+		return nil, err
+	}
+	inbox := s.nc.NewInbox()
+	sub, err := s.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only on a closed connection
+	wait := call.For
+	if wait == 0 {
+		wait = engine.DefaultRollCall
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, errRollOver)
+	defer cancel()
+	called := time.Now()
+	if err := s.nc.PublishRequest(s.layout.rollSubject(), inbox, body); err != nil {
+		return nil, err
+	}
+	var answers []engine.Answer
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		switch {
+		case errors.Is(context.Cause(ctx), errRollOver):
+			return answers, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, nats.ErrNoResponders): // the server knows that nobody listens
+			return answers, nil
+		case err != nil:
+			return nil, err
+		}
+		p, err := engine.DecodePresence(m.Data)
+		if err != nil {
+			continue // from somebody else than an executor
+		}
+		answers = append(answers, engine.Answer{Presence: p, CalledAt: called, Took: time.Since(called)})
+	}
+}

@@ -1,0 +1,84 @@
+package workers
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// module is this module's path, by which a build names its version.
+const module = "github.com/durable-execution/durable"
+
+// attend has the executor answer when the roll is called, from what it keeps in
+// memory, until stop is called.
+func (x *Executor) attend(ctx context.Context) (stop func(), err error) {
+	constant := x.identity()
+	return x.store.Present(ctx, func(call engine.RollCall) *engine.Presence {
+		p := constant
+		if !call.Schemas {
+			p.Tasks = engine.WithoutSchemas(p.Tasks)
+		}
+		stats := x.Stats()
+		p.Now = now()
+		p.Running, p.InHand, p.Strays = stats.Running, stats.InHand, stats.Strays
+		p.Failures, p.Failing = stats.Failures, x.trouble.failing()
+		p.Stopping = isClosed(x.stopping)
+		return &p
+	})
+}
+
+// identity is what stays the same while the executor runs.
+func (x *Executor) identity() engine.Presence {
+	p := engine.Presence{
+		Executor: x.config.Name, PID: os.Getpid(), RecordVersion: engine.RecordVersion, StartedAt: now(),
+		Lease: x.store.Limits().Lease, Queues: x.config.weights(), Slots: x.config.Slots,
+	}
+	p.Host, _ = os.Hostname() // without it the name has to do
+	p.Program, p.Version = versions()
+	for _, b := range x.bindings {
+		p.Tasks = append(p.Tasks, b.Bound())
+	}
+	slices.SortFunc(p.Tasks, func(a, b engine.BoundTask) int { return strings.Compare(a.ID, b.ID) })
+	return p
+}
+
+// weights are the queues, each with its weight.
+func (c Config) weights() map[string]int {
+	w := map[string]int{}
+	for _, q := range c.Queues {
+		w[q] = 1
+	}
+	return w
+}
+
+// versions returns what this program was built from: path and version of its main
+// module, and the version of this one.
+func versions() (program, version string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", ""
+	}
+	program = strings.TrimSpace(info.Main.Path + " " + info.Main.Version)
+	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
+		if m.Path == module {
+			return program, m.Version
+		}
+	}
+	return program, ""
+}
+
+// failing returns what fails now, and since when.
+func (t *trouble) failing() map[string]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := map[string]time.Time{}
+	for what, s := range t.now {
+		list[what] = s.since
+	}
+	return list
+}
