@@ -156,8 +156,8 @@ type source struct{ stream, consumer, filter string }
 
 func (l layout) queueSources(queue string) []source {
 	return []source{
-		{l.ready(), "queue-" + queue, l.readyIn(queue)},
-		{l.timers(), "queue-" + queue, l.dueIn(queue)},
+		{l.ready(), queuePrefix + queue, l.readyIn(queue)},
+		{l.timers(), queuePrefix + queue, l.dueIn(queue)},
 	}
 }
 
