@@ -111,7 +111,7 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.version())
+	root.AddCommand(a.demo(), a.serve(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.version())
 	return root
 }
 
