@@ -139,6 +139,19 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	if delay < longNak || b.execution == nil {
 		return b.s.nak(b.m, delay)
 	}
+	m := b.timer(at, recorded)
+	if sizeOnWire(m) > int(b.s.nc.MaxPayload()) {
+		// As long as a message may be without the headers of a timer: it stays in hand.
+		return b.s.nak(b.m, delay)
+	}
+	if _, err := b.s.publish(ctx, m, nil); err != nil {
+		return fmt.Errorf("timer for %s: %w", b.execution.ID, err)
+	}
+	return b.Done(ctx)
+}
+
+// timer returns the message that has an execution delivered at a time.
+func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	x := *b.execution
 	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}}
 	if recorded {
@@ -156,14 +169,7 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
-	if sizeOnWire(m) > int(b.s.nc.MaxPayload()) {
-		// As long as a message may be without the headers of a timer: it stays in hand.
-		return b.s.nak(b.m, delay)
-	}
-	if _, err := b.s.publish(ctx, m, nil); err != nil {
-		return fmt.Errorf("timer for %s: %w", x.ID, err)
-	}
-	return b.Done(ctx)
+	return m
 }
 
 // sizeOnWire returns what the server holds against the most bytes of a message.

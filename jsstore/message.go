@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -122,8 +123,8 @@ func setFlag(h nats.Header, name string, on bool) {
 func (s *Store) parse(m *stored) engine.Delivery {
 	var d engine.Delivery
 	subject := m.Subject
-	if target := m.Header.Get(headerScheduleTarget); target != "" {
-		subject = target // a timer that has not fired
+	if strings.HasPrefix(subject, s.layout.laterSubject("")) {
+		subject = m.Header.Get(headerScheduleTarget) // a timer that has not fired
 	}
 	d.Execution, d.Invalid = s.layout.execution(subject)
 	if d.Invalid != nil {

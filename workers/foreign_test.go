@@ -184,6 +184,7 @@ func TestPublishOfAPlaceInATreeThatIsNotItsOwnIsNoExecution(t *testing.T) {
 			"forged":  {"Durable-Parent", "p", "Durable-Index", "0"},
 			"forged2": {"Durable-Parent", "p", "Durable-Finalize", "1"},
 			"reads":   {"Durable-Input-From", "p"},
+			"1":       {"Durable-Parent", "p", "Nats-Schedule-Target", "durable.due.default.parent.2"},
 			"p.1":     {},
 			"p.2":     {"Durable-Parent", "p", "Durable-Index", "0"},
 			"q.0":     {"Durable-Parent", "q", "Durable-Input-From", "p.0"},
