@@ -127,16 +127,17 @@ func (s *Store) parse(m *stored) engine.Delivery {
 		subject = m.Header.Get(headerScheduleTarget) // a timer that has not fired
 	}
 	d.Execution, d.Invalid = s.layout.execution(subject)
+	x := &d.Execution
+	h := reader{header: m.Header}
+	x.CreatedAt = h.created(m.Time)
+	x.Status, x.StartAt, x.ChangedAt = engine.Ready, x.CreatedAt, x.CreatedAt
 	if d.Invalid != nil {
 		return d
 	}
-	x := &d.Execution
-	h := reader{header: m.Header}
 	x.Input = codec.Payload{Type: codec.Type(m.Header.Get(codec.HeaderContentType)), Data: m.Data}
 	if x.Input.Type == "" && len(x.Input.Data) > 0 {
 		x.Input.Type = codec.JSON
 	}
-	x.CreatedAt = h.created(m.Time)
 	x.Policy = engine.Policy{
 		Delay: h.millis(codec.HeaderDelay), Timeout: h.millis(codec.HeaderTimeout),
 		OnChildFailure: engine.ChildPolicy(m.Header.Get(codec.HeaderOnChildFailure)),
@@ -157,7 +158,6 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	x.RetryOf = m.Header.Get(codec.HeaderRetryOf)
 	x.Validated = h.flag(codec.HeaderValidated)
 	x.Sleeping = h.flag(codec.HeaderSleeping)
-	x.Status, x.ChangedAt = engine.Ready, x.CreatedAt
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
 	d.Hint = h.flag(codec.HeaderHint)
 	if !h.flag(codec.HeaderSettled) && !d.Hint {

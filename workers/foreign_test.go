@@ -153,8 +153,14 @@ func TestPublishThatCannotBeRunEndsWithTheReason(t *testing.T) {
 			equal(t, id+": attempt", x.Attempt, 0)
 			contains(t, id+": failure", x.Failure.Message, c.want...)
 		}
+		check(t, w.publish("durable.ready.default.gr$$t.task", `{}`))
+		x := w.ends("task", engine.Failed)
+		contains(t, "failure", x.Failure.Message, "invalid message", `task id "gr$$t"`)
+		if x.CreatedAt.IsZero() {
+			t.Error("nobody knows when it was enqueued")
+		}
 		equal(t, "user code ran", ran, false)
-		equal(t, "executions", w.count(), 10)
+		equal(t, "executions", w.count(), 11)
 	})
 }
 
@@ -165,6 +171,31 @@ func TestPublishToASubjectOfNoStreamIsToldByTheServer(t *testing.T) {
 				t.Errorf("%s: %v, want that nobody answers", subject, err)
 			}
 		}
+		equal(t, "executions", w.count(), 0)
+	})
+}
+
+func TestPublishToASubjectWithoutAnExecutionIsTerminatedWithTheReason(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		w.executor(workers.Config{}, engine.Bind(engine.Define[greeting, string]("greet"), greet))
+		said := make(chan string, 10)
+		sub, err := w.nc.Subscribe("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.durable-ready.queue-default", func(m *nats.Msg) { said <- string(m.Data) })
+		check(t, err)
+		defer func() { check(t, sub.Unsubscribe()) }()
+		for subject, want := range map[string]string{
+			"durable.ready.default.greet":           "want durable.ready.",
+			"durable.ready.default.greet.4!2":       "execution id",
+			"durable.ready.default.greet.42.0.1":    "execution id",
+			"durable.ready.default.greet.42.parent": "not the id of its place",
+		} {
+			check(t, w.publish(subject, `{"name":"world"}`))
+			contains(t, subject, <-said, want)
+		}
+		// In a queue that nobody serves it lies, and is counted.
+		check(t, w.publish("durable.ready.default", `{}`))
+		var queues struct{ Unserved int }
+		w.ask("queues", "").into(&queues)
+		equal(t, "unserved", queues.Unserved, 1)
 		equal(t, "executions", w.count(), 0)
 	})
 }
