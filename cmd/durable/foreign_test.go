@@ -160,11 +160,33 @@ func TestJavaScriptDrivesAnExecutor(t *testing.T) {
 func TestExamplesInJavaScript(t *testing.T) {
 	dir := javascript(t)
 	url := executing(t)
+	if got := command(t, dir, []string{"NATS_URL=" + url}, "node", "publish.mjs"); got != "completed \"hello, world\"\n" {
+		t.Errorf("publish.mjs printed %q", got)
+	}
 	if got := command(t, dir, []string{"NATS_URL=" + url}, "node", "enqueue.mjs"); got != "hello, world\n" {
 		t.Errorf("enqueue.mjs printed %q", got)
 	}
 	if got := command(t, dir, []string{"NATS_URL=" + url}, "node", "api.mjs"); got != "completed hello, world\ncancelled completed\n" {
 		t.Errorf("api.mjs printed %q", got)
+	}
+}
+
+// TestTheReadmesSnippetsAreTheExamples keeps what the README shows what was tried.
+func TestTheReadmesSnippetsAreTheExamples(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(packageDir, "..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for fence, file := range map[string]string{"```sh\n": "enqueue.sh", "```js\n": "js/publish.mjs"} {
+		_, rest, _ := strings.Cut(string(readme), fence)
+		snippet, _, _ := strings.Cut(rest, "```")
+		example, err := os.ReadFile(filepath.Join(packageDir, "examples", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if snippet == "" || !strings.HasSuffix(string(example), snippet) {
+			t.Errorf("README.md has:\n%s\nwhich is not how %s ends", snippet, file)
+		}
 	}
 }
 
