@@ -245,6 +245,7 @@ func unmarshal(data []byte, v any, m mode) (err error) {
 	dec.ResetDict(&r, nil)
 	dec.SetCustomStructTag("json")
 	dec.UseLooseInterfaceDecoding(m.loose)
+	dec.DisallowUnknownFields(m.strict)
 	dec.SetMapDecoder(m.maps)
 	if err := dec.Decode(v); err != nil {
 		return err // and dec, in whatever state it is, not back into the pool

@@ -42,8 +42,11 @@ const (
 	// HeaderHint is 1 in a message without a body whose execution is recorded.
 	HeaderHint = "Durable-Hint"
 	// HeaderDeliveries counts how often a message had been delivered when it was
-	// given to the timers, which begin to count anew.
+	// given, as it was, to the timers, which begin to count anew.
 	HeaderDeliveries = "Durable-Deliveries"
+	// HeaderVersion is the version of the wire that who reads the message must know;
+	// without it, the first.
+	HeaderVersion = "Durable-Version"
 	// HeaderWrite names one write of a record, so that its writer recognises it.
 	HeaderWrite = "Durable-Write"
 )

@@ -70,14 +70,16 @@ func convert(v any) (_ any, err error) {
 
 // A mode is how values are decoded into an interface.
 type mode struct {
-	loose bool
-	maps  func(*msgpack.Decoder) (any, error)
+	loose  bool
+	strict bool // a field that a struct does not have is an error
+	maps   func(*msgpack.Decoder) (any, error)
 }
 
 var (
 	// loose has one type for all integers of a sign, and strings for bytes.
-	loose = mode{true, mapDecoder((*msgpack.Decoder).DecodeInterfaceLoose)}
-	exact = mode{false, mapDecoder((*msgpack.Decoder).DecodeInterface)}
+	loose  = mode{true, false, mapDecoder((*msgpack.Decoder).DecodeInterfaceLoose)}
+	strict = mode{true, true, loose.maps}
+	exact  = mode{false, false, mapDecoder((*msgpack.Decoder).DecodeInterface)}
 )
 
 // mapDecoder decodes maps as encoding/json would have them: with keys that are

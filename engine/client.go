@@ -201,12 +201,16 @@ func refused(err error, n int) []bool {
 	return list
 }
 
-// Get returns an execution as it is now, or ErrNotFound.
+// Get returns an execution as it is now, or ErrNotFound. One that a later version
+// has written is returned as far as this one understands it.
 func (c *Client) Get(ctx context.Context, id string) (Execution, error) {
 	if err := ValidateID(id); err != nil {
 		return Execution{}, err
 	}
 	r, err := c.store.Get(ctx, id)
+	if errors.Is(err, ErrNewer) {
+		return r.Execution, nil
+	}
 	if err != nil {
 		return Execution{}, err
 	}

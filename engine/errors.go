@@ -50,9 +50,13 @@ var (
 var (
 	// ErrConflict is returned by Update when the record is not at the revision.
 	ErrConflict = errors.New("revision conflict")
-	// ErrDamaged is returned for a stored payload that is not what it was: reading it
-	// again does not help.
+	// ErrDamaged is returned for a stored record or payload that is not what it was:
+	// reading it again does not help.
 	ErrDamaged = errors.New("can't be read")
+	// ErrNewer is returned for what a later version of this module has written in a
+	// way that this one may not take part in: see [Version]. A record comes with it
+	// as far as it is understood, for views.
+	ErrNewer = errors.New("written by a later version")
 	// ErrExists is returned by Enqueue when the id is queued or running.
 	ErrExists = errors.New("execution exists")
 )

@@ -107,6 +107,11 @@ type Execution struct {
 
 	// History holds the latest attempts, oldest first, maxHistory at most.
 	History []Attempt
+
+	// Unknown are the fields of its record that this program does not know, as they
+	// were stored: a later version has written them, and they are written again as
+	// they are.
+	Unknown []byte
 }
 
 // Root returns the id of the root of its tree.
@@ -174,6 +179,14 @@ type ChildFailure struct {
 	Task    string `json:"taskId"`
 	Status  Status `json:"status"`
 	Message string `json:"error,omitempty"`
+}
+
+func (c *ChildFailure) encode(m *codec.Map) {
+	m.AnyInt("index", int64(c.Index))
+	m.AnyString("executionId", c.ID)
+	m.AnyString("taskId", c.Task)
+	m.AnyString("status", string(c.Status))
+	m.String("error", c.Message)
 }
 
 // A Set is a set of indices, a bit each.

@@ -84,7 +84,8 @@ const (
 
 // Wait returns the execution once it has finished, however it did. It returns
 // ctx's cause if ctx ends first, and ErrNotFound for an id that nothing is known
-// of. Once it has found the execution it waits on through a store that fails.
+// of. Once it has found the execution it waits on through a store that fails; a
+// record that can't be read is ErrDamaged.
 func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
 	if err := ValidateID(id); err != nil {
 		return Execution{}, err
@@ -106,7 +107,10 @@ func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
 	found := false
 	for poll := firstPoll; ; poll = min(2*poll, lastPoll) {
 		r, err := c.store.Get(ctx, id)
-		if err != nil && (!found || errors.Is(err, ErrNotFound)) {
+		if errors.Is(err, ErrNewer) {
+			err = nil // whether it has finished is understood
+		}
+		if err != nil && (!found || errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged)) {
 			return Execution{}, waitError(ctx, id, err)
 		}
 		if err == nil && r.Status.Finished() {

@@ -7,7 +7,9 @@ import (
 )
 
 // closure and cancel are a [Closure] and a [Cancel] as messages: see codec/WIRE.md.
+// Their version is left out while it is the first: see [Version].
 type closure struct {
+	Version    int        `json:"v,omitempty"`
 	Parent     string     `json:"parentId"`
 	ID         string     `json:"executionId"`
 	Task       string     `json:"taskId"`
@@ -22,25 +24,34 @@ type closure struct {
 }
 
 type cancel struct {
-	ID     string `json:"executionId"`
-	At     int64  `json:"at,omitempty"`
-	Reason string `json:"reason,omitempty"`
-	Parent string `json:"parentId,omitempty"`
+	Version int    `json:"v,omitempty"`
+	ID      string `json:"executionId"`
+	At      int64  `json:"at,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Parent  string `json:"parentId,omitempty"`
 }
 
 // EncodeClosure returns the message that c is sent as.
 func EncodeClosure(c Closure) ([]byte, error) {
-	return codec.Marshal(closure{
+	return c.wire().encode(), nil
+}
+
+func (c Closure) wire() *closure {
+	return &closure{
 		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize, IsWake: c.IsWake,
 		Status: c.Status, Message: cut(c.Message, maxMessage),
 		Output: c.Output.Data, OutputType: wireType(c.Output), OutputOf: c.OutputOf,
-	})
+	}
 }
 
-// DecodeClosure is the reverse of [EncodeClosure]. It refuses what is no closure.
+// DecodeClosure is the reverse of [EncodeClosure]. It refuses what is no closure,
+// and what only a later version understands with ErrNewer.
 func DecodeClosure(data []byte) (Closure, error) {
 	var w closure
 	err := codec.Unmarshal(data, &w)
+	if err == nil {
+		err = CheckVersion(w.Version)
+	}
 	if err == nil && (w.Parent == "" || !w.Status.Finished()) {
 		err = fmt.Errorf("parent %q, status %q", w.Parent, w.Status)
 	}
@@ -61,10 +72,14 @@ func EncodeCancel(c Cancel) ([]byte, error) {
 	})
 }
 
-// DecodeCancel is the reverse of [EncodeCancel]. It refuses what is no cancel.
+// DecodeCancel is the reverse of [EncodeCancel]. It refuses what is no cancel,
+// and what only a later version understands with ErrNewer.
 func DecodeCancel(data []byte) (Cancel, error) {
 	var w cancel
 	err := codec.Unmarshal(data, &w)
+	if err == nil {
+		err = CheckVersion(w.Version)
+	}
 	if err == nil {
 		err = ValidateID(w.ID)
 	}

@@ -10,10 +10,6 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// RecordVersion is the highest version of a record that this program reads, and
-// the one that it writes.
-const RecordVersion = recordVersion
-
 // DefaultRollCall is how long answers to a roll call are waited for. An executor
 // answers from memory, so that it is the network that this leaves time for.
 const DefaultRollCall = 500 * time.Millisecond
@@ -36,7 +32,7 @@ type Presence struct {
 	// from, Version that of this module in it; empty where the build does not say.
 	Program string
 	Version string
-	// RecordVersion is the highest version of a record that it reads.
+	// RecordVersion is the highest version of a record that it reads: its [Version].
 	RecordVersion int
 	StartedAt     time.Time
 	// Now is what its clock shows.

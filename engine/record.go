@@ -8,18 +8,26 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// recordVersion is what this program writes. A record of a later version is
-// read and refused by its number rather than misread.
-const recordVersion = 1
+// Version is the latest version of the wire that this program knows. What is
+// stored or sent says which version who reads it must know at least in order to
+// act on it, and a program writes the least that will do: an older one of the same
+// fleet carries on with all that needs nothing new, and leaves the rest, untouched,
+// to those who know it.
+//
+// What follows for whoever adds to the wire: a field of a record that an older
+// program may keep without knowing it, as it keeps every field of the map's first
+// level, needs no new version; anything else does, a new status, a field within a
+// field and another meaning of an old one among them.
+const Version = 1
 
 // maxSpawned is more children than a parent can have: a million of them take
 // minutes and hundreds of megabytes to spawn.
 const maxSpawned = 10_000_000
 
-// record is an [Execution] as it is stored: see codec/WIRE.md. Times are
+// record is an [Execution] as it is stored: see codec/WIRE.md and encode.go. Times are
 // milliseconds since the epoch, durations are milliseconds, zero is left out.
 type record struct {
-	Version        int            `json:"v"`
+	Version        int            `json:"v"` // see [Version]
 	ID             string         `json:"executionId"`
 	Parent         string         `json:"parentId,omitempty"`
 	Index          int            `json:"index,omitempty"`
@@ -104,7 +112,7 @@ type attempt struct {
 // EncodeRecord returns the stored form of x.
 func EncodeRecord(x Execution) ([]byte, error) {
 	r := record{
-		Version: recordVersion,
+		Version: leastVersion,
 		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf,
 		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
 		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
@@ -128,25 +136,29 @@ func EncodeRecord(x Execution) ([]byte, error) {
 			StartedAt: millis(a.StartedAt), EndedAt: millis(a.EndedAt), Failure: a.Failure.wire(),
 		})
 	}
-	data, err := codec.Marshal(&r)
+	data, err := r.encode(x.Unknown)
 	if err != nil {
 		return nil, fmt.Errorf("encode record %s: %w", x.ID, err)
 	}
 	return data, nil
 }
 
-// DecodeRecord is the reverse of [EncodeRecord]. It refuses what is no record,
-// and a record of a later version.
+// leastVersion is that of a program that may write the record again.
+const leastVersion = 1
+
+// DecodeRecord is the reverse of [EncodeRecord]. The error is ErrDamaged for what
+// is no record, and ErrNewer, with what is understood of it, for a record that
+// this program may not write again.
 func DecodeRecord(data []byte) (Execution, error) {
 	var r record
-	if err := codec.Unmarshal(data, &r); err != nil {
-		return Execution{}, fmt.Errorf("decode record: %w", err)
-	}
+	rest, err := codec.UnmarshalKeeping(data, &r)
 	switch {
-	case r.Version > recordVersion:
-		return Execution{}, fmt.Errorf("decode record %s: version %d, this program reads up to %d", r.ID, r.Version, recordVersion)
-	case r.Version < 1, r.ID == "", !r.Status.Valid(), r.Spawned < 0, r.Spawned > maxSpawned:
-		return Execution{}, fmt.Errorf("decode record %q: version %d, status %q, %d children: not a record", r.ID, r.Version, r.Status, r.Spawned)
+	case err != nil:
+		return Execution{}, fmt.Errorf("decode record: %w: %w", ErrDamaged, err)
+	case r.Version < 1, r.ID == "", r.Spawned < 0, r.Spawned > maxSpawned, r.Version <= Version && !r.Status.Valid():
+		return Execution{}, fmt.Errorf("decode record %q: %w: version %d, status %q, %d children", r.ID, ErrDamaged, r.Version, r.Status, r.Spawned)
+	case r.Version > Version:
+		err = fmt.Errorf("decode record %s: %w", r.ID, newer(r.Version))
 	}
 	x := Execution{
 		ID: r.ID, Parent: r.Parent, Index: r.Index, IsFinalize: r.IsFinalize, RetryOf: r.RetryOf,
@@ -162,6 +174,7 @@ func DecodeRecord(data []byte) (Execution, error) {
 		Spawned: r.Spawned, Spawns: spawns(r.Spawns), SpawnsAt: r.SpawnsAt,
 		Sequence: r.Sequence, Steps: spawns(r.Steps), Ended: r.Ended,
 		ChildFailures: r.ChildFailures, ParentFinished: r.ParentFinished,
+		Unknown: rest,
 	}
 	if r.Finalize != nil {
 		x.Finalize = &spawns([]spawn{*r.Finalize})[0]
@@ -172,7 +185,21 @@ func DecodeRecord(data []byte) (Execution, error) {
 			StartedAt: instant(a.StartedAt), EndedAt: instant(a.EndedAt), Failure: a.Failure.failure(),
 		})
 	}
-	return x, nil
+	return x, err
+}
+
+// newer is what is refused that asks for version n.
+func newer(n int) error {
+	return fmt.Errorf("%w: version %d, this program knows up to %d", ErrNewer, n, Version)
+}
+
+// CheckVersion returns an error that wraps ErrNewer if n is a later version than
+// this program knows. Zero, where nothing is said, is the first.
+func CheckVersion(n int) error {
+	if n > Version {
+		return newer(n)
+	}
+	return nil
 }
 
 // EncodeSpawns returns the stored form of a list of children.
@@ -182,7 +209,7 @@ func EncodeSpawns(s []Spawn) ([]byte, error) { return codec.Marshal(wireSpawns(s
 func DecodeSpawns(data []byte) ([]Spawn, error) {
 	var w []spawn
 	if err := codec.Unmarshal(data, &w); err != nil {
-		return nil, fmt.Errorf("decode children: %w", err)
+		return nil, fmt.Errorf("decode children: %w: %w", ErrDamaged, err)
 	}
 	return spawns(w), nil
 }

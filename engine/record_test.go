@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -40,6 +41,7 @@ func populated() Execution {
 		ChildFailures: []ChildFailure{{Index: 1, ID: "te_root.1-2-1", Task: "task-1", Status: TimedOut, Message: "late"}},
 		Finalize:      &finalize, ParentFinished: true,
 		History: []Attempt{{Number: 1, Executor: "other", StartedAt: at(7), EndedAt: at(8), Failure: &Failure{Kind: KindPanic, Message: "oh", Stack: "main.go:2"}}},
+		Unknown: []byte{0x81, 0xa5, 'l', 'a', 't', 'e', 'r', 0x01}, // {later: 1}
 	}
 }
 
@@ -119,28 +121,44 @@ func TestExecutionsInEveryStatusComeBackFromTheirRecords(t *testing.T) {
 }
 
 func TestRecordOfALaterVersionIsRefusedByItsNumber(t *testing.T) {
-	data, err := codec.Marshal(record{Version: recordVersion + 1, ID: "te_x", Status: Ready})
+	data, err := codec.Marshal(record{Version: Version + 1, ID: "te_x", Task: "task", Status: "dreaming"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = DecodeRecord(data)
-	if want := "decode record te_x: version 2, this program reads up to 1"; err == nil || err.Error() != want {
+	x, err := DecodeRecord(data)
+	if want := "decode record te_x: written by a later version: version 2, this program knows up to 1"; !errors.Is(err, ErrNewer) || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
+	}
+	if x.ID != "te_x" || x.Task != "task" || x.Status != "dreaming" {
+		t.Errorf("execution = %+v, want what is understood of it", x)
 	}
 }
 
-func TestFieldsOfALaterVersionArePassedOver(t *testing.T) {
+func TestFieldsOfALaterProgramAreKept(t *testing.T) {
 	data, err := codec.Marshal(map[string]any{
 		"v": 1, "executionId": "te_x", "taskId": "task", "queue": "queue", "status": "ready",
-		"later": map[string]any{"a": []int{1}}, "policy": map[string]any{"timeoutMs": 1000, "later": true},
+		"later": map[string]any{"a": []int{1}}, "policy": map[string]any{"timeoutMs": 1000},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := DecodeRecord(data)
-	want := Execution{ID: "te_x", Task: "task", Queue: "queue", Status: Ready, Policy: Policy{Timeout: time.Second}}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	x, err := DecodeRecord(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, _, err = Apply(x, Claimed{At: at(1), Executor: "e"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err = EncodeRecord(x); err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := codec.Unmarshal(data, &fields); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]any{"a": []any{int64(1)}}; !reflect.DeepEqual(fields["later"], want) || fields["status"] != "running" {
+		t.Errorf("written again: %v, want later = %v and running", fields, want)
 	}
 }
 
@@ -172,8 +190,8 @@ func TestGarbageIsNoRecord(t *testing.T) {
 		"a text for a number":       without("attempt", "one"),
 	} {
 		got, err := DecodeRecord(data)
-		if err == nil || !strings.HasPrefix(err.Error(), "decode record") {
-			t.Errorf("%s: got %+v, %v, want an error that says decode record", what, got, err)
+		if !errors.Is(err, ErrDamaged) || !strings.HasPrefix(err.Error(), "decode record") {
+			t.Errorf("%s: got %+v, %v, want ErrDamaged that says decode record", what, got, err)
 		}
 	}
 }

@@ -44,7 +44,9 @@ type Store interface {
 
 	// Get returns an execution from its record or, if it has none yet, from its
 	// ready message, delayed or not. It is never older than a write that has
-	// returned. The error is ErrNotFound if there is neither.
+	// returned. The error is ErrNotFound if there is neither, ErrDamaged if what there
+	// is can't be read, and ErrNewer, with what is understood of it, if a later version
+	// has written it.
 	Get(ctx context.Context, id string) (Record, error)
 
 	// GetMany returns the executions with these ids in their order. It is for
@@ -61,7 +63,8 @@ type Store interface {
 	Update(ctx context.Context, x Execution, at Revision) (Revision, error)
 
 	// Spawns returns the children that x is to spawn, wherever the store keeps
-	// the list: see [Execution.SpawnsAt].
+	// the list: see [Execution.SpawnsAt]. The error is ErrNotFound if the tree has been
+	// deleted, and ErrDamaged if the list can't be read.
 	Spawns(ctx context.Context, x Execution) ([]Spawn, error)
 
 	// Load returns a payload of the execution with the given id whole: itself or,
@@ -110,8 +113,15 @@ type Store interface {
 	RollCall(ctx context.Context, call RollCall) ([]Answer, error)
 
 	// List returns the executions that match, those known by their ready message
-	// alone included, in no order. An error ends the sequence.
+	// alone included, in no order, and those of a later version as far as they are
+	// understood. What can't be read is passed over: Aside has it. An error ends the
+	// sequence.
 	List(ctx context.Context, f Filter) iter.Seq2[Record, error]
+
+	// Aside returns what can't be read: the messages that were set aside with
+	// [Baton.SetAside], in the order in which they were, and then the records.
+	// What was set aside vanishes after the store's retention.
+	Aside(ctx context.Context) iter.Seq2[Aside, error]
 
 	// Limits returns what holds for this store.
 	Limits() Limits
@@ -158,7 +168,8 @@ func (e *EnqueueError) Unwrap() error { return e.Err }
 // one that lies in the feed unreceived for a lease may go to somebody else.
 type Feed[M any] interface {
 	// Request asks for n more messages. They may be requested, and arrive, at any
-	// time and from any goroutine.
+	// time and from any goroutine. A negative n takes so many requests back; those that
+	// are on their way may arrive nevertheless, and count against later requests.
 	Request(n int)
 	// Messages is where they arrive. It is closed after Close.
 	Messages() <-chan M
@@ -179,9 +190,45 @@ type Baton interface {
 	Done(ctx context.Context) error
 	// Return gives the message back, to be delivered to anyone at the time; a
 	// time that has passed is now. For a Delivery, recorded says that there is a
-	// record, which knows all that the message does.
+	// record, which knows all that the message does: the store may send another
+	// message in its place, whose deliveries count anew.
 	Return(ctx context.Context, at time.Time, recorded bool) error
+	// SetAside puts a message down that nobody can act upon, for the reason given,
+	// and keeps it where an operator finds it: see [Store.Aside].
+	SetAside(ctx context.Context, reason string) error
 }
+
+// An Aside is what lies aside: a message that leads nowhere, or a record that
+// can't be read.
+type Aside struct {
+	// Name is what the store calls it.
+	Name string
+	// ID is the execution that it is about, as far as its place tells; empty if that
+	// is no valid id.
+	ID string
+	// Place is where it lay, or lies if it is a record.
+	Place string
+	// Record says that it is a record and no message. It stays where it is.
+	Record bool
+	// Reason says why it can't be read, or what it leads to can't.
+	Reason string
+	// At is when it was stored, or sent.
+	At time.Time
+	// Size is its length in bytes, without headers.
+	Size int
+}
+
+// A message that is not for the executor that it comes to - its task is not bound
+// there, its input can't be opened there, a later version has written what it leads
+// to - waits for another: the first time a moment, since another may be free, and
+// half as long again each time, so that thousands that wait for a deploy cost a
+// delivery each half minute. Were it twice as long, one in a few hundred would wait
+// half a minute for nothing in a fleet of which half can take it.
+var foreign = Retry{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay: 30 * time.Second}
+
+// ForeignDelay returns when a message comes again that the executor which got its
+// delivery of this number, from 1, leaves to others.
+func ForeignDelay(deliveries int) time.Duration { return foreign.Delay(max(deliveries, 1), 0) }
 
 // A Delivery is an execution that is due.
 type Delivery struct {
@@ -199,7 +246,7 @@ type Delivery struct {
 	// claimed without looking. It implies First.
 	Fresh bool
 	// Deliveries counts how often the message has been delivered, from 1, as far
-	// as the server knows.
+	// as the server knows; after a restart it may be less than it was.
 	Deliveries int
 	// Unsettled says that the message came from somebody who does not know the
 	// task's definition: Given is what it asks for, the definition has the rest.
@@ -215,19 +262,23 @@ type ClosureMessage struct {
 	Closure Closure
 	// Again says that the message may have been delivered before.
 	Again bool
+	// Deliveries is that of a [Delivery].
+	Deliveries int
 }
 
 // A CancelMessage is a cancellation in hand.
 type CancelMessage struct {
 	Baton
-	Cancel Cancel
+	Cancel     Cancel
+	Deliveries int
 }
 
 // An ExpiryMessage, in hand, says that it is time to look at a tree. It is a hint:
 // the record of the root decides what is to be done, if there is one.
 type ExpiryMessage struct {
 	Baton
-	Root string
+	Root       string
+	Deliveries int
 }
 
 // A Cancel asks for the end of an execution.

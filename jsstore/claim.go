@@ -2,9 +2,11 @@ package jsstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,7 +21,15 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[engine.Del
 	if err := engine.ValidateQueue(queue); err != nil {
 		return nil, err
 	}
-	return newFeed(ctx, s, s.delivery, s.layout.queueSources(queue)...)
+	sources, limited := s.layout.queueSources(queue), new(atomic.Bool)
+	sources[0].limited = limited
+	stop, err := s.watchLimit(queue, sources[0])
+	if err != nil {
+		return nil, err
+	}
+	return newFeedUntil(ctx, s, stop, func(m *nats.Msg, old bool) (engine.Delivery, bool) {
+		return s.delivery(m, old, limited.Load())
+	}, sources...)
 }
 
 // Closures implements [engine.Store].
@@ -27,10 +37,10 @@ func (s *Store) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage
 	return newFeed(ctx, s, func(m *nats.Msg, old bool) (engine.ClosureMessage, bool) {
 		c, err := engine.DecodeClosure(m.Data)
 		if err != nil {
-			s.term(m, err)
+			s.refuse(m, err)
 			return engine.ClosureMessage{}, false
 		}
-		return engine.ClosureMessage{Baton: &baton{s: s, m: m}, Closure: c, Again: old}, true
+		return engine.ClosureMessage{Baton: &baton{s: s, m: m}, Closure: c, Again: old, Deliveries: meta(m.Reply).deliveries}, true
 	}, s.layout.closureSource())
 }
 
@@ -39,26 +49,32 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 	return newFeed(ctx, s, func(m *nats.Msg, _ bool) (engine.CancelMessage, bool) {
 		c, err := engine.DecodeCancel(m.Data)
 		if err != nil {
-			s.term(m, err)
+			s.refuse(m, err)
 			return engine.CancelMessage{}, false
 		}
-		return engine.CancelMessage{Baton: &baton{s: s, m: m}, Cancel: c}, true
+		return engine.CancelMessage{Baton: &baton{s: s, m: m}, Cancel: c, Deliveries: meta(m.Reply).deliveries}, true
 	}, s.layout.cancelSource())
 }
 
-// delivery reads a ready or due message; old says that it may have been delivered before.
-func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
+// delivery reads a ready or due message; old says that it may have been delivered
+// before, limited that what is due goes through the ready stream.
+func (s *Store) delivery(m *nats.Msg, old, limited bool) (engine.Delivery, bool) {
 	about := meta(m.Reply)
 	d := s.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
 		// Nothing can be recorded under such an id.
-		s.term(m, d.Invalid)
+		s.layAside(m, d.Invalid)
 		return d, false
 	}
 	// Anybody may have written it: it is a number and nothing to rely on.
 	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
 	d.Deliveries = about.deliveries + min(max(before, 0), 1<<30)
-	d.Baton = &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
+	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
+	if limited && about.stream == s.layout.timers() {
+		s.move(m, b)
+		return d, false
+	}
+	d.Baton = b
 	d.Message = about.stream + " " + strconv.FormatUint(about.sequence, 10)
 	d.First = !old
 	// One that came through the timers may come twice, so that it is claimed
@@ -75,11 +91,17 @@ func (s *Store) delivery(m *nats.Msg, old bool) (engine.Delivery, bool) {
 // publish there would be the right to forge. A message that could not be given
 // away comes again after the lease.
 func (s *Store) postpone(b engine.Baton, at time.Time) {
-	s.postponing <- struct{}{}
-	go func() {
-		defer func() { <-s.postponing }()
-		_ = b.Return(context.Background(), at, false)
-	}()
+	s.later(func() { _ = b.Return(context.Background(), at, false) })
+}
+
+// refuse sees to a control message that can't be read here. One that only a later
+// version understands comes again, to an executor of that version, it is to be hoped.
+func (s *Store) refuse(m *nats.Msg, reason error) {
+	if errors.Is(reason, engine.ErrNewer) {
+		_ = s.nak(m, engine.ForeignDelay(meta(m.Reply).deliveries)) // not heard, it comes again after the lease
+		return
+	}
+	s.layAside(m, reason)
 }
 
 // Headers of scheduled messages (ADR-51).
@@ -165,8 +187,8 @@ func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 			}
 		}
 		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
+		m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	}
-	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
 	return m
@@ -188,10 +210,4 @@ func (s *Store) nak(m *nats.Msg, delay time.Duration) error {
 		return s.nc.Publish(m.Reply, []byte("-NAK"))
 	}
 	return s.nc.Publish(m.Reply, fmt.Appendf(nil, `-NAK {"delay":%d}`, delay.Nanoseconds()))
-}
-
-// term puts a message down that nobody can ever understand. The server tells of
-// it in an advisory, with the reason.
-func (s *Store) term(m *nats.Msg, reason error) {
-	_ = s.nc.Publish(m.Reply, []byte("+TERM "+reason.Error()))
 }

@@ -2,14 +2,12 @@ package jsstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
 )
@@ -22,6 +20,7 @@ type feed[M any] struct {
 	credit  atomic.Int64
 	out     chan M
 	done    chan struct{}
+	closing func() // is called when it closes; may be nil
 
 	// Whoever delivers holds it for reading, Close for writing: out is closed when
 	// nobody can send to it.
@@ -34,7 +33,13 @@ type feed[M any] struct {
 const feedBuffer = 64
 
 func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old bool) (M, bool), sources ...source) (engine.Feed[M], error) {
-	f := &feed[M]{s: s, decode: decode, out: make(chan M, feedBuffer), done: make(chan struct{})}
+	return newFeedUntil(ctx, s, nil, decode, sources...)
+}
+
+// newFeedUntil is newFeed with something to call when the feed closes, or can't be
+// opened.
+func newFeedUntil[M any](ctx context.Context, s *Store, closing func(), decode func(m *nats.Msg, old bool) (M, bool), sources ...source) (engine.Feed[M], error) {
+	f := &feed[M]{s: s, decode: decode, closing: closing, out: make(chan M, feedBuffer), done: make(chan struct{})}
 	for _, src := range sources {
 		err := s.makeConsumer(ctx, src)
 		var p *puller
@@ -48,17 +53,6 @@ func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old 
 		f.pullers = append(f.pullers, p)
 	}
 	return f, nil
-}
-
-// makeConsumer makes a consumer, or gives the one that is there the namespace's lease.
-func (s *Store) makeConsumer(ctx context.Context, src source) error {
-	return manage(ctx, func(ctx context.Context) error {
-		_, err := s.js.CreateOrUpdateConsumer(ctx, src.stream, s.layout.consumer(src.consumer, src.filter, s.config))
-		if errors.Is(err, jetstream.ErrConsumerExists) {
-			return nil
-		}
-		return err
-	})
 }
 
 func (f *feed[M]) Request(n int) {
@@ -105,6 +99,9 @@ func (f *feed[M]) Close() {
 	f.mu.RUnlock()
 	if closed {
 		return
+	}
+	if f.closing != nil {
+		f.closing()
 	}
 	for _, p := range f.pullers {
 		p.stop()

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -50,10 +51,39 @@ func (l layout) closureSubject(id string) string  { return l.ns + ".closure." + 
 func (l layout) cancelSubject(id string) string   { return l.ns + ".cancel." + id }
 func (l layout) endedSubject(id string) string    { return l.ns + ".ended." + id }
 func (l layout) rollSubject() string              { return l.ns + ".executor.roll" }
+func (l layout) queueSubject(queue string) string { return l.ns + ".queue." + queue }
 func (l layout) recordPrefix() string             { return "$KV." + l.bucket() + "." }
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
 func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
+
+// What is set aside is named by where it lay and when: a stream that is made again
+// counts from 1 again.
+func (l layout) asidePrefix() string   { return l.recordPrefix() + "=aside." }
+func (l layout) asideSubjects() string { return l.asidePrefix() + ">" }
+func (l layout) asideSubject(stream string, sequence uint64, ms int64) string {
+	return fmt.Sprintf("%s%s.%d-%d", l.asidePrefix(), stream, sequence, ms)
+}
+
+// split returns what sort of message a subject is of, and what comes behind.
+func (l layout) split(subject string) (kind, rest string) {
+	rest, _ = strings.CutPrefix(subject, l.ns+".")
+	kind, rest, _ = strings.Cut(rest, ".")
+	return kind, rest
+}
+
+// idIn returns the execution that a message of the subject is about, valid or not.
+func (l layout) idIn(subject string) string {
+	kind, id := l.split(subject)
+	if root, look := strings.CutPrefix(id, "=expire."); look {
+		return root
+	}
+	if kind == "ready" || kind == "due" {
+		tokens := strings.SplitN(id, ".", 3)
+		id = tokens[len(tokens)-1]
+	}
+	return id
+}
 
 // rootToLookAt reads the root off the subject of a look that is due.
 func (l layout) rootToLookAt(subject string) (string, error) {
@@ -152,23 +182,27 @@ func (l layout) consumer(name, filter string, c Config) jetstream.ConsumerConfig
 }
 
 // A source is a consumer of one of the streams.
-type source struct{ stream, consumer, filter string }
+type source struct {
+	stream, consumer, filter string
+	limited                  *atomic.Bool // is told whether the consumer has a limit; may be nil
+}
 
+// queueSources are the consumers of a queue; the limit is that of the first.
 func (l layout) queueSources(queue string) []source {
 	return []source{
-		{l.ready(), queuePrefix + queue, l.readyIn(queue)},
-		{l.timers(), queuePrefix + queue, l.dueIn(queue)},
+		{stream: l.ready(), consumer: queuePrefix + queue, filter: l.readyIn(queue)},
+		{stream: l.timers(), consumer: queuePrefix + queue, filter: l.dueIn(queue)},
 	}
 }
 
 func (l layout) closureSource() source {
-	return source{l.control(), "closures", l.closureSubject(">")}
+	return source{stream: l.control(), consumer: "closures", filter: l.closureSubject(">")}
 }
 
 func (l layout) expirySource() source {
-	return source{l.timers(), "expiries", l.lookSubject(">")}
+	return source{stream: l.timers(), consumer: "expiries", filter: l.lookSubject(">")}
 }
 
 func (l layout) cancelSource() source {
-	return source{l.control(), "cancels", l.cancelSubject(">")}
+	return source{stream: l.control(), consumer: "cancels", filter: l.cancelSubject(">")}
 }

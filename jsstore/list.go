@@ -44,17 +44,17 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 		}
 		for _, subject := range s.recordsUnder(f.Tree) {
 			for m, err := range s.scan(ctx, s.layout.records(), subject) {
-				if err == nil && strings.HasPrefix(m.Subject[len(s.layout.recordPrefix()):], "=") {
-					continue // the namespace's own
+				if err == nil && s.isOwn(m) {
+					continue
 				}
 				var r engine.Record
 				if err == nil {
 					r, err = decodeRecord(m)
 				}
-				if errors.Is(err, engine.ErrNotFound) {
-					continue // deleted
+				if errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrDamaged) {
+					continue // deleted; and Aside has what can't be read
 				}
-				if err != nil {
+				if err != nil && !errors.Is(err, engine.ErrNewer) {
 					yield(engine.Record{}, err)
 					return
 				}
@@ -70,6 +70,11 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 			}
 		}
 	}
+}
+
+// isOwn reports whether a message of the bucket is the namespace's own and no record.
+func (s *Store) isOwn(m *stored) bool {
+	return strings.HasPrefix(strings.TrimPrefix(m.Subject, s.layout.recordPrefix()), "=")
 }
 
 type place struct{ stream, subject string }

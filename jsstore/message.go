@@ -160,6 +160,7 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	x.Sleeping = h.flag(codec.HeaderSleeping)
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
 	d.Hint = h.flag(codec.HeaderHint)
+	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
 	if !h.flag(codec.HeaderSettled) && !d.Hint {
 		d.Unsettled, d.Given = true, h.given(x.Policy)
 		x.Input = orNull(x.Input)
@@ -170,6 +171,10 @@ func (s *Store) parse(m *stored) engine.Delivery {
 		exclusive = h.flag(codec.HeaderExclusive)
 	}
 	d.Fresh = !exclusive && !d.Hint
+	// What a later version has written may look wrong to this one.
+	if d.Invalid = version; d.Invalid != nil {
+		return d
+	}
 	if d.Invalid = h.err; d.Invalid == nil {
 		d.Invalid = x.Policy.Validate()
 	}
@@ -216,6 +221,8 @@ func (r *reader) given(p engine.Policy) []engine.Option {
 	}
 	return list
 }
+
+func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // A reader reads headers and keeps the first error.
 type reader struct {
@@ -280,7 +287,7 @@ func (r *reader) created(stored time.Time) time.Time {
 		r.fail(codec.HeaderCreated, r.header.Get(codec.HeaderCreated), errors.New("more than a century ahead, in milliseconds since the epoch"))
 		return at
 	}
-	return time.UnixMilli(ms).UTC()
+	return instant(ms)
 }
 
 func (r *reader) fail(name, text string, err error) {

@@ -107,3 +107,25 @@ func TestErrorsDoNotShowPasswords(t *testing.T) {
 		t.Errorf("hosts = %q, want %q", got, want)
 	}
 }
+
+func TestAnswersToPublishesAreRead(t *testing.T) {
+	for answer, want := range map[string]uint64{
+		`{"stream":"KV_durable-executions", "seq":123}`:                       123,
+		`{"stream":"s","seq":18446744073709551615,"domain":"hub"}`:            1<<64 - 1,
+		`{"stream":"s","seq": 7}`:                                             7, // not as the server writes it
+		`{"stream":"s", "seq":9,"duplicate":true}`:                            9,
+		`{"seq":4,"stream":"s"}`:                                              4,
+		`{"error":{"code":400,"err_code":10071},"stream":"s","seq":0}`:        0,
+		`{"error":{"code":503,"err_code":10077,"description":"x \"seq\":1"}}`: 0,
+	} {
+		seq, err := pubAck(&nats.Msg{Data: []byte(answer)})
+		if seq != want || (err == nil) != (want > 0) {
+			t.Errorf("%s: %d, %v, want %d", answer, seq, err, want)
+		}
+	}
+	for _, broken := range []string{`{"stream":"s","seq":}`, `{"stream":"s"`, `{"stream":"s","seq":1`, ``} {
+		if seq, err := pubAck(&nats.Msg{Data: []byte(broken)}); err == nil {
+			t.Errorf("%s: %d, want an error", broken, seq)
+		}
+	}
+}

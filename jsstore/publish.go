@@ -1,10 +1,12 @@
 package jsstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -137,6 +139,9 @@ var errUnavailable = errors.New("JetStream is not available")
 
 // pubAck reads the answer to a publish.
 func pubAck(m *nats.Msg) (uint64, error) {
+	if seq, ok := plainAck(m.Data); ok {
+		return seq, nil
+	}
 	if err := noResponders(m); err != nil {
 		return 0, err
 	}
@@ -151,6 +156,24 @@ func pubAck(m *nats.Msg) (uint64, error) {
 		return 0, apiError(ack.Error)
 	}
 	return ack.Sequence, nil
+}
+
+// plainAck reads an answer that says nothing but where a message was stored, as
+// nearly all do: {"stream":"...", "seq":1}. An error stands before the stream.
+func plainAck(data []byte) (seq uint64, ok bool) {
+	if !bytes.HasPrefix(data, []byte(`{"stream":`)) {
+		return 0, false
+	}
+	_, rest, ok := bytes.Cut(data, []byte(`"seq":`))
+	if !ok {
+		return 0, false
+	}
+	digits := bytes.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if digits < 1 {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(string(rest[:digits]), 10, 64)
+	return seq, err == nil
 }
 
 func noResponders(m *nats.Msg) error {

@@ -193,7 +193,12 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 		if err != nil {
 			return engine.Record{}, err
 		}
-		if queued := s.parse(m); isExecution(queued) {
+		queued := s.parse(m)
+		switch {
+		case !isExecution(queued):
+		case errors.Is(queued.Invalid, engine.ErrNewer):
+			return engine.Record{Execution: queued.Execution}, queued.Invalid
+		default:
 			return engine.Record{Execution: queued.Execution}, nil
 		}
 	}
@@ -216,7 +221,7 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 		r, err = decodeRecord(m)
 	}
 	if err != nil {
-		return engine.Record{}, fmt.Errorf("execution %s: %w", id, err)
+		return r, fmt.Errorf("execution %s: %w", id, err)
 	}
 	return r, nil
 }
@@ -227,9 +232,9 @@ func decodeRecord(m *stored) (engine.Record, error) {
 	}
 	x, err := engine.DecodeRecord(m.Data)
 	if err != nil {
-		return engine.Record{}, fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
+		err = fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
 	}
-	return engine.Record{Execution: x, Revision: m.revision()}, nil
+	return engine.Record{Execution: x, Revision: m.revision()}, err
 }
 
 // GetMany implements [engine.Store]. What a replica does not have or has not seen

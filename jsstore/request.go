@@ -21,12 +21,14 @@ type requests struct {
 	mu      sync.Mutex
 	next    uint64
 	pending map[uint64]*call
+	sweeps  bool // the sweep that ends calls without an answer is set
 }
 
 // A call is a request under way. It is done when answer can be received from.
 type call struct {
 	id     uint64
-	answer chan *nats.Msg // of capacity 1; closed when the connection was lost
+	began  time.Time
+	answer chan *nats.Msg // of capacity 1; nil comes in time's stead, closed when the connection was lost
 }
 
 func newRequests(nc *nats.Conn) (*requests, error) {
@@ -60,11 +62,15 @@ func (r *requests) take(id uint64) *call {
 
 // start sends m. The caller must wait for the call.
 func (r *requests) start(m *nats.Msg) (*call, error) {
-	c := &call{answer: make(chan *nats.Msg, 1)}
+	c := &call{answer: make(chan *nats.Msg, 1), began: time.Now()}
 	r.mu.Lock()
 	r.next++
 	c.id = r.next
 	r.pending[c.id] = c
+	if !r.sweeps {
+		r.sweeps = true
+		time.AfterFunc(answerTimeout, r.sweep)
+	}
 	r.mu.Unlock()
 	m.Reply = r.prefix + strconv.FormatUint(c.id, 36)
 	if err := r.nc.PublishMsg(m); err != nil {
@@ -78,25 +84,38 @@ func (r *requests) start(m *nats.Msg) (*call, error) {
 // whether it has done what was asked is not known.
 var errNoAnswer = errors.New("no answer from the server")
 
-// answerTimeout is how long one try waits. A leader that steps down swallows
-// the request in flight, so that waiting longer does not help.
-const answerTimeout = 2 * time.Second
+// answerTimeout is how long one try waits, and up to sweepPause more. A leader that
+// steps down swallows the request in flight, so that waiting longer does not help.
+const (
+	answerTimeout = 2 * time.Second
+	sweepPause    = 200 * time.Millisecond
+)
+
+// sweep ends the calls that have waited long enough, for as long as there are any:
+// one timer for all, since one for each would be a part of what a write costs.
+func (r *requests) sweep() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := answerTimeout
+	for id, c := range r.pending {
+		left := answerTimeout - time.Since(c.began)
+		if left <= 0 {
+			delete(r.pending, id)
+			c.answer <- nil
+			continue
+		}
+		next = min(next, left)
+	}
+	if r.sweeps = len(r.pending) > 0; r.sweeps {
+		time.AfterFunc(max(next, sweepPause), r.sweep)
+	}
+}
 
 // wait returns the answer, errNoAnswer when there was none in time, or ctx's cause.
 func (r *requests) wait(ctx context.Context, c *call) (*nats.Msg, error) {
 	select {
-	case m, ok := <-c.answer: // the common case, without a timer
-		return answerOf(m, ok)
-	default:
-	}
-	timer := time.NewTimer(answerTimeout)
-	defer timer.Stop()
-	select {
 	case m, ok := <-c.answer:
 		return answerOf(m, ok)
-	case <-timer.C:
-		r.take(c.id)
-		return nil, errNoAnswer
 	case <-ctx.Done():
 		r.take(c.id)
 		return nil, context.Cause(ctx)
@@ -104,8 +123,11 @@ func (r *requests) wait(ctx context.Context, c *call) (*nats.Msg, error) {
 }
 
 func answerOf(m *nats.Msg, ok bool) (*nats.Msg, error) {
-	if !ok {
+	switch {
+	case !ok:
 		return nil, nats.ErrDisconnected
+	case m == nil:
+		return nil, errNoAnswer
 	}
 	return m, nil
 }

@@ -41,10 +41,10 @@ func (s *Store) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage]
 	return newFeed(ctx, s, func(m *nats.Msg, _ bool) (engine.ExpiryMessage, bool) {
 		root, err := s.layout.rootToLookAt(m.Subject)
 		if err != nil {
-			s.term(m, err)
+			s.layAside(m, err)
 			return engine.ExpiryMessage{}, false
 		}
-		return engine.ExpiryMessage{Baton: &look{baton{s: s, m: m}, root}, Root: root}, true
+		return engine.ExpiryMessage{Baton: &look{baton{s: s, m: m}, root}, Root: root, Deliveries: meta(m.Reply).deliveries}, true
 	}, s.layout.expirySource())
 }
 

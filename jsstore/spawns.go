@@ -86,12 +86,17 @@ func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn,
 	name, number, _ := strings.Cut(x.SpawnsAt, ".")
 	pages, err := strconv.Atoi(number)
 	if err != nil {
-		return nil, fmt.Errorf("children to spawn of %s at %q: %w", x.ID, x.SpawnsAt, err)
+		return nil, fmt.Errorf("children to spawn of %s at %q: %w: %w", x.ID, x.SpawnsAt, engine.ErrDamaged, err)
 	}
 	prefix := s.layout.spawnsPrefix(x.ID, name)
 	var list []engine.Spawn
 	for i := range pages {
 		m, err := s.last(ctx, s.layout.records(), prefix+"."+strconv.Itoa(i))
+		if errors.Is(err, engine.ErrNotFound) {
+			if _, gone := s.record(ctx, x.ID); !errors.Is(gone, engine.ErrNotFound) {
+				err = fmt.Errorf("%w: it is not there", engine.ErrDamaged)
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("children to spawn of %s, page %d of %d: %w", x.ID, i, pages, err)
 		}
@@ -102,7 +107,7 @@ func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn,
 		list = append(list, page...)
 	}
 	if x.Sequence == 0 && len(list) != x.Spawned {
-		return nil, fmt.Errorf("children to spawn of %s: %d on %d pages, the record says %d", x.ID, len(list), pages, x.Spawned)
+		return nil, fmt.Errorf("children to spawn of %s: %w: %d on %d pages, the record says %d", x.ID, engine.ErrDamaged, len(list), pages, x.Spawned)
 	}
 	return list, nil
 }

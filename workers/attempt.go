@@ -63,7 +63,7 @@ func (a *attempt) run() {
 	defer a.stop(nil)
 	y := a.execution
 	input, err := a.input()
-	if errors.Is(err, codec.ErrKey) {
+	if errors.Is(err, codec.ErrKey) || errors.Is(err, engine.ErrNewer) {
 		a.pass(err)
 		return
 	}
@@ -136,7 +136,7 @@ func (a *attempt) call(ctx context.Context, input engine.Input, unread error) (r
 func (a *attempt) input() (in engine.Input, err error) {
 	a.x.steady("read an input", func(context.Context) error {
 		in, err = a.x.client.InputOf(a.ctx, a.execution)
-		for _, lasts := range []error{engine.ErrNotFound, engine.ErrInvalidInput, codec.ErrKey} {
+		for _, lasts := range []error{engine.ErrNotFound, engine.ErrInvalidInput, engine.ErrNewer, codec.ErrKey} {
 			if errors.Is(err, lasts) {
 				return nil
 			}
@@ -150,21 +150,29 @@ func (a *attempt) input() (in engine.Input, err error) {
 }
 
 // pass leaves an execution whose input can't be read here to an executor that has
-// the key, as one whose task is not bound here: it is never failed for that.
+// the key, or is of the version that wrote it, as one whose task is not bound here:
+// it is never failed for that.
 func (a *attempt) pass(reason error) {
 	close(a.left)
 	if !a.decide() {
 		return
 	}
-	wait := foreignDelay(a.delivery)
+	wait := engine.ForeignDelay(a.delivery.Deliveries)
 	a.x.log.Warn("an input can't be opened here: it is left to another executor", zap.String("execution", a.execution.ID),
 		zap.String("task", a.execution.Task), zap.Duration("wait", wait), zap.Error(reason))
 	until := now().Add(wait)
 	a.end(func(ctx context.Context) error {
-		if !a.recorded {
-			return a.held.Return(ctx, until, false)
+		if a.recorded && a.record.Status == engine.Running {
+			r, _, err := engine.Move(ctx, a.x.store, a.record, engine.HandedBack{At: now(), Until: until})
+			if errors.Is(err, engine.ErrConflict) {
+				return a.lost(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			a.record = r
 		}
-		return a.move(ctx, engine.HandedBack{At: now(), Until: until})
+		return a.held.Return(ctx, until, false) // as it came, so that its deliveries are counted on
 	})
 }
 
@@ -324,7 +332,7 @@ func (a *attempt) lost(ctx context.Context) error {
 		return a.held.Done(ctx)
 	}
 	if err != nil {
-		return err
+		return a.x.unread(ctx, err, a.held)
 	}
 	if r.Status == engine.Ready || r.Status == engine.Running {
 		a.held.drop()

@@ -16,10 +16,12 @@ func (x *Executor) takeCancels(feed engine.Feed[engine.CancelMessage]) {
 	feed.Request(cancelsAtOnce)
 	var all sync.WaitGroup
 	for m := range feed.Messages() {
-		held := x.hands.take(m.Baton)
+		held := x.hands.take(m.Baton, m.Deliveries)
 		all.Go(func() {
 			defer feed.Request(1)
-			x.steady("cancel", func(ctx context.Context) error { return x.carryOutCancel(ctx, m.Cancel, held) })
+			x.steady("cancel", func(ctx context.Context) error {
+				return x.unread(ctx, x.carryOutCancel(ctx, m.Cancel, held), held)
+			})
 		})
 	}
 	all.Wait()

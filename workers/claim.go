@@ -12,22 +12,18 @@ import (
 
 // takeExecutions is the loop of a queue: each execution that is due gets a slot
 // and a goroutine.
-func (x *Executor) takeExecutions(q engine.Feed[engine.Delivery], s *slots) {
-	for d := range q.Messages() {
-		held := x.hands.take(d.Baton)
+func (x *Executor) takeExecutions(l *lane, s *slots) {
+	for d := range l.feed.Messages() {
+		held := x.hands.take(d.Baton, d.Deliveries)
 		x.attempts.begin()
 		release := func() {
-			s.release(q)
+			s.release()
 			x.attempts.finish()
 		}
 		go func() {
-			select {
-			case <-s.free:
-			case <-x.stopping:
-			}
-			if isClosed(x.stopping) { // also where both were true
+			if !s.acquire(l, x.stopping) || isClosed(x.stopping) { // also where both were true
 				// It has not begun, so anybody may have it.
-				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, d.Hint) })
+				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
 				x.attempts.finish()
 				return
 			}
@@ -43,7 +39,7 @@ func (x *Executor) execute(a *attempt) {
 		for {
 			err := x.claim(ctx, a)
 			if !errors.Is(err, engine.ErrConflict) {
-				return err
+				return x.unread(ctx, err, a.held)
 			}
 			a.delivery.Fresh = false // somebody has written since: the record decides
 		}
@@ -55,26 +51,17 @@ func (x *Executor) execute(a *attempt) {
 	a.run()
 }
 
-// A delivery that is not for this executor - its task is not bound here, its input
-// can't be opened here - waits for another: twice as long each time, up to
-// longestForeign.
-const (
-	firstForeign   = 500 * time.Millisecond
-	longestForeign = 30 * time.Second
-)
-
-func foreignDelay(d engine.Delivery) time.Duration {
-	return min(firstForeign<<min(d.Deliveries, 10), longestForeign)
-}
-
 // claim makes the execution a's, or sees to the message if it is not to be run.
 func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	d := a.delivery
+	if errors.Is(d.Invalid, engine.ErrNewer) {
+		return d.Invalid
+	}
 	b, bound := x.bindings[d.Execution.Task]
 	if needed := !d.Execution.Sleeping || d.Unsettled; needed && !bound && d.Invalid == nil {
-		wait := foreignDelay(d)
+		wait := engine.ForeignDelay(d.Deliveries)
 		x.log.Debug("task is not bound here", zap.String("task", d.Execution.Task), zap.String("execution", d.Execution.ID), zap.Duration("wait", wait))
-		return a.held.Return(ctx, now().Add(wait), d.Hint)
+		return a.held.Return(ctx, now().Add(wait), false)
 	}
 	a.binding = b
 	r := engine.Record{Execution: d.Execution}
@@ -86,6 +73,9 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 				return a.held.Done(ctx) // deleted, with its tree
 			}
 			r, err = engine.Record{Execution: d.Execution}, nil
+		}
+		if r.Message == d.Message {
+			a.held.deliveries -= r.Delivery // before its latest attempt: those since then led to none
 		}
 		if err != nil {
 			return err
@@ -249,18 +239,28 @@ func (x *Executor) putDown(ctx context.Context, held *hand, fx []engine.Effect) 
 			return held.Return(ctx, again.At, true)
 		}
 	}
-	if err := x.carry(fx); err != nil {
-		return err
+	err := x.carry(fx)
+	if err == nil || errors.Is(err, engine.ErrNotFound) { // deleted, with its tree
+		return held.Done(ctx)
 	}
-	return held.Done(ctx)
+	return x.unread(ctx, err, held)
 }
 
-// carry carries out effects, until it succeeds or the executor is killed.
+// carry carries out effects, until it succeeds, finds that what they are about
+// is gone or can't be read, or the executor is killed.
 func (x *Executor) carry(fx []engine.Effect) error {
+	var lasting error
 	x.steady("carry out effects", func(ctx context.Context) error {
 		err := x.store.Carry(ctx, fx...)
 		fx = engine.Again(fx)
+		if unreadable(err) || errors.Is(err, engine.ErrNotFound) {
+			lasting = err
+			return nil
+		}
 		return err
 	})
+	if lasting != nil {
+		return lasting
+	}
 	return x.kill.Err()
 }

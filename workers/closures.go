@@ -29,7 +29,7 @@ func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 	d := desk{byParent: map[string]*family{}}
 	var all sync.WaitGroup
 	for m := range feed.Messages() {
-		if parent := m.Closure.Parent; d.add(m, x.hands.take(m.Baton)) {
+		if parent := m.Closure.Parent; d.add(m, x.hands.take(m.Baton, m.Deliveries)) {
 			all.Go(func() { x.tellParent(parent, &d, feed) })
 		}
 	}
@@ -39,7 +39,9 @@ func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 // tellParent tells one parent what gathers on the desk, until there is nothing left.
 func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.ClosureMessage]) {
 	for f := d.next(parent); f != nil; f = d.next(parent) {
-		x.steady("close children", func(ctx context.Context) error { return x.closeChildren(ctx, f) })
+		x.steady("close children", func(ctx context.Context) error {
+			return x.unread(ctx, x.closeChildren(ctx, f), f.held...)
+		})
 		feed.Request(len(f.held))
 		if f.open < wideParent {
 			continue
@@ -154,7 +156,7 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 	if err != nil {
 		return err
 	}
-	if err := x.carry(fx); err != nil {
+	if err := x.carry(fx); err != nil && !errors.Is(err, engine.ErrNotFound) { // deleted since
 		return err
 	}
 	if r.Status == engine.WaitingForChildren {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -32,8 +34,10 @@ type Config struct {
 	Name string
 	// Slots is how many attempts run at once. Zero means DefaultSlots.
 	Slots int
-	// Queues are those that it serves. None means engine.DefaultQueue.
-	Queues []string
+	// Queues are those that it serves, each with its weight, 1 at least: while all of
+	// them have work, a queue gets slots in proportion to its weight; while others have
+	// none, it may have all. None means engine.DefaultQueue.
+	Queues map[string]int
 	// Grace is how long an attempt runs before its record says running, where
 	// nothing else asks for that: a shorter one is recorded by its outcome alone.
 	// Zero means DefaultGrace.
@@ -70,7 +74,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Slots = DefaultSlots
 	}
 	if len(c.Queues) == 0 {
-		c.Queues = []string{engine.DefaultQueue}
+		c.Queues = map[string]int{engine.DefaultQueue: 1}
 	}
 	if c.Grace == 0 {
 		c.Grace = DefaultGrace
@@ -94,9 +98,12 @@ func (c Config) withDefaults() (Config, error) {
 	case c.CrashCap < 0:
 		return c, fmt.Errorf("crash cap %d: negative", c.CrashCap)
 	}
-	for _, q := range c.Queues {
+	for q, weight := range c.Queues {
 		if err := engine.ValidateQueue(q); err != nil {
 			return c, err
+		}
+		if weight < 1 {
+			return c, fmt.Errorf("queue %s: weight %d: less than 1", q, weight)
 		}
 	}
 	return c, nil
@@ -217,12 +224,14 @@ func (x *Executor) run(ctx context.Context) error {
 			q.Close()
 		}
 	}()
-	for _, name := range x.config.Queues {
+	names := slices.Sorted(maps.Keys(x.config.Queues))
+	var weights []int
+	for _, name := range names {
 		q, err := x.store.Claim(ctx, name)
 		if err != nil {
 			return err
 		}
-		queues = append(queues, q)
+		queues, weights = append(queues, q), append(weights, x.config.Queues[name])
 	}
 	stopServing, err := x.serve(ctx)
 	if err != nil {
@@ -236,11 +245,11 @@ func (x *Executor) run(ctx context.Context) error {
 	loops.Go(func() { x.takeClosures(closures) })
 	loops.Go(func() { x.takeCancels(cancels) })
 	loops.Go(func() { x.takeExpiries(expiries) })
-	slots := newSlots(x.config.Slots, queues)
-	for _, q := range queues {
-		loops.Go(func() { x.takeExecutions(q, slots) })
+	slots := newSlots(x.config.Slots, queues, weights)
+	for _, l := range slots.lanes {
+		loops.Go(func() { x.takeExecutions(l, slots) })
 	}
-	x.log.Info("executor runs", zap.Strings("queues", x.config.Queues), zap.Int("slots", x.config.Slots))
+	x.log.Info("executor runs", zap.Strings("queues", names), zap.Int("slots", x.config.Slots))
 
 	<-ctx.Done()
 	go stopServing() // the other instances answer what comes now

@@ -24,14 +24,14 @@ func (x *Executor) takeExpiries(feed engine.Feed[engine.ExpiryMessage]) {
 	feed.Request(expiriesAtOnce)
 	var all sync.WaitGroup
 	for m := range feed.Messages() {
-		held := x.hands.take(m.Baton)
+		held := x.hands.take(m.Baton, m.Deliveries)
 		all.Go(func() {
 			defer feed.Request(1)
 			x.steady("remove a tree", func(ctx context.Context) error {
 				for {
 					err := x.expire(ctx, m.Root, held)
 					if !errors.Is(err, engine.ErrConflict) {
-						return err
+						return x.unread(ctx, err, held)
 					}
 				}
 			})

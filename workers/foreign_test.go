@@ -21,9 +21,9 @@ import (
 
 // What a client does that has a NATS connection and codec/WIRE.md, and nothing else.
 
-// publish publishes a body with headers - name, value, ... - and returns what the
+// pub publishes a body with headers - name, value, ... - and returns what the
 // server answered.
-func (w *world) publish(subject, body string, headers ...string) error {
+func (w *world) pub(subject, body string, headers ...string) error {
 	w.t.Helper()
 	js, err := jetstream.New(w.nc)
 	check(w.t, err)
@@ -63,11 +63,11 @@ func TestOnePublishEnqueues(t *testing.T) {
 			time.Sleep(time.Second)
 			return greet(ctx, in)
 		}))
-		check(t, w.publish("durable.ready.default.greet.42", `{"name":"world"}`))
+		check(t, w.pub("durable.ready.default.greet.42", `{"name":"world"}`))
 		pass(time.Millisecond)
 		for _, refused := range []error{
-			w.publish("durable.ready.default.greet.42", `{"name":"world"}`),
-			w.publish("durable.ready.default.greet.42", `{"name":"moon"}`, codec.HeaderExclusive, "0"),
+			w.pub("durable.ready.default.greet.42", `{"name":"world"}`),
+			w.pub("durable.ready.default.greet.42", `{"name":"moon"}`, codec.HeaderExclusive, "0"),
 		} {
 			var api *jetstream.APIError
 			if !errors.As(refused, &api) || api.ErrorCode != 10077 || api.Description != "maximum messages per subject exceeded" {
@@ -82,7 +82,7 @@ func TestOnePublishEnqueues(t *testing.T) {
 		// nothing is run.
 		pass(time.Second)
 		ended := w.hears("durable.ended.42", func(m *nats.Msg) string { return "ended" })
-		check(t, w.publish("durable.ready.default.greet.42", `{"name":"moon"}`))
+		check(t, w.pub("durable.ready.default.greet.42", `{"name":"moon"}`))
 		pass(time.Minute)
 		equal(t, "runs", runs.Load(), 1)
 		equal(t, "notices of its end, for who waits", ended()["ended"], 1)
@@ -114,7 +114,7 @@ func TestOptionsThatAPublishGivesAreAddedToTheDefinitions(t *testing.T) {
 			{"settled", []string{"Durable-Settled", "1"}, func(p *engine.Policy) { *p = engine.Policy{} }},
 		} {
 			at := now()
-			check(t, w.publish("durable.ready.default.greet."+c.name, `{"name":"world"}`, c.headers...))
+			check(t, w.pub("durable.ready.default.greet."+c.name, `{"name":"world"}`, c.headers...))
 			want := engine.Policy{Retry: engine.Retry{MaxRetries: 3, BaseDelay: time.Second}, Timeout: time.Minute}
 			c.want(&want)
 			x := w.ends(c.name, engine.Completed)
@@ -147,13 +147,13 @@ func TestPublishThatCannotBeRunEndsWithTheReason(t *testing.T) {
 			"century":      {`{}`, []string{"Durable-Created", "99999999999999"}, []string{"invalid message", "Durable-Created"}},
 			"retention":    {`{}`, []string{"Durable-Retention", "10"}, []string{"invalid message", "retention"}},
 		} {
-			check(t, w.publish("durable.ready.default.greet."+id, c.body, c.headers...))
+			check(t, w.pub("durable.ready.default.greet."+id, c.body, c.headers...))
 			x := w.ends(id, engine.Failed)
 			equal(t, id+": kind", x.Failure.Kind, engine.KindInvalidInput)
 			equal(t, id+": attempt", x.Attempt, 0)
 			contains(t, id+": failure", x.Failure.Message, c.want...)
 		}
-		check(t, w.publish("durable.ready.default.gr$$t.task", `{}`))
+		check(t, w.pub("durable.ready.default.gr$$t.task", `{}`))
 		x := w.ends("task", engine.Failed)
 		contains(t, "failure", x.Failure.Message, "invalid message", `task id "gr$$t"`)
 		if x.CreatedAt.IsZero() {
@@ -167,7 +167,7 @@ func TestPublishThatCannotBeRunEndsWithTheReason(t *testing.T) {
 func TestPublishToASubjectOfNoStreamIsToldByTheServer(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		for _, subject := range []string{"durable.redy.default.greet.1", "other.ready.default.greet.1"} {
-			if err := w.publish(subject, `{}`); !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
+			if err := w.pub(subject, `{}`); !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
 				t.Errorf("%s: %v, want that nobody answers", subject, err)
 			}
 		}
@@ -175,24 +175,27 @@ func TestPublishToASubjectOfNoStreamIsToldByTheServer(t *testing.T) {
 	})
 }
 
-func TestPublishToASubjectWithoutAnExecutionIsTerminatedWithTheReason(t *testing.T) {
+func TestPublishToASubjectWithoutAnExecutionIsSetAsideWithTheReason(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		w.executor(workers.Config{}, engine.Bind(engine.Define[greeting, string]("greet"), greet))
-		said := make(chan string, 10)
-		sub, err := w.nc.Subscribe("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.durable-ready.queue-default", func(m *nats.Msg) { said <- string(m.Data) })
-		check(t, err)
-		defer func() { check(t, sub.Unsubscribe()) }()
-		for subject, want := range map[string]string{
+		want := map[string]string{
 			"durable.ready.default.greet":           "want durable.ready.",
 			"durable.ready.default.greet.4!2":       "execution id",
 			"durable.ready.default.greet.42.0.1":    "execution id",
 			"durable.ready.default.greet.42.parent": "not the id of its place",
-		} {
-			check(t, w.publish(subject, `{"name":"world"}`))
-			contains(t, subject, <-said, want)
 		}
+		for subject := range want {
+			check(t, w.pub(subject, `{"name":"world"}`))
+		}
+		pass(time.Second)
+		for a, err := range w.store.Aside(t.Context()) {
+			check(t, err)
+			contains(t, a.Place, a.Reason, want[a.Place])
+			delete(want, a.Place)
+		}
+		equal(t, "not set aside", len(want), 0)
 		// In a queue that nobody serves it lies, and is counted.
-		check(t, w.publish("durable.ready.default", `{}`))
+		check(t, w.pub("durable.ready.default", `{}`))
 		var queues struct{ Unserved int }
 		w.ask("queues", "").into(&queues)
 		equal(t, "unserved", queues.Unserved, 1)
@@ -221,7 +224,7 @@ func TestPublishOfAPlaceInATreeThatIsNotItsOwnIsNoExecution(t *testing.T) {
 			"q.0":     {"Durable-Parent", "q", "Durable-Input-From", "p.0"},
 			"p.-1":    {"Durable-Parent", "p", "Durable-Index", "-1"},
 		} {
-			check(t, w.publish("durable.ready.default.greet."+id, `{"name":"forger"}`, headers...))
+			check(t, w.pub("durable.ready.default.greet."+id, `{"name":"forger"}`, headers...))
 		}
 		pass(2 * time.Second)
 		equal(t, "executions", w.count(), 2)
@@ -238,9 +241,9 @@ func TestUnknownTaskWaitsForWhoKnowsIt(t *testing.T) {
 		w.executor(workers.Config{}, engine.Bind(engine.Define[int, int]("other"), returns[int](1)))
 		// As long as a message may be, so that there is no room for the headers of a timer.
 		long := strings.Repeat("x", 1<<20-len("NATS/1.0\r\n\r\n")-len(`{"name":""}`))
-		check(t, w.publish("durable.ready.default.greet.1", `{"name":"`+long+`"}`))
-		check(t, w.publish("durable.ready.default.greet.2", `{"name":"world"}`, "Durable-Deliveries", "-9223372036854775808"))
-		check(t, w.publish("durable.ready.default.greet.3", `{"name":"world"}`, "Durable-Deliveries", "9223372036854775807"))
+		check(t, w.pub("durable.ready.default.greet.1", `{"name":"`+long+`"}`))
+		check(t, w.pub("durable.ready.default.greet.2", `{"name":"world"}`, "Durable-Deliveries", "-9223372036854775808"))
+		check(t, w.pub("durable.ready.default.greet.3", `{"name":"world"}`, "Durable-Deliveries", "9223372036854775807"))
 		pass(10 * time.Minute)
 		for _, id := range []string{"1", "2", "3"} {
 			x := w.want(id, engine.Ready)
@@ -263,15 +266,15 @@ func TestPublishAsLongAsAMessageMayBeIsRun(t *testing.T) {
 		room := func(headers int) string {
 			return strings.Repeat("x", most-headers-len(`{"name":""}`))
 		}
-		check(t, w.publish("durable.ready.default.greet.full", `{"name":"`+room(len("NATS/1.0\r\n\r\n"))+`"}`))
+		check(t, w.pub("durable.ready.default.greet.full", `{"name":"`+room(len("NATS/1.0\r\n\r\n"))+`"}`))
 		delay := len("NATS/1.0\r\nDurable-Delay: 5000\r\n\r\n")
-		check(t, w.publish("durable.ready.default.greet.later", `{"name":"`+room(delay)+`"}`, "Durable-Delay", "5000"))
+		check(t, w.pub("durable.ready.default.greet.later", `{"name":"`+room(delay)+`"}`, "Durable-Delay", "5000"))
 		w.answer("full")
 		out, _ := w.answer("later")
 		equal(t, "length", out, fmt.Sprint(len(room(delay))))
 		x := w.get("later")
 		between(t, "start", x.StartedAt, x.CreatedAt.Add(5*time.Second), x.CreatedAt.Add(5*time.Second+late))
-		if err := w.publish("durable.ready.default.greet.more", strings.Repeat("x", most+1)); !errors.Is(err, nats.ErrMaxPayload) {
+		if err := w.pub("durable.ready.default.greet.more", strings.Repeat("x", most+1)); !errors.Is(err, nats.ErrMaxPayload) {
 			t.Errorf("a byte more: %v, want that it is too long", err)
 		}
 		equal(t, "executions", w.count(), 2)
@@ -307,7 +310,7 @@ func TestWhoEnqueuesInJSONIsAnsweredInJSON(t *testing.T) {
 			"joinedPacked": codec.MsgPack, "chain": codec.JSON, "poll": codec.JSON, "sleep": codec.JSON,
 		} {
 			for id, body := range map[string]string{task: `{"name":"world"}`, task + "-null": ``} {
-				check(t, w.publish("durable.ready.default."+task+"."+id, body))
+				check(t, w.pub("durable.ready.default."+task+"."+id, body))
 				if task == "sleep" {
 					pass(time.Second)
 					check(t, sleep.Wake(t.Context(), w.client, id, 7))
@@ -317,7 +320,7 @@ func TestWhoEnqueuesInJSONIsAnsweredInJSON(t *testing.T) {
 			}
 			data, err := codec.Encode("in")
 			check(t, err)
-			check(t, w.publish("durable.ready.default."+task+"."+task+"-packed", string(data.Data), "Content-Type", "application/msgpack"))
+			check(t, w.pub("durable.ready.default."+task+"."+task+"-packed", string(data.Data), "Content-Type", "application/msgpack"))
 			if task == "sleep" {
 				pass(time.Second)
 				check(t, sleep.Wake(t.Context(), w.client, task+"-packed", 7))

@@ -188,6 +188,15 @@ func check(t testing.TB, err error) {
 	}
 }
 
+// evenly gives queues the same weight.
+func evenly(queues ...string) map[string]int {
+	m := map[string]int{}
+	for _, q := range queues {
+		m[q] = 1
+	}
+	return m
+}
+
 // enqueue enqueues an execution and returns its handle.
 func enqueue[In, Out any](w *world, task engine.Task[In, Out], in In, opts ...engine.Option) engine.Handle[Out] {
 	w.t.Helper()

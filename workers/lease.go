@@ -19,11 +19,12 @@ type hands struct {
 // A hand is a baton that is extended while it is held.
 type hand struct {
 	engine.Baton
-	hands *hands
+	hands      *hands
+	deliveries int // how often the message has been delivered
 }
 
-func (h *hands) take(b engine.Baton) *hand {
-	held := &hand{Baton: b, hands: h}
+func (h *hands) take(b engine.Baton, deliveries int) *hand {
+	held := &hand{Baton: b, hands: h, deliveries: deliveries}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.set == nil {
@@ -53,6 +54,15 @@ func (h *hand) drop() {
 // Done puts the message down for good.
 func (h *hand) Done(ctx context.Context) error {
 	err := h.Baton.Done(ctx)
+	if err == nil {
+		h.drop()
+	}
+	return err
+}
+
+// SetAside puts the message where an operator finds it.
+func (h *hand) SetAside(ctx context.Context, reason string) error {
+	err := h.Baton.SetAside(ctx, reason)
 	if err == nil {
 		h.drop()
 	}
@@ -112,9 +122,9 @@ func (x *Executor) recheck() {
 		}
 		r, err := x.store.Get(x.kill, id)
 		switch {
-		case errors.Is(err, engine.ErrNotFound):
+		case errors.Is(err, engine.ErrNotFound), unreadable(err):
 			if !isClosed(a.settled) {
-				go a.lose() // deleted, with its tree
+				go a.lose() // deleted, with its tree; or what there is can't be read
 			}
 		case err != nil:
 			x.trouble.failed("look at the records of attempts", x, err)

@@ -35,8 +35,8 @@ func (x *Executor) attend(ctx context.Context) (stop func(), err error) {
 // identity is what stays the same while the executor runs.
 func (x *Executor) identity() engine.Presence {
 	p := engine.Presence{
-		Executor: x.config.Name, PID: os.Getpid(), RecordVersion: engine.RecordVersion, StartedAt: now(),
-		Lease: x.store.Limits().Lease, Queues: x.config.weights(), Slots: x.config.Slots,
+		Executor: x.config.Name, PID: os.Getpid(), RecordVersion: engine.Version, StartedAt: now(),
+		Lease: x.store.Limits().Lease, Queues: x.config.Queues, Slots: x.config.Slots,
 	}
 	p.Host, _ = os.Hostname() // without it the name has to do
 	p.Program, p.Version = versions()
@@ -45,15 +45,6 @@ func (x *Executor) identity() engine.Presence {
 	}
 	slices.SortFunc(p.Tasks, func(a, b engine.BoundTask) int { return strings.Compare(a.ID, b.ID) })
 	return p
-}
-
-// weights are the queues, each with its weight.
-func (c Config) weights() map[string]int {
-	w := map[string]int{}
-	for _, q := range c.Queues {
-		w[q] = 1
-	}
-	return w
 }
 
 // versions returns what this program was built from: path and version of its main

@@ -32,7 +32,7 @@ func TestAnExecutorAnswersTheRollUntilItHasStopped(t *testing.T) {
 		task := engine.Define[time.Duration, string]("task", engine.NoTimeout)
 		parent := engine.Define[int, int]("parent")
 		start := now()
-		x := w.tapped(workers.Config{Name: "one", Slots: 3, Queues: []string{"default", "slow"}, Drain: time.Minute},
+		x := w.tapped(workers.Config{Name: "one", Slots: 3, Queues: map[string]int{"default": 3, "slow": 1}, Drain: time.Minute},
 			engine.Bind(task, func(ctx context.Context, d time.Duration) (string, error) { return sleeps[int](d, "out")(ctx, 0) }),
 			engine.Bind(parent, returns[int](1)))
 		enqueue(w, task, time.Hour)
@@ -46,11 +46,12 @@ func TestAnExecutorAnswersTheRollUntilItHasStopped(t *testing.T) {
 		equal(t, "executor", p.Executor, "one")
 		equal(t, "host", p.Host, host)
 		equal(t, "pid", p.PID, os.Getpid())
-		equal(t, "record version", p.RecordVersion, engine.RecordVersion)
+		equal(t, "record version", p.RecordVersion, engine.Version)
 		equal(t, "started at", p.StartedAt, start)
 		between(t, "its clock", p.Now, now().Add(-time.Second), now())
 		equal(t, "lease", p.Lease, w.store.Limits().Lease)
 		equal(t, "serves", p.Serves("slow") && p.Serves("default") && !p.Serves("other"), true)
+		equal(t, "weight", p.Queues["default"], 3)
 		equal(t, "binds", p.Binds("task") && p.Binds("parent") && !p.Binds("other"), true)
 		equal(t, "slots", p.Slots, 3)
 		equal(t, "running", p.Running, 1)

@@ -153,7 +153,7 @@ func (g *growth) grow(w *world) {
 	g.began, g.finished, g.answers = map[string][]time.Time{}, map[string]engine.Execution{}, map[string]map[string]error{}
 	var fleet []*executor
 	for _, queues := range g.Fleet {
-		fleet = append(fleet, w.start(witness{w.store, g}, workers.Config{Slots: g.Slots, Queues: queues}, forestBindings(g.begin)))
+		fleet = append(fleet, w.start(witness{w.store, g}, workers.Config{Slots: g.Slots, Queues: evenly(queues...)}, forestBindings(g.begin)))
 	}
 	began := now()
 	ids := make([]string, len(g.Trees))

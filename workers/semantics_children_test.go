@@ -330,7 +330,7 @@ func TestQueuesSeparateTheWork(t *testing.T) {
 			return in, nil
 		}, joins)}
 		w.executor(workers.Config{Name: "a"}, bound...)
-		w.executor(workers.Config{Name: "b", Queues: []string{"slow", "other"}}, bound...)
+		w.executor(workers.Config{Name: "b", Queues: map[string]int{"slow": 1, "other": 1}}, bound...)
 		h := enqueue(w, parent, "in")
 		result(w, h)
 		for below, executor := range map[string]string{"": "a", ".0": "b", ".1": "b", ".f": "a"} {

@@ -199,7 +199,7 @@ func TestFinalizeAndStepsAreLeftToAnExecutorWithTheKeysToo(t *testing.T) {
 		})
 		w.with(keyed(t, "k1"))
 		w.executor(workers.Config{Codec: keyed(t, "k1")}, bind)
-		w.executor(workers.Config{Codec: keyed(t, "k2", "k1"), Queues: []string{"children"}},
+		w.executor(workers.Config{Codec: keyed(t, "k2", "k1"), Queues: map[string]int{"children": 1}},
 			engine.Bind(child, func(_ context.Context, in string) (string, error) { return in + "!", nil }))
 		h := enqueue(w, parent, secret)
 		pass(10 * time.Minute)

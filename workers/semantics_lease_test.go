@@ -47,7 +47,7 @@ func TestLeaseIsRenewedAsLongAsAnAttemptRuns(t *testing.T) {
 	})
 }
 
-func TestLeaseIsRenewedWhileAnExecutionWaitsInHandForASlot(t *testing.T) {
+func TestWhatWaitsInHandForASlotRunsOnce(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		var runs journal
 		task := engine.Define[string, string]("task", engine.NoTimeout)
@@ -55,12 +55,12 @@ func TestLeaseIsRenewedWhileAnExecutionWaitsInHandForASlot(t *testing.T) {
 			runs.add("run %s", in)
 			return sleeps[string](10*time.Minute, "out")(ctx, in)
 		})
-		w.executor(workers.Config{Slots: 1, Queues: []string{"a", "b"}}, bound)
+		w.executor(workers.Config{Slots: 1, Queues: map[string]int{"a": 1, "b": 1}}, bound)
 		a := enqueue(w, task, "a", engine.Queue("a"))
 		pass(time.Second)
 		b := enqueue(w, task, "b", engine.Queue("b"))
 		pass(time.Second)
-		w.executor(workers.Config{Slots: 1, Queues: []string{"b"}}, bound)
+		w.executor(workers.Config{Slots: 1, Queues: map[string]int{"b": 1}}, bound)
 		result(w, a)
 		result(w, b)
 		runs.wants(t, "run a", "run b")
@@ -319,7 +319,8 @@ func TestUnknownTaskWaitsForAnExecutorThatKnowsIt(t *testing.T) {
 		began := now()
 		w.executor(workers.Config{}, engine.Bind(unknown, returns[string]("out")))
 		equal(t, "output", result(w, h), "out")
-		between(t, "start", w.get(h.ID()).StartedAt, began, began.Add(31*time.Second))
+		// It may come to the other once more, which asked first.
+		between(t, "start", w.get(h.ID()).StartedAt, began, began.Add(61*time.Second))
 	})
 }
 

@@ -217,7 +217,7 @@ func TestChildrenThatEndAfterTheirTreeIsGoneLeaveNothing(t *testing.T) {
 			t.Fatalf("%d executions when the fleet was lost, want 6 at least", n)
 		}
 		pass(2 * time.Hour)
-		w.executor(workers.Config{Queues: []string{engine.DefaultQueue, "idle"}}, bound...)
+		w.executor(workers.Config{Queues: map[string]int{engine.DefaultQueue: 1, "idle": 1}}, bound...)
 		pass(3 * time.Hour)
 		equal(t, "executions", w.tree("root"), 0)
 		w.empty("root")

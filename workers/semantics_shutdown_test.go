@@ -176,7 +176,7 @@ func TestShutdownKeepsTheErrorOfTheLastFailedAttempt(t *testing.T) {
 func TestShutdownGivesBackWhatHasNotBegun(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		task := engine.Define[string, string]("task", engine.NoTimeout)
-		x := w.executor(workers.Config{Slots: 1, Queues: []string{"a", "b"}}, engine.Bind(task, sleeps[string](10*time.Second, "out")))
+		x := w.executor(workers.Config{Slots: 1, Queues: map[string]int{"a": 1, "b": 1}}, engine.Bind(task, sleeps[string](10*time.Second, "out")))
 		enqueue(w, task, "in", engine.Queue("a"))
 		pass(time.Second)
 		waits := enqueue(w, task, "in", engine.Queue("b"))
@@ -184,7 +184,7 @@ func TestShutdownGivesBackWhatHasNotBegun(t *testing.T) {
 		x.stop()
 		pass(0)
 		began := now()
-		w.executor(workers.Config{Queues: []string{"b"}}, engine.Bind(task, returns[string]("elsewhere")))
+		w.executor(workers.Config{Queues: map[string]int{"b": 1}}, engine.Bind(task, returns[string]("elsewhere")))
 		equal(t, "output", result(w, waits), "elsewhere")
 		equal(t, "at", now(), began)
 		check(t, <-x.done)
@@ -276,8 +276,9 @@ func TestBadConfigIsRefused(t *testing.T) {
 			"grace -1s":      {Grace: -time.Second},
 			"drain -1s":      {Drain: -time.Second},
 			"crash cap -1":   {CrashCap: -1},
-			`queue "a b"`:    {Queues: []string{"a b"}},
-			"queue is empty": {Queues: []string{""}},
+			`queue "a b"`:    {Queues: map[string]int{"a b": 1}},
+			"queue is empty": {Queues: map[string]int{"": 1}},
+			"weight 0":       {Queues: map[string]int{"a": 0}},
 		} {
 			_, err := workers.New(w.store, c)
 			if err == nil {

@@ -12,11 +12,10 @@ import (
 )
 
 // TestOneOfTwoTasksWinsAnID has callers that know nothing of each other give one
-// id to different tasks, at once. It fails now and then on JetStream: Get reads
-// the record, which is not there, then the queue. In between, the execution that
-// has the id may have run and left the queue, so that the message of the one that
-// has lost is found. Its caller gets a handle (which says ErrIDConflict later),
-// or a caller of the winner is refused. No code runs that should not.
+// id to different tasks, at once. On JetStream Get reads the record, which is not
+// there, then the queue. In between, the execution that has the id may have run and
+// left the queue, so that the message of the one that has lost is found: who finds a
+// message and no record looks for the record once more (Client.same).
 func TestOneOfTwoTasksWinsAnID(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		o := newParcel()

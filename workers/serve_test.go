@@ -410,7 +410,7 @@ func TestWhatDoesNotFitAnAnswerIsNamed(t *testing.T) {
 			contains(t, "output", string(x.Output), `"sealed":"application/json; enc=aes-gcm.k1"`)
 		}
 		// What is not what it says is shown as that.
-		check(t, w.publish("durable.ready.default.echo.broken", `{"a":`))
+		check(t, w.pub("durable.ready.default.echo.broken", `{"a":`))
 		w.ends("broken", engine.Failed)
 		var x seen
 		w.ask("get", `{"executionId":"broken"}`).into(&x)
@@ -420,7 +420,7 @@ func TestWhatDoesNotFitAnAnswerIsNamed(t *testing.T) {
 
 func TestFleetIsTold(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
-		w.executor(workers.Config{Name: "one", Queues: []string{"default", "mail"}}, engine.Bind(orders(), returns[order]("")))
+		w.executor(workers.Config{Name: "one", Queues: map[string]int{"default": 1, "mail": 1}}, engine.Bind(orders(), returns[order]("")))
 		w.executor(workers.Config{Name: "two", Slots: 1}, engine.Bind(engine.Define[int, int]("slow", engine.NoTimeout), sleeps[int](time.Hour, 1)), engine.Bind(orders(), returns[order]("")))
 		for i := range 3 {
 			w.ask("enqueue", `{"taskId":"slow","input":%d}`, i)

@@ -39,7 +39,7 @@ func newTap(s engine.Store) *tap {
 }
 
 // on sets the hook: call is the name of the method, id that of the execution that
-// it is about, if any. Baton calls are Extend, Done and Return, notices are Notice.
+// it is about, if any. Baton calls are Extend, Done, Return and SetAside, notices are Notice.
 func (p *tap) on(hook func(call, id string) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -242,6 +242,8 @@ func (p *tap) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record
 	return p.store.List(ctx, f)
 }
 
+func (p *tap) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] { return p.store.Aside(ctx) }
+
 func (p *tap) Limits() engine.Limits { return p.store.Limits() }
 
 type tapBaton struct {
@@ -260,6 +262,10 @@ func (b tapBaton) Done(ctx context.Context) error {
 
 func (b tapBaton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	return b.tap.call("Return", b.id, func() error { return b.baton.Return(ctx, at, recorded) })
+}
+
+func (b tapBaton) SetAside(ctx context.Context, reason string) error {
+	return b.tap.call("SetAside", b.id, func() error { return b.baton.SetAside(ctx, reason) })
 }
 
 // A feed that takes every message as it arrives, so that a dead process holds

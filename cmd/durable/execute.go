@@ -37,7 +37,7 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	}
 	x, err := workers.New(d.store.Store, workers.Config{ // itself, which serves other clients too
 		Name: fmt.Sprintf("demo-%d", os.Getpid()), Slots: d.slots, Drain: drain, Logger: d.log,
-		Queues:   []string{engine.DefaultQueue, string(parts)},
+		Queues:   map[string]int{engine.DefaultQueue: 1, string(parts): 1},
 		CrashCap: crashCap,
 	}, up.bindings()...)
 	if err != nil {

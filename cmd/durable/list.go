@@ -17,12 +17,13 @@ import (
 func (a *app) list() *cobra.Command {
 	var status, task string
 	var limit int
-	var roots bool
+	var roots, aside bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List executions, the latest trees first",
 		Long: "List executions, the latest trees first, and in a tree the root first.\n" +
-			"With --json it prints a line each, without inputs and outputs.",
+			"With --json it prints a line each, without inputs and outputs. With --set-aside it\n" +
+			"lists messages that nobody could act upon, and records that can't be read.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f := engine.Filter{Status: engine.Status(status), Task: task}
@@ -37,11 +38,17 @@ func (a *app) list() *cobra.Command {
 			if limit < 0 {
 				return usage("0 lists all", "--limit %d: negative", limit)
 			}
+			if aside && (status != "" || task != "" || roots) {
+				return usage("", "--set-aside lists no executions: it goes with --limit only")
+			}
 			s, err := a.open(cmd)
 			if err != nil {
 				return err
 			}
 			defer s.close()
+			if aside {
+				return a.listAside(cmd.Context(), s, limit)
+			}
 			found, err := matching(cmd.Context(), s, f, roots)
 			if err != nil {
 				return err
@@ -62,6 +69,7 @@ func (a *app) list() *cobra.Command {
 	flags.StringVar(&task, "task", "", "only executions of this task")
 	flags.IntVar(&limit, "limit", 100, "at most so many; 0 lists all")
 	flags.BoolVar(&roots, "roots", false, "only executions that no other spawned")
+	flags.BoolVar(&aside, "set-aside", false, "what can't be read: messages that were set aside, and records")
 	must(cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(strings.Split(statusNames(), ", "), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }

@@ -111,7 +111,7 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.serve(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.version())
+	root.AddCommand(a.demo(), a.serve(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.putBack(), a.forget(), a.version())
 	return root
 }
 
@@ -152,6 +152,10 @@ func (a *app) report(ctx context.Context, err error) int {
 		code, hint = exitNotFound, a.command("list")+" shows what is there"
 	case errors.Is(err, engine.ErrActive):
 		code, hint = exitIncomplete, "durable cancel ends an execution and everything below it"
+	case errors.Is(err, engine.ErrDamaged):
+		code, hint = exitIncomplete, a.command("list --set-aside")+" shows what can't be read"
+	case errors.Is(err, engine.ErrNewer):
+		code, hint = exitIncomplete, "a durable of that version can act on it"
 	case errors.Is(err, engine.ErrFinished), errors.Is(err, engine.ErrNotSleeping), errors.Is(err, engine.ErrIDConflict):
 		code = exitIncomplete
 	case errors.Is(err, engine.ErrInvalidOption):

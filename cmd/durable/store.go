@@ -31,8 +31,9 @@ const patience = 5 * time.Second
 // A store is one that has been opened.
 type store struct {
 	engine.Store
-	url   string // where other processes find it; empty if they don't
-	own   bool   // the server is in this process
+	js    *jsstore.Store // the same
+	url   string         // where other processes find it; empty if they don't
+	own   bool           // the server is in this process
 	close func() error
 }
 
@@ -113,7 +114,7 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 	if err != nil {
 		return nil, unreachable(err, "--dir names another directory")
 	}
-	return &store{Store: s, url: s.URL(), own: true, close: s.Close}, nil
+	return &store{Store: s, js: s.Store, url: s.URL(), own: true, close: s.Close}, nil
 }
 
 func (p place) connect(ctx context.Context, url string) (*store, error) {
@@ -124,7 +125,7 @@ func (p place) connect(ctx context.Context, url string) (*store, error) {
 		}
 		return nil, unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
 	}
-	return &store{Store: s, url: url, close: s.Close}, nil
+	return &store{Store: s, js: s, url: url, close: s.Close}, nil
 }
 
 func unreachable(err error, hint string) error {

@@ -86,9 +86,9 @@ func (s *Store) tellParent(c engine.Closure) error {
 	if _, err := engine.DecodeClosure(data); err != nil {
 		return err
 	}
-	s.closures.put(time.Time{}, func(h *hand[engine.ClosureMessage]) engine.ClosureMessage {
+	s.closures.put(time.Time{}, "closures", c.Parent, func(h *hand[engine.ClosureMessage]) engine.ClosureMessage {
 		c, _ := engine.DecodeClosure(data) // as it did above
-		return engine.ClosureMessage{Baton: h, Closure: c, Again: h.delivery > 1}
+		return engine.ClosureMessage{Baton: h, Closure: c, Again: h.delivery > 1, Deliveries: h.delivery}
 	})
 	return nil
 }
@@ -110,8 +110,8 @@ func (s *Store) cancel(c engine.Cancel) error {
 	if c, err = engine.DecodeCancel(data); err != nil { // as all will hear it
 		return err
 	}
-	s.cancels.put(time.Time{}, func(h *hand[engine.CancelMessage]) engine.CancelMessage {
-		return engine.CancelMessage{Baton: h, Cancel: c}
+	s.cancels.put(time.Time{}, "cancels", c.ID, func(h *hand[engine.CancelMessage]) engine.CancelMessage {
+		return engine.CancelMessage{Baton: h, Cancel: c, Deliveries: h.delivery}
 	})
 	s.announceCancel(c)
 	return nil

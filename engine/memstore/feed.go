@@ -75,7 +75,7 @@ func (f *feed[M]) Request(n int) {
 	s := f.queue.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.wanted += max(n, 0)
+	f.wanted += n
 	if !s.closed {
 		f.queue.share()
 	}

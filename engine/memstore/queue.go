@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/durable-execution/durable/engine"
 )
 
 // A queue keeps messages until they are put down and shares those that are due
@@ -32,6 +34,7 @@ type message[M any] struct {
 	queue      *queue[M]
 	open       func(*hand[M]) M // makes what is delivered
 	removed    func()           // is called when the message is gone; may be nil
+	about      engine.Aside     // what it is, should it be set aside
 	place      place
 	feed       *feed[M] // that holds it and has not passed it on
 	deliveries int
@@ -43,9 +46,9 @@ func newQueue[M any](s *Store) *queue[M] {
 	return &queue[M]{store: s, all: map[*message[M]]bool{}}
 }
 
-// put adds a message that is due at a time.
-func (q *queue[M]) put(at time.Time, open func(*hand[M]) M) *message[M] {
-	m := &message[M]{queue: q, open: open}
+// put adds a message about an execution that is due at a time.
+func (q *queue[M]) put(at time.Time, place, id string, open func(*hand[M]) M) *message[M] {
+	m := &message[M]{queue: q, open: open, about: engine.Aside{ID: id, Place: place, At: time.Now().UTC()}}
 	q.all[m] = true
 	m.wait(at)
 	return m

@@ -54,7 +54,7 @@ func (s *Store) enqueue(d engine.Due) error {
 	s.enqueued++
 	name := strconv.Itoa(s.enqueued)
 	delayed := x.StartAt.After(time.Now())
-	r.message = q.put(x.StartAt, func(h *hand[engine.Delivery]) engine.Delivery {
+	r.message = q.put(x.StartAt, "queue "+x.Queue, x.ID, func(h *hand[engine.Delivery]) engine.Delivery {
 		now := engine.Delivery{Baton: h, Message: name, Deliveries: h.delivery, Hint: h.message.recorded}
 		now.First = h.delivery == 1
 		now.Fresh = now.First && !d.Exclusive && !delayed

@@ -29,8 +29,8 @@ func (s *Store) expire(e engine.Expire) {
 	if m := s.looks[root]; m != nil && m.place == waiting {
 		m.remove()
 	}
-	m := s.expiries.put(at, func(h *hand[engine.ExpiryMessage]) engine.ExpiryMessage {
-		return engine.ExpiryMessage{Baton: h, Root: root}
+	m := s.expiries.put(at, "expiries", root, func(h *hand[engine.ExpiryMessage]) engine.ExpiryMessage {
+		return engine.ExpiryMessage{Baton: h, Root: root, Deliveries: h.delivery}
 	})
 	s.looks[root] = m
 	m.removed = func() {

@@ -53,6 +53,7 @@ type Store struct {
 	looks    map[string]*message[engine.ExpiryMessage] // the one that waits, by root
 	watchers map[engine.Topic]map[*watcher]bool
 	present  map[*present]bool
+	aside    []lain
 }
 
 var _ engine.Store = (*Store)(nil)

@@ -208,16 +208,26 @@ func (c *CrashStore) RollCall(ctx context.Context, call engine.RollCall) ([]engi
 
 // List implements [engine.Store].
 func (c *CrashStore) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record, error] {
-	return func(yield func(engine.Record, error) bool) {
+	return crashSeq(c, func() iter.Seq2[engine.Record, error] { return c.store.List(ctx, f) })
+}
+
+// Aside implements [engine.Store].
+func (c *CrashStore) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
+	return crashSeq(c, func() iter.Seq2[engine.Aside, error] { return c.store.Aside(ctx) })
+}
+
+func crashSeq[T any](c *CrashStore, list func() iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
 		if err := c.call(func() error { return nil }); err != nil {
-			yield(engine.Record{}, err)
+			yield(none, err)
 			return
 		}
-		for r, err := range c.store.List(ctx, f) {
+		for v, err := range list() {
 			if c.isCrashed() {
-				r, err = engine.Record{}, ErrCrashed
+				v, err = none, ErrCrashed
 			}
-			if !yield(r, err) || err != nil {
+			if !yield(v, err) || err != nil {
 				return
 			}
 		}
@@ -242,6 +252,10 @@ func (b crashBaton) Done(ctx context.Context) error {
 
 func (b crashBaton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	return b.store.call(func() error { return b.baton.Return(ctx, at, recorded) })
+}
+
+func (b crashBaton) SetAside(ctx context.Context, reason string) error {
+	return b.store.call(func() error { return b.baton.SetAside(ctx, reason) })
 }
 
 // A crashFeed takes every message from the feed that it wraps at once, as it

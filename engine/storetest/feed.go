@@ -58,6 +58,22 @@ var feedRules = []rule{
 		silent(t, b, 0)
 	}},
 
+	{"what a feed asked for and takes back goes to others", func(t *testing.T, s engine.Store) {
+		a, b := claim(t, s, 5), claim(t, s, 0)
+		a.Request(-4)
+		enqueue(t, s, numbered(t, 6)...)
+		done(t, next(t, a))
+		b.Request(5)
+		for range 5 {
+			done(t, at(t, b, time.Now()))
+		}
+		silent(t, a, lost(s))
+		a.Request(2)
+		enqueue(t, s, execution(t, "y"), execution(t, "z"))
+		done(t, next(t, a))
+		done(t, next(t, a))
+	}},
+
 	{"a feed that closes gives back what nobody received", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, numbered(t, 10)...)
 		a := claim(t, s, 10)

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// An asideView is what lies aside as --json prints it.
+type asideView struct {
+	Name   string `json:"name"`
+	ID     string `json:"executionId,omitempty"`
+	Kind   string `json:"kind"` // message or record
+	Place  string `json:"place"`
+	Reason string `json:"reason"`
+	At     int64  `json:"at"`
+	Bytes  int    `json:"bytes"`
+}
+
+// listAside prints what lies aside; limit 0 is all of it.
+func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
+	var list []engine.Aside
+	found := 0
+	for aside, err := range s.Aside(ctx) {
+		if err != nil {
+			return fmt.Errorf("list what is set aside: %w", err)
+		}
+		if found++; limit == 0 || found <= limit {
+			list = append(list, aside)
+		}
+	}
+	if a.json {
+		for _, aside := range list {
+			v := asideView{Name: aside.Name, ID: aside.ID, Kind: sortOf(aside), Place: aside.Place, Reason: aside.Reason, At: aside.At.UnixMilli(), Bytes: aside.Size}
+			if err := printJSON(a.out, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if found == 0 {
+		fmt.Fprintf(a.out, "nothing is set aside; %s\n", a.place.named())
+		return nil
+	}
+	t, now := plainTable(), time.Now()
+	t.AppendHeader(table.Row{"NAME", "WHAT", "PLACE", "SENT", "REASON"})
+	for _, aside := range list {
+		t.AppendRow(table.Row{aside.Name, sortOf(aside), oneLine(aside.Place), ago(aside.At, now), oneLine(aside.Reason)})
+	}
+	fmt.Fprintln(a.out, t.Render())
+	if found > len(list) {
+		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "thing", "things"))
+	}
+	fmt.Fprintf(a.out, "%s sends a message again, %s drops it\n", a.command("putback NAME"), a.command("forget NAME"))
+	return nil
+}
+
+func sortOf(a engine.Aside) string {
+	if a.Record {
+		return "record"
+	}
+	return "message"
+}
+
+func (a *app) putBack() *cobra.Command {
+	return a.aboutAside("putback NAME...", "Send messages again that were set aside",
+		"Send messages again that were set aside, as they were, once what they lead to can be\n"+
+			"read: a record that was restored, an executor of a later version. What still leads\n"+
+			"nowhere is set aside anew. durable list --set-aside has the names.", "put back", (*jsstore.Store).PutBack)
+}
+
+func (a *app) forget() *cobra.Command {
+	return a.aboutAside("forget NAME...", "Drop messages that were set aside",
+		"Drop messages that were set aside, before they vanish by themselves after the\n"+
+			"retention. durable list --set-aside has the names.", "forgot", (*jsstore.Store).Forget)
+}
+
+// aboutAside is a command that does something with messages that were set aside.
+func (a *app) aboutAside(use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Long: long,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("usage: "+cmd.UseLine(), "%s takes a name, or several", cmd.Name())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			for _, name := range args {
+				err := do(s.js, cmd.Context(), name)
+				if errors.Is(err, jsstore.ErrNotAside) {
+					return &exitError{exitNotFound, err, a.command("list --set-aside") + " shows the names"}
+				}
+				if err != nil {
+					return err
+				}
+				if a.json {
+					if err := printJSON(a.out, struct {
+						Name string `json:"name"`
+						Done string `json:"done"`
+					}{name, done}); err != nil {
+						return err
+					}
+					continue
+				}
+				fmt.Fprintf(a.out, "%s %s\n", done, name)
+			}
+			return nil
+		},
+	}
+}

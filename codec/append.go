@@ -1,0 +1,192 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// A Map writes the MessagePack encoding of a map field by field, as [Marshal]
+// writes a struct whose fields are all omitempty, without reflection: for what is
+// written so often that it shows. A zero value is left out, unless it is said
+// otherwise.
+type Map struct {
+	data []byte // of the outermost one with room for its head
+	n    int
+}
+
+// room is what the longest head takes of a map that a Map can hold: 65,535 fields.
+const room = 3
+
+// NewMap returns an empty map that is written into a buffer of the given capacity,
+// which grows as needed.
+func NewMap(capacity int) *Map {
+	return &Map{data: make([]byte, room, room+capacity)}
+}
+
+// Bytes ends the map and returns its encoding.
+func (m *Map) Bytes() []byte {
+	if m.n < 16 {
+		m.data[room-1] = 0x80 | byte(m.n)
+		return m.data[room-1:]
+	}
+	m.data[0] = 0xde
+	binary.BigEndian.PutUint16(m.data[1:], uint16(m.n))
+	return m.data
+}
+
+func (m *Map) name(name string) {
+	m.n++
+	m.data = appendString(m.data, name)
+}
+
+// String writes a string, unless it is empty.
+func (m *Map) String(name, s string) {
+	if s == "" {
+		return
+	}
+	m.name(name)
+	m.data = appendString(m.data, s)
+}
+
+// AnyString writes a string.
+func (m *Map) AnyString(name, s string) {
+	m.name(name)
+	m.data = appendString(m.data, s)
+}
+
+// Int writes an integer, unless it is 0.
+func (m *Map) Int(name string, i int64) {
+	if i == 0 {
+		return
+	}
+	m.AnyInt(name, i)
+}
+
+// AnyInt writes an integer.
+func (m *Map) AnyInt(name string, i int64) {
+	m.name(name)
+	m.data = appendInt(m.data, i)
+}
+
+// Float writes a number, unless it is 0.
+func (m *Map) Float(name string, f float64) {
+	if f == 0 {
+		return
+	}
+	m.name(name)
+	m.data = binary.BigEndian.AppendUint64(append(m.data, 0xcb), math.Float64bits(f))
+}
+
+// Bool writes true, or nothing.
+func (m *Map) Bool(name string, on bool) {
+	if !on {
+		return
+	}
+	m.name(name)
+	m.data = append(m.data, 0xc3)
+}
+
+// Binary writes bytes, unless there are none.
+func (m *Map) Binary(name string, data []byte) {
+	n := len(data)
+	if n == 0 {
+		return
+	}
+	m.name(name)
+	switch {
+	case n <= math.MaxUint8:
+		m.data = append(m.data, 0xc4, byte(n))
+	case n <= math.MaxUint16:
+		m.data = binary.BigEndian.AppendUint16(append(m.data, 0xc5), uint16(n))
+	default:
+		m.data = binary.BigEndian.AppendUint32(append(m.data, 0xc6), uint32(n))
+	}
+	m.data = append(m.data, data...)
+}
+
+// Map writes a map of up to 15 fields, which fn writes into it.
+func (m *Map) Map(name string, fn func(*Map)) {
+	m.name(name)
+	m.short(fn)
+}
+
+// List writes a list of n such maps, unless n is 0.
+func (m *Map) List(name string, n int, fn func(i int, m *Map)) {
+	if n == 0 {
+		return
+	}
+	m.name(name)
+	switch {
+	case n < 16:
+		m.data = append(m.data, 0x90|byte(n))
+	case n <= math.MaxUint16:
+		m.data = binary.BigEndian.AppendUint16(append(m.data, 0xdc), uint16(n))
+	default:
+		m.data = binary.BigEndian.AppendUint32(append(m.data, 0xdd), uint32(n))
+	}
+	for i := range n {
+		m.short(func(m *Map) { fn(i, m) })
+	}
+}
+
+func (m *Map) short(fn func(*Map)) {
+	at := len(m.data)
+	inner := Map{data: append(m.data, 0)}
+	fn(&inner)
+	if inner.n > 15 {
+		panic("codec: a map within a map has more than 15 fields")
+	}
+	m.data = inner.data
+	m.data[at] = 0x80 | byte(inner.n)
+}
+
+func appendString(data []byte, s string) []byte {
+	switch n := len(s); {
+	case n < 32:
+		data = append(data, 0xa0|byte(n))
+	case n <= math.MaxUint8:
+		data = append(data, 0xd9, byte(n))
+	case n <= math.MaxUint16:
+		data = binary.BigEndian.AppendUint16(append(data, 0xda), uint16(n))
+	default:
+		data = binary.BigEndian.AppendUint32(append(data, 0xdb), uint32(n))
+	}
+	return append(data, s...)
+}
+
+// appendInt writes an integer in as few bytes as it takes.
+func appendInt(data []byte, i int64) []byte {
+	switch {
+	case i >= 0 && i < 0x80, i < 0 && i >= -32:
+		return append(data, byte(i))
+	case i > 0 && i <= math.MaxUint8:
+		return append(data, 0xcc, byte(i))
+	case i > 0 && i <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(data, 0xcd), uint16(i))
+	case i > 0 && i <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(data, 0xce), uint32(i))
+	case i > 0:
+		return binary.BigEndian.AppendUint64(append(data, 0xcf), uint64(i))
+	case i >= math.MinInt8:
+		return append(data, 0xd0, byte(i))
+	case i >= math.MinInt16:
+		return binary.BigEndian.AppendUint16(append(data, 0xd1), uint16(i))
+	case i >= math.MinInt32:
+		return binary.BigEndian.AppendUint32(append(data, 0xd2), uint32(i))
+	}
+	return binary.BigEndian.AppendUint64(append(data, 0xd3), uint64(i))
+}
+
+// Fields writes the fields of an encoded map, as [UnmarshalKeeping] returns it.
+func (m *Map) Fields(rest []byte) error {
+	if len(rest) == 0 {
+		return nil
+	}
+	n, fields, err := fieldsOf(rest)
+	if err != nil {
+		return err
+	}
+	m.n += n
+	m.data = append(m.data, fields...)
+	return nil
+}

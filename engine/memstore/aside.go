@@ -1,0 +1,54 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A lain is a message that was set aside.
+type lain struct {
+	engine.Aside
+	until time.Time // zero is for ever
+}
+
+// SetAside implements [engine.Baton].
+func (h *hand[M]) SetAside(ctx context.Context, reason string) error {
+	return h.act(ctx, func(m *message[M]) {
+		if m.place == removed {
+			return
+		}
+		s := m.queue.store
+		a := lain{Aside: m.about}
+		a.Name, a.Reason = fmt.Sprintf("=aside.%d", len(s.aside)), reason
+		if d := s.config.Retention; d != engine.Forever {
+			a.until = time.Now().Add(d)
+		}
+		s.aside = append(s.aside, a)
+		m.remove()
+	})
+}
+
+// Aside implements [engine.Store]. No record here can't be read.
+func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
+	return func(yield func(engine.Aside, error) bool) {
+		if err := s.lock(ctx); err != nil {
+			yield(engine.Aside{}, err)
+			return
+		}
+		list := slices.Clone(s.aside)
+		s.mu.Unlock()
+		for _, a := range list {
+			if !a.until.IsZero() && !time.Now().Before(a.until) {
+				continue
+			}
+			if !yield(a.Aside, nil) {
+				return
+			}
+		}
+	}
+}

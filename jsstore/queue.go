@@ -1,0 +1,187 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+// NoLimit lets a queue have as many executions in hand as the executors have slots.
+const NoLimit = 0
+
+// LimitQueue bounds how many executions of a queue the whole fleet has in hand at
+// once: those whose attempts run, those that wait in an executor for a slot, and
+// those that are tried again in less than a second. NoLimit takes the bound away.
+// Executors need not be told, and what is in hand when the bound is lowered goes on.
+// The server keeps it, with the queue's consumer, which is made if there is none.
+//
+// Under a limit what was delayed is stored once more when its time comes: a queue
+// has two consumers, one for what is due at once and one for what comes from the
+// timers, and the bound is that of the first.
+func (s *Store) LimitQueue(ctx context.Context, queue string, n int) error {
+	switch err := engine.ValidateQueue(queue); {
+	case err != nil:
+		return fmt.Errorf("limit queue: %w", err)
+	case n < 0:
+		return fmt.Errorf("limit queue %s: %d executions: negative", queue, n)
+	case n == NoLimit:
+		n = -1
+	}
+	err := s.changeConsumer(ctx, s.layout.queueSources(queue)[0], func(c *jetstream.ConsumerConfig) { c.MaxAckPending = n })
+	if err != nil {
+		return fmt.Errorf("limit queue %s: %w", queue, err)
+	}
+	return s.nc.Publish(s.layout.queueSubject(queue), nil) // who does not hear it sees it when it connects again
+}
+
+// PauseQueue stops the delivery of a queue's executions until a time; the zero time
+// lets it go on. What is in hand goes on, and what is enqueued waits.
+func (s *Store) PauseQueue(ctx context.Context, queue string, until time.Time) error {
+	if err := engine.ValidateQueue(queue); err != nil {
+		return fmt.Errorf("pause queue: %w", err)
+	}
+	for _, src := range s.layout.queueSources(queue) {
+		err := s.makeConsumer(ctx, src)
+		switch {
+		case err != nil:
+		case until.IsZero():
+			err = s.resume(ctx, src)
+		default:
+			_, err = s.pause(ctx, src, until)
+		}
+		if err != nil {
+			return fmt.Errorf("pause queue %s: %w", queue, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) pause(ctx context.Context, src source, until time.Time) (p *jetstream.ConsumerPauseResponse, err error) {
+	err = manage(ctx, func(ctx context.Context) (err error) {
+		p, err = s.js.PauseConsumer(ctx, src.stream, src.consumer, until.UTC())
+		return err
+	})
+	return p, err
+}
+
+// soon is how long a pause goes on that is to end.
+const soon = 100 * time.Millisecond
+
+// resume lets a pause run out. Were it taken away, nats-server (2.15.2,
+// consumer.updatePauseState) would serve no pull that waits until the next message
+// or the next pull. The server's clock counts, which may be another: its answer
+// tells how far it is behind, and being asked for longer pauses, how far ahead.
+func (s *Store) resume(ctx context.Context, src source) error {
+	for ahead := soon; ahead < time.Hour; ahead *= 4 {
+		until := time.Now().Add(ahead)
+		p, err := s.pause(ctx, src, until)
+		if err != nil {
+			return err
+		}
+		if p.Paused && p.PauseRemaining > 2*soon {
+			p, err = s.pause(ctx, src, until.Add(soon-p.PauseRemaining))
+		}
+		if err != nil || p.Paused {
+			return err
+		}
+	}
+	_, err := s.pause(ctx, src, time.Time{})
+	return err
+}
+
+// makeConsumer makes a consumer, or gives the one that is there the namespace's
+// lease. What else it has - a limit, a pause - is an operator's.
+func (s *Store) makeConsumer(ctx context.Context, src source) error {
+	return manage(ctx, func(ctx context.Context) error {
+		c, err := s.js.Consumer(ctx, src.stream, src.consumer)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			c, err = s.js.CreateConsumer(ctx, src.stream, s.layout.consumer(src.consumer, src.filter, s.config))
+			if errors.Is(err, jetstream.ErrConsumerExists) {
+				c, err = s.js.Consumer(ctx, src.stream, src.consumer) // somebody was faster
+			}
+		}
+		if err != nil {
+			return err
+		}
+		have := c.CachedInfo().Config
+		if src.limited != nil {
+			src.limited.Store(have.MaxAckPending > 0)
+		}
+		if have.AckWait == s.config.Lease {
+			return nil
+		}
+		have.AckWait = s.config.Lease
+		_, err = s.js.UpdateConsumer(ctx, src.stream, have)
+		return err
+	})
+}
+
+func (s *Store) changeConsumer(ctx context.Context, src source, change func(*jetstream.ConsumerConfig)) error {
+	if err := s.makeConsumer(ctx, src); err != nil {
+		return err
+	}
+	return manage(ctx, func(ctx context.Context) error {
+		c, err := s.js.Consumer(ctx, src.stream, src.consumer)
+		if err != nil {
+			return err
+		}
+		config := c.CachedInfo().Config
+		change(&config)
+		_, err = s.js.UpdateConsumer(ctx, src.stream, config)
+		return err
+	})
+}
+
+// watchLimit has a feed of a queue hear of another limit. The feed knows of the one
+// that there is from the consumer that it made.
+func (s *Store) watchLimit(queue string, ready source) (stop func(), err error) {
+	sub, err := s.nc.Subscribe(s.layout.queueSubject(queue), func(*nats.Msg) {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			_ = s.makeConsumer(ctx, ready) // it reads the limit; not read, it is when the feed connects again
+		}()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = sub.Unsubscribe() }, nil // fails only where the connection is closed already
+}
+
+// move stores a message that came from the timers in the ready stream, whose
+// consumer has the queue's limit. What can't be moved now comes again.
+func (s *Store) move(m *nats.Msg, b *baton) {
+	s.later(func() {
+		if err := s.moveToReady(m, b); err != nil {
+			_ = s.nak(m, engine.ForeignDelay(b.deliveries))
+		}
+	})
+}
+
+// moveToReady fails with ErrExists as long as the execution's last message lies
+// there: its holder may be about to put it down, and then nothing would be left that
+// leads to the execution.
+func (s *Store) moveToReady(m *nats.Msg, b *baton) error {
+	moved := nats.NewMsg(s.layout.readySubject(*b.execution))
+	moved.Data = m.Data
+	for name, values := range m.Header {
+		if !strings.HasPrefix(name, "Nats-") {
+			moved.Header[name] = values
+		}
+	}
+	moved.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
+	exclusive(moved) // the timers may fire twice
+	if _, err := s.publish(context.Background(), moved, nil); err != nil {
+		return err
+	}
+	return b.Done(context.Background())
+}
