@@ -83,9 +83,6 @@ func DecodeCancel(data []byte) (Cancel, error) {
 	if err == nil {
 		err = ValidateID(w.ID)
 	}
-	if err == nil && w.At <= 0 {
-		err = fmt.Errorf("at %d", w.At) // it is when the execution finishes
-	}
 	if err != nil {
 		return Cancel{}, fmt.Errorf("decode cancel: %w", err)
 	}

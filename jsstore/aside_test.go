@@ -100,7 +100,7 @@ func TestMessagesThatNobodyCanReadAreSetAside(t *testing.T) {
 		if err := s.Carry(t.Context(), engine.TellParent{Closure: closure}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Cancel(t.Context(), engine.Cancel{ID: "good", At: time.Now(), Reason: "why"}); err != nil {
+		if err := s.Cancel(t.Context(), engine.Cancel{ID: "good", Reason: "why"}); err != nil {
 			t.Fatal(err)
 		}
 		if d := <-due.Messages(); d.Execution.ID != "good" || d.Done(t.Context()) != nil {

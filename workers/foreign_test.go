@@ -236,6 +236,17 @@ func TestPublishOfAPlaceInATreeThatIsNotItsOwnIsNoExecution(t *testing.T) {
 	})
 }
 
+func TestCancellationThatDoesNotSayWhenIsOneOfNow(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		w.executor(workers.Config{}, engine.Bind(engine.Define[int, int]("slow", engine.NoTimeout), sleeps[int](time.Hour, 1)))
+		check(t, w.pub("durable.ready.default.slow.1", `1`))
+		pass(time.Minute)
+		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "1", Reason: "enough"}))
+		x := w.ends("1", engine.Cancelled)
+		between(t, "end", x.FinishedAt, now().Add(-time.Second), now())
+	})
+}
+
 func TestUnknownTaskWaitsForWhoKnowsIt(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		w.executor(workers.Config{}, engine.Bind(engine.Define[int, int]("other"), returns[int](1)))

@@ -69,7 +69,7 @@ var scenarios = []scenario{
 	}, func(t *testing.T, s engine.Store) bool { return !known(t, s, "x") }},
 
 	{"Cancel", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
-		return c.Cancel(ctx, engine.Cancel{ID: "x", At: time.Now()})
+		return c.Cancel(ctx, engine.Cancel{ID: "x"})
 	}, func(t *testing.T, s engine.Store) bool {
 		f, err := s.Cancels(t.Context())
 		if err != nil {
@@ -271,7 +271,7 @@ func TestADeadProcessHearsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		tell := func() {
-			if err := s.Cancel(t.Context(), engine.Cancel{ID: "x", At: time.Now()}); err != nil {
+			if err := s.Cancel(t.Context(), engine.Cancel{ID: "x"}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
