@@ -71,29 +71,6 @@ func ValidateID(id string) error {
 	return nil
 }
 
-// CheckPlace returns what is wrong with the place in a tree that x says it has, or
-// nil: ids below a root are derived, so that nobody is a child whose parent did not
-// spawn it, and what is the output of another is that of one in the same tree.
-func (x Execution) CheckPlace() error {
-	want := RootOf(x.ID)
-	switch {
-	case x.Parent == "" && (x.Index != 0 || x.IsFinalize || x.InputFrom != ""):
-		return fmt.Errorf("execution %s: a place below a root, and no parent", x.ID)
-	case x.Parent == "":
-	case x.IsFinalize:
-		want = finalizeID(x.Parent)
-	case x.Index >= 0:
-		want = childID(x.Parent, x.Index)
-	}
-	if x.ID != want {
-		return fmt.Errorf("execution %s: not the id of its place, below parent %q", x.ID, x.Parent)
-	}
-	if x.InputFrom != "" && RootOf(x.InputFrom) != RootOf(x.ID) {
-		return fmt.Errorf("execution %s: its input is from %s, of another tree", x.ID, x.InputFrom)
-	}
-	return nil
-}
-
 // ValidateTask returns what is wrong with a task id, or nil.
 func ValidateTask(id string) error { return validateName("task id", id, maxTaskID) }
 

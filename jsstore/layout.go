@@ -50,11 +50,12 @@ func (l layout) lookSubject(root string) string   { return l.ns + ".due.=expire.
 func (l layout) closureSubject(id string) string  { return l.ns + ".closure." + id }
 func (l layout) cancelSubject(id string) string   { return l.ns + ".cancel." + id }
 func (l layout) endedSubject(id string) string    { return l.ns + ".ended." + id }
-func (l layout) rollSubject() string              { return l.ns + ".executor.roll" }
 func (l layout) queueSubject(queue string) string { return l.ns + ".queue." + queue }
+func (l layout) rollSubject() string              { return l.ns + ".executor.roll" }
 func (l layout) recordPrefix() string             { return "$KV." + l.bucket() + "." }
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
-func (l layout) namespaceSubject() string         { return l.recordPrefix() + "=namespace" }
+func (l layout) namespaceKey() string             { return "=namespace" }
+func (l layout) namespaceSubject() string         { return l.recordPrefix() + l.namespaceKey() }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
 
 // What is set aside is named by where it lay and when: a stream that is made again
@@ -187,11 +188,22 @@ type source struct {
 	limited                  *atomic.Bool // is told whether the consumer has a limit; may be nil
 }
 
+// queue returns the queue whose consumer it is; empty for those of a namespace.
+func (s source) queue() string {
+	queue, ok := strings.CutPrefix(s.consumer, queueConsumer)
+	if !ok {
+		return ""
+	}
+	return queue
+}
+
+const queueConsumer = "queue-"
+
 // queueSources are the consumers of a queue; the limit is that of the first.
 func (l layout) queueSources(queue string) []source {
 	return []source{
-		{stream: l.ready(), consumer: queuePrefix + queue, filter: l.readyIn(queue)},
-		{stream: l.timers(), consumer: queuePrefix + queue, filter: l.dueIn(queue)},
+		{stream: l.ready(), consumer: queueConsumer + queue, filter: l.readyIn(queue)},
+		{stream: l.timers(), consumer: queueConsumer + queue, filter: l.dueIn(queue)},
 	}
 }
 

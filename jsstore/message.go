@@ -178,11 +178,37 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	if d.Invalid = h.err; d.Invalid == nil {
 		d.Invalid = x.Policy.Validate()
 	}
-	if err := x.CheckPlace(); err != nil && !d.Hint {
-		// Recorded, it would be in the way of the execution whose place it claims.
-		x.ID, d.Invalid = "", fmt.Errorf("subject %q: %w", subject, err)
+	if err := kinship(*x); err != nil && !d.Hint {
+		if x.ID != engine.RootOf(x.ID) {
+			x.ID = "" // recorded, it would be in the way of the execution whose place it claims
+		}
+		// Nobody is to be told of its end whose child it is not.
+		x.Parent, x.Index, x.IsFinalize, x.InputFrom = "", 0, false, ""
+		d.Invalid = err
 	}
 	return d
+}
+
+// kinship returns what is wrong with the family that a message claims. Whoever may
+// enqueue a task can write any header: the id, which the subject has and the server
+// sees to, decides whose child an execution is. Otherwise the right to enqueue the
+// one would be the right to end any other's children, and to read their outputs.
+func kinship(x engine.Execution) error {
+	root := x.ID == engine.RootOf(x.ID)
+	parent := engine.Execution{ID: x.Parent, Finalize: &engine.Spawn{}}
+	switch {
+	case root && (x.Parent != "" || x.IsFinalize || x.Index != 0):
+		return fmt.Errorf("%s is the id of a root, which has no parent", x.ID)
+	case x.InputFrom != "" && (root || engine.RootOf(x.InputFrom) != engine.RootOf(x.ID)):
+		return fmt.Errorf("%s is not in the tree of %s, whose output is its input", x.ID, x.InputFrom)
+	case root:
+		return nil
+	case x.IsFinalize && x.ID != parent.FinalizeExecution().ID:
+		return fmt.Errorf("%s is not the id of the finalize of %q", x.ID, x.Parent)
+	case !x.IsFinalize && (x.Index < 0 || x.ID != parent.Child(x.Index, engine.Spawn{}).ID):
+		return fmt.Errorf("%s is not the id of child %d of %q", x.ID, x.Index, x.Parent)
+	}
+	return nil
 }
 
 // orNull makes an empty body what it means in JSON, so that the answer is in JSON.

@@ -88,6 +88,54 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 	}
 }
 
+func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
+	s := &Store{layout: layout{ns: "ns"}}
+	headers := func(pairs ...string) nats.Header {
+		h := nats.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	parent, index, finalize, from := codec.HeaderParent, codec.HeaderIndex, codec.HeaderFinalize, codec.HeaderInputFrom
+	for _, c := range []struct {
+		id     string
+		header nats.Header
+		want   string // empty: it is right
+	}{
+		{"evil", headers(parent, "te_1"), "evil is the id of a root"},
+		{"evil", headers(parent, "te_1", index, "3"), "evil is the id of a root"},
+		{"evil", headers(parent, "te_1", finalize, "1"), "evil is the id of a root"},
+		{"evil", headers(finalize, "1"), "evil is the id of a root"},
+		{"evil", headers(from, "te_1"), "evil is not in the tree of te_1"},
+		{"evil.0", headers(parent, "evil", from, "te_1"), "evil.0 is not in the tree of te_1"},
+		{"evil.0", headers(parent, "te_1"), "evil.0 is not the id of child 0"},
+		{"evil.0", headers(parent, "evil", index, "1"), "evil.0 is not the id of child 1"},
+		{"evil.0", headers(parent, "evil", finalize, "1"), "evil.0 is not the id of the finalize"},
+		{"evil.f", headers(parent, "te_1", finalize, "1"), "evil.f is not the id of the finalize"},
+		{"evil.0", headers(), "evil.0 is not the id of child 0"},
+		{"good", headers(), ""},
+		{"good.0", headers(parent, "good"), ""},
+		{"good.1", headers(parent, "good", index, "1", from, "good.0"), ""},
+		{"good.1-f", headers(parent, "good.1", finalize, "1"), ""},
+		{"good.0", headers(codec.HeaderHint, "1"), ""}, // the record says whose it is
+	} {
+		d := s.parse(&stored{Subject: "ns.ready.q.t." + c.id, Header: c.header, Time: time.Now()})
+		if c.want == "" {
+			if d.Invalid != nil {
+				t.Errorf("%s %v: error = %v, want none", c.id, c.header, d.Invalid)
+			}
+			continue
+		}
+		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) {
+			t.Errorf("%s %v: error = %v, want one that says %q", c.id, c.header, d.Invalid, c.want)
+		}
+		if x := d.Execution; x.Parent != "" || x.Index != 0 || x.IsFinalize || x.InputFrom != "" {
+			t.Errorf("%s %v: its end would be told to %q", c.id, c.header, x.Parent)
+		}
+	}
+}
+
 func TestAckSubjectsOfBothFormatsAreRead(t *testing.T) {
 	for _, reply := range []string{
 		"$JS.ACK.stream.consumer.3.17.5.1700000000123456789.2",

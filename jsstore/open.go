@@ -43,6 +43,12 @@ type Config struct {
 	// namespace has, and engine.DefaultRetention for a new one. It holds for the
 	// whole namespace, as the lease does, and for what finishes from then on.
 	Retention time.Duration
+	// MustExist has a namespace opened as it is: nothing is made and nothing changed,
+	// consumers of queues included. Where something is missing, or Lease or Retention
+	// is given and not what the namespace has, the error says so and how to mend it;
+	// it wraps ErrMissing for what is missing. It is for who only looks, and for
+	// credentials that may make nothing.
+	MustExist bool
 	// Replicas of the streams and the bucket, when they are made: 1 to 5. Zero means 1.
 	Replicas int
 	// MaxReady is how many executions may be due or running at once, when the
@@ -93,7 +99,8 @@ type Store struct {
 	layout   layout
 	config   Config
 	requests *requests
-	apiName  string // of the JetStream API, with a dot behind it
+	apiName  string     // of the JetStream API, with a dot behind it
+	tell     func(Part) // of what is found and made; nil unless SetUp asks
 
 	postponing chan struct{} // bounds how many messages are on their way to the timers
 
@@ -146,21 +153,20 @@ func hosts(urls string) string {
 // namespace lacks is made; what it has is checked, and the error says what is
 // wrong with it.
 func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
+	return open(ctx, nc, c, nil)
+}
+
+// open is Open that tells, if asked, what it found and what it made.
+func open(ctx context.Context, nc *nats.Conn, c Config, tell func(Part)) (*Store, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("open namespace: %w", err)
 	}
-	s := &Store{
-		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c,
-		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
-	}
-	if s.js, err = jetstream.New(nc); err != nil {
+	s, err := attach(nc, c)
+	if err != nil {
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
 	}
-	s.apiName = apiName(s.js.Options())
-	if s.requests, err = newRequests(nc); err != nil {
-		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
-	}
+	s.tell = tell
 	if err := s.setUp(ctx); err != nil {
 		s.requests.close()
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
@@ -168,6 +174,22 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	s.status = nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	go s.followConnection()
 	return s, nil
+}
+
+// attach returns a store that knows how to speak to the server and has not spoken
+// to it: what is there is not looked at. The caller closes its requests.
+func attach(nc *nats.Conn, c Config) (*Store, error) {
+	s := &Store{
+		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c,
+		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
+	}
+	var err error
+	if s.js, err = jetstream.New(nc); err != nil {
+		return nil, err
+	}
+	s.apiName = apiName(s.js.Options())
+	s.requests, err = newRequests(nc)
+	return s, err
 }
 
 // apiName returns what the subjects of the JetStream API begin with.
@@ -266,7 +288,7 @@ const layoutVersion = 1
 // setUp checks the server and makes what the namespace lacks.
 func (s *Store) setUp(ctx context.Context) error {
 	var info *jetstream.AccountInfo
-	err := manage(ctx, func(ctx context.Context) (err error) {
+	err := s.manage(ctx, func(ctx context.Context) (err error) {
 		info, err = s.js.AccountInfo(ctx)
 		return err
 	})
@@ -280,7 +302,7 @@ func (s *Store) setUp(ctx context.Context) error {
 			s.nc.ConnectedServerVersion(), info.API.Level, minAPILevel)
 	}
 	for _, want := range s.layout.streams(s.config) {
-		if err := manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
+		if err := s.manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
 			return fmt.Errorf("stream %s: %w", want.Name, err)
 		}
 	}
@@ -290,38 +312,27 @@ func (s *Store) setUp(ctx context.Context) error {
 // stream makes a stream, or checks the one that is there for what the engine
 // relies on. What an operator may choose - replicas, storage, limits - is left.
 func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
+	did := Found
 	st, err := s.js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound) && s.config.MustExist:
+		return s.missing("")
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		did = Made
 		st, err = s.js.CreateStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			st, err = s.js.Stream(ctx, want.Name) // another process was faster
+			did = Found // another process was faster
+			st, err = s.js.Stream(ctx, want.Name)
 		}
 	}
 	if err != nil {
 		return err
 	}
 	have := st.CachedInfo().Config
-	for _, rule := range []struct {
-		ok   bool
-		what string
-		have any
-		want any
-	}{
-		{have.Retention == want.Retention, "retention", have.Retention, want.Retention},
-		{have.MaxMsgsPerSubject == want.MaxMsgsPerSubject, "max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject},
-		{have.Discard == want.Discard || want.Discard == jetstream.DiscardOld, "discard policy", have.Discard, want.Discard},
-		{have.DiscardNewPerSubject == want.DiscardNewPerSubject, "discard new per subject", have.DiscardNewPerSubject, want.DiscardNewPerSubject},
-		{have.AllowMsgSchedules == want.AllowMsgSchedules, "message schedules", have.AllowMsgSchedules, want.AllowMsgSchedules},
-		{have.AllowMsgTTL || !want.AllowMsgTTL, "message TTL", have.AllowMsgTTL, want.AllowMsgTTL},
-		{have.AllowRollup == want.AllowRollup, "rollup", have.AllowRollup, want.AllowRollup},
-		{have.MaxAge == want.MaxAge, "max age", have.MaxAge, want.MaxAge},
-		{have.PersistMode == want.PersistMode, "persist mode", have.PersistMode, want.PersistMode},
-		{strings.Join(have.Subjects, " ") == strings.Join(want.Subjects, " "), "subjects", have.Subjects, want.Subjects},
-	} {
-		if !rule.ok {
-			return fmt.Errorf("exists, but its %s is %v where %v is needed", rule.what, rule.have, rule.want)
-		}
+	for _, d := range departures(have, want) {
+		return fmt.Errorf("exists, but its %s is %v where %v is needed", d.what, d.have, d.want)
 	}
+	s.told(Part{Kind: "stream", Name: want.Name, Did: did, Replicas: have.Replicas, MaxMessages: have.MaxMsgs})
 	return nil
 }
 
@@ -331,6 +342,13 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		m, err := s.last(ctx, s.layout.records(), s.layout.namespaceSubject())
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return fmt.Errorf("namespace record: %w", err)
+		}
+		did := Found
+		if m == nil {
+			if s.config.MustExist {
+				return fmt.Errorf("namespace record: %w", s.missing(""))
+			}
+			did = Made
 		}
 		want := namespace{Version: layoutVersion, Shards: 1, LeaseMS: DefaultLease.Milliseconds(), RetentionMS: engine.DefaultRetention.Milliseconds()}
 		if m != nil {
@@ -358,15 +376,26 @@ func (s *Store) readNamespace(ctx context.Context) error {
 			s.config.Retention = engine.Forever
 		}
 		if m != nil && have == want {
+			s.told(Part{Kind: "record", Name: s.layout.namespaceKey(), Did: did})
 			return nil
+		}
+		if s.config.MustExist {
+			return s.differs(have, want)
 		}
 		data, err := json.Marshal(want)
 		if err != nil {
 			return fmt.Errorf("namespace record: %w", err)
 		}
 		_, err = s.put(ctx, s.layout.namespaceSubject(), data, m.revision())
-		if !errors.Is(err, engine.ErrConflict) {
-			return err
+		if errors.Is(err, engine.ErrConflict) {
+			continue
 		}
+		if m != nil {
+			did = Changed
+		}
+		if err == nil {
+			s.told(Part{Kind: "record", Name: s.layout.namespaceKey(), Did: did})
+		}
+		return err
 	}
 }

@@ -2,7 +2,6 @@ package jsstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -66,7 +65,7 @@ func (s *Store) PauseQueue(ctx context.Context, queue string, until time.Time) e
 }
 
 func (s *Store) pause(ctx context.Context, src source, until time.Time) (p *jetstream.ConsumerPauseResponse, err error) {
-	err = manage(ctx, func(ctx context.Context) (err error) {
+	err = s.manage(ctx, func(ctx context.Context) (err error) {
 		p, err = s.js.PauseConsumer(ctx, src.stream, src.consumer, until.UTC())
 		return err
 	})
@@ -96,49 +95,6 @@ func (s *Store) resume(ctx context.Context, src source) error {
 	}
 	_, err := s.pause(ctx, src, time.Time{})
 	return err
-}
-
-// makeConsumer makes a consumer, or gives the one that is there the namespace's
-// lease. What else it has - a limit, a pause - is an operator's.
-func (s *Store) makeConsumer(ctx context.Context, src source) error {
-	return manage(ctx, func(ctx context.Context) error {
-		c, err := s.js.Consumer(ctx, src.stream, src.consumer)
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
-			c, err = s.js.CreateConsumer(ctx, src.stream, s.layout.consumer(src.consumer, src.filter, s.config))
-			if errors.Is(err, jetstream.ErrConsumerExists) {
-				c, err = s.js.Consumer(ctx, src.stream, src.consumer) // somebody was faster
-			}
-		}
-		if err != nil {
-			return err
-		}
-		have := c.CachedInfo().Config
-		if src.limited != nil {
-			src.limited.Store(have.MaxAckPending > 0)
-		}
-		if have.AckWait == s.config.Lease {
-			return nil
-		}
-		have.AckWait = s.config.Lease
-		_, err = s.js.UpdateConsumer(ctx, src.stream, have)
-		return err
-	})
-}
-
-func (s *Store) changeConsumer(ctx context.Context, src source, change func(*jetstream.ConsumerConfig)) error {
-	if err := s.makeConsumer(ctx, src); err != nil {
-		return err
-	}
-	return manage(ctx, func(ctx context.Context) error {
-		c, err := s.js.Consumer(ctx, src.stream, src.consumer)
-		if err != nil {
-			return err
-		}
-		config := c.CachedInfo().Config
-		change(&config)
-		_, err = s.js.UpdateConsumer(ctx, src.stream, config)
-		return err
-	})
 }
 
 // watchLimit has a feed of a queue hear of another limit. The feed knows of the one

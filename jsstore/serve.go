@@ -15,7 +15,7 @@ import (
 // Serve implements [engine.Service]: see package api.
 func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (func(), error) {
 	service, err := api.Start(ctx, api.Config{
-		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.Queues,
+		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.queues,
 	})
 	if err != nil {
 		return nil, err
@@ -23,11 +23,8 @@ func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (f
 	return func() { _ = service.Stop() }, nil // fails only where the connection is closed already
 }
 
-// queuePrefix is what the names of the consumers of queues begin with.
-const queuePrefix = "queue-"
-
-// Queues returns what the queues are at: those that executors serve or have served.
-func (s *Store) Queues(ctx context.Context) (api.Queues, error) {
+// queues returns what the queues are at: those that executors serve or have served.
+func (s *Store) queues(ctx context.Context) (api.Queues, error) {
 	var all api.Queues
 	places := map[string]int{} // in all.Queues
 	for _, stream := range []string{s.layout.ready(), s.layout.timers()} {
@@ -52,7 +49,7 @@ func (s *Store) Queues(ctx context.Context) (api.Queues, error) {
 		for _, c := range consumers {
 			held := c.NumPending + uint64(c.NumAckPending)
 			total -= min(held, total) // the two were counted one after the other
-			name, isQueue := strings.CutPrefix(c.Name, queuePrefix)
+			name, isQueue := strings.CutPrefix(c.Name, queueConsumer)
 			if !isQueue {
 				continue
 			}

@@ -182,7 +182,7 @@ func TestPublishToASubjectWithoutAnExecutionIsSetAsideWithTheReason(t *testing.T
 			"durable.ready.default.greet":           "want durable.ready.",
 			"durable.ready.default.greet.4!2":       "execution id",
 			"durable.ready.default.greet.42.0.1":    "execution id",
-			"durable.ready.default.greet.42.parent": "not the id of its place",
+			"durable.ready.default.greet.42.parent": "not the id of child 0",
 		}
 		for subject := range want {
 			check(t, w.pub(subject, `{"name":"world"}`))
@@ -227,7 +227,10 @@ func TestPublishOfAPlaceInATreeThatIsNotItsOwnIsNoExecution(t *testing.T) {
 			check(t, w.pub("durable.ready.default.greet."+id, `{"name":"forger"}`, headers...))
 		}
 		pass(2 * time.Second)
-		equal(t, "executions", w.count(), 2)
+		for _, id := range []string{"forged", "forged2", "reads", "1"} {
+			contains(t, id, w.want(id, engine.Failed).Failure.Message, "invalid message")
+		}
+		equal(t, "executions", w.count(), 2+4)
 		equal(t, "status of the parent", w.get("p").Status, engine.WaitingForChildren)
 		out := result(w, h)
 		v, err := child.Result(out.Children).Get()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 var (
@@ -21,7 +20,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	time.Local, program = time.UTC, "durable" // as in golden files
+	program = "durable" // as in golden files, and so is the time
+	// By the environment, and not time.Local: nats-server has a timer in its package that
+	// reads that, set before this.
+	_ = os.Setenv("TZ", "UTC") // fails only for names that can be none
 	flag.Parse()
 	code := m.Run()
 	if dir != "" {

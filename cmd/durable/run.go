@@ -27,6 +27,8 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
   durable demo            run the demo: upload your files, durably
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
+  durable doctor          find out what is wrong, and how to put it right
+  durable setup           make what executors need on a NATS server
 
 The store is a directory (--dir) with a NATS server inside this process, or a
 NATS server elsewhere (--server). A directory that another durable has open is
@@ -35,7 +37,8 @@ reached through that process.
 Exit codes:
   0    done
   1    an execution did not complete; or it is in no state for what was asked,
-       such as nothing being left to cancel, or active and to be deleted
+       such as nothing being left to cancel, or active and to be deleted;
+       or the doctor has found a problem
   2    the command line can't be understood
   3    no such execution
   4    the store can't be opened or reached, or does not answer
@@ -111,7 +114,7 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.demo(), a.serve(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.putBack(), a.forget(), a.version())
+	root.AddCommand(a.demo(), a.serve(), a.get(), a.tree(), a.list(), a.cancel(), a.wake(), a.retry(), a.delete(), a.putBack(), a.forget(), a.doctor(), a.setup(), a.version())
 	return root
 }
 

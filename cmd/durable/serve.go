@@ -46,12 +46,12 @@ func (a *app) serve() *cobra.Command {
 // reached through that.
 func (p place) serveable(ctx context.Context, port int) (*store, error) {
 	if p.server != "" {
-		return p.connect(ctx, p.server)
+		return p.connect(ctx, p.server, true)
 	}
 	s, err := p.embed(ctx, embedded.Config{Port: port})
 	var used *embedded.InUseError
 	if errors.As(err, &used) && used.URL != "" {
-		return p.connect(ctx, used.URL)
+		return p.connect(ctx, used.URL, true)
 	}
 	return s, err
 }

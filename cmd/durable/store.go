@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
@@ -48,25 +49,20 @@ func (p *place) open(cmd *cobra.Command) (*store, error) {
 // look opens a store that is there. It makes none.
 func (p place) look(ctx context.Context) (*store, error) {
 	if p.server != "" {
-		return p.connect(ctx, p.server)
+		return p.connect(ctx, p.server, true)
 	}
-	there, err := hasStore(p.dir)
-	if err != nil {
-		return nil, &exitError{exitStore, fmt.Errorf("look for a store: %w", err), ""}
-	}
-	if !there {
-		return nil, &exitError{exitStore, fmt.Errorf("there is no store in %s", p.dir),
-			"durable demo makes one; --dir and --server name another"}
+	if err := p.there(); err != nil {
+		return nil, err
 	}
 	for deadline := time.Now().Add(patience); ; {
-		s, err := p.embed(ctx, embedded.Config{})
+		s, err := p.embed(ctx, embedded.Config{Store: jsstore.Config{MustExist: true}})
 		var used *embedded.InUseError
 		if !errors.As(err, &used) {
 			return s, err
 		}
 		if used.URL != "" {
 			// Its owner may end just now: then look again.
-			if s, err = p.connect(ctx, used.URL); err == nil {
+			if s, err = p.connect(ctx, used.URL, true); err == nil {
 				return s, nil
 			}
 		}
@@ -82,7 +78,7 @@ func (p place) look(ctx context.Context) (*store, error) {
 // take opens the store of a command that executes, and makes it if there is none.
 func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, error) {
 	if p.server != "" {
-		return p.connect(ctx, p.server)
+		return p.connect(ctx, p.server, false)
 	}
 	for deadline := time.Now().Add(patience); ; {
 		s, err := p.embed(ctx, embedded.Config{Port: -1, Log: log, Store: jsstore.Config{Lease: lease}})
@@ -99,6 +95,19 @@ func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, 
 	}
 }
 
+// there is an error if no server has kept a store in the directory before.
+func (p place) there() error {
+	there, err := hasStore(p.dir)
+	if err != nil {
+		return &exitError{exitStore, fmt.Errorf("look for a store: %w", err), ""}
+	}
+	if !there {
+		return &exitError{exitStore, fmt.Errorf("there is no store in %s", p.dir),
+			"durable demo makes one; --dir and --server name another"}
+	}
+	return nil
+}
+
 // hasStore reports whether a server has kept a store in dir before.
 func hasStore(dir string) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, "jetstream"))
@@ -111,22 +120,48 @@ func hasStore(dir string) (bool, error) {
 func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 	c.Dir, c.Store.Namespace = p.dir, p.namespace
 	s, err := embedded.Open(ctx, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, jsstore.ErrMissing):
+		return nil, &exitError{exitStore, fmt.Errorf("there is no namespace %s in %s", p.namespace, p.dir),
+			"durable demo makes one; --namespace names another"}
+	case err != nil:
 		return nil, unreachable(err, "--dir names another directory")
 	}
 	return &store{Store: s, js: s.Store, url: s.URL(), own: true, close: s.Close}, nil
 }
 
-func (p place) connect(ctx context.Context, url string) (*store, error) {
-	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace})
-	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			err = errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
-		}
-		return nil, unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
+// connect opens the namespace on a server; who only looks makes none.
+func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
+	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace, MustExist: looks}, quiet)
+	switch {
+	case errors.Is(err, jsstore.ErrMissing):
+		return nil, &exitError{exitStore, err, p.command("setup") + " makes what a namespace lacks"}
+	case err != nil:
+		return nil, p.unconnected(err, url)
 	}
 	return &store{Store: s, js: s, url: url, close: s.Close}, nil
 }
+
+// redactedError is err without the passwords in url.
+func redactedError(err error, url string) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
+}
+
+func (p place) unconnected(err error, url string) error {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		return &exitError{exitStore, err, "the user or the password is not known there: nats://USER:PASSWORD@HOST:PORT"}
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do"}
+	}
+	return unreachable(redactedError(err, url), "is a NATS server with JetStream running there? nats-server -js starts one")
+}
+
+// quiet keeps the client from printing what the server refuses: errors tell it.
+var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
 
 func unreachable(err error, hint string) error {
 	if errors.Is(err, context.Canceled) {

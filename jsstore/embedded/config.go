@@ -99,6 +99,21 @@ func (c Config) Durability() string {
 	return fmt.Sprintf("a killed process loses no acknowledged write; a power failure may lose those of at most about the last %s", 2*every)
 }
 
+// Sync is how the server writes, for who examines it.
+func (c Config) Sync() jsstore.Sync {
+	s := jsstore.Sync{Always: c.SyncAlways, StoreDir: storeDir(c.Dir)}
+	if s.Always {
+		return s
+	}
+	if s.Interval = c.SyncInterval; s.Interval == 0 {
+		s.Interval = defaultSyncInterval
+	}
+	return s
+}
+
+// storeDir is where the server keeps its files in its directory.
+func storeDir(dir string) string { return filepath.Join(dir, "jetstream") }
+
 func (c Config) options() *server.Options {
 	return &server.Options{
 		ServerName:             "durable",

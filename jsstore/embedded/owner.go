@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/durable-execution/durable/jsstore"
 )
 
 const (
@@ -30,6 +32,8 @@ type InUseError struct {
 	Dir string
 	URL string // where that server listens; empty if it has no port
 	PID int    // its process; 0 if unknown
+	// Sync is how that server writes; zero if unknown.
+	Sync jsstore.Sync
 }
 
 func (e *InUseError) Error() string {
@@ -51,6 +55,9 @@ type announcement struct {
 	URL       string    `json:"url"`
 	PID       int       `json:"pid"`
 	StartedAt time.Time `json:"startedAt"`
+	// SyncAlways and SyncMS are how it forces what it writes to the disk.
+	SyncAlways bool  `json:"syncAlways,omitempty"`
+	SyncMS     int64 `json:"syncMs,omitempty"`
 }
 
 // An owner is the right of this process to the directory.
@@ -100,13 +107,16 @@ func inUse(dir string) *InUseError {
 	// With another id it is that of an owner before this one, who was killed.
 	if e.PID == 0 || e.PID == a.PID {
 		e.URL, e.PID = a.URL, a.PID
+		if a.SyncAlways || a.SyncMS > 0 {
+			e.Sync = jsstore.Sync{Always: a.SyncAlways, Interval: time.Duration(a.SyncMS) * time.Millisecond, StoreDir: storeDir(dir)}
+		}
 	}
 	return e
 }
 
 // announce writes where this process listens. Readers see all of it or nothing.
-func (o *owner) announce(url string) error {
-	b, err := json.Marshal(announcement{url, os.Getpid(), time.Now().UTC()})
+func (o *owner) announce(url string, sync jsstore.Sync) error {
+	b, err := json.Marshal(announcement{url, os.Getpid(), time.Now().UTC(), sync.Always, sync.Interval.Milliseconds()})
 	if err != nil {
 		return err
 	}

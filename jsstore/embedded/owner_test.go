@@ -121,8 +121,8 @@ func (p *process) next(t *testing.T) string {
 
 func TestDirectoryInUseByThisProcess(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, embedded.Config{Dir: dir, Port: -1})
-	wantInUse(t, embedded.InUseError{Dir: dir, URL: s.URL(), PID: os.Getpid()})
+	s := start(t, embedded.Config{Dir: dir, Port: -1, SyncAlways: true})
+	wantInUse(t, embedded.InUseError{Dir: dir, URL: s.URL(), PID: os.Getpid(), Sync: embedded.Config{Dir: dir, SyncAlways: true}.Sync()})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestDirectoryInUseByThisProcess(t *testing.T) {
 func TestDirectoryInUseByAnotherProcess(t *testing.T) {
 	dir := t.TempDir()
 	p := other(t, dir)
-	wantInUse(t, embedded.InUseError{Dir: dir, URL: p.url, PID: p.Process.Pid})
+	wantInUse(t, embedded.InUseError{Dir: dir, URL: p.url, PID: p.Process.Pid, Sync: embedded.Config{Dir: dir, SyncInterval: rarely}.Sync()})
 
 	// When it closes it leaves nothing behind that names it.
 	_ = p.stdin.Close()

@@ -91,7 +91,7 @@ func start(ctx context.Context, c Config, owner *owner) (*Server, error) {
 	}
 	if c.Port != 0 {
 		s.url = clientURL(n)
-		if err := owner.announce(s.url); err != nil {
+		if err := owner.announce(s.url, c.Sync()); err != nil {
 			return nil, errors.Join(err, s.stop())
 		}
 	}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/embedded"
+)
+
+func (a *app) doctor() *cobra.Command {
+	var c jsstore.ExamineConfig
+	var system string
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out what is wrong with a store, and how to put it right",
+		Long: `Look at the servers, the streams and consumers, the executors, the queues and
+a sample of the executions, and say of each thing that is not as it should be
+what is wrong, why that matters, and the line of configuration to change or the
+command to run; and what an acknowledged enqueue survives here. It changes
+nothing.
+
+Severities:
+  ok       as it should be
+  note     worth knowing; nothing to do
+  warning  works, and will hurt: on a failure, or later
+  problem  something does not work, or is lost
+
+The exit code is 1 if there is a problem, with --strict also if there is a
+warning, and otherwise 0.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.check(cmd); err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			p, err := a.admit(ctx)
+			if err != nil {
+				return err
+			}
+			defer p.close()
+			c.Namespace, c.Sync = a.namespace, p.sync
+			if system != "" {
+				if c.System, err = nats.Connect(system, nats.Name("durable doctor"), nats.NoReconnect()); err != nil {
+					return unreachable(redactedError(err, system), "--system wants a user of the system account: nats://USER:PASSWORD@HOST:PORT")
+				}
+				defer c.System.Close()
+			}
+			found, err := jsstore.Examine(ctx, p.nc, c)
+			if err != nil {
+				return unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
+			}
+			if a.json {
+				err = printJSON(a.out, viewOfExamination(found, a.store(p)))
+			} else {
+				a.printExamination(found, a.store(p))
+			}
+			if err != nil {
+				return err
+			}
+			if worst := found.Worst(); worst == jsstore.Problem || strict && worst == jsstore.Warning {
+				return &exitError{code: exitIncomplete}
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&strict, "strict", false, "exit with 1 for a warning too")
+	f.StringVar(&system, "system", "", "URL of a server with a user of the system account, who may ask how it writes")
+	f.StringSliceVar(&c.Monitors, "monitor", nil, "URL of a server's monitoring port, in place of --system: http://HOST:8222")
+	f.DurationVar(&c.Timeout, "timeout", 3*time.Second, "how long one question to the server may take")
+	f.DurationVar(&c.Roll, "wait", time.Second, "how long executors may take to answer")
+	f.IntVar(&c.Sample, "sample", 10_000, "look for stuck work in so many records, those first that were not written for longest; -1 in all")
+	return cmd
+}
+
+// A patient is the server that the doctor looks at.
+type patient struct {
+	nc    *nats.Conn
+	url   string        // where others reach it too; empty if they don't
+	sync  *jsstore.Sync // nil if not known
+	close func()
+}
+
+// admit connects to where the store is. It makes none, and opens none: what is
+// there may be in no state to be opened.
+func (p place) admit(ctx context.Context) (*patient, error) {
+	if p.server != "" {
+		return p.dial(p.server, nil)
+	}
+	if err := p.there(); err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(patience); ; {
+		c := embedded.Config{Dir: p.dir}
+		s, err := embedded.Start(ctx, c)
+		if err == nil {
+			nc, err := s.Connect()
+			if err != nil {
+				return nil, unreachable(errors.Join(err, s.Close()), "")
+			}
+			sync := c.Sync()
+			return &patient{nc: nc, sync: &sync, close: func() { _ = s.Close() }}, nil // it has been looked at, and that is all
+		}
+		var used *embedded.InUseError
+		if !errors.As(err, &used) {
+			return nil, unreachable(err, "--dir names another directory")
+		}
+		if used.URL != "" {
+			sync := &used.Sync
+			if used.Sync == (jsstore.Sync{}) {
+				sync = nil
+			}
+			if admitted, err := p.dial(used.URL, sync); err == nil {
+				return admitted, nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return nil, unreachable(err, "--dir names another directory")
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p place) dial(url string, sync *jsstore.Sync) (*patient, error) {
+	nc, err := nats.Connect(url, nats.Name("durable doctor"), nats.Timeout(patience))
+	if err != nil {
+		return nil, unreachable(redactedError(err, url), "is a NATS server running there? nats-server -js starts one")
+	}
+	return &patient{nc: nc, url: url, sync: sync, close: nc.Close}, nil
+}
+
+// store says where the store is.
+func (a *app) store(p *patient) string {
+	switch {
+	case a.server != "":
+		return redacted(a.server)
+	case p.url != "":
+		return a.dir + ", open in another process at " + p.url
+	}
+	return a.dir
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// groups are the parts of a report: what the checks of each begin with.
+var groups = []struct {
+	title  string
+	checks []string
+	table  func(*app, jsstore.Examination) string
+}{
+	{"Servers", []string{"server", "account"}, (*app).serversTable},
+	{"Streams", []string{"stream"}, (*app).streamsTable},
+	{"Consumers", []string{"consumer"}, nil},
+	{"Executors", []string{"executor"}, (*app).executorsTable},
+	{"Queues", []string{"queue"}, (*app).queuesTable},
+	{"Executions", []string{"work"}, nil},
+}
+
+// reportWidth is that of a report that goes nowhere in particular.
+const reportWidth = 80
+
+// printExamination prints a report, the worst of each group first.
+func (a *app) printExamination(x jsstore.Examination, store string) {
+	a.printWrapped("", fmt.Sprintf("namespace %s, %s", x.Namespace, store), bold)
+	for _, g := range groups {
+		var findings []jsstore.Finding
+		for _, f := range x.Findings {
+			if group, _, _ := strings.Cut(f.Check, "."); slices.Contains(g.checks, group) {
+				findings = append(findings, f)
+			}
+		}
+		if len(findings) == 0 {
+			continue
+		}
+		slices.SortStableFunc(findings, func(f, g jsstore.Finding) int {
+			switch {
+			case f.Severity.Worse(g.Severity):
+				return -1
+			case g.Severity.Worse(f.Severity):
+				return 1
+			}
+			return 0
+		})
+		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, g.title))
+		for _, f := range findings {
+			a.printFinding(f)
+		}
+		if g.table != nil {
+			if t := g.table(a, x); t != "" {
+				fmt.Fprintf(a.out, "\n%s\n", indent(t))
+			}
+		}
+	}
+	if len(x.Survives) > 0 {
+		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "What an acknowledged enqueue survives here"))
+		for _, sentence := range x.Survives {
+			a.printWrapped("  ", sentence, "")
+		}
+	}
+	fmt.Fprintf(a.out, "\n%s, in %s\n", a.tallied(x), span(x.Took))
+}
+
+func severityColour(s jsstore.Severity) colour {
+	return map[jsstore.Severity]colour{jsstore.OK: green, jsstore.Note: cyan, jsstore.Warning: yellow, jsstore.Problem: red}[s]
+}
+
+// printFinding prints a severity and what it is about, and below it why and what
+// to do.
+func (a *app) printFinding(f jsstore.Finding) {
+	label := a.out.paint(severityColour(f.Severity), fmt.Sprintf("%-7s", f.Severity))
+	found := oneLine(f.Found)
+	if f.Subject != "" {
+		found = oneLine(f.Subject) + ": " + found
+	}
+	a.printWrapped("  "+label+"  ", found, "")
+	const below = "           "
+	if f.Why != "" {
+		a.printWrapped(below+a.out.paint(faint, "why")+"  ", oneLine(f.Why), "")
+	}
+	if f.Fix != "" {
+		a.printWrapped(below+a.out.paint(faint, "fix")+"  ", oneLine(f.Fix), "")
+	}
+}
+
+// printWrapped prints words behind a label, the lines after the first indented as
+// far as the label reaches.
+func (a *app) printWrapped(label, words string, c colour) {
+	width := reportWidth
+	if w := a.out.width(); w > 0 {
+		width = min(w, reportWidth)
+	}
+	wide := text.StringWidthWithoutEscSequences(label)
+	lines := strings.Split(text.WrapSoft(words, max(width-wide, 20)), "\n")
+	for i, line := range lines {
+		if i > 0 {
+			label = strings.Repeat(" ", wide)
+		}
+		fmt.Fprintln(a.out, strings.TrimRight(label+a.out.paint(c, strings.TrimSpace(line)), " "))
+	}
+}
+
+func indent(lines string) string { return "  " + strings.ReplaceAll(lines, "\n", "\n  ") }
+
+// tallied counts what was found.
+func (a *app) tallied(x jsstore.Examination) string {
+	n := map[jsstore.Severity]int{}
+	for _, f := range x.Findings {
+		n[f.Severity]++
+	}
+	var parts []string
+	for _, s := range []struct {
+		severity  jsstore.Severity
+		one, many string
+	}{{jsstore.Problem, "problem", "problems"}, {jsstore.Warning, "warning", "warnings"}, {jsstore.Note, "note", "notes"}} {
+		if n[s.severity] > 0 {
+			parts = append(parts, a.out.paint(severityColour(s.severity), count(n[s.severity], s.one, s.many)))
+		}
+	}
+	if len(parts) == 0 {
+		return a.out.paint(green, "all is well")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// withNumbers is a plain table whose columns with these numbers are numbers.
+func withNumbers(columns ...int) table.Writer {
+	t := plainTable()
+	var list []table.ColumnConfig
+	for _, n := range columns {
+		list = append(list, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(list)
+	return t
+}
+
+func (a *app) serversTable(x jsstore.Examination) string {
+	if len(x.Servers) < 2 {
+		return ""
+	}
+	t := plainTable()
+	t.AppendHeader(table.Row{"SERVER", "VERSION", "SYNC", "CLOCK", "URL"})
+	for _, s := range x.Servers {
+		sync, clock := "unknown", "unknown"
+		if s.Sync != nil {
+			if sync = s.Sync.Interval.String(); s.Sync.Always {
+				sync = "always"
+			}
+		}
+		if s.Give > 0 {
+			clock = fmt.Sprintf("%+dms ±%s", s.Ahead.Milliseconds(), span(s.Give))
+		}
+		t.AppendRow(table.Row{snip(printable(s.Name), 16), printable(s.Version), sync, clock, snip(printable(s.URL), 21)})
+	}
+	return t.Render()
+}
+
+func (a *app) streamsTable(x jsstore.Examination) string {
+	if len(x.Streams) == 0 {
+		return ""
+	}
+	t := withNumbers(2, 3, 4)
+	t.AppendHeader(table.Row{"STREAM", "MESSAGES", "SIZE", "REPLICAS", "LEADER"})
+	for _, s := range x.Streams {
+		t.AppendRow(table.Row{snip(s.Name, 34), grouped(int(s.Messages)), byteSize(int64(s.Bytes)), s.Replicas, snip(printable(s.Leader), 16)})
+	}
+	return t.Render()
+}
+
+func (a *app) executorsTable(x jsstore.Examination) string {
+	if len(x.Executors) == 0 {
+		return ""
+	}
+	const most = 20
+	t := withNumbers(2, 3, 4, 5, 6)
+	t.AppendHeader(table.Row{"EXECUTOR", "RUNNING", "SLOTS", "TASKS", "UP", "CLOCK"})
+	for i, e := range x.Executors {
+		if i == most {
+			t.AppendRow(table.Row{fmt.Sprintf("and %d more", len(x.Executors)-most)})
+			break
+		}
+		ahead, give := e.Offset()
+		t.AppendRow(table.Row{snip(printable(e.Executor), 30), e.Running, e.Slots, len(e.Tasks), span(e.Now.Sub(e.StartedAt).Round(time.Second)),
+			fmt.Sprintf("%+dms ±%s", ahead.Milliseconds(), span(give))})
+	}
+	return t.Render()
+}
+
+func (a *app) queuesTable(x jsstore.Examination) string {
+	if len(x.Queues) == 0 {
+		return ""
+	}
+	t := withNumbers(2, 3, 4, 5)
+	t.AppendHeader(table.Row{"QUEUE", "WAITING", "IN HAND", "OLDEST", "EXECUTORS"})
+	for _, q := range x.Queues {
+		oldest := "-"
+		if q.Waiting > 0 {
+			oldest = span(q.Oldest)
+		}
+		name := snip(q.Name, 28)
+		if q.Paused {
+			name += " (paused)"
+		}
+		t.AppendRow(table.Row{name, grouped(int(q.Waiting)), grouped(int(q.InHand)), oldest, q.Executors})
+	}
+	return t.Render()
+}

@@ -1,0 +1,197 @@
+package jsstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// examineConsumers looks at who takes messages off the streams.
+func (e *examiner) examineConsumers(ctx context.Context) {
+	unlisted := map[string]bool{}
+	var found []*jetstream.ConsumerInfo
+	for _, stream := range []string{e.layout.ready(), e.layout.timers(), e.layout.control(), e.layout.records()} {
+		if e.streams[stream] == nil {
+			continue
+		}
+		_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
+			s, err := e.js.Stream(ctx, stream)
+			if err != nil {
+				return struct{}{}, err
+			}
+			list := s.ListConsumers(ctx)
+			for info := range list.Info() {
+				found = append(found, info)
+			}
+			return struct{}{}, list.Err()
+		})
+		if err != nil {
+			e.unknown("consumer.config", stream, err)
+			unlisted[stream] = true
+		}
+	}
+	for _, info := range found {
+		e.judgeConsumer(ctx, info)
+	}
+	var missing []string
+	for _, src := range []source{e.layout.closureSource(), e.layout.cancelSource(), e.layout.expirySource()} {
+		if e.streams[src.stream] != nil && e.consumes[src] == nil && !unlisted[src.stream] {
+			missing = append(missing, src.stream+"/"+src.consumer)
+		}
+	}
+	if len(missing) > 0 {
+		e.find(Note, "consumer.missing", "", "not there: "+strings.Join(missing, ", "),
+			"no executor has run in this namespace yet, or somebody has removed them", "any executor that starts makes them")
+	}
+	for src, info := range e.consumes {
+		e.findSkipped(ctx, src, info)
+	}
+	if len(e.consumes) == 0 {
+		return
+	}
+	e.fine("consumer.config", "%s, configured as the layout needs", counted(len(e.consumes), "consumer", "consumers"))
+	e.fine("consumer.skipped", "no message lies below what its consumer has finished with")
+}
+
+// ours returns which of the namespace's consumers this is by its name; false if none.
+func (e *examiner) ours(stream, name string) (source, bool) {
+	list := []source{e.layout.closureSource(), e.layout.cancelSource(), e.layout.expirySource()}
+	if queue, ok := strings.CutPrefix(name, "queue-"); ok {
+		list = append(list, e.layout.queueSources(queue)...)
+	}
+	i := slices.IndexFunc(list, func(s source) bool { return s.stream == stream && s.consumer == name })
+	if i < 0 {
+		return source{}, false
+	}
+	return list[i], true
+}
+
+func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerInfo) {
+	name := info.Stream + "/" + info.Name
+	src, ours := e.ours(info.Stream, info.Name)
+	remove := "nats consumer rm " + info.Stream + " " + info.Name
+	switch {
+	case !ours && info.Stream == e.layout.records():
+		e.find(Note, "consumer.foreign", name, "reads the records", "harmless: a watch, or a view", "")
+		return
+	case !ours:
+		e.find(Problem, "consumer.foreign", name, fmt.Sprintf("is nobody's here, and takes %s off the work queue", filters(info.Config)),
+			"what it acknowledges is gone: those executions never run", remove)
+		return
+	}
+	e.consumes[src] = info
+	e.judgePeers(name, "consumer", e.caughtUp(ctx, info.Cluster, func(ctx context.Context) (*jetstream.ClusterInfo, error) {
+		c, err := e.js.Consumer(ctx, info.Stream, info.Name)
+		if err != nil {
+			return nil, err
+		}
+		return c.CachedInfo().Cluster, nil
+	}))
+	have, want := info.Config, e.layout.consumer(src.consumer, src.filter, e.config)
+	change := "nats consumer edit " + info.Stream + " " + info.Name + " "
+	again := remove + "; any executor that starts makes it again, and nothing is lost"
+	longest := pullExpiry
+	for _, rule := range []struct {
+		bad              bool
+		severity         Severity
+		found, why, edit string
+	}{
+		{filters(have) != want.FilterSubject, Problem, fmt.Sprintf("filters %s where %s is needed", filters(have), want.FilterSubject),
+			"what it does not match is never delivered", again},
+		{have.AckPolicy != want.AckPolicy, Problem, "its ack policy is " + have.AckPolicy.String(), "a message is gone when it is delivered, whatever becomes of the executor", again},
+		{have.DeliverSubject != "", Problem, "pushes its messages", "executors pull, and get none", again},
+		{have.HeadersOnly, Problem, "delivers headers only", "inputs are missing", again},
+		{have.MaxDeliver > 0, Problem, fmt.Sprintf("delivers a message %d times at most", have.MaxDeliver),
+			"what executors have given back as often, for a task that none of them knows or a deploy, is never delivered again", change + "--max-deliver=-1"},
+		{len(have.BackOff) > 0, Problem, "has a back-off of its own", "it takes the place of the lease: attempts that are running are started again elsewhere", again},
+		{len(have.PriorityGroups) > 0, Problem, "has priority groups", "pulls without a group are refused: nothing is delivered", again},
+		{have.MaxRequestExpires > 0 && have.MaxRequestExpires < longest, Problem, fmt.Sprintf("takes pulls of %s at most", have.MaxRequestExpires),
+			fmt.Sprintf("executors pull for %s, which is refused", longest), again},
+		{e.settled && have.AckWait != want.AckWait, Warning, fmt.Sprintf("waits %s for an acknowledgement where the lease is %s", have.AckWait, want.AckWait),
+			"a crash is noticed at another time than the lease says; one shorter than a third of the lease has running attempts started again", change + "--wait=" + want.AckWait.String()},
+		{have.MaxRequestBatch > 0, Warning, fmt.Sprintf("takes pulls of %d messages at most", have.MaxRequestBatch), "an executor with more free slots than that gets nothing", again},
+		{have.RateLimit > 0, Warning, fmt.Sprintf("delivers %d bits a second at most", have.RateLimit), "work waits though there are free slots", again},
+		{have.InactiveThreshold > 0, Note, fmt.Sprintf("vanishes when it was idle for %s", have.InactiveThreshold), "nothing is lost: executors make it again", change + "--inactive-threshold=0"},
+		{have.MemoryStorage && !e.inMemory(info.Stream), Warning, "keeps its state in memory", "after a restart what is running is started again", again},
+		{have.Replicas != 0 && have.Replicas != e.streams[info.Stream].Config.Replicas, Warning,
+			fmt.Sprintf("has %d replicas where its stream has %d", have.Replicas, e.streams[info.Stream].Config.Replicas),
+			"with fewer, it stops with its servers though the stream goes on", change + fmt.Sprint("--replicas=", e.streams[info.Stream].Config.Replicas)},
+		{have.MaxWaiting > 0 && info.NumWaiting*10 >= have.MaxWaiting*8, Warning, fmt.Sprintf("%d pulls of at most %d wait", info.NumWaiting, have.MaxWaiting),
+			"past that, executors that have nothing to do are refused and ask again and again", again},
+		{have.MaxAckPending > 0 && info.NumAckPending >= have.MaxAckPending, Warning, fmt.Sprintf("all %d messages that may be in hand are", have.MaxAckPending),
+			"the rest waits though there may be free slots; it is a limit for the whole fleet, meant or not", change + "--max-pending=-1"},
+		{have.MaxAckPending > 0 && info.NumAckPending < have.MaxAckPending, Note, fmt.Sprintf("at most %d messages are in hand at a time, %d are", have.MaxAckPending, info.NumAckPending),
+			"a limit for the whole fleet, meant or not", change + "--max-pending=-1"},
+	} {
+		if rule.bad {
+			e.find(rule.severity, "consumer.config", name, rule.found, rule.why, rule.edit)
+		}
+	}
+	if info.Paused {
+		until := "somebody resumes it"
+		if info.PauseRemaining > 0 {
+			until = info.PauseRemaining.Round(time.Second).String() + " have passed"
+		}
+		e.find(Warning, "consumer.paused", name, "is paused: nothing is delivered until "+until, "if that is meant, all is well", "nats consumer resume "+info.Stream+" "+info.Name)
+	}
+}
+
+func (e *examiner) inMemory(stream string) bool {
+	return e.streams[stream].Config.Storage == jetstream.MemoryStorage
+}
+
+// filters says what a consumer matches.
+func filters(c jetstream.ConsumerConfig) string {
+	switch {
+	case len(c.FilterSubjects) > 0:
+		return strings.Join(c.FilterSubjects, " ")
+	case c.FilterSubject == "":
+		return "everything"
+	}
+	return c.FilterSubject
+}
+
+// settle is what an acknowledgement may take to remove its message.
+const settle = 500 * time.Millisecond
+
+// findSkipped looks for messages that lie below what their consumer has finished
+// with: it will never deliver them.
+func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.ConsumerInfo) {
+	floor := info.AckFloor.Stream
+	if floor == 0 {
+		return
+	}
+	m, err := e.get(ctx, src.stream, src.filter, 1)
+	if err == nil && m != nil && m.Sequence <= floor {
+		if pause(ctx, settle) != nil {
+			return
+		}
+		var again *stored
+		if again, err = e.get(ctx, src.stream, src.filter, 1); again == nil || again.Sequence > floor {
+			m = nil // it was being acknowledged
+		}
+	}
+	switch {
+	case err != nil:
+		e.unknown("consumer.skipped", src.stream+"/"+src.consumer, err)
+	case m != nil && m.Sequence <= floor:
+		e.find(Problem, "consumer.skipped", src.stream+"/"+src.consumer,
+			fmt.Sprintf("%s lies at %d, stored %s; the consumer has finished with all up to %d", m.Subject, m.Sequence, m.Time.UTC().Format(time.RFC3339), floor),
+			"it, and what else lies there, will never be delivered (nats-server 2.15.2 and earlier do this to a work queue after a purge by subject)",
+			"nats consumer rm "+src.stream+" "+src.consumer+"; any executor that starts makes it again and gets them all")
+	}
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

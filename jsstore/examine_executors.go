@@ -1,0 +1,138 @@
+package jsstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// examineExecutors calls the roll and compares what is answered.
+func (e *examiner) examineExecutors(ctx context.Context) {
+	answers, err := e.RollCall(ctx, engine.RollCall{For: e.Roll})
+	if err != nil {
+		e.unknown("executor.present", "", err)
+		return
+	}
+	slices.SortFunc(answers, func(a, b engine.Answer) int { return strings.Compare(a.Executor, b.Executor) })
+	e.Executors = answers
+	if len(answers) == 0 {
+		e.find(Note, "executor.present", "", "no executor answers", "nothing that is enqueued runs until there is one",
+			"start one; if there are some, they are of a version without roll calls, in another namespace or account, or this user may not ask")
+		return
+	}
+	names := map[string]int{}
+	for _, a := range answers {
+		names[a.Executor]++
+		e.judgeExecutor(a)
+	}
+	for name, n := range names {
+		if n > 1 {
+			e.find(Problem, "executor.names", name, fmt.Sprintf("%d executors have this name", n),
+				"records and logs can't tell who runs what", "give each a name of its own in workers.Config, or none")
+		}
+	}
+	e.judgeFleet()
+	running, slots := 0, 0
+	for _, a := range answers {
+		running, slots = running+a.Running, slots+a.Slots
+	}
+	e.fine("executor.present", "%s, %d of %d slots in use", counted(len(answers), "executor answers", "executors answer"), running, slots)
+	e.fine("executor.failing", "none of them has background work that fails")
+	e.fine("executor.clock", "their clocks agree with this one")
+}
+
+func (e *examiner) judgeExecutor(a engine.Answer) {
+	for what, since := range a.Failing {
+		e.find(Warning, "executor.failing", a.Executor, fmt.Sprintf("%q fails since %s ago (%d times in all)", what, ageOf(a.Now.Sub(since)), a.Failures[what]),
+			"what it is to do is put off: it tries again and again", "its log says why, under \"background work fails\"")
+	}
+	if a.Strays > 0 {
+		e.find(Warning, "executor.strays", a.Executor, counted(a.Strays, "attempt that is over goes on", "attempts that are over go on")+": the code ignores its context",
+			"each holds a goroutine, and what it locked; its result is discarded", "its log has the stacks; the code has to return when ctx.Done() is closed")
+	}
+	if a.Stopping {
+		e.find(Note, "executor.stopping", a.Executor, "is shutting down; "+counted(a.Running, "attempt still runs", "attempts still run"), "", "")
+	}
+	if ahead, give := a.Offset(); ahead.Abs() > clockTolerance+give {
+		e.find(Warning, "executor.clock", a.Executor, "its clock is "+offBy(ahead, give),
+			"its delays, back-offs and time-outs are kept by the server's clock: they are off by as much", "run a time service (chrony, systemd-timesyncd) on "+a.Host)
+	}
+	if e.settled && a.Lease > 0 && a.Lease != e.config.Lease {
+		e.find(Warning, "executor.lease", a.Executor, fmt.Sprintf("goes by a lease of %s where the namespace has %s", a.Lease, e.config.Lease),
+			"it renews at a third of its own: too late for one that is shorter, so that its attempts are started again elsewhere", "restart it")
+	}
+}
+
+// judgeFleet compares the executors with each other.
+func (e *examiner) judgeFleet() {
+	durables, records, programs := map[string][]string{}, map[string][]string{}, map[string]map[string][]string{}
+	for _, a := range e.Executors {
+		durables[a.Version] = append(durables[a.Version], a.Executor)
+		v := fmt.Sprint("version ", a.RecordVersion)
+		records[v] = append(records[v], a.Executor)
+		path, version, _ := strings.Cut(a.Program, " ")
+		if programs[path] == nil {
+			programs[path] = map[string][]string{}
+		}
+		programs[path][version] = append(programs[path][version], a.Executor)
+	}
+	if len(records) > 1 {
+		e.find(Warning, "executor.versions", "", "they read records of different versions: "+grouping(records),
+			"what a newer one has written an older one leaves alone: it waits for the newer", "finish the deploy")
+	}
+	if len(durables) > 1 {
+		e.find(Note, "executor.versions", "", "they are built with several versions of durable: "+grouping(durables), "that is for the time of a deploy", "finish the deploy")
+	}
+	for path, versions := range programs {
+		if len(versions) > 1 {
+			e.find(Note, "executor.versions", path, "runs in several versions: "+grouping(versions), "that is for the time of a deploy", "finish the deploy")
+		}
+	}
+	e.fine("executor.versions", "all of one version%s", named(durables))
+	e.judgeTypes()
+}
+
+func named(versions map[string][]string) string {
+	for v := range versions {
+		if v != "" {
+			return ", durable " + v
+		}
+	}
+	return ""
+}
+
+// judgeTypes looks whether a task means the same to all who have bound it.
+func (e *examiner) judgeTypes() {
+	prints := map[string]map[string][]string{}
+	for _, a := range e.Executors {
+		for _, t := range a.Tasks {
+			if prints[t.ID] == nil {
+				prints[t.ID] = map[string][]string{}
+			}
+			key := t.Input + " to " + t.Output + ", " + t.Fingerprint
+			prints[t.ID][key] = append(prints[t.ID][key], a.Executor)
+		}
+	}
+	for task, kinds := range prints {
+		if len(kinds) > 1 {
+			e.find(Warning, "executor.types", task, "the task has different types: "+grouping(kinds),
+				"what one enqueues or spawns another may not be able to read", "finish the deploy; a change that old inputs don't survive is a new task")
+		}
+	}
+	e.fine("executor.types", "%s, of the same types everywhere", counted(len(prints), "task", "tasks"))
+}
+
+// ageOf is a duration that people read.
+func ageOf(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 2*time.Hour:
+		return d.Round(time.Second).String()
+	}
+	return d.Round(time.Minute).String()
+}

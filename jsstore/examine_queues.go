@@ -1,0 +1,265 @@
+package jsstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+const (
+	// maxLater is how many timers are looked at, the oldest first.
+	maxLater = 1000
+	// overdue is how late a timer may be: they fire 250 ms late at most, and a server
+	// that has restarted some seconds more.
+	overdue = 15 * time.Second
+	// tooLong is how long an execution may be due while there are free slots.
+	tooLong = time.Minute
+)
+
+// A QueueSeen is a queue and what lies in it.
+type QueueSeen struct {
+	Name string
+	// Waiting are due and in nobody's hands, InHand are those that an executor has.
+	Waiting, InHand uint64
+	// Oldest is how long the oldest that was not delivered yet has been due; zero
+	// where there is none.
+	Oldest time.Duration
+	// Executors serve it.
+	Executors int
+	Paused    bool
+}
+
+// A load is the executions of a task that lie in a queue.
+type load struct{ queue, task string }
+
+func (e *examiner) examineQueues(ctx context.Context) {
+	due, looked, total, err := e.loads(ctx)
+	if err != nil {
+		e.unknown("queue.tasks", "", err)
+		return
+	}
+	later := e.examineTimers(ctx)
+	names := map[string]bool{}
+	for l := range due {
+		names[l.queue] = true
+	}
+	for src := range e.consumes {
+		if queue, ok := queueOf(src); ok {
+			names[queue] = true
+		}
+	}
+	for _, a := range e.Executors {
+		for queue := range a.Queues {
+			names[queue] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		e.judgeQueue(ctx, name, due)
+	}
+	if looked < total {
+		e.find(Note, "queue.sample", "", fmt.Sprintf("%d of %d executions that are due were looked at for their queues and tasks: what is told below counts those", looked, total), "", "")
+	}
+	e.judgeTasks(ctx, due, later)
+	e.fine("queue.served", "each queue that has work is served")
+	e.fine("queue.tasks", "each task that lies in a queue that is served is bound there")
+}
+
+func queueOf(src source) (string, bool) {
+	return strings.CutPrefix(src.consumer, "queue-")
+}
+
+// loads counts what is due, by queue and task. Of more than 100,000 subjects the
+// server names the first; it returns how many those are, and of how many.
+func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, total uint64, err error) {
+	due = map[load]uint64{}
+	for _, place := range []place{{e.layout.ready(), e.layout.ns + ".ready.>"}, {e.layout.timers(), e.layout.ns + ".due.>"}} {
+		if e.streams[place.stream] == nil {
+			continue
+		}
+		body, err := json.Marshal(map[string]any{"subjects_filter": place.subject})
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		var info struct {
+			Error *jetstream.APIError `json:"error"`
+			Total uint64              `json:"total"`
+			State struct {
+				Subjects map[string]uint64 `json:"subjects"`
+			} `json:"state"`
+		}
+		if _, err = ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, e.api(ctx, "STREAM.INFO."+place.stream, body, &info)
+		}); err == nil && info.Error != nil {
+			err = apiError(info.Error)
+		}
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		for subject, n := range info.State.Subjects {
+			if x, err := e.layout.execution(subject); err == nil {
+				due[load{x.Queue, x.Task}] += n
+			} else if place.stream == e.layout.ready() {
+				e.find(Problem, "queue.subject", subject, "no execution: "+err.Error(),
+					"who published it believes that it will run", "the executor that takes it sets it aside; correct the client")
+			}
+			looked += n
+		}
+		total += max(info.Total, uint64(len(info.State.Subjects)))
+	}
+	return due, looked, total, nil
+}
+
+// judgeQueue looks at one queue.
+func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uint64) {
+	q := QueueSeen{Name: name}
+	free, pulls := 0, 0
+	for _, a := range e.Executors {
+		if a.Serves(name) {
+			q.Executors, free = q.Executors+1, free+max(a.Slots-a.Running, 0)
+		}
+	}
+	for _, src := range e.layout.queueSources(name) {
+		info := e.consumes[src]
+		if info == nil {
+			continue
+		}
+		pulls += info.NumWaiting
+		q.Waiting, q.InHand, q.Paused = q.Waiting+info.NumPending, q.InHand+uint64(info.NumAckPending), q.Paused || info.Paused
+		if info.NumPending == 0 {
+			continue
+		}
+		if m, err := e.get(ctx, src.stream, src.filter, info.Delivered.Stream+1); err == nil && m != nil {
+			q.Oldest = max(q.Oldest, info.TimeStamp.Sub(m.Time))
+		}
+	}
+	lies := uint64(0)
+	for l, n := range due {
+		if l.queue == name {
+			lies += n
+		}
+	}
+	if e.consumes[e.layout.queueSources(name)[0]] == nil {
+		q.Waiting = lies
+		if m, err := e.get(ctx, e.layout.ready(), e.layout.readyIn(name), 1); err == nil && m != nil {
+			q.Oldest = e.At.Sub(m.Time)
+		}
+	}
+	e.Queues = append(e.Queues, q)
+	switch {
+	case lies == 0:
+	case q.Executors == 0 && pulls > 0:
+		e.find(Note, "queue.served", name, "is served by an executor that does not answer the roll",
+			"which tasks it has bound is not known", "if it is of an earlier version, finish the deploy; or this user may not ask")
+	case q.Executors == 0:
+		e.find(Problem, "queue.served", name, counted(lies, "execution lies", "executions lie")+" in this queue, which no executor serves",
+			"it waits until one does", "start an executor with workers.Config{Queues: ...} that names it; or it is a mistyped queue: durable cancel")
+	case q.Waiting > 0 && q.Oldest > tooLong && free > 0 && !q.Paused:
+		e.find(Warning, "queue.age", name, fmt.Sprintf("the oldest of %d that wait does so for %s, though %s", q.Waiting, ageOf(q.Oldest), counted(free, "slot is free", "slots are free")),
+			"executors that are well take what is due within milliseconds", "see the findings about its consumer and its executors; their logs")
+	case q.Waiting > 0 && q.Oldest > tooLong:
+		e.find(Note, "queue.age", name, fmt.Sprintf("the oldest of %d that wait does so for %s", q.Waiting, ageOf(q.Oldest)),
+			"there is more work than slots", "more executors, or more Slots")
+	}
+}
+
+// judgeTasks looks whether somebody knows the tasks of what lies in the queues.
+func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
+	for _, l := range slices.SortedFunc(maps.Keys(due), compareLoads) {
+		if !e.unbound(l) {
+			continue
+		}
+		m, err := e.get(ctx, e.layout.ready(), e.layout.ns+".ready."+l.queue+"."+l.task+".>", 1)
+		if err != nil || m != nil && m.Header.Get(codec.HeaderSleeping) != "" {
+			continue // it needs no code
+		}
+		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution lies", "executions lie")+" there, and no executor of the queue has bound the task",
+			"given back with a growing delay until one has; nothing is failed for it", "deploy an executor that binds the task; or a mistyped one: durable cancel")
+	}
+	for _, l := range slices.SortedFunc(maps.Keys(later), compareLoads) {
+		if due[l] == 0 && e.unbound(l) {
+			e.find(Warning, "queue.tasks", l.queue+"/"+l.task, counted(later[l], "execution waits", "executions wait")+" for a time, and no executor of the queue has bound the task",
+				"due later, or given back for that", "deploy an executor that binds the task; or a mistyped one: durable cancel")
+		}
+	}
+}
+
+func compareLoads(a, b load) int {
+	if a.queue != b.queue {
+		if a.queue < b.queue {
+			return -1
+		}
+		return 1
+	}
+	if a.task < b.task {
+		return -1
+	}
+	return 1
+}
+
+// unbound reports whether the queue is served, and by nobody who has the task.
+func (e *examiner) unbound(l load) bool {
+	served := false
+	for _, a := range e.Executors {
+		if !a.Serves(l.queue) {
+			continue
+		}
+		if served = true; a.Cut && len(a.Tasks) == 0 || a.Binds(l.task) {
+			return false
+		}
+	}
+	return served
+}
+
+// examineTimers looks at the oldest timers: which should have fired, and what for.
+func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
+	later := map[load]uint64{}
+	info := e.streams[e.layout.timers()]
+	if info == nil || !info.Config.AllowDirect {
+		return later
+	}
+	n, late, latest := 0, 0, time.Duration(0)
+	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
+		for m, err := range e.scan(ctx, e.layout.timers(), e.layout.laterSubject(">")) {
+			if err != nil {
+				return struct{}{}, err
+			}
+			if n++; n > maxLater {
+				break
+			}
+			if by := info.TimeStamp.Sub(dueAt(m)); by > overdue {
+				late, latest = late+1, max(latest, by)
+			}
+			if x, err := e.layout.execution(m.Header.Get(headerScheduleTarget)); err == nil && m.Header.Get(codec.HeaderSleeping) == "" {
+				later[load{x.Queue, x.Task}]++
+			}
+		}
+		return struct{}{}, nil
+	})
+	switch {
+	case err != nil:
+		e.unknown("queue.timers", e.layout.timers(), err)
+	case late > 0:
+		e.find(Problem, "queue.timers", e.layout.timers(), counted(late, "timer", "timers")+" should have fired, the first "+ageOf(latest)+" ago",
+			"delays, back-offs and time-outs do not end", "nats stream cluster step-down "+e.layout.timers()+", or restart the server: timers are read anew")
+	default:
+		e.find(OK, "queue.timers", "", counted(min(n, maxLater), "timer", "timers")+" looked at, none overdue", "", "")
+	}
+	return later
+}
+
+// dueAt is when a timer is to fire; far from now if it does not say.
+func dueAt(m *stored) time.Time {
+	at, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get(headerSchedule))
+	if err != nil {
+		return m.Time.AddDate(100, 0, 0)
+	}
+	return at
+}

@@ -1,0 +1,232 @@
+package jsstore_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/embedded"
+	"github.com/durable-execution/durable/jsstore/jstest"
+)
+
+// configured starts a server as its configuration file says.
+func configured(t *testing.T, config string) *server.Server {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := server.ProcessConfigFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.NoLog, o.NoSigs = true, true
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	return s
+}
+
+func connect(t *testing.T, s *server.Server, user string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+const accounts = `
+host: 127.0.0.1, port: -1, http: "127.0.0.1:-1", server_name: one
+jetstream { store_dir: "%s", sync_interval: %s }
+system_account: SYS
+accounts {
+  SYS { users: [ {user: sys, password: sys} ] }
+  APP {
+    jetstream { max_file: 100MB, max_streams: 5 }
+    users: [ {user: app, password: app}, {user: blind, password: blind, permissions: {publish: ["none"]}} ]
+  }
+}`
+
+// What the server writes to is of the test, below a directory for temporary files:
+// all of these find that.
+func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
+	dir := t.TempDir()
+	s := configured(t, fmt.Sprintf(accounts, dir, `"2m"`))
+	w := admit(t, connect(t, s, "app"))
+	x := w.examine(jsstore.ExamineConfig{})
+	w.shows(x, symptom{"server.sync", jsstore.Note, "", "could not be learned"}, symptom{"account.limits", jsstore.Warning, "", "streams: 4 of 5 used"})
+	if !strings.Contains(strings.Join(x.Survives, " "), "which is not known here: 2 minutes unless") || x.Servers[0].Sync != nil {
+		t.Errorf("survives = %q, servers = %+v", x.Survives, x.Servers)
+	}
+	monitor := "http://" + s.MonitorAddr().String()
+	for how, c := range map[string]jsstore.ExamineConfig{
+		"system account":  {System: connect(t, s, "sys")},
+		"monitoring port": {Monitors: []string{monitor + "/"}},
+	} {
+		x := w.examine(c)
+		w.shows(x, symptom{"server.sync", jsstore.Warning, "one", "sync_interval is 2m0s"}, symptom{"server.store_dir", jsstore.Warning, "one", dir})
+		if len(x.Servers) != 1 || x.Servers[0].Sync == nil || x.Servers[0].Sync.Interval != 2*time.Minute {
+			t.Errorf("%s: servers = %+v", how, x.Servers)
+		}
+		if !strings.Contains(strings.Join(x.Survives, " "), "may lose what was acknowledged in about the last 4m0s") {
+			t.Errorf("%s: survives = %q", how, x.Survives)
+		}
+	}
+	// A server that is down is not one that does not tell.
+	two, err := nats.Connect(s.ClientURL()+",nats://127.0.0.1:1", nats.UserInfo("app", "app"), nats.DontRandomize())
+	w.check(err)
+	defer two.Close()
+	x, err = jsstore.Examine(t.Context(), two, jsstore.ExamineConfig{Monitors: []string{monitor}})
+	w.check(err)
+	w.shows(x, symptom{"server.reached", jsstore.Warning, "127.0.0.1:1", "does not take a connection"})
+	if !strings.Contains(strings.Join(x.Survives, " "), "in about the last 4m0s") {
+		t.Errorf("with a server down: survives = %q", x.Survives)
+	}
+	nothing := httptest.NewServer(nil)
+	defer nothing.Close()
+	x = w.examine(jsstore.ExamineConfig{Monitors: []string{nothing.URL, "http://127.0.0.1:1", "rubbish"}})
+	for _, url := range []string{nothing.URL, "http://127.0.0.1:1", "rubbish"} {
+		w.shows(x, symptom{"server.monitor", jsstore.Warning, url, "does not answer"})
+	}
+}
+
+func TestAServerThatFlushesEachWriteLosesNothing(t *testing.T) {
+	s := configured(t, fmt.Sprintf(accounts, t.TempDir(), "always"))
+	w := admit(t, connect(t, s, "app"))
+	x := w.examine(jsstore.ExamineConfig{System: connect(t, s, "sys")})
+	w.shows(x, symptom{"server.sync", jsstore.OK, "", "before a write is acknowledged"})
+	if !slices.ContainsFunc(x.Survives, func(s string) bool { return strings.HasSuffix(s, "crash of the system: nothing is lost.") }) {
+		t.Errorf("survives = %q", x.Survives)
+	}
+}
+
+func TestWhatAUserMayNotAskIsSaidToBeUnknown(t *testing.T) {
+	s := configured(t, fmt.Sprintf(accounts, t.TempDir(), "always"))
+	w := admit(t, connect(t, s, "app"))
+	start := time.Now()
+	x, err := jsstore.Examine(t.Context(), connect(t, s, "blind"), jsstore.ExamineConfig{Timeout: 300 * time.Millisecond})
+	w.check(err)
+	w.shows(x, symptom{"server.jetstream", jsstore.Problem, "", "this user may not ask"})
+	for _, stream := range []string{"durable-ready", "KV_durable-executions"} {
+		w.shows(x, symptom{"stream.leader", jsstore.Problem, stream, "this user may not ask"})
+	}
+	if took := time.Since(start); took > 10*time.Second || len(x.Survives) != 0 {
+		t.Errorf("took %s, survives %q", took, x.Survives)
+	}
+}
+
+func TestSmallMessagesAreFound(t *testing.T) {
+	for _, c := range []struct {
+		size int
+		want symptom
+	}{
+		{64 << 10, symptom{"server.max_payload", jsstore.Problem, "", "max_payload is 64 KiB, of which a record may need 80 KiB"}},
+		{256 << 10, symptom{"server.max_payload", jsstore.Warning, "", "past 88 KiB is stored in a message of its own"}},
+		{1 << 20, symptom{"server.max_payload", jsstore.OK, "", "messages of up to 1 MiB; inputs and outputs past 472 KiB"}},
+	} {
+		s, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), MaxPayload: c.size, SyncInterval: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		nc, err := s.Connect()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := admit(t, nc)
+		w.shows(w.examine(jsstore.ExamineConfig{}), c.want)
+	}
+}
+
+func TestJetStreamThatIsNotThereIsAnError(t *testing.T) {
+	s := configured(t, "host: 127.0.0.1, port: -1")
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{}); err == nil || !strings.Contains(err.Error(), "a line `jetstream {}`") {
+		t.Errorf("error = %v, want one that says what to do", err)
+	}
+}
+
+func TestAClusterIsExaminedAsAWhole(t *testing.T) {
+	nodes := jstest.Cluster(t, 3)
+	nc := nodes.Connect()
+	one := &ward{T: t, nc: nc, s: open(t, nc, jsstore.Config{Namespace: "one"})}
+	x := one.examine(jsstore.ExamineConfig{Namespace: "one"})
+	one.shows(x, symptom{"stream.replicas", jsstore.Warning, "", "one copy of each message in a cluster of 3 servers"},
+		symptom{"server.version", jsstore.OK, "", "3 servers known"}, symptom{"server.clock", jsstore.OK, "", "the clocks of 3 servers"})
+	one.only(x, "stream.replicas")
+
+	w := &ward{T: t, nc: nc, s: open(t, nc, jsstore.Config{Replicas: 3})}
+	var err error
+	w.js, err = jetstream.New(nc)
+	w.check(err)
+	closes(w, func() (engine.Feed[engine.Delivery], error) { return w.s.Claim(t.Context(), "default") })
+	x = w.examine(jsstore.ExamineConfig{})
+	w.shows(x, symptom{"stream.replicas", jsstore.OK, "", "R3 in a cluster of 3"})
+	w.only(x)
+	if text := strings.Join(x.Survives, " "); !strings.Contains(text, "Any one server of 3 killed or cut off: nothing is lost") || !strings.Contains(text, "majority") {
+		t.Errorf("survives = %q", x.Survives)
+	}
+
+	leader := nodes.Leader("durable-ready")
+	down := (leader + 1) % 3
+	nodes.Stop(down)
+	offline := symptom{"stream.peers", jsstore.Warning, "durable-ready", fmt.Sprintf("node%d is offline", down)}
+	for deadline := time.Now().Add(30 * time.Second); ; { // the leader has to miss it first
+		x, err := jsstore.Examine(t.Context(), nodes.Connect(), jsstore.ExamineConfig{})
+		if err == nil && strings.Contains(told(x), offline.text) {
+			w.shows(x, offline, symptom{"server.reached", jsstore.Warning, strings.TrimPrefix(nodes.URL(down), "nats://"), "does not take a connection"})
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a server is down, and what is found is (%v)\n%s", err, told(x))
+		}
+	}
+	w.stream("durable-control", func(c *jetstream.StreamConfig) { c.Replicas = 1 })
+	x = w.examine(jsstore.ExamineConfig{})
+	w.shows(x, symptom{"stream.replicas", jsstore.Warning, "", "R1 (durable-control), R3 (KV_durable-executions, durable-ready, durable-timers)"})
+
+	nodes.Stop((leader + 2) % 3)
+	alone := nodes.Connect()
+	// One that leads a stream, and is cut off, takes some seconds to notice.
+	lost := func(f jsstore.Finding) bool {
+		return f.Severity == jsstore.Problem && f.Subject == "durable-ready" &&
+			(f.Check == "stream.leader" || f.Check == "stream.peers" && strings.Contains(f.Found, "no majority"))
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		x, err = jsstore.Examine(t.Context(), alone, jsstore.ExamineConfig{Roll: time.Millisecond, Timeout: time.Second})
+		w.check(err)
+		if slices.ContainsFunc(x.Findings, lost) {
+			w.shows(x)
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("two of three servers are down, and what is found is\n%s", told(x))
+		}
+	}
+}

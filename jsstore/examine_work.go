@@ -1,0 +1,303 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+const (
+	// maxJudged bounds how many active executions are looked at closely, each with
+	// a few reads from the leaders.
+	maxJudged = 1000
+	// maxChildren is how many children of one execution are looked at.
+	maxChildren = 100
+	// maxTold is how many findings of one sort are told one by one.
+	maxTold = 10
+	// twice is the time between two looks at what seems stuck. What only moved from
+	// one place to another in the first has arrived.
+	twice = time.Second
+)
+
+// A suspect is an active execution that was not written for a lease.
+type suspect struct {
+	engine.Record
+	written time.Time
+}
+
+// An unread is a record that can't be read.
+type unread struct {
+	id  string
+	err error
+}
+
+// examineWork looks for executions that nothing will move on: an active one is
+// driven by a message of its own, or by what is below it.
+func (e *examiner) examineWork(ctx context.Context) {
+	records := e.streams[e.layout.records()]
+	if records == nil || e.streams[e.layout.ready()] == nil || e.streams[e.layout.timers()] == nil || e.streams[e.layout.control()] == nil {
+		return
+	}
+	if !records.Config.AllowDirect {
+		e.find(Warning, "work.stuck", "", "the records can't be listed, so that stuck work was not looked for", "direct gets are refused", edit(records.Config.Name, "--allow-direct"))
+		return
+	}
+	e.Records = int(records.State.Msgs) - e.about
+	suspects, err := e.suspects(ctx, records.TimeStamp)
+	if err != nil {
+		e.unknown("work.stuck", "", err)
+		return
+	}
+	stuck := e.stuck(ctx, suspects)
+	if len(stuck) > 0 && pause(ctx, twice) == nil {
+		stuck = e.stuck(ctx, stuck)
+	}
+	for i, s := range stuck {
+		if i == maxTold {
+			e.find(Problem, "work.stuck", "", counted(len(stuck)-maxTold, "more is stuck", "more are stuck"),
+				"so many have one cause", "find that first: what is above, backups that were restored, streams that were purged by hand")
+			break
+		}
+		why, _ := e.verdict(ctx, s)
+		e.find(Problem, "work.stuck", s.ID, fmt.Sprintf("task %s is %s since %s and %s", s.Task, s.Status, s.written.UTC().Format(time.RFC3339), why),
+			"nothing will move it on, nor what waits for it", fmt.Sprintf("durable cancel %s, then durable retry %s", s.Root(), s.Root()))
+	}
+	e.fine("work.stuck", "%s; of %s unfinished and quiet, none is stuck", e.sampled(), counted(len(suspects), "that is", "that are"))
+	e.judgeAside(ctx)
+}
+
+// sampled says how many records were looked at.
+func (e *examiner) sampled() string {
+	if e.Sampled == 0 {
+		return "no execution is recorded"
+	}
+	if e.Sampled < e.Records {
+		return fmt.Sprintf("%d records of %d keys read, those first that were not written for longest", e.Sampled, e.Records)
+	}
+	return "all of " + counted(e.Sampled, "record", "records") + " read"
+}
+
+// suspects reads records, roots and then the others, and returns those that are
+// active and were not written for a lease.
+func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, error) {
+	var list []suspect
+	beyond := 0
+	for _, subject := range e.recordsUnder("") {
+		n := 0
+		for m, err := range e.scan(ctx, e.layout.records(), subject) {
+			if err != nil {
+				return nil, err
+			}
+			if e.isOwn(m) {
+				continue
+			}
+			if n++; e.Sample > 0 && n > e.Sample {
+				break
+			}
+			e.Sampled++
+			r, err := decodeRecord(m)
+			switch {
+			case errors.Is(err, engine.ErrNotFound):
+			case errors.Is(err, engine.ErrNewer):
+				e.newer++
+			case err != nil:
+				e.unread = append(e.unread, unread{m.Subject[len(e.layout.recordPrefix()):], err})
+			case !r.Status.Active() || now.Sub(m.Time) <= e.config.Lease+overdue:
+			case len(list) == maxJudged:
+				beyond++
+			default:
+				r.Input, r.Output = engine.Execution{}.Input, engine.Execution{}.Output
+				list = append(list, suspect{r, m.Time})
+			}
+		}
+	}
+	if beyond > 0 {
+		e.find(Note, "work.stuck", "", fmt.Sprintf("%d of %d unfinished executions that are quiet were looked at closely", maxJudged, maxJudged+beyond), "", "")
+	}
+	return list, nil
+}
+
+// stuck returns those of the suspects that nothing will move on.
+func (e *examiner) stuck(ctx context.Context, suspects []suspect) []suspect {
+	var list []suspect
+	for _, s := range suspects {
+		why, err := e.verdict(ctx, s)
+		if err != nil {
+			e.unknown("work.stuck", s.ID, err)
+			return list
+		}
+		if why != "" {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// verdict says why nothing will move on the execution; empty if something will. It
+// looks at what drives it in the order in which that changes - the message of a
+// child is put down after the closure is there, and that after the parent is
+// written - and at its record last: if that is what it was, nothing was missed.
+func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
+	why, err := e.undriven(ctx, s.Execution)
+	if err != nil || why == "" {
+		return "", err
+	}
+	if driven, err := e.hasMessage(ctx, s.ID); err != nil || driven {
+		return "", err
+	}
+	if m, err := e.get(ctx, e.layout.control(), e.layout.closureSubject(s.ID), 1); err != nil || m != nil {
+		return "", err
+	}
+	if m, err := e.get(ctx, e.layout.control(), e.layout.cancelSubject(s.ID), 1); err != nil || m != nil {
+		return "", err
+	}
+	m, err := e.get(ctx, e.layout.records(), e.layout.recordSubject(s.ID), 1)
+	if err != nil || m.revision() != s.Revision {
+		return "", err
+	}
+	return why, nil
+}
+
+// undriven says what is missing below an execution that has no message of its own.
+func (e *examiner) undriven(ctx context.Context, x engine.Execution) (string, error) {
+	switch x.Status {
+	case engine.Ready:
+		return "has no message in the queue or the timers", nil
+	case engine.Running:
+		switch {
+		case x.Sleeping && x.ExpiresAt.IsZero():
+			return "", nil // somebody may wake it
+		case x.Sleeping:
+			return "sleeps, and the timer of its time-out is gone", nil
+		}
+		return "has no message left that would bring it to another executor; " + e.whereabouts(x.Executor), nil
+	case engine.WaitingForFinalize:
+		gone, how, err := e.gone(ctx, x.FinalizeExecution().ID)
+		if err != nil || !gone {
+			return "", err
+		}
+		return "waits for its finalize, which " + how, nil
+	}
+	return e.withoutChildren(ctx, x)
+}
+
+// whereabouts says whether an executor has answered the roll.
+func (e *examiner) whereabouts(name string) string {
+	for _, a := range e.Executors {
+		if a.Executor == name {
+			return "its executor " + name + " is there"
+		}
+	}
+	return "its executor " + name + " does not answer"
+}
+
+// withoutChildren is undriven for an execution that waits for children.
+func (e *examiner) withoutChildren(ctx context.Context, x engine.Execution) (string, error) {
+	looked, missing, open := 0, 0, x.Spawned-x.Ended.Len()
+	for i := range x.Spawned {
+		if x.Ended.Has(i) {
+			continue
+		}
+		if looked == maxChildren {
+			break
+		}
+		looked++
+		gone, how, err := e.gone(ctx, x.Child(i, engine.Spawn{}).ID)
+		if err != nil || !gone {
+			return "", err
+		}
+		if how == doesNotExist {
+			missing++
+		}
+	}
+	of := ""
+	if looked < open {
+		of = fmt.Sprintf(" (%d of them looked at)", looked)
+	}
+	return fmt.Sprintf("waits for %d children of %d%s, of which %d don't exist and %d have ended and told it", open, x.Spawned, of, missing, looked-missing), nil
+}
+
+const doesNotExist = "does not exist"
+
+// gone reports whether nothing is to be expected of an execution any more, and how
+// that came.
+func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
+	m, err := e.get(ctx, e.layout.records(), e.layout.recordSubject(id), 1)
+	if err != nil {
+		return false, "", err
+	}
+	how := doesNotExist
+	if m != nil {
+		r, err := decodeRecord(m)
+		switch {
+		case errors.Is(err, engine.ErrNotFound):
+		case err != nil || r.Status.Active():
+			return false, "", nil
+		default:
+			how = fmt.Sprintf("is %s and has told it", r.Status)
+		}
+	}
+	driven, err := e.hasMessage(ctx, id)
+	return !driven, how, err
+}
+
+// hasMessage reports whether a message of the execution's own lies somewhere.
+func (e *examiner) hasMessage(ctx context.Context, id string) (bool, error) {
+	for _, place := range []place{
+		{e.layout.ready(), e.layout.readyOf(id)}, {e.layout.timers(), e.layout.laterSubject(id)}, {e.layout.timers(), e.layout.dueOf(id)},
+	} {
+		if m, err := e.get(ctx, place.stream, place.subject, 1); err != nil || m != nil {
+			return m != nil, err
+		}
+	}
+	return false, nil
+}
+
+// maxAside is how much of what lies aside is counted.
+const maxAside = 1000
+
+// judgeAside tells what nobody can go on with: messages that were set aside, and
+// records that can't be read, of those that were looked at.
+func (e *examiner) judgeAside(ctx context.Context) {
+	for i, m := range e.unread {
+		if i == maxTold {
+			e.find(Problem, "work.set_aside", "", counted(len(e.unread)-maxTold, "more record", "more records")+" can't be read",
+				"so many have one cause", "see whether somebody else writes to "+e.layout.records())
+			break
+		}
+		e.find(Problem, "work.set_aside", m.id, "its record can't be read: "+m.err.Error(),
+			"no executor goes on with it", "nats kv get "+e.layout.bucket()+" "+m.id+" shows it; nats kv del removes it, and then it may be enqueued again")
+	}
+	lain := 0
+	for m, err := range e.scan(ctx, e.layout.records(), e.layout.asideSubjects()) {
+		if err != nil {
+			e.unknown("work.set_aside", "", err)
+			return
+		}
+		if isGrave(m) {
+			continue
+		}
+		if lain++; lain > maxAside {
+			break
+		}
+		if a := e.aside(m); lain <= maxTold {
+			e.find(Warning, "work.set_aside", a.Name, "set aside, from "+a.Place+": "+a.Reason,
+				"what it was to lead to does not happen", "durable putback "+a.Name+" once it can be read, or durable forget "+a.Name)
+		}
+	}
+	if lain > maxTold {
+		more := fmt.Sprint(lain - maxTold)
+		if lain > maxAside {
+			more = fmt.Sprint(maxAside-maxTold, " or more")
+		}
+		e.find(Warning, "work.set_aside", "", more+" more messages lie aside", "so many have one cause", "durable list --set-aside")
+	}
+	if e.newer > 0 {
+		e.find(Note, "work.newer", "", counted(e.newer, "record", "records")+" of a later version of durable",
+			"executors of this one leave them to those that know it", "finish the deploy")
+	}
+	e.fine("work.set_aside", "nothing lies aside, and every record that was looked at can be read")
+}
