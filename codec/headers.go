@@ -9,8 +9,10 @@ const (
 	HeaderCreated = "Durable-Created"
 	// HeaderDelay is waited before the first attempt.
 	HeaderDelay = "Durable-Delay"
-	// HeaderTimeout bounds an attempt; 0 is none. A message without it is one
-	// whose policy has not been settled: what it lacks is the definition's.
+	// HeaderSettled is 1 where the headers are the whole policy. What any other
+	// message lacks is the task definition's.
+	HeaderSettled = "Durable-Settled"
+	// HeaderTimeout bounds an attempt; 0 is none.
 	HeaderTimeout        = "Durable-Timeout"
 	HeaderRetries        = "Durable-Retries"
 	HeaderBaseDelay      = "Durable-Base-Delay"
@@ -24,7 +26,8 @@ const (
 	// HeaderValidated is 1 where the input has passed the task's validator.
 	HeaderValidated = "Durable-Validated"
 	// HeaderExclusive is 1 where an execution of this id may have been enqueued
-	// before.
+	// before, and 0 where it can't have been. Without it, it is 0 in a settled
+	// message and 1 in any other.
 	HeaderExclusive = "Durable-Exclusive"
 	// HeaderInputFrom is the execution whose output is the input.
 	HeaderInputFrom = "Durable-Input-From"

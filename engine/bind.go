@@ -81,7 +81,7 @@ func BindParent[In, Mid, Out any](
 	opts ...Option,
 ) Binding {
 	place := caller(2)
-	ft := define[Joined[In, Mid], Out](t.def.ID+"-finalize", place, append([]Option{Queue(t.def.options.queue)}, opts...))
+	ft := define[Joined[In, Mid], Out](t.def.ID+"-finalize", place, append([]Option{Queue(t.def.options.queue), t.def.options.encoding}, opts...))
 	b := parent(t, run, ft.def, place)
 	fin := Bind(ft, finalize)
 	fin.Place = place
@@ -138,13 +138,18 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 // errOutput marks an output that can't be stored.
 var errOutput = errors.New("output")
 
-// encodeOutput encodes an output as its input was, in the layers that the task's
+// encodeOutput encodes an output as the task's [Encoding] says or else as its input
+// was, so that who enqueued in JSON is answered in JSON, in the layers that the task's
 // outputs are in and in those that the input came in: what came encrypted leaves
 // encrypted. What can't be encoded, or is past the limit, will not be better in
 // another attempt.
 func (d *Definition) encodeOutput(ctx context.Context, input Input, out any) (codec.Payload, error) {
 	c := FromContext(ctx).Client
-	p, err := codec.EncodeAs(input.contentType(), out)
+	t := d.options.encoding.Type
+	if t == "" {
+		t = input.contentType()
+	}
+	p, err := codec.EncodeAs(t, out)
 	if err == nil {
 		p, err = c.seal("output", p, append(c.layersOf(d.options.encoding), input.Layers...))
 	}

@@ -153,7 +153,7 @@ func (c *Client) same(ctx context.Context, due Due) (bool, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return false, nil
-	case err != nil:
+	case err != nil && !errors.Is(err, ErrNewer): // task and input are understood
 		return false, err
 	case r.Task != due.Task:
 		return true, fmt.Errorf("%w: %s is an execution of task %q", ErrIDConflict, due.ID, r.Task)

@@ -28,6 +28,7 @@ func TestTheArrowsOfTheHouseHold(t *testing.T) {
 		"engine/memstore":  {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
 		"engine/storetest": {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
 		"jsstore":          {natsServer, zap, cmd, module + "/workers/..."},
+		"jsstore/api":      {natsServer, zap, cmd, module + "/workers/..."},
 		"jsstore/embedded": {zap, cmd, module + "/workers/..."},
 		"workers":          {nats, natsServer, cmd, module + "/jsstore/..."},
 	} {

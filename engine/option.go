@@ -37,7 +37,8 @@ type ID string
 // the codec's of the process: see [WithCodec]. It names layers and holds no keys,
 // so that a definition may carry it.
 type Encoding struct {
-	// Type is codec.MsgPack or codec.JSON. Empty means the codec's.
+	// Type is codec.MsgPack or codec.JSON. Empty means the codec's for an input, and
+	// for an output that of the input. The output goes by the definition's alone.
 	Type codec.Type
 	// Layers names the wrappers that are applied, gzip for instance: the codec has
 	// them, or the input is refused. Nil means those that the codec applies; an

@@ -103,7 +103,11 @@ func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error)
 	if err != nil {
 		return codec.Payload{}, fmt.Errorf("children of %s: %w", x.ID, err)
 	}
-	return codec.Encode(Gathered[codec.Payload]{Output: own, Children: children})
+	t := own.Type // as the parent answers, whatever the children do
+	if own.IsZero() {
+		t = codec.MsgPack
+	}
+	return codec.EncodeAs(t, Gathered[codec.Payload]{Output: own, Children: children})
 }
 
 func (r *reader) input(ctx context.Context, x Execution) (Input, error) {

@@ -82,6 +82,11 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 	}
 	w.IsWake = true
 	if w.Status == Completed { // what came encrypted leaves encrypted
+		if w.Task != "" && e.Type == "" { // as with the outputs of code
+			if w.Output, err = codec.EncodeAs(plainType(r.Input), w.Output); err != nil {
+				return err
+			}
+		}
 		if w.Output, err = c.seal("output", w.Output, append(c.layersOf(e), r.Input.Type.Layers()...)); err != nil {
 			return err
 		}
@@ -101,6 +106,18 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 		out, err := c.store.Load(ctx, x.ID, x.Output)
 		return err == nil && out.Equal(w.Output)
 	})
+}
+
+// plainType returns the encoding of p below its layers.
+func plainType(p codec.Payload) codec.Type {
+	t := p.Type
+	for t.Wrapped() {
+		t, _ = t.Unwrap()
+	}
+	if t != codec.JSON {
+		return codec.MsgPack
+	}
+	return t
 }
 
 // Woken returns the event that a closure makes of the execution that it wakes.

@@ -145,6 +145,11 @@ type Due struct {
 	// so that whoever claims it must look whether it has run. It is set for ids
 	// given by callers, and where something is enqueued again.
 	Exclusive bool
+	// Unsettled says that who enqueues does not know the task's definition: Given is
+	// what it asks for, and whoever claims the execution takes the rest from the
+	// definition. The policy of the execution is then what Given makes of none.
+	Unsettled bool
+	Given     []Option
 }
 
 // An EnqueueError reports one execution that was not enqueued.

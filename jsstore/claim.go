@@ -66,8 +66,9 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (engine.Delivery, bool)
 		s.layAside(m, d.Invalid)
 		return d, false
 	}
+	// Anybody may have written it: it is a number and nothing to rely on.
 	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
-	d.Deliveries = about.deliveries + before
+	d.Deliveries = about.deliveries + min(max(before, 0), 1<<30)
 	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
 	if limited && about.stream == s.layout.timers() {
 		s.move(m, b)
@@ -162,6 +163,19 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	if delay < longNak || b.execution == nil {
 		return b.s.nak(b.m, delay)
 	}
+	m := b.timer(at, recorded)
+	if sizeOnWire(m) > int(b.s.nc.MaxPayload()) {
+		// As long as a message may be without the headers of a timer: it stays in hand.
+		return b.s.nak(b.m, delay)
+	}
+	if _, err := b.s.publish(ctx, m, nil); err != nil {
+		return fmt.Errorf("timer for %s: %w", b.execution.ID, err)
+	}
+	return b.Done(ctx)
+}
+
+// timer returns the message that has an execution delivered at a time.
+func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	x := *b.execution
 	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}}
 	if recorded {
@@ -179,10 +193,18 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	}
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
-	if _, err := b.s.publish(ctx, m, nil); err != nil {
-		return fmt.Errorf("timer for %s: %w", x.ID, err)
+	return m
+}
+
+// sizeOnWire returns what the server holds against the most bytes of a message.
+func sizeOnWire(m *nats.Msg) int {
+	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
+	for name, values := range m.Header {
+		for _, v := range values {
+			n += len(name) + len(": \r\n") + len(v)
+		}
 	}
-	return b.Done(ctx)
+	return n
 }
 
 func (s *Store) nak(m *nats.Msg, delay time.Duration) error {

@@ -17,8 +17,10 @@ import (
 
 // One direct get asks for so many messages, and so many bytes: the server would
 // send as much as a slow connection may owe it before it is cut (max_pending, 64 MB).
+// For each it counts what is left to send, which takes as long as there are messages in
+// the stream (nats-server 2.15.2, fileStore.NumPending): many small ones are quadratic.
 const (
-	directBatch = 500
+	directBatch = 20_000
 	directBytes = 16 << 20
 )
 
@@ -35,7 +37,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 					yield(engine.Record{}, err)
 					return
 				}
-				if d := s.parse(m); (d.Invalid == nil || errors.Is(d.Invalid, engine.ErrNewer)) && !d.Hint {
+				if d := s.parse(m); isExecution(d) {
 					queued[d.Execution.ID] = engine.Record{Execution: d.Execution}
 				}
 			}

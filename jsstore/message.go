@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,24 +23,10 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 		h.Set(codec.HeaderContentType, string(x.Input.Type))
 	}
 	h.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
-	setMillis(h, codec.HeaderDelay, x.Policy.Delay)
-	h.Set(codec.HeaderTimeout, strconv.FormatInt(x.Policy.Timeout.Milliseconds(), 10))
-	if r := x.Policy.Retry; r.MaxRetries > 0 {
-		h.Set(codec.HeaderRetries, strconv.Itoa(r.MaxRetries))
-		setMillis(h, codec.HeaderBaseDelay, r.BaseDelay)
-		setMillis(h, codec.HeaderMaxDelay, r.MaxDelay)
-		setFloat(h, codec.HeaderMultiplier, r.Multiplier)
-		setFloat(h, codec.HeaderJitter, r.Jitter)
-	}
-	if x.Policy.OnChildFailure != "" {
-		h.Set(codec.HeaderOnChildFailure, string(x.Policy.OnChildFailure))
-	}
-	switch x.Policy.Retention {
-	case 0:
-	case engine.Forever:
-		h.Set(codec.HeaderRetention, "0")
-	default:
-		setMillis(h, codec.HeaderRetention, x.Policy.Retention)
+	if d.Unsettled {
+		setGiven(h, d.Given)
+	} else {
+		setPolicy(h, x.Policy)
 	}
 	if x.Parent != "" {
 		h.Set(codec.HeaderParent, x.Parent)
@@ -55,12 +42,67 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	setFlag(h, codec.HeaderValidated, x.Validated)
 	setFlag(h, codec.HeaderSleeping, x.Sleeping)
 	setFlag(h, codec.HeaderExclusive, d.Exclusive)
+	if d.Unsettled && !d.Exclusive {
+		h.Set(codec.HeaderExclusive, "0")
+	}
 	return m
 }
 
+// setPolicy sets the headers of a whole policy.
+func setPolicy(h nats.Header, p engine.Policy) {
+	h.Set(codec.HeaderSettled, "1")
+	setMillis(h, codec.HeaderTimeout, p.Timeout)
+	setMillis(h, codec.HeaderDelay, p.Delay)
+	if p.Retry.MaxRetries > 0 {
+		setRetry(h, p.Retry)
+	}
+	if p.OnChildFailure != "" {
+		h.Set(codec.HeaderOnChildFailure, string(p.OnChildFailure))
+	}
+	if p.Retention != 0 {
+		setRetention(h, p.Retention)
+	}
+}
+
+// setGiven sets the headers of what is asked for where the definition has the
+// rest: zero is a wish like any other.
+func setGiven(h nats.Header, list []engine.Option) {
+	for _, o := range list {
+		switch o := o.(type) {
+		case engine.Timeout:
+			setNumber(h, codec.HeaderTimeout, time.Duration(o).Milliseconds())
+		case engine.Delay:
+			setNumber(h, codec.HeaderDelay, time.Duration(o).Milliseconds())
+		case engine.Retry:
+			setRetry(h, o)
+		case engine.ChildPolicy:
+			h.Set(codec.HeaderOnChildFailure, string(o))
+		case engine.Retention:
+			setRetention(h, time.Duration(o))
+		}
+	}
+}
+
+func setRetry(h nats.Header, r engine.Retry) {
+	h.Set(codec.HeaderRetries, strconv.Itoa(r.MaxRetries))
+	setMillis(h, codec.HeaderBaseDelay, r.BaseDelay)
+	setMillis(h, codec.HeaderMaxDelay, r.MaxDelay)
+	setFloat(h, codec.HeaderMultiplier, r.Multiplier)
+	setFloat(h, codec.HeaderJitter, r.Jitter)
+}
+
+func setRetention(h nats.Header, d time.Duration) {
+	if d == engine.Forever {
+		d = 0
+	}
+	setNumber(h, codec.HeaderRetention, d.Milliseconds())
+}
+
+func setNumber(h nats.Header, name string, n int64) { h.Set(name, strconv.FormatInt(n, 10)) }
+
 func setMillis(h nats.Header, name string, d time.Duration) {
 	if d != 0 {
-		h.Set(name, strconv.FormatInt(d.Milliseconds(), 10))
+		setNumber(h, name, d.Milliseconds())
 	}
 }
 
@@ -81,22 +123,20 @@ func setFlag(h nats.Header, name string, on bool) {
 func (s *Store) parse(m *stored) engine.Delivery {
 	var d engine.Delivery
 	subject := m.Subject
-	if target := m.Header.Get(headerScheduleTarget); target != "" {
-		subject = target // a timer that has not fired
+	if strings.HasPrefix(subject, s.layout.laterSubject("")) {
+		subject = m.Header.Get(headerScheduleTarget) // a timer that has not fired
 	}
 	d.Execution, d.Invalid = s.layout.execution(subject)
+	x := &d.Execution
+	h := reader{header: m.Header}
+	x.CreatedAt = h.created(m.Time)
+	x.Status, x.StartAt, x.ChangedAt = engine.Ready, x.CreatedAt, x.CreatedAt
 	if d.Invalid != nil {
 		return d
 	}
-	x := &d.Execution
-	h := reader{header: m.Header}
 	x.Input = codec.Payload{Type: codec.Type(m.Header.Get(codec.HeaderContentType)), Data: m.Data}
 	if x.Input.Type == "" && len(x.Input.Data) > 0 {
 		x.Input.Type = codec.JSON
-	}
-	x.CreatedAt = m.Time.UTC().Truncate(time.Millisecond)
-	if ms := h.integer(codec.HeaderCreated); ms != 0 {
-		x.CreatedAt = instant(ms)
 	}
 	x.Policy = engine.Policy{
 		Delay: h.millis(codec.HeaderDelay), Timeout: h.millis(codec.HeaderTimeout),
@@ -118,22 +158,30 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	x.RetryOf = m.Header.Get(codec.HeaderRetryOf)
 	x.Validated = h.flag(codec.HeaderValidated)
 	x.Sleeping = h.flag(codec.HeaderSleeping)
-	x.Status, x.ChangedAt = engine.Ready, x.CreatedAt
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
 	d.Hint = h.flag(codec.HeaderHint)
-	d.Fresh = !h.flag(codec.HeaderExclusive) && !d.Hint
 	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
-	if m.Header.Get(codec.HeaderTimeout) == "" && !d.Hint {
-		d.Unsettled, d.Given = true, given(m.Header, x.Policy)
+	if !h.flag(codec.HeaderSettled) && !d.Hint {
+		d.Unsettled, d.Given = true, h.given(x.Policy)
+		x.Input = orNull(x.Input)
 	}
+	// Who does not know the engine may not know that an id was used before.
+	exclusive := d.Unsettled
+	if m.Header.Get(codec.HeaderExclusive) != "" {
+		exclusive = h.flag(codec.HeaderExclusive)
+	}
+	d.Fresh = !exclusive && !d.Hint
 	// What a later version has written may look wrong to this one.
-	if d.Invalid = version; d.Invalid == nil {
-		d.Invalid = h.err
+	if d.Invalid = version; d.Invalid != nil {
+		return d
 	}
-	if d.Invalid == nil {
+	if d.Invalid = h.err; d.Invalid == nil {
 		d.Invalid = x.Policy.Validate()
 	}
 	if err := kinship(*x); err != nil && !d.Hint {
+		if x.ID != engine.RootOf(x.ID) {
+			x.ID = "" // recorded, it would be in the way of the execution whose place it claims
+		}
 		// Nobody is to be told of its end whose child it is not.
 		x.Parent, x.Index, x.IsFinalize, x.InputFrom = "", 0, false, ""
 		d.Invalid = err
@@ -149,7 +197,7 @@ func kinship(x engine.Execution) error {
 	root := x.ID == engine.RootOf(x.ID)
 	parent := engine.Execution{ID: x.Parent, Finalize: &engine.Spawn{}}
 	switch {
-	case root && (x.Parent != "" || x.IsFinalize):
+	case root && (x.Parent != "" || x.IsFinalize || x.Index != 0):
 		return fmt.Errorf("%s is the id of a root, which has no parent", x.ID)
 	case x.InputFrom != "" && (root || engine.RootOf(x.InputFrom) != engine.RootOf(x.ID)):
 		return fmt.Errorf("%s is not in the tree of %s, whose output is its input", x.ID, x.InputFrom)
@@ -157,17 +205,36 @@ func kinship(x engine.Execution) error {
 		return nil
 	case x.IsFinalize && x.ID != parent.FinalizeExecution().ID:
 		return fmt.Errorf("%s is not the id of the finalize of %q", x.ID, x.Parent)
-	case !x.IsFinalize && x.ID != parent.Child(x.Index, engine.Spawn{}).ID:
+	case !x.IsFinalize && (x.Index < 0 || x.ID != parent.Child(x.Index, engine.Spawn{}).ID):
 		return fmt.Errorf("%s is not the id of child %d of %q", x.ID, x.Index, x.Parent)
 	}
 	return nil
 }
 
-// given returns what a message asks for that does not settle all of its policy.
-func given(h nats.Header, p engine.Policy) []engine.Option {
+// orNull makes an empty body what it means in JSON, so that the answer is in JSON.
+func orNull(p codec.Payload) codec.Payload {
+	if p.IsZero() && (p.Type == "" || p.Type == codec.JSON) {
+		return codec.Payload{Type: codec.JSON, Data: []byte("null")}
+	}
+	return p
+}
+
+// given returns what a message asks for that does not settle its policy.
+func (r *reader) given(p engine.Policy) []engine.Option {
 	var list []engine.Option
+	h := r.header
 	if h.Get(codec.HeaderRetries) != "" {
 		list = append(list, p.Retry)
+	} else {
+		// Alone they would change nothing, which is not what was meant.
+		for _, name := range []string{codec.HeaderBaseDelay, codec.HeaderMaxDelay, codec.HeaderMultiplier, codec.HeaderJitter} {
+			if text := h.Get(name); text != "" {
+				r.fail(name, text, errors.New("given without "+codec.HeaderRetries))
+			}
+		}
+	}
+	if h.Get(codec.HeaderTimeout) != "" {
+		list = append(list, engine.Timeout(p.Timeout))
 	}
 	if h.Get(codec.HeaderDelay) != "" {
 		list = append(list, engine.Delay(p.Delay))
@@ -225,7 +292,29 @@ func (r *reader) float(name string) float64 {
 	return f
 }
 
-func (r *reader) flag(name string) bool { return r.header.Get(name) == "1" }
+func (r *reader) flag(name string) bool {
+	text := r.header.Get(name)
+	if text != "" && text != "0" && text != "1" {
+		r.fail(name, text, errors.New("neither 0 nor 1"))
+	}
+	return text == "1"
+}
+
+// created returns when an execution was enqueued: what the header says or, without
+// it, when the server stored the message. More than a century ahead is no date
+// that a timer could be set by.
+func (r *reader) created(stored time.Time) time.Time {
+	at := stored.UTC().Truncate(time.Millisecond)
+	ms := r.integer(codec.HeaderCreated)
+	if ms == 0 {
+		return at
+	}
+	if ms > at.AddDate(100, 0, 0).UnixMilli() {
+		r.fail(codec.HeaderCreated, r.header.Get(codec.HeaderCreated), errors.New("more than a century ahead, in milliseconds since the epoch"))
+		return at
+	}
+	return instant(ms)
+}
 
 func (r *reader) fail(name, text string, err error) {
 	if r.err == nil {

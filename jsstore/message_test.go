@@ -16,7 +16,7 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 	s := &Store{layout: layout{ns: "ns"}}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
 	want := engine.Execution{
-		ID: "te_1.0-f", Parent: "te_1.0", Index: 3, IsFinalize: true, Task: "task", Queue: "q",
+		ID: "te_1.0-f", Parent: "te_1.0", IsFinalize: true, Task: "task", Queue: "q",
 		Policy: engine.Policy{
 			Timeout: time.Minute, Delay: 5 * time.Second, OnChildFailure: engine.WaitAll,
 			Retry: engine.Retry{MaxRetries: 4, BaseDelay: time.Second, Multiplier: 1.5, MaxDelay: time.Hour, Jitter: 0.25},
@@ -77,6 +77,9 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 		h := nats.Header{}
 		if c.header != "" {
 			h.Set(c.header, c.value)
+		}
+		if c.header == codec.HeaderMultiplier || c.header == codec.HeaderJitter {
+			h.Set(codec.HeaderRetries, "1")
 		}
 		d := s.parse(&stored{Subject: c.subject, Header: h, Time: time.Now()})
 		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) {

@@ -182,6 +182,9 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 		{s.layout.ready(), s.layout.readyOf(id), s.first},
 		{s.layout.timers(), s.layout.laterSubject(id), s.last},
 		{s.layout.timers(), s.layout.dueOf(id), s.last},
+		// One that was due and that nobody could run has gone back to where it had not
+		// been before, for a second at least.
+		{s.layout.timers(), s.layout.laterSubject(id), s.last},
 	} {
 		m, err := place.message(ctx, place.stream, place.subject)
 		if errors.Is(err, engine.ErrNotFound) {
@@ -191,11 +194,21 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 			return engine.Record{}, err
 		}
 		queued := s.parse(m)
-		if newer := errors.Is(queued.Invalid, engine.ErrNewer); (newer || queued.Invalid == nil) && !queued.Hint {
+		switch {
+		case !isExecution(queued):
+		case errors.Is(queued.Invalid, engine.ErrNewer):
 			return engine.Record{Execution: queued.Execution}, queued.Invalid
+		default:
+			return engine.Record{Execution: queued.Execution}, nil
 		}
 	}
 	return s.record(ctx, id)
+}
+
+// isExecution reports whether a message holds an execution. One that can't be
+// understood does, unless its id can't: an executor is about to record why.
+func isExecution(d engine.Delivery) bool {
+	return !d.Hint && engine.ValidateID(d.Execution.ID) == nil
 }
 
 func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {

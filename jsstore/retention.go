@@ -22,13 +22,18 @@ func seconds(d time.Duration) string {
 // lookAt has the timers tell when it is time to look at a tree. A root has one
 // timer: the latest call sets it.
 func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
-	m := nats.NewMsg(s.layout.lookLater(root))
-	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
-	m.Header.Set(headerScheduleTarget, s.layout.lookSubject(root))
-	if _, err := s.publish(ctx, m, nil); err != nil {
+	if _, err := s.publish(ctx, s.layout.look(root, at), nil); err != nil {
 		return fmt.Errorf("timer for the tree of %s: %w", root, err)
 	}
 	return nil
+}
+
+// look returns the message that has a tree looked at.
+func (l layout) look(root string, at time.Time) *nats.Msg {
+	m := nats.NewMsg(l.lookLater(root))
+	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
+	m.Header.Set(headerScheduleTarget, l.lookSubject(root))
+	return m
 }
 
 // Expiries implements [engine.Store].
@@ -75,6 +80,13 @@ const (
 	graveTTL = "1"
 )
 
+func (l layout) grave(root string) *nats.Msg {
+	m := nats.NewMsg(l.recordSubject(root))
+	m.Header.Set(headerOperation, operationDelete)
+	m.Header.Set(jetstream.MsgTTLHeader, graveTTL)
+	return m
+}
+
 func isGrave(m *stored) bool { return m.Header.Get(headerOperation) != "" }
 
 // Delete implements [engine.Store]. No consumer is on the bucket, so that a purge
@@ -83,10 +95,7 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 	if err := engine.ValidateID(root); err != nil {
 		return err
 	}
-	m := nats.NewMsg(s.layout.recordSubject(root))
-	m.Header.Set(headerOperation, operationDelete)
-	m.Header.Set(jetstream.MsgTTLHeader, graveTTL)
-	grave, err := s.putOver(ctx, m, at)
+	grave, err := s.putOver(ctx, s.layout.grave(root), at)
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", root, err)
 	}

@@ -282,7 +282,12 @@ func (a *attempt) cancel(c engine.Cancel) {
 	a.interrupt(engine.ErrCancelled, func(ctx context.Context) error { return a.move(ctx, requested(c)) })
 }
 
+// requested is the event that a cancellation is. One that does not say when it was
+// asked for counts as asked for now: it is when the execution finishes.
 func requested(c engine.Cancel) engine.CancelRequested {
+	if c.At.IsZero() {
+		c.At = now()
+	}
 	return engine.CancelRequested{At: c.At, Reason: c.Reason, ParentFinished: c.Parent != ""}
 }
 

@@ -22,31 +22,37 @@ import (
 
 // What the next build of this module has changed: it knows version 2 of the wire,
 // writes a field more in every record, and needs the version for one task.
-var nextBuild = []struct{ this, next string }{
+var nextBuild = map[string][]struct{ this, next string }{"record.go": {
 	{"const Version = 1\n", "const Version = 2\n"},
 	{"Version: leastVersion,", "Version: versionOf(x), Dream: 7,"},
 	{"\tID             string ", "\tDream          int64          `json:\"dream,omitempty\"`\n\tID             string "},
 	{"// leastVersion is", "func versionOf(x Execution) int {\n\tif x.Task == \"dream\" {\n\t\treturn 2\n\t}\n\treturn 1\n}\n\n// leastVersion is"},
-}
+}, "encode.go": {
+	{"m.AnyString(\"executionId\", r.ID)", "m.Int(\"dream\", r.Dream)\n\tm.AnyString(\"executionId\", r.ID)"},
+}}
 
 // build builds the program of the fleet as it is, and as the next build will be.
 func build(t *testing.T) (this, next string) {
 	t.Helper()
 	dir := t.TempDir()
 	this, next = filepath.Join(dir, "this"), filepath.Join(dir, "next")
-	source, err := filepath.Abs("../engine/record.go")
-	check(t, err)
-	text, err := os.ReadFile(source)
-	check(t, err)
-	changed := string(text)
-	for _, c := range nextBuild {
-		if !strings.Contains(changed, c.this) {
-			t.Fatalf("engine/record.go has no %q to change", c.this)
+	replace := map[string]string{}
+	for name, changes := range nextBuild {
+		source, err := filepath.Abs("../engine/" + name)
+		check(t, err)
+		text, err := os.ReadFile(source)
+		check(t, err)
+		changed := string(text)
+		for _, c := range changes {
+			if !strings.Contains(changed, c.this) {
+				t.Fatalf("engine/%s has no %q to change", name, c.this)
+			}
+			changed = strings.Replace(changed, c.this, c.next, 1)
 		}
-		changed = strings.Replace(changed, c.this, c.next, 1)
+		replace[source] = filepath.Join(dir, name)
+		check(t, os.WriteFile(replace[source], []byte(changed), 0o600))
 	}
-	check(t, os.WriteFile(filepath.Join(dir, "record.go"), []byte(changed), 0o600))
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{source: filepath.Join(dir, "record.go")}})
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
 	for _, args := range [][]string{

@@ -52,6 +52,9 @@ type Config struct {
 	// lacks a key for is left to other executors. Nil means that of the zero
 	// codec.Config.
 	Codec *codec.Codec
+	// NoAPI keeps the executor from serving the API of its store to other clients,
+	// which it does beside its work where the store has one: see [engine.Service].
+	NoAPI bool
 	// Logger gets what an operator should know. Nil means none.
 	Logger *zap.Logger
 }
@@ -230,6 +233,11 @@ func (x *Executor) run(ctx context.Context) error {
 		}
 		queues, weights = append(queues, q), append(weights, x.config.Queues[name])
 	}
+	stopServing, err := x.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopServing()
 
 	var loops sync.WaitGroup
 	stopLease := make(chan struct{})
@@ -244,6 +252,7 @@ func (x *Executor) run(ctx context.Context) error {
 	x.log.Info("executor runs", zap.Strings("queues", names), zap.Int("slots", x.config.Slots))
 
 	<-ctx.Done()
+	go stopServing() // the other instances answer what comes now
 	x.drain(queues)
 	closures.Close()
 	cancels.Close()

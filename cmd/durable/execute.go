@@ -35,7 +35,7 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	if drain == 0 {
 		drain = workers.NoDrain
 	}
-	x, err := workers.New(d.store, workers.Config{
+	x, err := workers.New(d.store.Store, workers.Config{ // itself, which serves other clients too
 		Name: fmt.Sprintf("demo-%d", os.Getpid()), Slots: d.slots, Drain: drain, Logger: d.log,
 		Queues:   map[string]int{engine.DefaultQueue: 1, string(parts): 1},
 		CrashCap: crashCap,

@@ -115,7 +115,7 @@ func (a *app) commands() *cobra.Command {
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(
-		a.demo(), a.setup(), a.doctor(),
+		a.demo(), a.serve(), a.setup(), a.doctor(),
 		a.get(), a.tree(), a.list(),
 		a.cancel(), a.wake(), a.retry(), a.delete(),
 		a.putBack(), a.forget(),

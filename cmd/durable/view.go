@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/api"
 )
 
 // A view is an execution as --json prints it. The names are those of the stored
@@ -86,15 +86,15 @@ func fullViewOf(ctx context.Context, s engine.Store, x engine.Execution) (*view,
 		if err != nil {
 			return nil, fmt.Errorf("its input: %w", err)
 		}
-		input = shown(input)
+		input = api.Shown(input)
 		v.Input = &input
 	}
 	output := x.Output
 	var err error
 	if x.Status == engine.Completed {
-		output, err = engine.OutputWith(ctx, s, x, func(p codec.Payload) (codec.Payload, error) { return shown(p), nil })
+		output, err = engine.OutputWith(ctx, s, x, func(p codec.Payload) (codec.Payload, error) { return api.Shown(p), nil })
 	} else if output, err = s.Load(ctx, x.ID, output); err == nil {
-		output = shown(output)
+		output = api.Shown(output)
 	}
 	if err != nil {
 		return nil, err
@@ -109,23 +109,6 @@ func fullViewOf(ctx context.Context, s engine.Store, x engine.Execution) (*view,
 		})
 	}
 	return v, nil
-}
-
-// shown is p out of its layers or, where it can't be opened without a key, what is
-// known of it: {"sealed": its content type, "bytes": its size}.
-func shown(p codec.Payload) codec.Payload {
-	opened, err := (*codec.Codec)(nil).Open(p)
-	if err == nil {
-		return opened
-	}
-	about := map[string]any{"sealed": string(p.Type), "bytes": len(p.Data)}
-	if !errors.Is(err, codec.ErrKey) {
-		about["error"] = err.Error()
-	}
-	if opened, err = codec.EncodeAs(codec.JSON, about); err != nil {
-		return p
-	}
-	return opened
 }
 
 func viewOfFailure(f *engine.Failure) *failureView {

@@ -59,8 +59,10 @@ func (s *Store) enqueue(d engine.Due) error {
 		now.First = h.delivery == 1
 		now.Fresh = now.First && !d.Exclusive && !delayed
 		now.Execution, now.Invalid = engine.DecodeRecord(r.data)
+		now.Unsettled, now.Given = d.Unsettled, d.Given
 		if now.Hint {
 			now.Execution = engine.Execution{ID: x.ID, Queue: x.Queue, Task: x.Task, Sleeping: x.Sleeping}
+			now.Unsettled, now.Given = false, nil
 		}
 		return now
 	})

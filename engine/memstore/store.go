@@ -52,8 +52,8 @@ type Store struct {
 	expiries *queue[engine.ExpiryMessage]
 	looks    map[string]*message[engine.ExpiryMessage] // the one that waits, by root
 	watchers map[engine.Topic]map[*watcher]bool
-	aside    []lain
 	present  map[*present]bool
+	aside    []lain
 }
 
 var _ engine.Store = (*Store)(nil)

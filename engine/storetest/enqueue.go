@@ -22,6 +22,29 @@ var enqueueRules = []rule{
 		done(t, d)
 	}},
 
+	{"what is enqueued without a definition is delivered with what was asked for", func(t *testing.T, s engine.Store) {
+		asked := []engine.Option{engine.Retry{MaxRetries: 0}, engine.Timeout(0), engine.Delay(0), engine.WaitAll, engine.Retention(engine.Forever)}
+		f := claim(t, s, 3)
+		for i, given := range [][]engine.Option{nil, asked, {engine.Timeout(time.Minute)}} {
+			x := execution(t, fmt.Sprint("x", i))
+			x.Policy, x.StartAt, x.Validated = engine.Policy{}, x.CreatedAt, false
+			if err := s.Enqueue(t.Context(), engine.Due{Execution: x, Unsettled: true, Given: given}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			d := next(t, f)
+			if !d.Unsettled || !d.Fresh {
+				t.Errorf("%s: unsettled %v, fresh %v, want both", d.Execution.ID, d.Unsettled, d.Fresh)
+			}
+			want := map[string]string{"x0": "[]", "x1": fmt.Sprint(asked), "x2": "[60000000000]"}[d.Execution.ID]
+			if got := fmt.Sprint(d.Given); got != want {
+				t.Errorf("%s: given %s, want %s", d.Execution.ID, got, want)
+			}
+			done(t, d)
+		}
+	}},
+
 	{"what is enqueued waits for a feed", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		time.Sleep(24 * time.Hour)

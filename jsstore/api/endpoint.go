@@ -1,0 +1,100 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// An endpoint is one thing that can be asked for, at <namespace>.api.<name>.
+type endpoint struct {
+	name, about string
+	handle      func(ctx context.Context, body []byte) (any, error)
+	slots       chan struct{}
+	// patient requests wait for a slot; others are refused without one.
+	patient bool
+	limit   time.Duration
+}
+
+// How long a request may take. One that waits has its own time and some to read what
+// it waited for.
+const (
+	shortTime = 30 * time.Second
+	scanTime  = 2 * time.Minute
+)
+
+func (s *Service) endpoints() []endpoint {
+	short := func(name, about string, handle func(context.Context, []byte) (any, error)) endpoint {
+		return endpoint{name, about, handle, s.short, true, shortTime}
+	}
+	scan := func(name, about string, handle func(context.Context, []byte) (any, error)) endpoint {
+		return endpoint{name, about, handle, s.scans, false, scanTime}
+	}
+	return []endpoint{
+		short("enqueue", "enqueue an execution", request(s.enqueue)),
+		short("enqueue-many", "enqueue many executions, each accepted or not by itself", request(s.enqueueMany)),
+		short("get", "an execution as it is now", request(s.get)),
+		{"wait", "an execution once it has finished, or as it is after a time", request(s.wait), s.waits, false, longestWait + shortTime},
+		short("cancel", "end an execution and everything below it", request(s.cancel)),
+		short("wake", "end a sleeping execution with an output or an error", request(s.wake)),
+		short("retry", "start a tree that did not complete again", request(s.retry)),
+		short("delete", "remove a finished tree before its time", request(s.delete)),
+		scan("list", "executions, the newest first, a page at a time", request(s.list)),
+		scan("tree", "the executions of a tree, the oldest first, a page at a time", request(s.tree)),
+		short("tasks", "the tasks that executors have code for, with their JSON Schemas", request(s.tasks)),
+		short("queues", "the queues, with what waits in them", request(s.queues)),
+		short("executors", "the executors, with what they are at", request(s.executors)),
+	}
+}
+
+// request makes a handler of a function of its own request and answer. No body is a
+// request without fields.
+func request[Q, A any](fn func(context.Context, Q) (A, error)) func(context.Context, []byte) (any, error) {
+	return func(ctx context.Context, body []byte) (any, error) {
+		var q Q
+		if len(bytes.TrimSpace(body)) > 0 {
+			if err := unmarshal(body, &q); err != nil {
+				return nil, invalid(fmt.Errorf("request: %w", err))
+			}
+		}
+		return fn(ctx, q)
+	}
+}
+
+// unmarshal decodes one JSON value. A field that nobody knows is a mistake of who
+// asks: passed over, it would not do what was meant.
+func unmarshal(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// checkID refuses what is no id before the store is asked for it.
+func checkID(id string) error {
+	if err := engine.ValidateID(id); err != nil {
+		return invalid(err)
+	}
+	return nil
+}

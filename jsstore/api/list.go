@@ -1,0 +1,171 @@
+package api
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// How many executions a page has where the request does not say, and at most. It has
+// fewer where an answer has no room for more.
+const (
+	defaultPage = 100
+	longestPage = 1000
+)
+
+type listRequest struct {
+	Status engine.Status `json:"status"`
+	Task   string        `json:"taskId"`
+	// Roots leaves out what others have spawned.
+	Roots  bool   `json:"roots"`
+	Limit  *int   `json:"limit"`
+	Cursor string `json:"cursor"`
+}
+
+type listAnswer struct {
+	Executions []json.RawMessage `json:"executions"`
+	// Cursor is where the next page begins; empty if this is the last.
+	Cursor string `json:"cursor,omitempty"`
+}
+
+func (s *Service) list(ctx context.Context, q listRequest) (listAnswer, error) {
+	if q.Status != "" && !q.Status.Valid() {
+		return listAnswer{}, invalid(fmt.Errorf("status %q is none of %v", q.Status, engine.Statuses()))
+	}
+	if q.Task != "" {
+		if err := engine.ValidateTask(q.Task); err != nil {
+			return listAnswer{}, invalid(err)
+		}
+	}
+	newest := func(a, b place) int { return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.ID, b.ID)) }
+	return s.page(ctx, engine.Filter{Status: q.Status, Task: q.Task}, q.Roots, q.Limit, q.Cursor, newest)
+}
+
+type treeRequest struct {
+	ID     string `json:"executionId"`
+	Limit  *int   `json:"limit"`
+	Cursor string `json:"cursor"`
+}
+
+// tree returns the executions of the tree that an execution belongs to, parents before
+// their children.
+func (s *Service) tree(ctx context.Context, q treeRequest) (listAnswer, error) {
+	if err := checkID(q.ID); err != nil {
+		return listAnswer{}, err
+	}
+	oldest := func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
+	}
+	a, err := s.page(ctx, engine.Filter{Tree: engine.RootOf(q.ID)}, false, q.Limit, q.Cursor, oldest)
+	if err == nil && len(a.Executions) == 0 && q.Cursor == "" {
+		return a, fmt.Errorf("tree of %s: %w", engine.RootOf(q.ID), engine.ErrNotFound)
+	}
+	return a, err
+}
+
+// A place is one in the order of a list. It tells executions apart however many come
+// and go between two pages.
+type place struct {
+	At int64  `json:"a"` // when it was created
+	ID string `json:"i"`
+}
+
+func (p place) cursor() string {
+	data, _ := json.Marshal(p) // a text and a number
+	return base64.RawURLEncoding.EncodeToString(data)
+}
+
+func parseCursor(text string) (p place, err error) {
+	data, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		err = unmarshal(data, &p)
+	}
+	if err != nil {
+		return p, invalid(errors.New("cursor: not one that an answer had"))
+	}
+	return p, nil
+}
+
+// page reads all that the filter selects and keeps the first of it behind the cursor:
+// the memory that it takes is that of a page.
+func (s *Service) page(ctx context.Context, f engine.Filter, roots bool, limit *int, cursor string, order func(a, b place) int) (listAnswer, error) {
+	n := defaultPage
+	if limit != nil {
+		if n = *limit; n < 1 || n > longestPage {
+			return listAnswer{}, invalid(fmt.Errorf("limit: %d: want 1 to %d", n, longestPage))
+		}
+	}
+	var after place
+	if cursor != "" {
+		var err error
+		if after, err = parseCursor(cursor); err != nil {
+			return listAnswer{}, err
+		}
+	}
+	first := &firstOf{order: order}
+	for x, err := range s.Client.List(ctx, f) {
+		if err != nil {
+			return listAnswer{}, err
+		}
+		at := place{millis(x.CreatedAt), x.ID}
+		if (roots && x.Parent != "") || (cursor != "" && order(at, after) <= 0) {
+			continue
+		}
+		first.keep(n+1, entry{at, View(x)}) // one more tells whether there is another page
+	}
+	slices.SortFunc(first.list, func(a, b entry) int { return order(a.place, b.place) })
+	return s.fill(first.list, n)
+}
+
+// fill makes an answer of at most n of the entries, as many as it has room for.
+func (s *Service) fill(list []entry, n int) (listAnswer, error) {
+	a := listAnswer{Executions: []json.RawMessage{}}
+	room := s.room() - 256 // for what is around them
+	for i, e := range list {
+		data, err := marshal(e.view)
+		if err != nil {
+			return a, err
+		}
+		if room -= len(data) + 1; i == n || (i > 0 && room < 0) {
+			a.Cursor = list[i-1].cursor()
+			break
+		}
+		a.Executions = append(a.Executions, data)
+	}
+	return a, nil
+}
+
+type entry struct {
+	place
+	view Execution
+}
+
+// firstOf keeps the first entries in an order: a heap with the last of them on top.
+type firstOf struct {
+	order func(a, b place) int
+	list  []entry
+}
+
+func (f *firstOf) keep(n int, e entry) {
+	if len(f.list) < n {
+		heap.Push(f, e)
+		return
+	}
+	if f.order(e.place, f.list[0].place) < 0 {
+		f.list[0] = e
+		heap.Fix(f, 0)
+	}
+}
+
+func (f *firstOf) Len() int           { return len(f.list) }
+func (f *firstOf) Less(i, j int) bool { return f.order(f.list[i].place, f.list[j].place) > 0 }
+func (f *firstOf) Swap(i, j int)      { f.list[i], f.list[j] = f.list[j], f.list[i] }
+func (f *firstOf) Push(e any)         { f.list = append(f.list, e.(entry)) }
+func (f *firstOf) Pop() any           { panic("entries are replaced, not taken") }

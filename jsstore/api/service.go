@@ -1,0 +1,240 @@
+// Package api is the API of a namespace: a NATS micro service that speaks JSON, for
+// clients in any language: see codec/WIRE.md. It knows requests and answers; what is
+// done about them is done by an engine.Client, as for any program in Go.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// Version is that of the API. Its first number grows when a client of before would not
+// be understood, or would misunderstand.
+const Version = "1.0.0"
+
+// Config says what a service serves.
+type Config struct {
+	Conn      *nats.Conn
+	Namespace string
+	Store     engine.Store
+	// Client is what is enqueued and written through.
+	Client *engine.Client
+	// Instance is the name that this instance tells of itself.
+	Instance string
+	// Queues returns what the store knows of its queues.
+	Queues func(context.Context) (Queues, error)
+}
+
+// A Service answers requests until it is stopped.
+type Service struct {
+	Config
+	micro   micro.Service
+	serving context.Context // ends when the service stops: who waits goes elsewhere
+	end     context.CancelFunc
+	patient context.Context // ends some time later
+	abort   context.CancelFunc
+
+	mu      sync.Mutex
+	stopped bool
+	running sync.WaitGroup // grows under mu, and not once stopped
+
+	// How many requests of a sort are under way.
+	short, waits, scans chan struct{}
+	counts              map[string]*counts // by endpoint
+}
+
+// counts are what is told of an endpoint beside what package micro counts, which
+// takes the time until a request is handed to a goroutine of its own.
+type counts struct {
+	Answered atomic.Int64
+	Errors   atomic.Int64
+	InFlight atomic.Int64
+	Nanos    atomic.Int64
+}
+
+// How many requests an instance handles at a time. What comes beyond the first waits
+// in the subscription; beyond the others it is told to try again. A wait takes a
+// goroutine and a subscription; a scan reads the whole namespace.
+const (
+	shortAtOnce = 256
+	waitsAtOnce = 4096
+	scansAtOnce = 4
+)
+
+// stopTime is how long requests that are under way hold up the end of a service.
+const stopTime = 5 * time.Second
+
+// Start starts an instance. When it returns, the server knows of it.
+func Start(ctx context.Context, c Config) (*Service, error) {
+	s := &Service{
+		Config: c, counts: map[string]*counts{},
+		short: make(chan struct{}, shortAtOnce), waits: make(chan struct{}, waitsAtOnce), scans: make(chan struct{}, scansAtOnce),
+	}
+	s.serving, s.end = context.WithCancel(context.Background())
+	s.patient, s.abort = context.WithCancel(context.Background())
+	var err error
+	s.micro, err = micro.AddService(c.Conn, micro.Config{
+		Name: c.Namespace + "-api", Version: Version,
+		Description:  "durable executions in the namespace " + c.Namespace,
+		Metadata:     map[string]string{"namespace": c.Namespace, "instance": c.Instance},
+		StatsHandler: s.stats,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("serve the API: %w", err)
+	}
+	if err := s.addEndpoints(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("serve the API: %w", err), s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Service) addEndpoints(ctx context.Context) error {
+	list := s.endpoints()
+	for _, e := range list {
+		s.counts[e.name] = &counts{}
+	}
+	group := s.micro.AddGroup(s.Namespace + ".api")
+	for _, e := range list {
+		err := group.AddEndpoint(e.name, micro.HandlerFunc(func(r micro.Request) { s.take(e, r) }),
+			micro.WithEndpointMetadata(map[string]string{"about": e.about}))
+		if err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushTime) // the client takes no context that does not end
+	defer cancel()
+	return s.Conn.FlushWithContext(ctx)
+}
+
+// flushTime is how long the server may take to know of the endpoints.
+const flushTime = 10 * time.Second
+
+// Stop takes no more requests, sends back who waits, and returns when all that was
+// accepted has been answered, or could not be within stopTime.
+func (s *Service) Stop() error {
+	err := s.micro.Stop()
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	s.end()
+	limit := time.AfterFunc(stopTime, s.abort)
+	defer limit.Stop()
+	s.running.Wait()
+	s.abort()
+	return err
+}
+
+// stats are what is told of an endpoint when stats are asked for.
+func (s *Service) stats(e *micro.Endpoint) any {
+	c := s.counts[e.Name]
+	if c == nil {
+		return nil
+	}
+	return struct {
+		Answered     int64 `json:"answered"`
+		Errors       int64 `json:"errors"`
+		InFlight     int64 `json:"inFlight"`
+		Milliseconds int64 `json:"milliseconds"`
+	}{c.Answered.Load(), c.Errors.Load(), c.InFlight.Load(), c.Nanos.Load() / int64(time.Millisecond)}
+}
+
+// take hands a request to a goroutine: the next one of the endpoint is not to wait
+// for its answer.
+func (s *Service) take(e endpoint, r micro.Request) {
+	if !s.slot(e) {
+		s.refuse(e, r, &Error{Code: 429, Name: "busy", Message: "this instance handles as many of these requests as it may: try again"})
+		return
+	}
+	counts, began := s.counts[e.name], time.Now()
+	counts.InFlight.Add(1)
+	started := s.begin(func() {
+		defer func() {
+			counts.Nanos.Add(int64(time.Since(began)))
+			counts.InFlight.Add(-1)
+			<-e.slots
+		}()
+		s.answer(e, r)
+	})
+	if !started { // it lay in a subscription that was drained
+		counts.InFlight.Add(-1)
+		<-e.slots
+		s.refuse(e, r, &Error{Code: 503, Name: "shutting_down", Message: "this instance of the service stops: try again"})
+	}
+}
+
+// slot takes a slot for a request, if there is one for its sort.
+func (s *Service) slot(e endpoint) bool {
+	if e.patient {
+		e.slots <- struct{}{}
+		return true
+	}
+	select {
+	case e.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// begin starts fn, unless the service has been stopped.
+func (s *Service) begin(fn func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.running.Go(fn)
+	return true
+}
+
+func (s *Service) answer(e endpoint, r micro.Request) {
+	ctx, cancel := context.WithTimeout(s.patient, e.limit)
+	defer cancel()
+	answer, err := e.handle(ctx, r.Data())
+	var data []byte
+	if err == nil {
+		data, err = marshal(answer)
+	}
+	if n := len(data); err == nil && n > s.room() {
+		err = &Error{Code: 413, Name: "too_large", Message: fmt.Sprintf("the answer has %d bytes, which a message can't have", n)}
+	}
+	if err != nil {
+		s.refuse(e, r, errorOf(err))
+		return
+	}
+	s.counts[e.name].Answered.Add(1)
+	s.respond(r, &nats.Msg{Data: data})
+}
+
+func (s *Service) refuse(e endpoint, r micro.Request, err *Error) {
+	s.counts[e.name].Errors.Add(1)
+	data, _ := json.Marshal(struct { // texts and a number
+		Error *Error `json:"error"`
+	}{err})
+	m := &nats.Msg{Data: data, Header: nats.Header{}}
+	m.Header.Set(micro.ErrorCodeHeader, fmt.Sprint(err.Code))
+	m.Header.Set(micro.ErrorHeader, oneLine(err.Message))
+	s.respond(r, m)
+}
+
+// respond publishes an answer. Package micro's own calls keep accounts of theirs that
+// a handler must not touch once it has returned.
+func (s *Service) respond(r micro.Request, m *nats.Msg) {
+	if m.Subject = r.Reply(); m.Subject == "" {
+		return // nobody asked to hear of it
+	}
+	_ = s.Conn.PublishMsg(m) // who asked hears nothing, and asks again
+}
+
+// room is how many bytes an answer may have, next to its headers.
+func (s *Service) room() int { return int(s.Conn.MaxPayload()) - 1024 }

@@ -1,0 +1,206 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+// An Execution is an execution as it is told of in JSON. The names are those of the
+// stored record where it has them; times are milliseconds since the epoch, in UTC, and
+// left out where there is none.
+type Execution struct {
+	ID         string                `json:"executionId"`
+	Parent     string                `json:"parentId,omitempty"`
+	Index      int                   `json:"index"`
+	IsFinalize bool                  `json:"isFinalize"`
+	Task       string                `json:"taskId"`
+	Queue      string                `json:"queue"`
+	Status     engine.Status         `json:"status"`
+	RetryOf    string                `json:"retryOf,omitempty"`
+	Sleeping   bool                  `json:"sleeping,omitempty"`
+	Polls      int                   `json:"polls,omitempty"`
+	Attempt    int                   `json:"attempt"`
+	MaxRetries int                   `json:"maxRetries"`
+	TimeoutMS  int64                 `json:"timeoutMs"`
+	Crashes    int                   `json:"crashes"`
+	Executor   string                `json:"executor,omitempty"`
+	CreatedAt  int64                 `json:"createdAt"`
+	StartAt    int64                 `json:"startAt,omitempty"`
+	StartedAt  int64                 `json:"startedAt,omitempty"`
+	ExpiresAt  int64                 `json:"expiresAt,omitempty"`
+	FinishedAt int64                 `json:"finishedAt,omitempty"`
+	Error      *Failure              `json:"error,omitempty"`
+	Failures   []engine.ChildFailure `json:"childrenTasksErrors,omitempty"`
+	Spawned    int                   `json:"childrenCount"`
+	Ended      int                   `json:"childrenEnded"`
+
+	// What follows is told where one execution is asked for, not in lists.
+
+	// Closed says that a finished execution has told its parent and cancelled what
+	// was below.
+	Closed  *bool           `json:"isClosed,omitempty"`
+	Input   json.RawMessage `json:"input,omitempty"`
+	Output  json.RawMessage `json:"output,omitempty"`
+	History []Attempt       `json:"history,omitempty"`
+	// Omitted names what is too long for an answer: input, output.
+	Omitted []string `json:"omitted,omitempty"`
+}
+
+// A Failure is why an attempt or an execution did not complete.
+type Failure struct {
+	Kind    engine.FailureKind `json:"kind"`
+	Message string             `json:"message"`
+	Stack   string             `json:"stack,omitempty"`
+}
+
+// An Attempt is one of the history.
+type Attempt struct {
+	Attempt   int      `json:"attempt"`
+	Executor  string   `json:"executor"`
+	StartedAt int64    `json:"startedAt"`
+	EndedAt   int64    `json:"endedAt"`
+	Error     *Failure `json:"error,omitempty"`
+}
+
+// View returns an execution as lists tell of it.
+func View(x engine.Execution) Execution {
+	return Execution{
+		ID: x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
+		Task: x.Task, Queue: x.Queue, Status: x.Status, RetryOf: x.RetryOf, Sleeping: x.Sleeping, Polls: x.Polls,
+		Attempt: x.Attempt, MaxRetries: x.Policy.Retry.MaxRetries, TimeoutMS: x.Policy.Timeout.Milliseconds(),
+		Crashes: x.Crashes, Executor: x.Executor,
+		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),
+		ExpiresAt: millis(x.ExpiresAt), FinishedAt: millis(x.FinishedAt),
+		Error: failure(x.Failure), Failures: x.ChildFailures, Spawned: x.Spawned, Ended: x.Ended.Len(),
+	}
+}
+
+func failure(f *engine.Failure) *Failure {
+	if f == nil {
+		return nil
+	}
+	return &Failure{Kind: f.Kind, Message: f.Message, Stack: f.Stack}
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// whole is an execution with all that fits an answer: its input and its output, which
+// may have to be gathered from its children, as JSON.
+func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, error) {
+	v := View(x)
+	for _, a := range x.History {
+		v.History = append(v.History, Attempt{
+			Attempt: a.Number, Executor: a.Executor,
+			StartedAt: millis(a.StartedAt), EndedAt: millis(a.EndedAt), Error: failure(a.Failure),
+		})
+	}
+	var err error
+	if v.Input, err = s.input(ctx, x); err != nil {
+		return v, fmt.Errorf("input of %s: %w", x.ID, err)
+	}
+	if v.Output, err = s.output(ctx, x); err != nil {
+		return v, fmt.Errorf("output of %s: %w", x.ID, err)
+	}
+	// The output is what is waited for: it stays if one of the two has to go.
+	room := s.room()
+	for _, part := range []struct {
+		name string
+		data *json.RawMessage
+		is   bool
+	}{{"output", &v.Output, !x.Output.IsZero() || x.OutputOf != ""}, {"input", &v.Input, !x.Input.IsZero()}} {
+		switch n := len(*part.data); {
+		case n > room-reserve:
+			*part.data = nil
+			fallthrough
+		case n == 0 && part.is:
+			v.Omitted = append(v.Omitted, part.name)
+		default:
+			room -= n
+		}
+	}
+	return v, nil
+}
+
+// reserve is what an execution may take of an answer beside input and output: two
+// messages, a stack, a history and children's failures, bounded by the engine.
+const reserve = 96 << 10
+
+// mostGathered is how many children an output is gathered from for an answer.
+const mostGathered = 1000
+
+// input returns the input as JSON; nil if it has none or if that can't fit an answer.
+func (s *Service) input(ctx context.Context, x engine.Execution) (json.RawMessage, error) {
+	if x.Input.IsZero() || s.tooLong(x.Input) {
+		return nil, nil
+	}
+	p, err := s.Store.Load(ctx, x.ID, x.Input)
+	if err != nil {
+		return nil, err
+	}
+	return raw(Shown(p))
+}
+
+func (s *Service) output(ctx context.Context, x engine.Execution) (json.RawMessage, error) {
+	if s.tooLong(x.Output) || (x.Gathers && x.Spawned > mostGathered) {
+		return nil, nil
+	}
+	p, err := engine.OutputWith(ctx, s.Store, x, func(p codec.Payload) (codec.Payload, error) { return Shown(p), nil })
+	if err != nil || p.IsZero() {
+		return nil, err
+	}
+	return raw(p)
+}
+
+func raw(p codec.Payload) (json.RawMessage, error) { return marshal(p) }
+
+// tooLong reports whether a payload is kept in several messages and is longer than an
+// answer can be, so that it need not be read.
+func (s *Service) tooLong(p codec.Payload) bool {
+	if _, layer := p.Type.Unwrap(); layer != codec.Blob {
+		return false
+	}
+	var sum string
+	var size int
+	if _, err := fmt.Sscan(string(p.Data), &sum, &size); err != nil {
+		return false // reading it says what is wrong
+	}
+	return size > s.room()
+}
+
+// Shown returns a payload as JSON can have it: out of its layers or, where it can't be
+// opened without a key or is not what its type says, what is known of it, in JSON:
+// {"sealed": its content type, "bytes": its size, "error": why, but for a missing key}.
+func Shown(p codec.Payload) codec.Payload {
+	if p.IsZero() {
+		return p
+	}
+	opened, err := (*codec.Codec)(nil).Open(p)
+	if err == nil {
+		var v any
+		if err = opened.Decode(&v); err == nil {
+			if _, err = json.Marshal(opened); err == nil {
+				return opened
+			}
+		}
+	}
+	about := map[string]any{"sealed": string(p.Type), "bytes": len(p.Data)}
+	if !errors.Is(err, codec.ErrKey) {
+		about["error"] = err.Error()
+	}
+	shown, err := codec.EncodeAs(codec.JSON, about)
+	if err != nil {
+		return codec.Payload{}
+	}
+	return shown
+}

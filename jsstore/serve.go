@@ -1,0 +1,99 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/api"
+)
+
+// Serve implements [engine.Service]: see package api.
+func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (func(), error) {
+	service, err := api.Start(ctx, api.Config{
+		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.queues,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = service.Stop() }, nil // fails only where the connection is closed already
+}
+
+// queues returns what the queues are at: those that executors serve or have served.
+func (s *Store) queues(ctx context.Context) (api.Queues, error) {
+	var all api.Queues
+	places := map[string]int{} // in all.Queues
+	for _, stream := range []string{s.layout.ready(), s.layout.timers()} {
+		var total uint64
+		var consumers []*jetstream.ConsumerInfo
+		err := manage(ctx, func(ctx context.Context) error {
+			st, err := s.js.Stream(ctx, stream)
+			if err != nil {
+				return err
+			}
+			total = st.CachedInfo().State.Msgs
+			list := st.ListConsumers(ctx)
+			consumers = nil
+			for c := range list.Info() {
+				consumers = append(consumers, c)
+			}
+			return list.Err()
+		})
+		if err != nil {
+			return all, err
+		}
+		for _, c := range consumers {
+			held := c.NumPending + uint64(c.NumAckPending)
+			total -= min(held, total) // the two were counted one after the other
+			name, isQueue := strings.CutPrefix(c.Name, queueConsumer)
+			if !isQueue {
+				continue
+			}
+			i, known := places[name]
+			if !known {
+				i = len(all.Queues)
+				places[name] = i
+				all.Queues = append(all.Queues, api.Queue{Queue: name})
+			}
+			if err := s.describe(ctx, &all.Queues[i], stream, c); err != nil {
+				return all, err
+			}
+		}
+		if stream == s.layout.ready() {
+			all.Unserved = total
+		} else {
+			all.Later = total
+		}
+	}
+	return all, nil
+}
+
+// describe adds what a consumer of a queue is at.
+func (s *Store) describe(ctx context.Context, q *api.Queue, stream string, c *jetstream.ConsumerInfo) error {
+	q.Ready += c.NumPending
+	q.InFlight += c.NumAckPending
+	if stream == s.layout.ready() { // what an operator sets, it sets there
+		q.MaxInFlight = c.Config.MaxAckPending
+	}
+	if c.Paused {
+		q.Paused, q.PausedUntil = true, time.Now().Add(c.PauseRemaining).UnixMilli()
+	}
+	if c.NumPending == 0 && c.NumAckPending == 0 {
+		return nil
+	}
+	oldest, err := s.first(ctx, stream, c.Config.FilterSubject)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return nil // it was the last one
+	case err != nil:
+		return err
+	}
+	if at := oldest.Time.UnixMilli(); q.OldestAt == 0 || at < q.OldestAt {
+		q.OldestAt, q.OldestMS = at, max(time.Since(oldest.Time).Milliseconds(), 0)
+	}
+	return nil
+}
