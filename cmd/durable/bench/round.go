@@ -214,8 +214,12 @@ func (b *bed) verify(w *workload, s *sample) error {
 // cost, each measured now.
 func (b *bed) arithmetic(ctx context.Context, w *workload) (values, error) {
 	messages, records := w.parts(b.Config)
+	n := arithmeticCount
+	if b.Count > 0 {
+		n = min(n, max(b.Count*messages, chunk))
+	}
 	relay := func(create bool) (*sample, error) {
-		q := func() *quota { return newQuota(ctx, arithmeticCount, 0) }
+		q := func() *quota { return newQuota(ctx, n, 0) }
 		return b.measured(q, false, func(q *quota, _ *sample) (int, error) { return b.floor.relay(q, create) })
 	}
 	bare, err := relay(false)
@@ -238,5 +242,6 @@ func (b *bed) arithmetic(ctx context.Context, w *workload) (values, error) {
 	return least, nil
 }
 
-// arithmeticCount is how many messages the costs of one are taken from.
+// arithmeticCount is how many messages the costs of one are taken from, where the round
+// has as many.
 const arithmeticCount = 20_000
