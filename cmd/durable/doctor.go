@@ -46,7 +46,7 @@ warning, and otherwise 0.`,
 			defer p.close()
 			c.Namespace, c.Sync = a.namespace, p.sync
 			if system != "" {
-				if c.System, err = nats.Connect(system, nats.Name("durable doctor"), nats.NoReconnect()); err != nil {
+				if c.System, err = nats.Connect(system, nats.Name("durable doctor"), nats.NoReconnect(), quiet); err != nil {
 					return unreachable(redactedError(err, system), "--system wants a user of the system account: nats://USER:PASSWORD@HOST:PORT")
 				}
 				defer c.System.Close()
@@ -130,7 +130,7 @@ func (p place) admit(ctx context.Context) (*patient, error) {
 }
 
 func (p place) dial(url string, sync *jsstore.Sync) (*patient, error) {
-	nc, err := nats.Connect(url, nats.Name("durable doctor"), nats.Timeout(patience))
+	nc, err := nats.Connect(url, nats.Name("durable doctor"), nats.Timeout(patience), quiet)
 	if err != nil {
 		return nil, unreachable(redactedError(err, url), "is a NATS server running there? nats-server -js starts one")
 	}

@@ -71,3 +71,46 @@ func TestServeAnswersWhoHasNothingButNATS(t *testing.T) {
 	durable(t, "serve", "--dir", dir, "--port", "0").want(t, exitUsage)
 	durable(t, "serve", "--server", "nats://127.0.0.1:1").want(t, exitStore)
 }
+
+// TestNoRequestIsLostToAnInstanceThatStops asks without a pause while instances come
+// and go beside one that stays.
+func TestNoRequestIsLostToAnInstanceThatStops(t *testing.T) {
+	dir := t.TempDir()
+	url, stop := served(t, "--dir", dir)
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	enough, asked := make(chan struct{}), make(chan error, 8)
+	for range cap(asked) {
+		go func() {
+			for {
+				select {
+				case <-enough:
+					asked <- nil
+					return
+				default:
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				_, err := nc.RequestWithContext(ctx, "durable.api.get", []byte(`{"executionId":"nobody"}`))
+				cancel()
+				if err != nil {
+					asked <- err
+					return
+				}
+			}
+		}()
+	}
+	for range 8 {
+		_, other := served(t, "--dir", dir)
+		other().want(t, exitOK)
+	}
+	close(enough)
+	for range cap(asked) {
+		if err := <-asked; err != nil {
+			t.Errorf("a request has no answer: %v", err)
+		}
+	}
+	stop().want(t, exitOK)
+}

@@ -123,6 +123,7 @@ const flushTime = 10 * time.Second
 // accepted has been answered, or could not be within stopTime.
 func (s *Service) Stop() error {
 	err := s.micro.Stop()
+	s.settle()
 	s.mu.Lock()
 	s.stopped = true
 	s.mu.Unlock()
@@ -132,6 +133,21 @@ func (s *Service) Stop() error {
 	s.running.Wait()
 	s.abort()
 	return err
+}
+
+// settleTime is how long a request may take from the connection to its handler.
+const settleTime = 50 * time.Millisecond
+
+// settle waits until the server sends no more requests here and those that it has sent
+// have come to their handlers: the client drains its subscriptions in the background,
+// and does not tell when it is through. Without it, what came last was lost with the
+// connection, and who had asked waited in vain.
+func (s *Service) settle() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if s.Conn.FlushWithContext(ctx) == nil { // otherwise there is no connection to answer on
+		time.Sleep(settleTime)
+	}
 }
 
 // stats are what is told of an endpoint when stats are asked for.
