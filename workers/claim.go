@@ -21,7 +21,7 @@ func (x *Executor) takeExecutions(l *lane, s *slots) {
 			s.release()
 			x.attempts.finish()
 		}
-		go func() {
+		x.crew.do(func() {
 			if !s.acquire(l, x.stopping) || isClosed(x.stopping) { // also where both were true
 				// It has not begun, so anybody may have it.
 				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
@@ -29,7 +29,7 @@ func (x *Executor) takeExecutions(l *lane, s *slots) {
 				return
 			}
 			x.execute(newAttempt(x, d, held, release))
-		}()
+		})
 	}
 }
 

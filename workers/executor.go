@@ -118,6 +118,7 @@ type Executor struct {
 	client   *engine.Client
 	bindings map[string]engine.Binding
 
+	crew     *crew
 	hands    hands
 	attempts registry
 	heard    cancelled
@@ -138,7 +139,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 		return nil, fmt.Errorf("new executor: %w", err)
 	}
 	x := &Executor{
-		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{},
+		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{}, crew: newCrew(),
 		log: c.Logger.With(zap.String("executor", c.Name)), stopping: make(chan struct{}),
 	}
 	x.trouble.log = x.log
@@ -191,6 +192,7 @@ func (x *Executor) Run(ctx context.Context) error {
 
 func (x *Executor) run(ctx context.Context) error {
 	defer x.end()
+	defer x.crew.dismiss()
 	defer x.client.Close()
 	leave, err := x.attend(ctx)
 	if err != nil {

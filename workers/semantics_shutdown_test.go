@@ -110,7 +110,7 @@ func TestShutdownHandsBackWhatHasNotFinishedAtOnce(t *testing.T) {
 			run(t, func(t *testing.T, w *world) {
 				task := engine.Define[string, string]("task", engine.Retry{MaxRetries: 3, BaseDelay: time.Hour})
 				cause := make(chan error, 1)
-				x := w.executor(workers.Config{Drain: test.drain}, engine.Bind(task, func(ctx context.Context, in string) (string, error) {
+				x := w.executor(workers.Config{Drain: test.drain, NoAPI: true}, engine.Bind(task, func(ctx context.Context, in string) (string, error) {
 					<-ctx.Done()
 					cause <- context.Cause(ctx)
 					return "late", nil

@@ -2,20 +2,30 @@ package workers
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 
 	"github.com/durable-execution/durable/engine"
 )
 
 // serve has the executor serve the API of its store, if the store has one, until stop
-// is called.
+// is called. Called again, stop waits until the first call is through: on a channel,
+// since who waits for a mutex stops the clock of a synctest bubble.
 func (x *Executor) serve(ctx context.Context) (stop func(), err error) {
 	s, ok := x.store.(engine.Service)
 	if !ok || x.config.NoAPI {
 		return func() {}, nil
 	}
-	if stop, err = s.Serve(ctx, x.client, x.config.Name); err != nil {
+	end, err := s.Serve(ctx, x.client, x.config.Name)
+	if err != nil {
 		return nil, err
 	}
-	return sync.OnceFunc(stop), nil
+	var begun atomic.Bool
+	over := make(chan struct{})
+	return func() {
+		if begun.CompareAndSwap(false, true) {
+			end()
+			close(over)
+		}
+		<-over
+	}, nil
 }

@@ -35,13 +35,11 @@ func consumersCount(ctx context.Context, js jetstream.JetStream, stream string, 
 	if err != nil {
 		return false
 	}
-	consumers := s.ListConsumers(ctx)
-	for c := range consumers.Info() {
-		if !counts(c.Cluster, i) {
-			return false
-		}
+	consumers, all := s.ListConsumers(ctx), true
+	for c := range consumers.Info() { // to the end: who lists them waits to tell the next
+		all = all && counts(c.Cluster, i)
 	}
-	return consumers.Err() == nil
+	return all && consumers.Err() == nil
 }
 
 // counts tells whether node i is current in the group, if it is a follower there.
