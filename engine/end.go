@@ -94,6 +94,11 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 		}})
 	}
 	if err == nil {
+		// The message that led to the end may lie there still, in the hands of an executor
+		// that is about to put it down or has died. Without a record it would run again.
+		err = c.store.Carry(ctx, Withdraw{Execution: r.Execution})
+	}
+	if err == nil {
 		err = c.store.Delete(ctx, id, r.Revision)
 	}
 	if errors.Is(err, ErrConflict) {

@@ -437,3 +437,33 @@ func TestWaiterLearnsThatTheExecutionIsGone(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatWasDeletedDoesNotRunAgain deletes an execution whose executor has died
+// between its outcome and the message, which comes again after the lease.
+func TestWhatWasDeletedDoesNotRunAgain(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		var runs journal
+		task := engine.Define[string, string]("task")
+		bound := engine.Bind(task, func(context.Context, string) (string, error) {
+			runs.add("run")
+			return "out", nil
+		})
+		x := w.tapped(workers.Config{}, bound)
+		x.tap.on(func(call, _ string) error {
+			if call == "Done" {
+				x.tap.kill()
+			}
+			return nil
+		})
+		h := enqueue(w, task, "in")
+		w.ends(h.ID(), engine.Completed)
+		check(t, w.client.Delete(t.Context(), h.ID()))
+		if _, err := w.client.Get(t.Context(), h.ID()); !errors.Is(err, engine.ErrNotFound) {
+			t.Errorf("get: %v, want ErrNotFound at once", err)
+		}
+		w.executor(workers.Config{}, bound)
+		pass(10 * lease)
+		runs.wants(t, "run")
+		equal(t, "executions", w.count(), 0)
+	})
+}
