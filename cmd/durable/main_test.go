@@ -125,6 +125,11 @@ func scrub(text, dir string) string {
 	return text
 }
 
+// newIDs are ids that nobody has chosen.
+var newIDs = regexp.MustCompile(`te_[0-9a-v]{26}`)
+
+func scrubIDs(text string) string { return newIDs.ReplaceAllString(text, "ID") }
+
 // golden compares got with testdata/name.golden.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
