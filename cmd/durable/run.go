@@ -28,6 +28,7 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
   durable enqueue TASK    enqueue an execution, and --wait for its output
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
+  durable queues          see what waits, and pause, resume or limit a queue
   durable doctor          find out what is wrong, and how to put it right
   durable setup           make what executors need on a NATS server
 
@@ -126,6 +127,7 @@ func (a *app) commands() *cobra.Command {
 		a.demo(), a.serve(), a.setup(), a.doctor(),
 		a.enqueue(), a.wait(),
 		a.get(), a.tree(), a.list(),
+		a.queues(), a.executors(), a.tasks(),
 		a.cancel(), a.wake(), a.retry(), a.delete(),
 		a.putBack(), a.forget(),
 		a.bench(), a.benchProcess(), a.history(), a.version(),
