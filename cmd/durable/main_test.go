@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 	// By the environment, and not time.Local: nats-server has a timer in its package that
 	// reads that, set before this.
 	_ = os.Setenv("TZ", "UTC") // fails only for names that can be none
+	for _, variable := range []string{"NATS_URL", "NATS_CONTEXT"} {
+		_ = os.Unsetenv(variable) // as above
+	}
+	_ = os.Setenv("XDG_CONFIG_HOME", os.DevNull) // where nobody has selected a NATS context
 	flag.Parse()
 	code := m.Run()
 	if dir != "" {

@@ -34,7 +34,12 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
 
 The store is a directory (--dir) with a NATS server inside this process, or a
 NATS server elsewhere (--server). A directory that another durable has open is
-reached through that process.
+reached through that process. Without either it is the first that there is of
+--context, $NATS_URL, $NATS_CONTEXT, the context that nats context select has
+selected, and the default directory. demo, dev and bench, which make things, go
+by flags alone.
+
+Credentials go with a server: flags before variables, these before the context.
 
 Exit codes:
   0    done
