@@ -123,7 +123,22 @@ type Store struct {
 // Connect connects to a NATS server, or several (comma-separated), and opens a
 // namespace there. Close closes the connection.
 func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*Store, error) {
-	opts = append([]nats.Option{
+	nc, err := nats.Connect(url, append(ConnectOptions(), opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", hosts(url), err)
+	}
+	s, err := Open(ctx, nc, c)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	s.ownsConn = true
+	return s, nil
+}
+
+// ConnectOptions are those that [Connect] connects with, for who connects itself.
+func ConnectOptions() []nats.Option {
+	return []nats.Option{
 		nats.Name("durable"),
 		nats.MaxReconnects(-1),
 		// What could not be sent is sent again by who wanted it sent; a copy that a
@@ -136,18 +151,7 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 		// Cancellations wait meanwhile, and leases run out, so not the client's own 2 s;
 		// the jitter spreads a fleet whose server restarts.
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
-	}, opts...)
-	nc, err := nats.Connect(url, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", hosts(url), err)
 	}
-	s, err := Open(ctx, nc, c)
-	if err != nil {
-		nc.Close()
-		return nil, err
-	}
-	s.ownsConn = true
-	return s, nil
 }
 
 // hosts returns what of a list of URLs may be shown: no users, passwords or tokens.

@@ -3,6 +3,7 @@ package jsstore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,33 @@ func (s *Store) PauseQueue(ctx context.Context, queue string, until time.Time) e
 		}
 		if err != nil {
 			return fmt.Errorf("pause queue %s: %w", queue, err)
+		}
+	}
+	return nil
+}
+
+// pauseReason is the key of the reason in the metadata of a queue's consumers.
+const pauseReason = "durable.pause-reason"
+
+// ExplainPause keeps why a queue is paused, or is about to be; empty forgets it. It
+// shows while the queue is paused: see [api.Queue].
+func (s *Store) ExplainPause(ctx context.Context, queue, reason string) error {
+	if err := engine.ValidateQueue(queue); err != nil {
+		return fmt.Errorf("explain the pause of a queue: %w", err)
+	}
+	for _, src := range s.layout.queueSources(queue) {
+		err := s.changeConsumer(ctx, src, func(c *jetstream.ConsumerConfig) {
+			c.Metadata = maps.Clone(c.Metadata)
+			delete(c.Metadata, pauseReason)
+			if reason != "" {
+				if c.Metadata == nil {
+					c.Metadata = map[string]string{}
+				}
+				c.Metadata[pauseReason] = reason
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("explain the pause of queue %s: %w", queue, err)
 		}
 	}
 	return nil

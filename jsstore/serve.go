@@ -1,6 +1,7 @@
 package jsstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // Serve implements [engine.Service]: see package api.
 func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (func(), error) {
 	service, err := api.Start(ctx, api.Config{
-		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.queues,
+		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues,
 	})
 	if err != nil {
 		return nil, err
@@ -23,8 +24,9 @@ func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (f
 	return func() { _ = service.Stop() }, nil // fails only where the connection is closed already
 }
 
-// queues returns what the queues are at: those that executors serve or have served.
-func (s *Store) queues(ctx context.Context) (api.Queues, error) {
+// ListQueues returns what the queues are at: those that executors serve or have served,
+// or that were set up. It does not ask who serves them: see [api.Queues.Count].
+func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 	var all api.Queues
 	places := map[string]int{} // in all.Queues
 	for _, stream := range []string{s.layout.ready(), s.layout.timers()} {
@@ -81,6 +83,7 @@ func (s *Store) describe(ctx context.Context, q *api.Queue, stream string, c *je
 	}
 	if c.Paused {
 		q.Paused, q.PausedUntil = true, time.Now().Add(c.PauseRemaining).UnixMilli()
+		q.PauseReason = cmp.Or(q.PauseReason, c.Config.Metadata[pauseReason])
 	}
 	if c.NumPending == 0 && c.NumAckPending == 0 {
 		return nil

@@ -99,8 +99,14 @@ func (b *benchRun) settle(cmd *cobra.Command, args []string) error {
 	if cmd.Flag("namespace").Changed {
 		return usage("", "--namespace: bench makes one of its own, and removes it")
 	}
+	b.skipsEnvironment = true
 	if err := b.check(cmd); err != nil {
 		return err
+	}
+	for _, f := range b.login.list() {
+		if cmd.Flag(f.name).Changed {
+			return usage("--server nats://USER:PASSWORD@HOST:PORT", "--%s: processes of their own take part in bench, which get a URL and no more", f.name)
+		}
 	}
 	b.Server = b.server
 	if cmd.Flag("dir").Changed {

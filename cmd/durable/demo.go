@@ -64,6 +64,7 @@ func (a *app) demo() *cobra.Command {
 
 // check completes the flags, or says what is wrong with them.
 func (d *demo) check(cmd *cobra.Command) error {
+	d.skipsEnvironment = true
 	err := d.place.check(cmd)
 	switch {
 	case err != nil:

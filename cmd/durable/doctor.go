@@ -130,7 +130,7 @@ func (p place) admit(ctx context.Context) (*patient, error) {
 }
 
 func (p place) dial(url string, sync *jsstore.Sync) (*patient, error) {
-	nc, err := nats.Connect(url, nats.Name("durable doctor"), nats.Timeout(patience), quiet)
+	nc, err := p.dialNATS(url, nats.Name("durable doctor"), nats.Timeout(patience), quiet)
 	if err != nil {
 		return nil, unreachable(redactedError(err, url), "is a NATS server running there? nats-server -js starts one")
 	}

@@ -19,5 +19,5 @@ func main() {
 		<-signals
 		os.Exit(exitInterrupted)
 	}()
-	os.Exit(run(ctx, os.Args[1:], streams{out: screenOf(os.Stdout), err: screenOf(os.Stderr)}))
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: screenOf(os.Stdout), err: screenOf(os.Stderr)}))
 }

@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 	// By the environment, and not time.Local: nats-server has a timer in its package that
 	// reads that, set before this.
 	_ = os.Setenv("TZ", "UTC") // fails only for names that can be none
+	for _, variable := range []string{"NATS_URL", "NATS_CONTEXT"} {
+		_ = os.Unsetenv(variable) // as above
+	}
+	_ = os.Setenv("XDG_CONFIG_HOME", os.DevNull) // where nobody has selected a NATS context
 	flag.Parse()
 	code := m.Run()
 	if dir != "" {
@@ -124,6 +128,11 @@ func scrub(text, dir string) string {
 	}
 	return text
 }
+
+// newIDs are ids that nobody has chosen.
+var newIDs = regexp.MustCompile(`te_[0-9a-v]{26}`)
+
+func scrubIDs(text string) string { return newIDs.ReplaceAllString(text, "ID") }
 
 // golden compares got with testdata/name.golden.
 func golden(t *testing.T, name, got string) {

@@ -16,6 +16,7 @@ import (
 // A place is where the store is, as the flags say.
 type place struct {
 	dir, server, namespace string
+	login
 	// flagged are the flags that lead there, as they were given.
 	flagged string
 }
@@ -25,6 +26,7 @@ func (p *place) flags(cmd *cobra.Command) {
 	f.StringVar(&p.dir, "dir", "", "directory of the store (default $XDG_STATE_HOME/durable or ~/.local/state/durable)")
 	f.StringVar(&p.server, "server", "", "URL of a NATS server, in place of --dir: nats://HOST:PORT")
 	f.StringVar(&p.namespace, "namespace", "durable", "namespace of the store: what its streams and subjects begin with")
+	p.login.flags(cmd)
 }
 
 // check completes the place, or says what is wrong with the flags.
@@ -42,6 +44,9 @@ func (p *place) check(cmd *cobra.Command) error {
 	if p.dir != "" && p.server != "" {
 		return usage("", "--dir and --server name two stores: give one")
 	}
+	if err := p.lead(cmd); err != nil {
+		return err
+	}
 	if err := engine.ValidateQueue(p.namespace); err != nil { // the same characters
 		return usage("1 to 32 of A-Z a-z 0-9 _ -", "--namespace %q is none", p.namespace)
 	}
@@ -58,6 +63,9 @@ func (p *place) check(cmd *cobra.Command) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return usage("", "--dir %s: %w", p.dir, err)
+	}
+	if p.ignoredAnotherPlace {
+		p.flagged += " --dir " + quoted(dir) // where the next command would look elsewhere
 	}
 	p.dir = dir
 	return nil
@@ -96,16 +104,27 @@ func typed(arg string) string {
 func redacted(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, one := range list {
-		u, err := url.Parse(one)
-		if err != nil || u.User == nil {
-			continue
-		}
-		if _, password := u.User.Password(); !password {
-			u.User = url.User("xxxxx")
-		}
-		list[i] = u.Redacted()
+		list[i] = redactedOne(one)
 	}
 	return strings.Join(list, ",")
+}
+
+func redactedOne(one string) string {
+	if !strings.Contains(one, "://") { // the client takes it for one of nats
+		return strings.TrimPrefix(redactedOne("nats://"+strings.TrimSpace(one)), "nats://")
+	}
+	u, err := url.Parse(strings.TrimSpace(one))
+	switch {
+	case err != nil && strings.Contains(one, "@"): // nobody can tell where the password begins
+		scheme, _, _ := strings.Cut(one, "://")
+		return scheme + "://xxxxx" + one[strings.LastIndex(one, "@"):]
+	case err != nil || u.User == nil:
+		return one
+	}
+	if _, password := u.User.Password(); !password {
+		u.User = url.User("xxxxx")
+	}
+	return u.Redacted()
 }
 
 // quoted is s as a shell takes it for one word.
@@ -120,6 +139,9 @@ func quoted(s string) string {
 
 // named says which store is meant.
 func (p place) named() string {
+	if p.server != "" && p.from != "" {
+		return "the store is at " + redacted(p.server) + ", by " + p.from
+	}
 	if p.server != "" {
 		return "the store is at " + redacted(p.server)
 	}

@@ -25,18 +25,26 @@ const (
 const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else.
 
   durable demo            run the demo: upload your files, durably
+  durable enqueue TASK    enqueue an execution, and --wait for its output
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
+  durable queues          see what waits, and pause, resume or limit a queue
   durable doctor          find out what is wrong, and how to put it right
   durable setup           make what executors need on a NATS server
 
 The store is a directory (--dir) with a NATS server inside this process, or a
 NATS server elsewhere (--server). A directory that another durable has open is
-reached through that process.
+reached through that process. Without either it is the first that there is of
+--context, $NATS_URL, $NATS_CONTEXT, the context that nats context select has
+selected, and the default directory. demo, dev and bench, which make things, go
+by flags alone.
+
+Credentials go with a server: flags before variables, these before the context.
 
 Exit codes:
   0    done
-  1    an execution did not complete; or it is in no state for what was asked,
+  1    an execution did not complete, or not in the time that was to be waited;
+       or it is in no state for what was asked,
        such as nothing being left to cancel, or active and to be deleted;
        or the doctor has found a problem
   2    the command line can't be understood
@@ -44,8 +52,11 @@ Exit codes:
   4    the store can't be opened or reached, or does not answer
   130  interrupted by SIGINT or SIGTERM`
 
-// streams are where a run writes.
-type streams struct{ out, err screen }
+// streams are what a run reads, and where it writes.
+type streams struct {
+	in       io.Reader // nil is empty
+	out, err screen
+}
 
 // An app is one run of the program: its streams and the flags that all commands have.
 type app struct {
@@ -72,6 +83,9 @@ func usage(hint, format string, args ...any) error {
 // run is the program: it does what args say and returns the exit code.
 func run(ctx context.Context, args []string, io streams) int {
 	a := &app{streams: io}
+	if a.in == nil {
+		a.in = strings.NewReader("")
+	}
 	out := &strictWriter{w: io.out.Writer}
 	a.out.Writer = out
 	root := a.commands()
@@ -116,7 +130,9 @@ func (a *app) commands() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(
 		a.demo(), a.serve(), a.setup(), a.doctor(),
+		a.enqueue(), a.wait(),
 		a.get(), a.tree(), a.list(),
+		a.queues(), a.executors(), a.tasks(),
 		a.cancel(), a.wake(), a.retry(), a.delete(),
 		a.putBack(), a.forget(),
 		a.bench(), a.benchProcess(), a.history(), a.version(),

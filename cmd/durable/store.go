@@ -132,14 +132,27 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 
 // connect opens the namespace on a server; who only looks makes none.
 func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
-	s, err := jsstore.Connect(ctx, url, jsstore.Config{Namespace: p.namespace, MustExist: looks}, quiet)
+	nc, err := p.dialNATS(url, append(jsstore.ConnectOptions(), quiet)...)
+	if err != nil {
+		return nil, p.unconnected(fmt.Errorf("connect to %s: %w", redacted(url), err), url)
+	}
+	s, err := jsstore.Open(ctx, nc, jsstore.Config{Namespace: p.namespace, MustExist: looks})
+	if err != nil {
+		nc.Close()
+	}
 	switch {
+	case errors.Is(err, jsstore.ErrMissing) && p.from != "" && url == p.server:
+		return nil, &exitError{exitStore, err, p.from + " has led to " + redacted(url) + "; --dir names a directory, and durable setup makes a namespace"}
 	case errors.Is(err, jsstore.ErrMissing):
 		return nil, &exitError{exitStore, err, p.command("setup") + " makes what a namespace lacks"}
 	case err != nil:
 		return nil, p.unconnected(err, url)
 	}
-	return &store{Store: s, js: s, url: url, close: s.Close}, nil
+	return &store{Store: s, js: s, url: url, close: func() error {
+		err := s.Close()
+		nc.Close()
+		return err
+	}}, nil
 }
 
 // redactedError is err without the passwords in url.
@@ -147,13 +160,20 @@ func redactedError(err error, url string) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), url, redacted(url)))
+	text := err.Error()
+	for one := range strings.SplitSeq(url, ",") {
+		text = strings.ReplaceAll(text, strings.TrimSpace(one), redacted(strings.TrimSpace(one)))
+	}
+	return errors.New(text)
 }
 
 func (p place) unconnected(err error, url string) error {
+	known := (*exitError)(nil)
 	switch {
+	case errors.As(err, &known):
+		return known
 	case errors.Is(err, nats.ErrAuthorization):
-		return &exitError{exitStore, err, "the user or the password is not known there: nats://USER:PASSWORD@HOST:PORT"}
+		return &exitError{exitStore, err, "the user or the password is not known there: nats://USER:PASSWORD@HOST:PORT, or --creds, --nkey, --context"}
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do"}
 	}

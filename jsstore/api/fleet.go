@@ -31,9 +31,11 @@ type Queue struct {
 	// how long ago that was.
 	OldestAt int64 `json:"oldestAt,omitempty"`
 	OldestMS int64 `json:"oldestMs"`
-	// Paused says that nothing is taken until PausedUntil.
-	Paused      bool  `json:"isPaused"`
-	PausedUntil int64 `json:"pausedUntil,omitempty"`
+	// Paused says that nothing is taken until PausedUntil, and PauseReason why, if
+	// whoever paused it has said so.
+	Paused      bool   `json:"isPaused"`
+	PausedUntil int64  `json:"pausedUntil,omitempty"`
+	PauseReason string `json:"pauseReason,omitempty"`
 	// MaxInFlight bounds InFlight in the whole fleet; -1 is no bound.
 	MaxInFlight int `json:"maxInFlight"`
 	// Executors counts those that serve it now.
@@ -52,40 +54,59 @@ func (s *Service) queues(ctx context.Context, _ none) (Queues, error) {
 	if err != nil {
 		return q, err
 	}
+	q.Count(present)
+	return q, nil
+}
+
+// Count counts for each queue who serves it of those present.
+func (q *Queues) Count(present []engine.Answer) {
 	if q.Queues == nil {
-		q.Queues = []Queue{}
+		q.Queues = []Queue{} // which JSON has another word for than for nothing
 	}
 	for i := range q.Queues {
+		q.Queues[i].Executors = 0
 		for _, a := range present {
 			if a.Serves(q.Queues[i].Queue) {
 				q.Queues[i].Executors++
 			}
 		}
 	}
-	return q, nil
 }
 
-type tasksAnswer struct {
-	Tasks []taskAnswer `json:"tasks"`
+// Tasks are those that executors have code for.
+type Tasks struct {
+	Tasks []Task `json:"tasks"`
 	// Cut says that the schemas are left out, or tasks, for want of room.
 	Cut bool `json:"isCut,omitempty"`
 }
 
-// A taskAnswer is a task as some executors have it: there are two of one id where they
+// A Task is one as some executors have it: there are two of one id where they
 // see different types.
-type taskAnswer struct {
+type Task struct {
 	engine.BoundTask
 	Executors []string `json:"executors"`
 	// Queues are those that these executors serve.
 	Queues []string `json:"queues"`
 }
 
-func (s *Service) tasks(ctx context.Context, _ none) (tasksAnswer, error) {
+func (s *Service) tasks(ctx context.Context, _ none) (Tasks, error) {
 	present, err := s.Store.RollCall(ctx, engine.RollCall{Schemas: true})
 	if err != nil {
-		return tasksAnswer{}, err
+		return Tasks{}, err
 	}
-	a := tasksAnswer{Tasks: []taskAnswer{}}
+	a := TasksOf(present)
+	if data, err := marshal(a); err == nil && len(data) > s.room() {
+		a.Cut = true
+		for i := range a.Tasks {
+			a.Tasks[i].InputSchema, a.Tasks[i].OutputSchema = nil, nil
+		}
+	}
+	return a, nil
+}
+
+// TasksOf returns the tasks of those present, by id.
+func TasksOf(present []engine.Answer) Tasks {
+	a := Tasks{Tasks: []Task{}}
 	type key struct{ id, fingerprint string }
 	index := map[key]int{}
 	for _, p := range present {
@@ -96,7 +117,7 @@ func (s *Service) tasks(ctx context.Context, _ none) (tasksAnswer, error) {
 			if !ok {
 				i = len(a.Tasks)
 				index[k] = i
-				a.Tasks = append(a.Tasks, taskAnswer{BoundTask: t, Queues: []string{}})
+				a.Tasks = append(a.Tasks, Task{BoundTask: t, Queues: []string{}})
 			}
 			found := &a.Tasks[i]
 			if found.InputSchema == nil { // the first one's answer may have been cut
@@ -114,16 +135,10 @@ func (s *Service) tasks(ctx context.Context, _ none) (tasksAnswer, error) {
 		slices.Sort(t.Executors)
 		slices.Sort(t.Queues)
 	}
-	slices.SortFunc(a.Tasks, func(x, y taskAnswer) int {
+	slices.SortFunc(a.Tasks, func(x, y Task) int {
 		return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Fingerprint, y.Fingerprint))
 	})
-	if data, err := marshal(a); err == nil && len(data) > s.room() {
-		a.Cut = true
-		for i := range a.Tasks {
-			a.Tasks[i].InputSchema, a.Tasks[i].OutputSchema = nil, nil
-		}
-	}
-	return a, nil
+	return a
 }
 
 type executorsAnswer struct {

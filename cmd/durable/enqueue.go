@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/codec"
+	"github.com/durable-execution/durable/engine"
+)
+
+const enqueueHelp = `Enqueue an execution of a task, and print its id. The input is JSON, a file of
+JSON as @FILE, or - for standard input; without one it is null. With --wait it
+prints the output once the execution has completed, or why it did not.
+
+An executor that has the task is asked for its JSON Schema, and an input that
+the schema refuses is not enqueued. Where none answers the input is enqueued all
+the same, with a note on stderr; --unchecked asks nobody.
+
+What is not given is the task's own: its delay, timeout and retries. The queue is
+"default" unless --queue names another. With --id the same command again is the
+same execution.
+
+With --lines each line of standard input is the input of an execution. Each is
+enqueued, or not, by itself; the ids are printed in the order of the lines.`
+
+// An enqueuing is one run of enqueue: its flags.
+type enqueuing struct {
+	*app
+	id, queue               string
+	delay, timeout, pause   time.Duration
+	retries                 int
+	waits, lines, unchecked bool
+}
+
+func (a *app) enqueue() *cobra.Command {
+	e := &enqueuing{app: a}
+	cmd := &cobra.Command{
+		Use:   "enqueue TASK [JSON|@FILE|-]",
+		Short: "Enqueue an execution of a task",
+		Long:  enqueueHelp,
+		Example: "  durable enqueue greet '{\"name\":\"world\"}' --wait\n" +
+			"  durable enqueue report @month.json --id report-2026-11 --delay 1h\n" +
+			"  jq -c .[] orders.json | durable enqueue order --lines",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usage("usage: "+cmd.UseLine(), "enqueue takes a task and perhaps its input, not %s", count(len(args), "argument", "arguments"))
+			}
+			if err := engine.ValidateTask(args[0]); err != nil {
+				return usage(a.command("tasks")+" shows those that executors have", "%w", err)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&e.id, "id", "", "the execution's id, an idempotency key (default a new one)")
+	f.StringVar(&e.queue, "queue", engine.DefaultQueue, "queue whose executors run it")
+	f.DurationVar(&e.delay, "delay", 0, "how long to wait before the first attempt")
+	f.DurationVar(&e.timeout, "timeout", 0, "how long an attempt may take; 0 is no limit (default the task's)")
+	f.IntVar(&e.retries, "retries", 0, "attempts after the first (default the task's)")
+	f.DurationVar(&e.pause, "retry-delay", 0, "how long to wait before each retry, with --retries")
+	f.BoolVar(&e.waits, "wait", false, "wait for the end, and print the output")
+	f.BoolVar(&e.lines, "lines", false, "each line of standard input is the input of an execution")
+	f.BoolVar(&e.unchecked, "unchecked", false, "ask no executor for the task's schema")
+	return cmd
+}
+
+// options are those that were given.
+func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
+	var opts []engine.Option
+	given := cmd.Flags().Changed
+	if given("id") {
+		opts = append(opts, engine.ID(e.id))
+	}
+	if given("queue") {
+		opts = append(opts, engine.Queue(e.queue))
+	}
+	if given("delay") {
+		opts = append(opts, engine.Delay(e.delay))
+	}
+	if given("timeout") {
+		opts = append(opts, engine.Timeout(e.timeout))
+	}
+	if given("retries") {
+		opts = append(opts, engine.Retry{MaxRetries: e.retries, BaseDelay: e.pause})
+	}
+	if err := engine.ValidateQueue(e.queue); err != nil {
+		return nil, usage("", "--queue: %w", err)
+	}
+	switch {
+	case given("retry-delay") && !given("retries"):
+		return nil, usage("", "--retry-delay goes with --retries")
+	case e.lines && given("id"):
+		return nil, usage("", "--id names one execution, and --lines enqueues many")
+	case e.lines && e.waits:
+		return nil, usage(e.command("wait ID")+" waits for one", "--wait waits for one execution, and --lines enqueues many")
+	}
+	return opts, nil
+}
+
+func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
+	ctx := cmd.Context()
+	opts, err := e.options(cmd)
+	if err != nil {
+		return err
+	}
+	r := engine.Request{Task: args[0], Options: opts}
+	if e.lines {
+		if len(args) == 2 && args[1] != "-" {
+			return usage("", "--lines reads standard input, and there is an input on the command line too")
+		}
+	} else if r.Input, err = e.input(args[1:]); err != nil {
+		return err
+	}
+	s, err := e.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	known, err := e.schemas(ctx, s, r.Task)
+	if err != nil {
+		return err
+	}
+	client := engine.NewClient(s)
+	if e.lines {
+		return e.enqueueLines(ctx, client, r, known)
+	}
+	if err := known.check(r.Input); err != nil {
+		return e.refused(r.Task, err)
+	}
+	id, err := client.Enqueue(ctx, r)
+	if err != nil {
+		return err
+	}
+	if e.waits {
+		return e.app.await(ctx, s, id)
+	}
+	return e.printID(id)
+}
+
+func (e *enqueuing) printID(id string) error {
+	if e.json {
+		return printJSON(e.out, struct {
+			ID string `json:"executionId"`
+		}{id})
+	}
+	_, err := fmt.Fprintln(e.out, id)
+	return err
+}
+
+func (e *enqueuing) refused(task string, err error) error {
+	return &exitError{exitUsage, fmt.Errorf("enqueue task %q: %w: %w", task, engine.ErrInvalidInput, err),
+		e.command("tasks "+task+" --json") + " shows the schema"}
+}
+
+// input is what the argument stands for; none is null.
+func (e *enqueuing) input(args []string) (codec.Payload, error) {
+	if len(args) == 0 {
+		return codec.Payload{}, nil
+	}
+	text, what := []byte(args[0]), "the input"
+	var err error
+	switch file, isFile := strings.CutPrefix(args[0], "@"); {
+	case args[0] == "-":
+		what = "standard input"
+		text, err = io.ReadAll(e.in)
+	case isFile:
+		what = file
+		text, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return codec.Payload{}, usage("", "read the input: %w", err)
+	}
+	return jsonInput(what, text)
+}
+
+// jsonInput is a text that a user says is JSON.
+func jsonInput(what string, text []byte) (codec.Payload, error) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return codec.Payload{}, usage("without an input it is null", "%s is empty", what)
+	}
+	var v json.RawMessage
+	if err := json.Unmarshal(text, &v); err != nil {
+		return codec.Payload{}, usage("a text needs quotes of its own: '\"text\"'", "%s is not JSON: %s: %w", what, snip(oneLine(string(text)), 40), err)
+	}
+	return codec.Payload{Type: codec.JSON, Data: text}, nil
+}
+
+// enqueueLines enqueues an execution for each line that is not empty.
+func (e *enqueuing) enqueueLines(ctx context.Context, c *engine.Client, r engine.Request, known schemas) error {
+	failed := 0
+	lines := newLineReader(e.in)
+	for {
+		list, numbers, bad, err := e.batch(lines, r, known)
+		for _, b := range bad {
+			e.report(ctx, b)
+		}
+		failed += len(bad)
+		ids, errs := c.EnqueueMany(ctx, list)
+		for i, id := range ids {
+			if errs[i] != nil {
+				failed++
+				e.report(ctx, &exitError{exitIncomplete, fmt.Errorf("line %d: %w", numbers[i], errs[i]), ""})
+				continue
+			}
+			if err := e.printID(id); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == io.EOF && failed > 0:
+			return &exitError{exitIncomplete, fmt.Errorf("%s not enqueued", count(failed, "line was", "lines were")), ""}
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return usage("", "read the inputs: %w", err)
+		}
+	}
+}

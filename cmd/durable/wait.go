@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) wait() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "wait ID",
+		Short: "Wait until an execution has finished, and print its output",
+		Long: "Wait until an execution has finished, and print its output as JSON; with --json\n" +
+			"all that is known of it, as get does. Exit code 1 says that it did not complete,\n" +
+			"or has not finished within --timeout; it goes on then.",
+		Args: executionID,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if timeout < 0 {
+				return usage("0 waits for as long as it takes", "--timeout %s: negative", timeout)
+			}
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			ctx := cmd.Context()
+			if timeout > 0 {
+				late := &exitError{exitIncomplete, fmt.Errorf("%s has not finished within %s", args[0], timeout), a.command("get "+args[0]) + " shows what it is at"}
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeoutCause(ctx, timeout, late)
+				defer cancel()
+			}
+			return a.await(ctx, s, args[0])
+		},
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait; 0 is for as long as it takes")
+	return cmd
+}
+
+// await waits for the end of an execution and prints its output, or returns why
+// there is none.
+func (a *app) await(ctx context.Context, s *store, id string) error {
+	client := engine.NewClient(s)
+	x, err := client.Get(ctx, id)
+	if err == nil && !x.Status.Finished() {
+		if s.own { // nobody else can open the store while this one waits
+			return &exitError{exitIncomplete, fmt.Errorf("%s is %s, and nobody executes in this store now", id, x.Status),
+				"it starts when somebody does; durable demo, durable dev and your own executors do"}
+		}
+		x, err = client.Wait(ctx, id)
+	}
+	if err != nil {
+		return waitedFor(ctx, err)
+	}
+	v, err := fullViewOf(ctx, s, x)
+	if err != nil {
+		return fmt.Errorf("output of %s: %w", id, err)
+	}
+	switch {
+	case a.json:
+		err = printJSON(a.out, v)
+	case x.Status != engine.Completed:
+	case v.Output != nil:
+		err = printJSON(a.out, v.Output)
+	default:
+		_, err = fmt.Fprintln(a.out, "null")
+	}
+	if err == nil && x.Status != engine.Completed {
+		err = &exitError{exitIncomplete, x.Err(), a.command("tree "+engine.RootOf(id)) + " shows where"}
+	}
+	return err
+}
+
+// waitedFor tells of the time that is over, whatever the call that it ended says.
+func waitedFor(ctx context.Context, err error) error {
+	if late := (*exitError)(nil); ctx.Err() != nil && errors.As(context.Cause(ctx), &late) {
+		return late
+	}
+	return err
+}
