@@ -24,10 +24,12 @@ const (
 
 const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else.
 
+  durable dev             run a server and sample tasks to develop against
   durable demo            run the demo: upload your files, durably
   durable enqueue TASK    enqueue an execution, and --wait for its output
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
+  durable watch           see what changes, as it happens
   durable queues          see what waits, and pause, resume or limit a queue
   durable doctor          find out what is wrong, and how to put it right
   durable setup           make what executors need on a NATS server
@@ -129,9 +131,9 @@ func (a *app) commands() *cobra.Command {
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(
-		a.demo(), a.serve(), a.setup(), a.doctor(),
+		a.demo(), a.dev(), a.serve(), a.setup(), a.doctor(),
 		a.enqueue(), a.wait(),
-		a.get(), a.tree(), a.list(),
+		a.get(), a.tree(), a.list(), a.watch(),
 		a.queues(), a.executors(), a.tasks(),
 		a.cancel(), a.wake(), a.retry(), a.delete(),
 		a.putBack(), a.forget(),
