@@ -45,18 +45,19 @@ Credentials go with a server: flags before variables, these before the context.
 
 Exit codes:
   0    done
-  1    an execution did not complete, or not in the time that was to be waited;
-       or it is in no state for what was asked,
-       such as nothing being left to cancel, or active and to be deleted;
-       or the doctor has found a problem
+  1    an execution did not complete, or not in the time that was to be waited; or
+       it is in no state for what was asked, such as nothing being left to cancel,
+       or active and to be deleted; or the doctor has found a problem; or whoever
+       was asked has said no
   2    the command line can't be understood
-  3    no such execution
+  3    no such execution, task, queue or message
   4    the store can't be opened or reached, or does not answer
   130  interrupted by SIGINT or SIGTERM`
 
 // streams are what a run reads, and where it writes.
 type streams struct {
 	in       io.Reader // nil is empty
+	asked    bool      // a person at a terminal types what is read
 	out, err screen
 }
 
@@ -132,10 +133,11 @@ func (a *app) commands() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(
 		a.demo(), a.dev(), a.serve(), a.setup(), a.doctor(),
-		a.enqueue(), a.wait(),
-		a.get(), a.tree(), a.list(), a.watch(),
-		a.queues(), a.executors(), a.tasks(),
-		a.cancel(), a.wake(), a.retry(), a.delete(),
+		a.completes(a.enqueue(), false, someTask), a.completes(a.wait(), false, someID),
+		a.completes(a.get(), false, someID), a.completes(a.tree(), false, someID), a.list(), a.completes(a.watch(), false, someID),
+		a.queues(), a.executors(), a.completes(a.tasks(), false, someTask),
+		a.completes(a.cancel(), false, someID), a.completes(a.wake(), false, someID),
+		a.completes(a.retry(), false, someID), a.completes(a.delete(), true, someID),
 		a.putBack(), a.forget(),
 		a.bench(), a.benchProcess(), a.history(), a.version(),
 	)
