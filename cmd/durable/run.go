@@ -45,10 +45,10 @@ Credentials go with a server: flags before variables, these before the context.
 
 Exit codes:
   0    done
-  1    an execution did not complete, or not in the time that was to be waited; or
-       it is in no state for what was asked, such as nothing being left to cancel,
-       or active and to be deleted; or the doctor has found a problem; or whoever
-       was asked has said no
+  1    an execution did not complete, or not in the time that was to be waited;
+       or it is in no state for what was asked, such as nothing being left to
+       cancel, or active and to be deleted; or the doctor has found a problem;
+       or whoever was asked has said no
   2    the command line can't be understood
   3    no such execution, task, queue or message
   4    the store can't be opened or reached, or does not answer
