@@ -70,21 +70,23 @@ func sortOf(a engine.Aside) string {
 }
 
 func (a *app) putBack() *cobra.Command {
-	return a.aboutAside("putback NAME...", "Send messages again that were set aside",
+	return a.aboutAside("", "putback NAME...", "Send messages again that were set aside",
 		"Send messages again that were set aside, as they were, once what they lead to can be\n"+
 			"read: a record that was restored, an executor of a later version. What still leads\n"+
 			"nowhere is set aside anew. durable list --set-aside has the names.", "put back", (*jsstore.Store).PutBack)
 }
 
 func (a *app) forget() *cobra.Command {
-	return a.aboutAside("forget NAME...", "Drop messages that were set aside",
+	return a.aboutAside("drop", "forget NAME...", "Drop messages that were set aside",
 		"Drop messages that were set aside, before they vanish by themselves after the\n"+
 			"retention. durable list --set-aside has the names.", "forgot", (*jsstore.Store).Forget)
 }
 
-// aboutAside is a command that does something with messages that were set aside.
-func (a *app) aboutAside(use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
-	return &cobra.Command{
+// aboutAside is a command that does something with messages that were set aside. If
+// what it does is a loss, loss says it, and a terminal is asked before.
+func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -98,6 +100,11 @@ func (a *app) aboutAside(use, short, long, done string, do func(*jsstore.Store, 
 				return err
 			}
 			defer s.close()
+			if loss != "" {
+				if err := a.confirm(yes, loss+" "+count(len(args), "message", "messages")+" for good?"); err != nil {
+					return err
+				}
+			}
 			for _, name := range args {
 				err := do(s.js, cmd.Context(), name)
 				if errors.Is(err, jsstore.ErrNotAside) {
@@ -120,4 +127,8 @@ func (a *app) aboutAside(use, short, long, done string, do func(*jsstore.Store, 
 			return nil
 		},
 	}
+	if loss != "" {
+		asks(cmd, &yes)
+	}
+	return cmd
 }

@@ -9,13 +9,15 @@ import (
 )
 
 func (a *app) delete() *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	return asks(&cobra.Command{
 		Use:   "delete ID...",
 		Short: "Remove finished executions with all below them, before their time",
 		Long: "Remove finished executions with all below them, before their retention is over.\n" +
 			"Each ID is that of a root. One that is active is left alone, and the exit code is\n" +
 			"then 1: durable cancel ends it. The others are removed all the same. An id that\n" +
-			"was deleted may be used again, and runs again.",
+			"was deleted may be used again, and runs again. At a terminal it asks before it\n" +
+			"removes several.",
 		Args: rootIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -24,6 +26,11 @@ func (a *app) delete() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			if len(args) > 1 {
+				if err := a.confirm(yes, "remove "+grouped(len(args))+" executions with all below them?"); err != nil {
+					return err
+				}
+			}
 			client, failed := engine.NewClient(s), 0
 			for _, id := range args {
 				if err := client.Delete(ctx, id); err != nil {
@@ -51,7 +58,7 @@ func (a *app) delete() *cobra.Command {
 			}
 			return nil
 		},
-	}
+	}, &yes)
 }
 
 // rootIDs is one valid execution id at least, and none but those of roots.

@@ -171,7 +171,7 @@ func (e *enqueuing) input(args []string) (codec.Payload, error) {
 	switch file, isFile := strings.CutPrefix(args[0], "@"); {
 	case args[0] == "-":
 		what = "standard input"
-		text, err = io.ReadAll(e.in)
+		text, err = io.ReadAll(io.LimitReader(e.in, mostRead+1))
 	case isFile:
 		what = file
 		text, err = os.ReadFile(file)
@@ -185,6 +185,9 @@ func (e *enqueuing) input(args []string) (codec.Payload, error) {
 // jsonInput is a text that a user says is JSON.
 func jsonInput(what string, text []byte) (codec.Payload, error) {
 	text = bytes.TrimSpace(text)
+	if len(text) > mostRead {
+		return codec.Payload{}, usage("", "%s has more than %s", what, byteSize(mostRead))
+	}
 	if len(text) == 0 {
 		return codec.Payload{}, usage("without an input it is null", "%s is empty", what)
 	}

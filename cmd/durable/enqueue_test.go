@@ -161,6 +161,22 @@ func TestEnqueueingWhereNobodyExecutes(t *testing.T) {
 	}
 }
 
+func TestInputWithoutAnEndIsRefused(t *testing.T) {
+	dir := working(t)
+	for _, args := range [][]string{{"--lines"}, {"-"}} {
+		var out, errs lockedBuffer
+		code := run(t.Context(), append([]string{"enqueue", "greet", "--dir", dir}, args...), streams{in: zeros{}, out: screen{Writer: &out}, err: screen{Writer: &errs}})
+		if code != exitUsage || !strings.Contains(errs.String(), "has more than 64 MiB\n") {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, errs.String())
+		}
+	}
+}
+
+// zeros is /dev/zero.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
 func TestAnInterruptedWaitSaysSo(t *testing.T) {
 	dir := working(t)
 	durable(t, "enqueue", "idle", `"x"`, "--id", "a", "--dir", dir).want(t, exitOK)

@@ -7,13 +7,17 @@ import (
 	"io"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
 )
 
 // linesAtOnce is how many lines are enqueued at a time: enough to keep the
 // connection busy, and few enough that ids are seen soon.
 const linesAtOnce = 500
 
-// A lineReader reads lines of any length, and counts them.
+// mostRead is the most that is read of an input: the store takes no more.
+const mostRead = jsstore.DefaultPayloadLimit
+
+// A lineReader reads lines, and counts them.
 type lineReader struct {
 	r *bufio.Reader
 	n int
@@ -25,15 +29,30 @@ func newLineReader(r io.Reader) *lineReader { return &lineReader{r: bufio.NewRea
 // io.EOF when there is none.
 func (l *lineReader) next() ([]byte, int, error) {
 	for {
-		line, err := l.r.ReadBytes('\n')
+		line, err := l.line()
 		if len(line) > 0 {
 			l.n++
 		}
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			return line, l.n, nil // an error comes again
+		if line = bytes.TrimSpace(line); len(line) > 0 && (err == nil || err == io.EOF) {
+			return line, l.n, nil // the end comes again
 		}
 		if err != nil {
 			return nil, l.n, err
+		}
+	}
+}
+
+// line reads a line of no more than an input may have: what is no text may have no
+// lines.
+func (l *lineReader) line() ([]byte, error) {
+	var line []byte
+	for {
+		part, err := l.r.ReadSlice('\n')
+		if line = append(line, part...); len(line) > mostRead {
+			return nil, fmt.Errorf("line %d has more than %s", l.n+1, byteSize(mostRead))
+		}
+		if err != bufio.ErrBufferFull {
+			return line, err
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/term"
 )
 
 func main() {
@@ -19,5 +21,5 @@ func main() {
 		<-signals
 		os.Exit(exitInterrupted)
 	}()
-	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: screenOf(os.Stdout), err: screenOf(os.Stderr)}))
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, asked: term.IsTerminal(int(os.Stdin.Fd())), out: screenOf(os.Stdout), err: screenOf(os.Stderr)}))
 }

@@ -57,7 +57,7 @@ func (a *app) queues() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.AddCommand(a.queuePause(), a.queueResume(), a.queueLimit())
+	cmd.AddCommand(a.completes(a.queuePause(), false, someQueue), a.completes(a.queueResume(), false, someQueue), a.completes(a.queueLimit(), false, someQueue))
 	return cmd
 }
 

@@ -24,10 +24,12 @@ const (
 
 const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else.
 
+  durable dev             run a server and sample tasks to develop against
   durable demo            run the demo: upload your files, durably
   durable enqueue TASK    enqueue an execution, and --wait for its output
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
+  durable watch           see what changes, as it happens
   durable queues          see what waits, and pause, resume or limit a queue
   durable doctor          find out what is wrong, and how to put it right
   durable setup           make what executors need on a NATS server
@@ -44,17 +46,18 @@ Credentials go with a server: flags before variables, these before the context.
 Exit codes:
   0    done
   1    an execution did not complete, or not in the time that was to be waited;
-       or it is in no state for what was asked,
-       such as nothing being left to cancel, or active and to be deleted;
-       or the doctor has found a problem
+       or it is in no state for what was asked, such as nothing being left to
+       cancel, or active and to be deleted; or the doctor has found a problem;
+       or whoever was asked has said no
   2    the command line can't be understood
-  3    no such execution
+  3    no such execution, task, queue or message
   4    the store can't be opened or reached, or does not answer
   130  interrupted by SIGINT or SIGTERM`
 
 // streams are what a run reads, and where it writes.
 type streams struct {
 	in       io.Reader // nil is empty
+	asked    bool      // a person at a terminal types what is read
 	out, err screen
 }
 
@@ -129,11 +132,12 @@ func (a *app) commands() *cobra.Command {
 	a.place.flags(root)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(
-		a.demo(), a.serve(), a.setup(), a.doctor(),
-		a.enqueue(), a.wait(),
-		a.get(), a.tree(), a.list(),
-		a.queues(), a.executors(), a.tasks(),
-		a.cancel(), a.wake(), a.retry(), a.delete(),
+		a.demo(), a.dev(), a.serve(), a.setup(), a.doctor(),
+		a.completes(a.enqueue(), false, someTask), a.completes(a.wait(), false, someID),
+		a.completes(a.get(), false, someID), a.completes(a.tree(), false, someID), a.list(), a.completes(a.watch(), false, someID),
+		a.queues(), a.executors(), a.completes(a.tasks(), false, someTask),
+		a.completes(a.cancel(), false, someID), a.completes(a.wake(), false, someID),
+		a.completes(a.retry(), false, someID), a.completes(a.delete(), true, someID),
 		a.putBack(), a.forget(),
 		a.bench(), a.benchProcess(), a.history(), a.version(),
 	)

@@ -76,9 +76,13 @@ func (a *app) printTasks(list []api.Task) {
 		return
 	}
 	t := a.wideTable()
+	widest := 0
+	if w := a.out.width(); w > 0 {
+		widest = max(w/4, 10) // a type may have a long name, and there are two
+	}
 	t.AppendHeader(table.Row{"TASK", "QUEUES", "EXECUTORS", "INPUT", "OUTPUT"})
 	for _, task := range list {
-		t.AppendRow(table.Row{oneLine(task.ID), oneLine(strings.Join(task.Queues, ",")), grouped(len(task.Executors)), oneLine(task.Input), oneLine(task.Output)})
+		t.AppendRow(table.Row{oneLine(task.ID), oneLine(strings.Join(task.Queues, ",")), grouped(len(task.Executors)), snip(oneLine(task.Input), widest), snip(oneLine(task.Output), widest)})
 	}
 	fmt.Fprintln(a.out, t.Render())
 	fmt.Fprintln(a.out, count(len(list), "task", "tasks"))

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+const (
+	// completionWait is how long somebody who presses tab waits at most.
+	completionWait = time.Second
+	// completionRoll is how much of it executors have to answer.
+	completionRoll = 150 * time.Millisecond
+	// completionMost is how many ids are offered: more are no help.
+	completionMost = 100
+)
+
+// A completer finds what an argument may be that begins with typed.
+type completer func(ctx context.Context, s *store, typed string) []string
+
+// completes has the first argument of a command, or each, completed. What can't be
+// found out in time is left out: it is a help, and the shell shows no errors.
+func (a *app) completes(cmd *cobra.Command, each bool, find completer) *cobra.Command {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 && !each {
+			return nil, cobra.ShellCompDirectiveDefault // a file, if anything
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionWait)
+		defer cancel()
+		if a.place.check(cmd) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		s, err := a.look(ctx)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		defer s.close()
+		return find(ctx, s, typed), cobra.ShellCompDirectiveNoFileComp
+	}
+	return cmd
+}
+
+// someID finds executions, the latest first.
+func someID(ctx context.Context, s *store, typed string) []string {
+	var found []engine.Execution
+	for x, err := range engine.NewClient(s).List(ctx, engine.Filter{}) {
+		if err != nil {
+			break
+		}
+		if strings.HasPrefix(x.ID, typed) && (x.Parent == "" || strings.Contains(typed, ".")) { // a tree by its root first
+			found = append(found, x)
+		}
+	}
+	slices.SortFunc(found, func(x, y engine.Execution) int { return y.CreatedAt.Compare(x.CreatedAt) })
+	var list []string
+	for _, x := range found[:min(len(found), completionMost)] {
+		list = append(list, x.ID+"\t"+x.Task+", "+string(x.Status))
+	}
+	return list
+}
+
+// someTask finds tasks that executors have code for.
+func someTask(ctx context.Context, s *store, typed string) []string {
+	answers, err := s.RollCall(ctx, engine.RollCall{For: completionRoll})
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, a := range answers {
+		for _, t := range a.Tasks {
+			if strings.HasPrefix(t.ID, typed) && !strings.HasSuffix(t.ID, "-finalize") { // which parents enqueue
+				list = append(list, t.ID+"\t"+t.Input)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// someQueue finds queues.
+func someQueue(ctx context.Context, s *store, typed string) []string {
+	all, err := s.js.ListQueues(ctx)
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, q := range all.Queues {
+		if strings.HasPrefix(q.Queue, typed) {
+			list = append(list, q.Queue)
+		}
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/embedded"
+	"github.com/durable-execution/durable/workers"
+)
+
+// devPort is where NATS clients look without being told.
+const devPort = 4222
+
+func (a *app) dev() *cobra.Command {
+	var port, slots int
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a server and sample tasks to develop against",
+		Long: "Run a NATS server with a store in --dir, its API, and an executor with a few sample\n" +
+			"tasks, until interrupted. Your own executors connect to the URL that it prints, and\n" +
+			"may serve other queues, or the same with other tasks. What is stored is there the\n" +
+			"next time. Whoever reaches the port may do everything.",
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.skipsEnvironment = true
+			if err := a.place.check(cmd); err != nil {
+				return err
+			}
+			switch {
+			case a.server != "":
+				return usage("durable serve and your own executors work on a server elsewhere", "dev runs a server of its own, in --dir")
+			case port < -1 || port > 65535 || port == 0:
+				return usage("-1 takes any that is free", "--port %d is none", port)
+			case slots < 1:
+				return usage("", "--slots %d: want at least 1", slots)
+			}
+			s, err := a.develop(cmd.Context(), port, !cmd.Flags().Changed("port"))
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return a.runSamples(cmd.Context(), s, slots)
+		},
+	}
+	cmd.Flags().IntVar(&port, "port", devPort, "port of the NATS server on 127.0.0.1; -1 takes any that is free")
+	cmd.Flags().IntVar(&slots, "slots", 16, "sample tasks that run at the same time")
+	return cmd
+}
+
+// develop opens the store in this process. A port that somebody else has is replaced
+// by any other, if nobody has asked for it.
+func (p place) develop(ctx context.Context, port int, anyPort bool) (*store, error) {
+	s, err := p.embed(ctx, embedded.Config{Port: port, Store: jsstore.Config{Lease: lease}})
+	if anyPort && errors.Is(err, syscall.EADDRINUSE) {
+		s, err = p.embed(ctx, embedded.Config{Port: -1, Store: jsstore.Config{Lease: lease}})
+	}
+	var used *embedded.InUseError
+	if errors.As(err, &used) {
+		return nil, &exitError{exitStore, used, p.command("list") + " shows what it does; --dir names another store for this one"}
+	}
+	return s, err
+}
+
+func (a *app) runSamples(ctx context.Context, s *store, slots int) error {
+	x, err := workers.New(s.Store, workers.Config{Name: fmt.Sprintf("dev-%d", os.Getpid()), Slots: slots}, samples()...)
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ran := make(chan error, 1)
+	go func() { ran <- x.Run(running) }()
+	err = present(running, s, ran)
+	if err == nil {
+		err = a.printDev(s)
+	}
+	if err != nil {
+		stop()
+	}
+	if e := <-ran; err == nil && !errors.Is(e, context.Canceled) {
+		err = e
+	}
+	if ctx.Err() != nil {
+		return nil // an interruption is how it ends
+	}
+	return err
+}
+
+// present returns once an executor answers in the store, or has ended: what is printed
+// then holds for who types it at once.
+func present(ctx context.Context, s *store, ran chan error) error {
+	for {
+		answers, err := s.RollCall(ctx, engine.RollCall{For: 50 * time.Millisecond})
+		if err != nil || len(answers) > 0 {
+			return err
+		}
+		select {
+		case err := <-ran:
+			ran <- err
+			return err
+		default:
+		}
+	}
+}
+
+// sampleInputs are what the block shows for each task.
+var sampleInputs = []struct{ task, input string }{
+	{"greet", `{"name":"world"}`},
+	{"nap", `{"seconds":30}`},
+	{"flaky", `{"failures":2}`},
+	{"sumOfSquares", `{"numbers":[1,2,3]}`},
+	{"approve", `"may I?"`},
+}
+
+func (a *app) printDev(s *store) error {
+	if a.json {
+		v := struct {
+			Server    string   `json:"server"`
+			Namespace string   `json:"namespace"`
+			Dir       string   `json:"dir"`
+			Tasks     []string `json:"tasks"`
+		}{s.url, a.namespace, a.dir, nil}
+		for _, b := range samples() {
+			v.Tasks = append(v.Tasks, b.Definition.ID)
+		}
+		return printJSON(a.out, v)
+	}
+	var b strings.Builder
+	line := func(label, text string) {
+		fmt.Fprintf(&b, "%s %s\n", a.out.paint(faint, fmt.Sprintf("%-8s", label)), text)
+	}
+	line("server", a.out.paint(bold, s.url))
+	line("store", a.dir)
+	label := "enqueue"
+	for _, sample := range sampleInputs {
+		line(label, a.command("enqueue "+sample.task+" '"+sample.input+"'"))
+		label = ""
+	}
+	line("", "nats --server "+s.url+` pub `+a.namespace+`.ready.default.greet.ID '{"name":"nats"}'`)
+	line("watch", a.command("watch"))
+	line("", a.command("tree ID"))
+	line("", a.command("wake ID --output true")+", for approve")
+	line("stop", "Ctrl-C; what is stored stays")
+	_, err := fmt.Fprint(a.out, b.String())
+	return err
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+func (a *app) watch() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch [ID]",
+		Short: "Print a line for each change of an execution, as it happens",
+		Long: "Print a line for each change of an execution, as it happens, until interrupted; with\n" +
+			"an ID, what changes in its tree, until that execution has finished. It is a view: of\n" +
+			"states that follow each other at once it may show the last alone, and what waits in\n" +
+			"a queue shows once it has begun. With --json a line\n" +
+			"is what durable list --json prints.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return executionID(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if len(args) == 1 {
+				return a.watchOne(cmd.Context(), s, args[0])
+			}
+			return a.watchAll(cmd.Context(), s)
+		},
+	}
+}
+
+func (a *app) watchAll(ctx context.Context, s *store) error {
+	if s.own { // nobody else can open the store while this one watches
+		return &exitError{exitIncomplete, errors.New("nobody executes in this store now: nothing changes"), a.command("list") + " shows what is there"}
+	}
+	all, err := s.js.Changes(ctx, "")
+	if err != nil {
+		return err
+	}
+	for r, err := range all {
+		if err == nil {
+			err = a.printChange(r.Execution)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchOne prints what changes in a tree until one of its executions has finished.
+func (a *app) watchOne(ctx context.Context, s *store, id string) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// It is listened to before it is looked at, so that the end can't be missed.
+	tree, err := s.js.Changes(ctx, engine.RootOf(id))
+	if err != nil {
+		return err
+	}
+	changes, failed := make(chan engine.Execution), make(chan error, 1)
+	go func() {
+		for r, err := range tree {
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case changes <- r.Execution:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	x, err := engine.NewClient(s).Get(ctx, id)
+	for err == nil {
+		if err = a.printChange(x); err != nil || x.ID == id && x.Status.Finished() {
+			break
+		}
+		if s.own {
+			return &exitError{exitIncomplete, errors.New("nobody executes in this store now: nothing changes"), ""}
+		}
+		select {
+		case x = <-changes:
+		case err = <-failed:
+		}
+	}
+	return err
+}
+
+// printChange prints a state that an execution has come to.
+func (a *app) printChange(x engine.Execution) error {
+	if a.json {
+		return printJSON(a.out, viewOf(x))
+	}
+	at := x.ChangedAt
+	if at.IsZero() {
+		at = time.Now()
+	}
+	text := fmt.Sprintf("%s  %s  %s", x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)))
+	switch {
+	case x.Status == engine.Running && x.Sleeping:
+		text += ", asleep"
+	case x.Status == engine.Running && x.Attempt > 0:
+		text += ", retry " + grouped(x.Attempt)
+	case x.Status == engine.Ready && x.Attempt > 0 && len(x.History) > 0:
+		if f := x.History[len(x.History)-1].Failure; f != nil {
+			text += ", to be tried again " + ago(x.StartAt, time.Now()) + ": " + oneLine(f.Message)
+		}
+	case x.Failure != nil:
+		text += ": " + oneLine(x.Failure.Message)
+	}
+	_, err := fmt.Fprintln(a.out, a.out.paint(faint, clock(at))+"  "+snip(text, max(a.out.width()-10, 0)))
+	return err
+}
