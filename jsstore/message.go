@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -50,6 +51,9 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	}
 	if x.RetryOf != "" {
 		h.Set(codec.HeaderRetryOf, x.RetryOf)
+	}
+	for key, value := range x.Metadata {
+		h.Set(codec.HeaderMetadata+key, value)
 	}
 	setFlag(h, codec.HeaderFinalize, x.IsFinalize)
 	setFlag(h, codec.HeaderValidated, x.Validated)
@@ -118,13 +122,14 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	x.RetryOf = m.Header.Get(codec.HeaderRetryOf)
 	x.Validated = h.flag(codec.HeaderValidated)
 	x.Sleeping = h.flag(codec.HeaderSleeping)
+	x.Metadata = h.metadata()
 	x.Status, x.ChangedAt = engine.Ready, x.CreatedAt
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
 	d.Hint = h.flag(codec.HeaderHint)
 	d.Fresh = !h.flag(codec.HeaderExclusive) && !d.Hint
 	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
 	if m.Header.Get(codec.HeaderTimeout) == "" && !d.Hint {
-		d.Unsettled, d.Given = true, given(m.Header, x.Policy)
+		d.Unsettled, d.Given = true, given(m.Header, *x)
 	}
 	// What a later version has written may look wrong to this one.
 	if d.Invalid = version; d.Invalid == nil {
@@ -137,7 +142,8 @@ func (s *Store) parse(m *stored) engine.Delivery {
 }
 
 // given returns what a message asks for that does not settle all of its policy.
-func given(h nats.Header, p engine.Policy) []engine.Option {
+func given(h nats.Header, x engine.Execution) []engine.Option {
+	p := x.Policy
 	var list []engine.Option
 	if h.Get(codec.HeaderRetries) != "" {
 		list = append(list, p.Retry)
@@ -150,6 +156,9 @@ func given(h nats.Header, p engine.Policy) []engine.Option {
 	}
 	if p.Retention != 0 {
 		list = append(list, engine.Retention(p.Retention))
+	}
+	if len(x.Metadata) > 0 {
+		list = append(list, x.Metadata)
 	}
 	return list
 }
@@ -196,6 +205,26 @@ func (r *reader) float(name string) float64 {
 		r.fail(name, text, err)
 	}
 	return f
+}
+
+// metadata reads the pairs. Of a key that is there more than once the last value
+// counts, as with options.
+func (r *reader) metadata() engine.Metadata {
+	var m engine.Metadata
+	for name, values := range r.header {
+		key, ok := strings.CutPrefix(name, codec.HeaderMetadata)
+		if !ok || len(values) == 0 {
+			continue
+		}
+		if m == nil {
+			m = engine.Metadata{}
+		}
+		m[key] = values[len(values)-1]
+	}
+	if err := m.Validate(); err != nil && r.err == nil {
+		r.err = err
+	}
+	return m
 }
 
 func (r *reader) flag(name string) bool { return r.header.Get(name) == "1" }
