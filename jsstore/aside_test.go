@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
@@ -32,15 +31,7 @@ func asides(t *testing.T, s *jsstore.Store) []engine.Aside {
 // messages returns how many messages lie in a stream.
 func messages(t *testing.T, nc *nats.Conn, stream string) int {
 	t.Helper()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := js.Stream(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int(st.CachedInfo().State.Msgs)
+	return int(stateOf(t, nc, stream).Msgs)
 }
 
 func publish(t *testing.T, s *jsstore.Store, m *nats.Msg) {

@@ -33,6 +33,11 @@ func due(id string, input codec.Payload) engine.Due {
 // last returns the last sequence of a stream: how many messages it has ever stored.
 func last(t *testing.T, nc *nats.Conn, stream string) int {
 	t.Helper()
+	return int(stateOf(t, nc, stream).LastSeq)
+}
+
+func stateOf(t *testing.T, nc *nats.Conn, stream string) jetstream.StreamState {
+	t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +46,7 @@ func last(t *testing.T, nc *nats.Conn, stream string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return int(s.CachedInfo().State.LastSeq)
+	return s.CachedInfo().State
 }
 
 // keysBelow returns the subjects of the bucket below a filter.

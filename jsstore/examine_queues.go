@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -52,7 +51,7 @@ func (e *examiner) examineQueues(ctx context.Context) {
 		names[l.queue] = true
 	}
 	for src := range e.consumes {
-		if queue, ok := queueOf(src); ok {
+		if queue := src.queue(); queue != "" {
 			names[queue] = true
 		}
 	}
@@ -70,10 +69,6 @@ func (e *examiner) examineQueues(ctx context.Context) {
 	e.judgeTasks(ctx, due, later)
 	e.fine("queue.served", "each queue that has work is served")
 	e.fine("queue.tasks", "each task that lies in a queue that is served is bound there")
-}
-
-func queueOf(src source) (string, bool) {
-	return strings.CutPrefix(src.consumer, "queue-")
 }
 
 // loads counts what is due, by queue and task. Of more than 100,000 subjects the

@@ -66,9 +66,13 @@ func (l layout) asideSubject(stream string, sequence uint64, ms int64) string {
 	return fmt.Sprintf("%s%s.%d-%d", l.asidePrefix(), stream, sequence, ms)
 }
 
-// split returns what sort of message a subject is of, and what comes behind.
+// split returns what sort of message a subject is of, and what comes behind; no sort
+// if it is none of the namespace's.
 func (l layout) split(subject string) (kind, rest string) {
-	rest, _ = strings.CutPrefix(subject, l.ns+".")
+	rest, ok := strings.CutPrefix(subject, l.ns+".")
+	if !ok {
+		return "", subject
+	}
 	kind, rest, _ = strings.Cut(rest, ".")
 	return kind, rest
 }
@@ -103,9 +107,8 @@ func (l layout) blobSubject(id string, sum [sha256.Size]byte) string {
 // execution reads queue, task and id off the subject of a ready or a due message.
 // Only the root's id may have a path behind it, as a token of its own.
 func (l layout) execution(subject string) (engine.Execution, error) {
-	rest, ok := strings.CutPrefix(subject, l.ns+".")
-	kind, rest, _ := strings.Cut(rest, ".")
-	if !ok || (kind != "ready" && kind != "due") {
+	kind, rest := l.split(subject)
+	if kind != "ready" && kind != "due" {
 		return engine.Execution{}, fmt.Errorf("subject %q: want %s.ready.<queue>.<task>.<id>", subject, l.ns)
 	}
 	tokens := strings.SplitN(rest, ".", 3)
