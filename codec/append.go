@@ -20,7 +20,14 @@ const room = 3
 // NewMap returns an empty map that is written into a buffer of the given capacity,
 // which grows as needed.
 func NewMap(capacity int) *Map {
-	return &Map{data: make([]byte, room, room+capacity)}
+	return NewMapIn(make([]byte, 0, room+capacity))
+}
+
+// NewMapIn returns an empty map that is written into a buffer, from its beginning,
+// or into another if it is too small. [Map.Bytes] may begin a little later in it.
+func NewMapIn(buffer []byte) *Map {
+	var head [room]byte
+	return &Map{data: append(buffer[:0], head[:]...)}
 }
 
 // Bytes ends the map and returns its encoding.
@@ -129,15 +136,16 @@ func (m *Map) List(name string, n int, fn func(i int, m *Map)) {
 	}
 }
 
+// short writes a map that fn writes into m as its own.
 func (m *Map) short(fn func(*Map)) {
-	at := len(m.data)
-	inner := Map{data: append(m.data, 0)}
-	fn(&inner)
-	if inner.n > 15 {
+	at, n := len(m.data), m.n
+	m.data, m.n = append(m.data, 0), 0
+	fn(m)
+	if m.n > 15 {
 		panic("codec: a map within a map has more than 15 fields")
 	}
-	m.data = inner.data
-	m.data[at] = 0x80 | byte(inner.n)
+	m.data[at] = 0x80 | byte(m.n)
+	m.n = n
 }
 
 func appendString(data []byte, s string) []byte {

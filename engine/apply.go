@@ -31,18 +31,46 @@ func (e *TransitionError) Error() string {
 //   - Attempt is at most Policy.Retry.MaxRetries;
 //   - each child is in Ended at most once, and no other index is.
 func Apply(x Execution, ev Event) (Execution, []Effect, error) {
-	if !slices.Contains(ev.from(), x.Status) || !news(x, ev) {
+	if !slices.Contains(ev.from(), x.Status) || !news(&x, ev) {
 		return x, nil, &TransitionError{ID: x.ID, From: x.Status, Event: eventName(ev)}
 	}
 	before, spawned := x.Status, x.Spawned
-	ev.apply(&x)
+	happen(&x, ev)
 	if x.Status == WaitingForChildren && before == WaitingForChildren && x.Spawned == spawned {
 		return x, nil, nil // some children ended, others did not: nothing follows
 	}
 	if x.Status.Finished() {
-		x.Closed = !x.tellsParent() && len(x.Below()) == 0
+		x.Closed = !x.tellsParent() && !x.hasBelow()
 	}
-	return x, effects(x, false), nil
+	return x, effects(&x, false), nil
+}
+
+// happen calls the event's own apply. By a method of the interface it would be as
+// long as this is not, and cost each event a copy of the execution on the heap: of
+// such a call the compiler can't tell that it does not keep x.
+func happen(x *Execution, ev Event) {
+	switch e := ev.(type) {
+	case Claimed:
+		e.apply(x)
+	case Returned:
+		e.apply(x)
+	case Erred:
+		e.apply(x)
+	case Polled:
+		e.apply(x)
+	case LeaseLost:
+		e.apply(x)
+	case HandedBack:
+		e.apply(x)
+	case ChildrenEnded:
+		e.apply(x)
+	case FinalizeEnded:
+		e.apply(x)
+	case Woken:
+		e.apply(x)
+	case CancelRequested:
+		e.apply(x)
+	}
 }
 
 func eventName(ev Event) string { return fmt.Sprintf("%T", ev)[len("engine."):] }
@@ -50,7 +78,7 @@ func eventName(ev Event) string { return fmt.Sprintf("%T", ev)[len("engine."):] 
 // news reports whether ev tells x anything: a closure that was counted does not,
 // nor one of another sort than the one that x waits for. What happens to running
 // code does not happen to what sleeps.
-func news(x Execution, ev Event) bool {
+func news(x *Execution, ev Event) bool {
 	switch e := ev.(type) {
 	case ChildrenEnded:
 		return slices.ContainsFunc(e.Children, func(c Closure) bool { return x.awaits(c) })
@@ -65,20 +93,29 @@ func news(x Execution, ev Event) bool {
 }
 
 // awaits reports whether c is the end of a child that x has not counted.
-func (x Execution) awaits(c Closure) bool {
+func (x *Execution) awaits(c Closure) bool {
 	return !c.IsFinalize && !c.IsWake && c.Index >= 0 && c.Index < x.Spawned && !x.Ended.Has(c.Index)
 }
 
-func (Claimed) from() []Status         { return []Status{Ready} }
-func (Returned) from() []Status        { return []Status{Running} }
-func (Erred) from() []Status           { return []Status{Running} }
-func (Polled) from() []Status          { return []Status{Running} }
-func (LeaseLost) from() []Status       { return []Status{Running} }
-func (HandedBack) from() []Status      { return []Status{Running} }
-func (ChildrenEnded) from() []Status   { return []Status{WaitingForChildren} }
-func (FinalizeEnded) from() []Status   { return []Status{WaitingForFinalize} }
-func (Woken) from() []Status           { return []Status{Ready, Running} }
-func (CancelRequested) from() []Status { return statuses[:4] }
+var (
+	fromReady           = []Status{Ready}
+	fromRunning         = []Status{Running}
+	fromWaiting         = []Status{WaitingForChildren}
+	fromFinalizing      = []Status{WaitingForFinalize}
+	fromReadyAndRunning = []Status{Ready, Running}
+	fromActive          = statuses[:4]
+)
+
+func (Claimed) from() []Status         { return fromReady }
+func (Returned) from() []Status        { return fromRunning }
+func (Erred) from() []Status           { return fromRunning }
+func (Polled) from() []Status          { return fromRunning }
+func (LeaseLost) from() []Status       { return fromRunning }
+func (HandedBack) from() []Status      { return fromRunning }
+func (ChildrenEnded) from() []Status   { return fromWaiting }
+func (FinalizeEnded) from() []Status   { return fromFinalizing }
+func (Woken) from() []Status           { return fromReadyAndRunning }
+func (CancelRequested) from() []Status { return fromActive }
 
 func (e Claimed) apply(x *Execution) {
 	x.become(Running, e.At)
@@ -291,7 +328,7 @@ func (x *Execution) endAttempt(at time.Time, f *Failure) {
 	if len(h) >= maxHistory {
 		h = h[len(h)-maxHistory+1:]
 	}
-	x.History = append(slices.Clone(h), Attempt{
+	x.History = append(slices.Clip(h), Attempt{
 		Number: x.Attempt, Executor: x.Executor, StartedAt: x.StartedAt, EndedAt: at, Failure: f,
 	})
 }

@@ -202,7 +202,7 @@ func TestEffectsDerivedAgainAreTheSame(t *testing.T) {
 				t.Errorf("%s, %s: derived %+v, want %+v", name, eventName(ev), got, fx)
 			}
 			for _, e := range fx {
-				if reflect.DeepEqual(e, SpawnChildren{next, true}) {
+				if reflect.DeepEqual(e, SpawnChildren{&next, true}) {
 					t.Errorf("%s: %s spawns again at the first time", name, eventName(ev))
 				}
 			}

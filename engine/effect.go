@@ -9,7 +9,8 @@ import (
 
 // An Effect is something that must follow from the state that an execution is
 // in. Effects are idempotent: after a crash they are derived from the record
-// again, with [Effects], and carried out again.
+// again, with [Effects], and carried out again. The executions in them are shared
+// among them, and nobody changes them.
 type Effect interface{ effect() }
 
 type (
@@ -21,14 +22,14 @@ type (
 	// SpawnChildren creates the children of Parent. Again says that some may
 	// exist already.
 	SpawnChildren struct {
-		Parent Execution
+		Parent *Execution
 		Again  bool
 	}
 
 	// SpawnFinalize creates the finalize execution of a parent. Again says that
 	// it may exist already.
 	SpawnFinalize struct {
-		Finalize Execution
+		Finalize *Execution
 		Again    bool
 	}
 
@@ -37,19 +38,19 @@ type (
 
 	// CancelBelow cancels the executions below a finished one that it does not
 	// know to have finished.
-	CancelBelow struct{ Parent Execution }
+	CancelBelow struct{ Parent *Execution }
 
 	// Withdraw takes an execution that nobody runs, and that has ended, out of the
 	// queue and the timers.
-	Withdraw struct{ Execution Execution }
+	Withdraw struct{ Execution *Execution }
 
 	// Expire has the tree of an execution looked at when its time is over: that of
 	// a root that has finished, or of one that ended below a finished parent, whose
 	// root may be gone already.
-	Expire struct{ Execution Execution }
+	Expire struct{ Execution *Execution }
 
 	// Announce tells waiters the outcome. It is a notification: it may get lost.
-	Announce struct{ Execution Execution }
+	Announce struct{ Execution *Execution }
 )
 
 func (Requeue) effect()       {}
@@ -63,7 +64,7 @@ func (Announce) effect()      {}
 
 // Effects returns what must follow from the state of x, whether or not it has
 // been carried out before. A redelivered message is answered with it.
-func Effects(x Execution) []Effect { return effects(x, true) }
+func Effects(x Execution) []Effect { return effects(&x, true) }
 
 // Again returns effects for another try: what they create may exist, and may even
 // have come to its end already.
@@ -82,8 +83,10 @@ func Again(fx []Effect) []Effect {
 	return list
 }
 
-func effects(x Execution, again bool) []Effect {
-	switch x.Status {
+// effects does not keep of: what it returns points to a copy, where that has an execution
+// in it.
+func effects(of *Execution, again bool) []Effect {
+	switch x := of; x.Status {
 	case Ready:
 		return []Effect{Requeue{At: x.StartAt}}
 	case Running:
@@ -92,38 +95,41 @@ func effects(x Execution, again bool) []Effect {
 		}
 		return nil
 	case WaitingForChildren:
-		return []Effect{SpawnChildren{Parent: x, Again: again}}
+		y := *x
+		return []Effect{SpawnChildren{Parent: &y, Again: again}}
 	case WaitingForFinalize:
-		return []Effect{SpawnFinalize{Finalize: x.FinalizeExecution(), Again: again}}
+		y := x.FinalizeExecution()
+		return []Effect{SpawnFinalize{Finalize: &y, Again: again}}
 	}
-	var fx []Effect
+	x := *of
+	fx := make([]Effect, 0, 2) // as many as nearly all have
 	if x.mayBeQueued() {
-		fx = append(fx, Withdraw{Execution: x})
+		fx = append(fx, Withdraw{Execution: &x})
 	}
 	if x.tellsParent() {
 		fx = append(fx, TellParent{Closure: x.closure()})
 	}
-	if len(x.Below()) > 0 {
-		fx = append(fx, CancelBelow{Parent: x})
+	if x.hasBelow() {
+		fx = append(fx, CancelBelow{Parent: &x})
 	}
 	if x.expires() {
-		fx = append(fx, Expire{Execution: x})
+		fx = append(fx, Expire{Execution: &x})
 	}
-	return append(fx, Announce{Execution: x})
+	return append(fx, Announce{Execution: &x})
 }
 
 // mayBeQueued reports whether x ended while it waited in the queue or for a
 // timer, where it may still lie: one that was cancelled then, or that slept.
-func (x Execution) mayBeQueued() bool {
+func (x *Execution) mayBeQueued() bool {
 	if x.Sleeping {
 		return x.Status != TimedOut
 	}
 	return x.Status == Cancelled && x.Executor == ""
 }
 
-func (x Execution) tellsParent() bool { return x.Parent != "" && !x.ParentFinished }
+func (x *Execution) tellsParent() bool { return x.Parent != "" && !x.ParentFinished }
 
-func (x Execution) closure() Closure {
+func (x *Execution) closure() Closure {
 	c := Closure{
 		Parent: x.Parent, ID: x.ID, Task: x.Task,
 		Index: x.Index, IsFinalize: x.IsFinalize, Status: x.Status,
@@ -138,6 +144,12 @@ func (x Execution) closure() Closure {
 		}
 	}
 	return c
+}
+
+// hasBelow reports whether there are any executions [Execution.Below] x.
+func (x *Execution) hasBelow() bool {
+	return x.Status.Finished() && x.Status != Completed &&
+		(x.Ended.Len() < x.Spawned || x.Finalize != nil && x.Status == Cancelled)
 }
 
 // Below returns the ids of the executions below a finished x that have not

@@ -21,7 +21,7 @@ func TestParentIsToldWhoEndedAndHow(t *testing.T) {
 		if got := find[TellParent](t, Effects(x)).Closure; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
-		if got := find[Announce](t, Effects(x)).Execution; !reflect.DeepEqual(got, x) {
+		if got := *find[Announce](t, Effects(x)).Execution; !reflect.DeepEqual(got, x) {
 			t.Errorf("%s: announced %+v, want %+v", name, got, x)
 		}
 	}
@@ -94,8 +94,8 @@ func TestCancelWithdrawsOnlyWhatWaitsInAQueue(t *testing.T) {
 		if want := x.Status == Ready || x.Sleeping; withdrawn != want {
 			t.Errorf("%s: withdrawn %v, want %v", name, withdrawn, want)
 		}
-		if withdrawn && !reflect.DeepEqual(find[Withdraw](t, fx).Execution, got) {
-			t.Errorf("%s: withdrew %+v, want %+v", name, find[Withdraw](t, fx).Execution, got)
+		if withdrawn && !reflect.DeepEqual(*find[Withdraw](t, fx).Execution, got) {
+			t.Errorf("%s: withdrew %+v, want %+v", name, *find[Withdraw](t, fx).Execution, got)
 		}
 	}
 	// Code that says cancelled has been running.
@@ -180,8 +180,8 @@ func TestClosedSaysThatNothingIsLeftToTellOrCancel(t *testing.T) {
 				if want := next.Status.Finished() && !left; next.Closed != want {
 					t.Errorf("%s, root %v, %s: closed %v with effects %s, want %v", name, root, eventName(ev), next.Closed, kinds(fx), want)
 				}
-				if next.Status.Finished() && !reflect.DeepEqual(find[Announce](t, fx).Execution, next) {
-					t.Errorf("%s, root %v, %s: announced %+v, want %+v", name, root, eventName(ev), find[Announce](t, fx).Execution, next)
+				if next.Status.Finished() && !reflect.DeepEqual(*find[Announce](t, fx).Execution, next) {
+					t.Errorf("%s, root %v, %s: announced %+v, want %+v", name, root, eventName(ev), *find[Announce](t, fx).Execution, next)
 				}
 			}
 		}

@@ -39,16 +39,16 @@ func TestRecordsAreEncodedAsReflectionEncodesThem(t *testing.T) {
 		return r
 	}
 	r := full()
-	data, err := r.encode(nil)
+	data, err := r.encode(nil, nil)
 	marshalled(t, &r, data, err)
 	for i := range reflect.TypeFor[record]().NumField() {
 		var one record
 		reflect.ValueOf(&one).Elem().Field(i).Set(reflect.ValueOf(full()).Field(i))
-		data, err := one.encode(nil)
+		data, err := one.encode(nil, nil)
 		marshalled(t, &one, data, err)
 	}
 	zero := record{Policy: &policy{}, Failure: &failure{}, Finalize: &spawn{}, Spawns: make([]spawn, 20), History: make([]attempt, 1)}
-	data, err = zero.encode(nil)
+	data, err = zero.encode(nil, nil)
 	marshalled(t, &zero, data, err)
 }
 

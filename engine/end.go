@@ -89,14 +89,14 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	if err == nil && !r.alone() {
 		// Should this process die between the root and what is below it, the look
 		// finds the rest; should it die before, the look finds the root and its time.
-		err = c.store.Carry(ctx, Expire{Execution: Execution{
+		err = c.store.Carry(ctx, Expire{Execution: &Execution{
 			ID: id, FinishedAt: time.Now().UTC(), Policy: Policy{Retention: minRetention},
 		}})
 	}
 	if err == nil {
 		// The message that led to the end may lie there still, in the hands of an executor
 		// that is about to put it down or has died. Without a record it would run again.
-		err = c.store.Carry(ctx, Withdraw{Execution: r.Execution})
+		err = c.store.Carry(ctx, Withdraw{Execution: &r.Execution})
 	}
 	if err == nil {
 		err = c.store.Delete(ctx, id, r.Revision)

@@ -11,7 +11,7 @@ import (
 type Event interface {
 	// from lists the statuses in which the event can happen.
 	from() []Status
-	// apply changes x, which is in one of them.
+	// apply changes x, which is in one of them: see happen.
 	apply(x *Execution)
 }
 

@@ -13,8 +13,8 @@ import (
 
 func TestChildrenAreReadyAfterTheirDelay(t *testing.T) {
 	x, fx := apply(t, ready(Policy{}, claimed), spawned(3, &finalize))
-	if x.Spawned != 3 || !reflect.DeepEqual(find[SpawnChildren](t, fx).Parent, x) {
-		t.Errorf("%d spawned by %+v, want 3 by %+v", x.Spawned, find[SpawnChildren](t, fx).Parent, x)
+	if x.Spawned != 3 || !reflect.DeepEqual(*find[SpawnChildren](t, fx).Parent, x) {
+		t.Errorf("%d spawned by %+v, want 3 by %+v", x.Spawned, *find[SpawnChildren](t, fx).Parent, x)
 	}
 	for i, s := range x.Spawns {
 		want := Execution{
@@ -34,7 +34,7 @@ func TestFinalizeIsReadyAfterItsDelay(t *testing.T) {
 		ID: "te_root.3-f", Parent: x.ID, IsFinalize: true, Task: "finalize", Queue: "queue", Policy: finalize.Policy, Validated: true,
 		Status: Ready, CreatedAt: at(5), ChangedAt: at(5), StartAt: at(5).Add(time.Minute),
 	}
-	if got := find[SpawnFinalize](t, fx).Finalize; !reflect.DeepEqual(got, want) {
+	if got := *find[SpawnFinalize](t, fx).Finalize; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

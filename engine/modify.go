@@ -7,7 +7,8 @@ import (
 )
 
 // Move applies events, in order, to r, writes the result at r's revision, and
-// returns it with the effects of the last event. Together with [Modify] it is
+// returns it with the effects of the last event; without any it writes what [Apply]
+// has made of r before. Together with [Modify] it is
 // the only writer of records. It carries out no effects.
 //
 // ErrConflict says that somebody else wrote since: what r's holder knows is

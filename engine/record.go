@@ -110,7 +110,11 @@ type attempt struct {
 }
 
 // EncodeRecord returns the stored form of x.
-func EncodeRecord(x Execution) ([]byte, error) {
+func EncodeRecord(x Execution) ([]byte, error) { return EncodeRecordIn(nil, &x) }
+
+// EncodeRecordIn is EncodeRecord into a buffer, from its beginning, or into another if
+// it is too small: for who encodes many and keeps none.
+func EncodeRecordIn(buffer []byte, x *Execution) ([]byte, error) {
 	r := record{
 		Version: leastVersion,
 		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf,
@@ -136,7 +140,7 @@ func EncodeRecord(x Execution) ([]byte, error) {
 			StartedAt: millis(a.StartedAt), EndedAt: millis(a.EndedAt), Failure: a.Failure.wire(),
 		})
 	}
-	data, err := r.encode(x.Unknown)
+	data, err := r.encode(buffer, x.Unknown)
 	if err != nil {
 		return nil, fmt.Errorf("encode record %s: %w", x.ID, err)
 	}

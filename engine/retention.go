@@ -72,7 +72,7 @@ func grace(l Limits) time.Duration { return 2 * l.Lease }
 
 // kept returns how long the tree of a root is kept once the root has finished;
 // false is for ever.
-func (x Execution) kept(l Limits) (time.Duration, bool) {
+func (x *Execution) kept(l Limits) (time.Duration, bool) {
 	d := x.Policy.Retention
 	if d == 0 {
 		d = l.Retention
@@ -95,11 +95,11 @@ func (x Execution) RemoveAt(l Limits) (time.Time, bool) {
 }
 
 // alone reports whether x is a root that nothing was ever spawned below.
-func (x Execution) alone() bool { return x.Parent == "" && x.Spawned == 0 && x.Finalize == nil }
+func (x *Execution) alone() bool { return x.Parent == "" && x.Spawned == 0 && x.Finalize == nil }
 
 // expires reports whether the tree of x, which has finished, must be looked at:
 // x is a root that does not vanish by itself, or ended below a finished parent.
-func (x Execution) expires() bool {
+func (x *Execution) expires() bool {
 	if x.Parent != "" {
 		return x.ParentFinished
 	}

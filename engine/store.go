@@ -89,7 +89,7 @@ type Store interface {
 	Cancel(ctx context.Context, c Cancel) error
 
 	// Claim opens the feed of executions of a queue that are due.
-	Claim(ctx context.Context, queue string) (Feed[Delivery], error)
+	Claim(ctx context.Context, queue string) (Feed[*Delivery], error)
 	// Closures opens the feed of what finished executions told their parents.
 	Closures(ctx context.Context) (Feed[ClosureMessage], error)
 	// Cancels opens the feed of cancellations.
@@ -230,7 +230,8 @@ var foreign = Retry{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay
 // delivery of this number, from 1, leaves to others.
 func ForeignDelay(deliveries int) time.Duration { return foreign.Delay(max(deliveries, 1), 0) }
 
-// A Delivery is an execution that is due.
+// A Delivery is an execution that is due. It is passed on by pointer, as it holds a
+// whole execution, and belongs to who receives it.
 type Delivery struct {
 	Baton
 	// Execution is as it was enqueued. Only its ID, Queue, Task and Sleeping are

@@ -77,7 +77,7 @@ func (s *Store) carry(ctx context.Context, f engine.Effect) error {
 	case engine.SpawnChildren:
 		return s.spawn(ctx, f)
 	case engine.SpawnFinalize:
-		return s.enqueueBelow(ctx, []engine.Due{{Execution: f.Finalize, Exclusive: f.Again}})
+		return s.enqueueBelow(ctx, []engine.Due{{Execution: *f.Finalize, Exclusive: f.Again}})
 	case engine.TellParent:
 		var err error
 		c := f.Closure
@@ -93,7 +93,7 @@ func (s *Store) carry(ctx context.Context, f engine.Effect) error {
 	case engine.CancelBelow:
 		return s.cancel(ctx, f.Parent.CancelsBelow())
 	case engine.Withdraw:
-		return s.withdraw(ctx, f.Execution)
+		return s.withdraw(ctx, *f.Execution)
 	case engine.Expire:
 		if at, ends := f.LookAt(s.Limits()); ends {
 			return s.lookAt(ctx, f.Execution.Root(), at)
@@ -108,7 +108,7 @@ func (s *Store) carry(ctx context.Context, f engine.Effect) error {
 }
 
 func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
-	spawns, err := s.Spawns(ctx, f.Parent)
+	spawns, err := s.Spawns(ctx, *f.Parent)
 	if err != nil {
 		return err
 	}
@@ -195,14 +195,19 @@ func (s *Store) change(ctx context.Context, name string, request map[string]any)
 // maxNotice bounds what waiters are sent unasked; they read a longer outcome.
 const maxNotice = 64 << 10
 
-func (s *Store) announce(x engine.Execution) error {
-	x.Spawns = nil
+func (s *Store) announce(x *engine.Execution) error {
+	if len(x.Spawns) > 0 {
+		y := *x
+		x, y.Spawns = &y, nil
+	}
 	var data []byte
 	if len(x.Input.Data)+len(x.Output.Data) <= maxNotice {
+		buffer := buffers.Get().(*[]byte)
 		var err error
-		if data, err = engine.EncodeRecord(x); err != nil {
+		if data, err = engine.EncodeRecordIn(*buffer, x); err != nil {
 			return err
 		}
+		defer giveBack(buffer, data)
 	}
 	if len(data) > maxNotice {
 		data = nil

@@ -17,7 +17,7 @@ import (
 
 // Claim implements [engine.Store]. A queue is a consumer of ready messages and
 // its twin on the timers.
-func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
+func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Delivery], error) {
 	if err := engine.ValidateQueue(queue); err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[engine.Del
 	if err != nil {
 		return nil, err
 	}
-	return newFeedUntil(ctx, s, stop, func(m *nats.Msg, old bool) (engine.Delivery, bool) {
+	return newFeedUntil(ctx, s, stop, func(m *nats.Msg, old bool) (*engine.Delivery, bool) {
 		return s.delivery(m, old, limited.Load())
 	}, sources...)
 }
@@ -58,7 +58,7 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 
 // delivery reads a ready or due message; old says that it may have been delivered
 // before, limited that what is due goes through the ready stream.
-func (s *Store) delivery(m *nats.Msg, old, limited bool) (engine.Delivery, bool) {
+func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool) {
 	about := meta(m.Reply)
 	d := s.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
@@ -67,8 +67,11 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (engine.Delivery, bool)
 		return d, false
 	}
 	// Anybody may have written it: it is a number and nothing to rely on.
-	before, _ := strconv.Atoi(m.Header.Get(codec.HeaderDeliveries))
-	d.Deliveries = about.deliveries + min(max(before, 0), 1<<30)
+	if text := m.Header.Get(codec.HeaderDeliveries); text != "" {
+		before, _ := strconv.Atoi(text)
+		d.Deliveries = min(max(before, 0), 1<<30)
+	}
+	d.Deliveries += about.deliveries
 	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
 	if limited && about.stream == s.layout.timers() {
 		s.move(m, b)
@@ -82,7 +85,7 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (engine.Delivery, bool)
 	d.Fresh = d.Fresh && d.First && m.Header.Get(headerScheduler) == ""
 	// One that asks for no delay is due now: its times are those of the clock of
 	// whoever made it, which may be ahead of this one.
-	if x := d.Execution; !d.Hint && !d.Unsettled && d.Invalid == nil && x.Policy.Delay > 0 && x.StartAt.After(time.Now()) {
+	if x := &d.Execution; !d.Hint && !d.Unsettled && d.Invalid == nil && x.Policy.Delay > 0 && x.StartAt.After(time.Now()) {
 		s.postpone(d.Baton, x.StartAt)
 		return d, false
 	}
@@ -125,17 +128,22 @@ type about struct {
 // $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>,
 // or with <domain>.<account hash> before the stream (and maybe a token behind).
 func meta(reply string) about {
-	tokens := strings.Split(reply, ".")
+	var all [12]string
+	n := 0
+	for rest, more := reply, true; more && n < len(all); n++ {
+		all[n], rest, more = strings.Cut(rest, ".")
+	}
+	tokens := all[:n]
 	if len(tokens) >= 11 {
 		tokens = tokens[2:]
 	}
 	if len(tokens) < 9 {
 		return about{deliveries: 1}
 	}
-	n, _ := strconv.Atoi(tokens[4])
+	deliveries, _ := strconv.Atoi(tokens[4])
 	seq, _ := strconv.ParseUint(tokens[5], 10, 64)
 	ns, _ := strconv.ParseInt(tokens[7], 10, 64)
-	return about{stream: tokens[2], deliveries: n, sequence: seq, time: time.Unix(0, ns)}
+	return about{stream: tokens[2], deliveries: deliveries, sequence: seq, time: time.Unix(0, ns)}
 }
 
 // baton is a message of a consumer.
@@ -180,7 +188,9 @@ func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}}
 	if recorded {
 		m.Header.Set(codec.HeaderHint, "1")
-		setFlag(m.Header, codec.HeaderSleeping, x.Sleeping)
+		if x.Sleeping {
+			m.Header.Set(codec.HeaderSleeping, "1")
+		}
 	} else {
 		m.Data = b.m.Data
 		for name, values := range b.m.Header {

@@ -185,7 +185,7 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 	var err error
 	w.js, err = jetstream.New(nc)
 	w.check(err)
-	closes(w, func() (engine.Feed[engine.Delivery], error) { return w.s.Claim(t.Context(), "default") })
+	closes(w, func() (engine.Feed[*engine.Delivery], error) { return w.s.Claim(t.Context(), "default") })
 	x = w.examine(jsstore.ExamineConfig{})
 	w.shows(x, symptom{"stream.replicas", jsstore.OK, "", "R3 in a cluster of 3"})
 	w.only(x)

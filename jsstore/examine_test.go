@@ -36,7 +36,7 @@ func admit(t *testing.T, nc *nats.Conn) *ward {
 	closes(w, func() (engine.Feed[engine.ClosureMessage], error) { return w.s.Closures(t.Context()) })
 	closes(w, func() (engine.Feed[engine.CancelMessage], error) { return w.s.Cancels(t.Context()) })
 	closes(w, func() (engine.Feed[engine.ExpiryMessage], error) { return w.s.Expiries(t.Context()) })
-	closes(w, func() (engine.Feed[engine.Delivery], error) { return w.s.Claim(t.Context(), "default") })
+	closes(w, func() (engine.Feed[*engine.Delivery], error) { return w.s.Claim(t.Context(), "default") })
 	return w
 }
 

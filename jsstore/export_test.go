@@ -31,6 +31,6 @@ func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return s.readyMessage(d) }
 
 // Delivery reads a message that was delivered for the first time.
-func (s *Store) Delivery(m *nats.Msg) (engine.Delivery, bool) { return s.delivery(m, false, false) }
+func (s *Store) Delivery(m *nats.Msg) (*engine.Delivery, bool) { return s.delivery(m, false, false) }
 
 var PubAck = pubAck

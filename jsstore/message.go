@@ -17,8 +17,8 @@ import (
 // executor records more of it.
 func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	x := d.Execution
-	m := &nats.Msg{Subject: s.layout.readySubject(x), Data: x.Input.Data, Header: nats.Header{}}
-	h := m.Header
+	h := newHeaders(8)
+	m := &nats.Msg{Subject: s.layout.readySubject(x), Data: x.Input.Data, Header: h.Header}
 	if x.Input.Type != "" {
 		h.Set(codec.HeaderContentType, string(x.Input.Type))
 	}
@@ -48,8 +48,27 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	return m
 }
 
+// headers are the headers of a message to send, one value each. The values lie in one
+// array: in one each, as Header.Set has them, they would be an allocation each.
+type headers struct {
+	nats.Header
+	values []string
+}
+
+// newHeaders returns headers with room for n, and more.
+func newHeaders(n int) *headers {
+	return &headers{Header: make(nats.Header, n), values: make([]string, 0, n)}
+}
+
+// Set sets a header.
+func (h *headers) Set(name, value string) {
+	h.values = append(h.values, value)
+	last := len(h.values)
+	h.Header[name] = h.values[last-1 : last : last]
+}
+
 // setPolicy sets the headers of a whole policy.
-func setPolicy(h nats.Header, p engine.Policy) {
+func setPolicy(h *headers, p engine.Policy) {
 	h.Set(codec.HeaderSettled, "1")
 	setMillis(h, codec.HeaderTimeout, p.Timeout)
 	setMillis(h, codec.HeaderDelay, p.Delay)
@@ -66,7 +85,7 @@ func setPolicy(h nats.Header, p engine.Policy) {
 
 // setGiven sets the headers of what is asked for where the definition has the
 // rest: zero is a wish like any other.
-func setGiven(h nats.Header, list []engine.Option) {
+func setGiven(h *headers, list []engine.Option) {
 	for _, o := range list {
 		switch o := o.(type) {
 		case engine.Timeout:
@@ -83,7 +102,7 @@ func setGiven(h nats.Header, list []engine.Option) {
 	}
 }
 
-func setRetry(h nats.Header, r engine.Retry) {
+func setRetry(h *headers, r engine.Retry) {
 	h.Set(codec.HeaderRetries, strconv.Itoa(r.MaxRetries))
 	setMillis(h, codec.HeaderBaseDelay, r.BaseDelay)
 	setMillis(h, codec.HeaderMaxDelay, r.MaxDelay)
@@ -91,28 +110,28 @@ func setRetry(h nats.Header, r engine.Retry) {
 	setFloat(h, codec.HeaderJitter, r.Jitter)
 }
 
-func setRetention(h nats.Header, d time.Duration) {
+func setRetention(h *headers, d time.Duration) {
 	if d == engine.Forever {
 		d = 0
 	}
 	setNumber(h, codec.HeaderRetention, d.Milliseconds())
 }
 
-func setNumber(h nats.Header, name string, n int64) { h.Set(name, strconv.FormatInt(n, 10)) }
+func setNumber(h *headers, name string, n int64) { h.Set(name, strconv.FormatInt(n, 10)) }
 
-func setMillis(h nats.Header, name string, d time.Duration) {
+func setMillis(h *headers, name string, d time.Duration) {
 	if d != 0 {
 		setNumber(h, name, d.Milliseconds())
 	}
 }
 
-func setFloat(h nats.Header, name string, f float64) {
+func setFloat(h *headers, name string, f float64) {
 	if f != 0 {
 		h.Set(name, strconv.FormatFloat(f, 'g', -1, 64))
 	}
 }
 
-func setFlag(h nats.Header, name string, on bool) {
+func setFlag(h *headers, name string, on bool) {
 	if on {
 		h.Set(name, "1")
 	}
@@ -120,8 +139,8 @@ func setFlag(h nats.Header, name string, on bool) {
 
 // parse reads a ready or due message. What can't be understood of it is in the
 // delivery's Invalid.
-func (s *Store) parse(m *stored) engine.Delivery {
-	var d engine.Delivery
+func (s *Store) parse(m *stored) *engine.Delivery {
+	d := new(engine.Delivery)
 	subject := m.Subject
 	if strings.HasPrefix(subject, s.layout.laterSubject("")) {
 		subject = m.Header.Get(headerScheduleTarget) // a timer that has not fired
@@ -178,7 +197,7 @@ func (s *Store) parse(m *stored) engine.Delivery {
 	if d.Invalid = h.err; d.Invalid == nil {
 		d.Invalid = x.Policy.Validate()
 	}
-	if err := kinship(*x); err != nil && !d.Hint {
+	if err := kinship(x); err != nil && !d.Hint {
 		if x.ID != engine.RootOf(x.ID) {
 			x.ID = "" // recorded, it would be in the way of the execution whose place it claims
 		}
@@ -193,7 +212,7 @@ func (s *Store) parse(m *stored) engine.Delivery {
 // enqueue a task can write any header: the id, which the subject has and the server
 // sees to, decides whose child an execution is. Otherwise the right to enqueue the
 // one would be the right to end any other's children, and to read their outputs.
-func kinship(x engine.Execution) error {
+func kinship(x *engine.Execution) error {
 	root := x.ID == engine.RootOf(x.ID)
 	parent := engine.Execution{ID: x.Parent, Finalize: &engine.Spawn{}}
 	switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-func claim(t *testing.T, s *jsstore.Store, n int) engine.Feed[engine.Delivery] {
+func claim(t *testing.T, s *jsstore.Store, n int) engine.Feed[*engine.Delivery] {
 	t.Helper()
 	f, err := s.Claim(t.Context(), engine.DefaultQueue)
 	if err != nil {
@@ -38,7 +38,7 @@ func enqueue(t *testing.T, s *jsstore.Store, id string, delay time.Duration) {
 }
 
 // take returns what is delivered within a second, and no more than most.
-func take(feeds ...engine.Feed[engine.Delivery]) (list []engine.Delivery) {
+func take(feeds ...engine.Feed[*engine.Delivery]) (list []*engine.Delivery) {
 	for _, f := range feeds {
 		for more := true; more; {
 			select {

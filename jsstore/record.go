@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -101,8 +102,9 @@ func (s *Store) put(ctx context.Context, subject string, data []byte, at engine.
 // putMsg is put for a message that has headers of its own.
 func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (engine.Revision, error) {
 	write := nuid.Next()
-	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
-	m.Header.Set(codec.HeaderWrite, write)
+	h := headers{m.Header, make([]string, 0, 2)}
+	h.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
+	h.Set(codec.HeaderWrite, write)
 	var revision engine.Revision
 	err := persist(ctx, func(n int) error {
 		answer, err := s.requests.request(ctx, m)
@@ -141,6 +143,20 @@ func (s *Store) own(ctx context.Context, subject, write string, at engine.Revisi
 	return 0, conflict
 }
 
+// buffers are what records are encoded in, to be sent: whoever sends copies.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptBuffer is how long a buffer may be to be kept: hardly any record is longer.
+const keptBuffer = 16 << 10
+
+// giveBack returns a buffer, or the longer one that was needed in its place.
+func giveBack(buffer *[]byte, used []byte) {
+	if cap(used) <= keptBuffer {
+		*buffer = used
+		buffers.Put(buffer)
+	}
+}
+
 // Update implements [engine.Store].
 func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
 	x, err := s.keepPayloads(ctx, x)
@@ -151,10 +167,12 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	if err != nil {
 		return 0, err
 	}
-	data, err := engine.EncodeRecord(x)
+	buffer := buffers.Get().(*[]byte)
+	data, err := engine.EncodeRecordIn(*buffer, &x)
 	if err != nil {
 		return 0, err
 	}
+	defer giveBack(buffer, data)
 	if most := int(s.nc.MaxPayload()) - 1024; len(data) > most {
 		return 0, fmt.Errorf("%w: record of %d bytes, the limit is %d", engine.ErrTooLarge, len(data), most)
 	}
@@ -207,7 +225,7 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 
 // isExecution reports whether a message holds an execution. One that can't be
 // understood does, unless its id can't: an executor is about to record why.
-func isExecution(d engine.Delivery) bool {
+func isExecution(d *engine.Delivery) bool {
 	return !d.Hint && engine.ValidateID(d.Execution.ID) == nil
 }
 

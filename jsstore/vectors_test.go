@@ -35,7 +35,7 @@ type readyMeaning struct {
 	Invalid   string   `json:"invalid,omitempty"`
 }
 
-func meaningOf(t *testing.T, d engine.Delivery) json.RawMessage {
+func meaningOf(t *testing.T, d *engine.Delivery) json.RawMessage {
 	t.Helper()
 	m := readyMeaning{Settled: !d.Unsettled && !d.Hint, Exclusive: !d.Fresh && !d.Hint, Hint: d.Hint}
 	data, err := engine.EncodeRecord(d.Execution)

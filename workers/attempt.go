@@ -22,34 +22,34 @@ import (
 // discarded.
 type attempt struct {
 	x        *Executor
-	delivery engine.Delivery
+	delivery *engine.Delivery
 	held     *hand
 	binding  engine.Binding
 	release  func() // frees the slot
 
 	ctx     context.Context
 	stop    context.CancelCauseFunc
-	decided atomic.Bool   // by the first that settles it
-	settled chan struct{} // closed when the outcome is recorded and the message put down
-	left    chan struct{} // closed when the code has returned
+	decided atomic.Bool // by the first that settles it
+	settled atomic.Bool // the outcome is recorded and the message put down
+	left    latch       // the code has returned
 
 	claimed   bool
 	start     engine.Claimed
-	execution engine.Execution // as the code sees it: running
+	execution *engine.Execution // as the code sees it: running; nobody changes it
 
 	// turn guards the rest: the grace and the outcome may want to write the record
 	// at the same time. It is a channel, since it is held as long as a store does
 	// not answer: whoever waits for a mutex stops the clock of a synctest bubble.
 	turn     chan struct{}
-	record   engine.Record // the latest known: ready until recorded
-	recorded bool          // that it is running
+	recorded bool            // that it is running
+	revision engine.Revision // of the record that says so or, before, of the one that it is written over
 	timers   []*time.Timer
 }
 
-func newAttempt(x *Executor, d engine.Delivery, held *hand, release func()) *attempt {
+func newAttempt(x *Executor, d *engine.Delivery, held *hand, release func()) *attempt {
 	a := &attempt{
 		x: x, delivery: d, held: held, release: release,
-		settled: make(chan struct{}), left: make(chan struct{}), turn: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1),
 	}
 	a.ctx, a.stop = context.WithCancelCause(context.Background())
 	return a
@@ -57,6 +57,11 @@ func newAttempt(x *Executor, d engine.Delivery, held *hand, release func()) *att
 
 func (a *attempt) lock()   { a.turn <- struct{}{} }
 func (a *attempt) unlock() { <-a.turn }
+
+// record returns the claim as a record, written or yet to be.
+func (a *attempt) record() engine.Record {
+	return engine.Record{Execution: *a.execution, Revision: a.revision}
+}
 
 // run runs the attempt in the calling goroutine.
 func (a *attempt) run() {
@@ -86,7 +91,7 @@ func (a *attempt) startTimers(timeout time.Duration) bool {
 	a.lock()
 	defer a.unlock()
 	if a.decided.Load() {
-		close(a.left)
+		a.left.open()
 		return false
 	}
 	if !a.recorded {
@@ -98,7 +103,7 @@ func (a *attempt) startTimers(timeout time.Duration) bool {
 	return true
 }
 
-func prevError(x engine.Execution) error {
+func prevError(x *engine.Execution) error {
 	if x.Failure == nil {
 		return nil // and not a nil *Failure in an error
 	}
@@ -110,7 +115,7 @@ func prevError(x engine.Execution) error {
 func (a *attempt) call(ctx context.Context, input engine.Input, unread error) (ret engine.Return, err error) {
 	returned := false
 	defer func() {
-		close(a.left)
+		a.left.open()
 		if returned {
 			return
 		}
@@ -135,7 +140,7 @@ func (a *attempt) call(ctx context.Context, input engine.Input, unread error) (r
 // damaged stays damaged, and a key that is not here does not come.
 func (a *attempt) input() (in engine.Input, err error) {
 	a.x.steady("read an input", func(context.Context) error {
-		in, err = a.x.client.InputOf(a.ctx, a.execution)
+		in, err = a.x.client.InputOf(a.ctx, *a.execution)
 		for _, lasts := range []error{engine.ErrNotFound, engine.ErrInvalidInput, engine.ErrNewer, codec.ErrKey} {
 			if errors.Is(err, lasts) {
 				return nil
@@ -153,24 +158,24 @@ func (a *attempt) input() (in engine.Input, err error) {
 // the key, or is of the version that wrote it, as one whose task is not bound here:
 // it is never failed for that.
 func (a *attempt) pass(reason error) {
-	close(a.left)
+	a.left.open()
 	if !a.decide() {
 		return
 	}
 	wait := engine.ForeignDelay(a.delivery.Deliveries)
 	a.x.log.Warn("an input can't be opened here: it is left to another executor", zap.String("execution", a.execution.ID),
 		zap.String("task", a.execution.Task), zap.Duration("wait", wait), zap.Error(reason))
-	until := now().Add(wait)
+	until, moved := now().Add(wait), false
 	a.end(func(ctx context.Context) error {
-		if a.recorded && a.record.Status == engine.Running {
-			r, _, err := engine.Move(ctx, a.x.store, a.record, engine.HandedBack{At: now(), Until: until})
+		if a.recorded && !moved {
+			_, _, err := engine.Move(ctx, a.x.store, a.record(), engine.HandedBack{At: now(), Until: until})
 			if errors.Is(err, engine.ErrConflict) {
 				return a.lost(ctx)
 			}
 			if err != nil {
 				return err
 			}
-			a.record = r
+			moved = true
 		}
 		return a.held.Return(ctx, until, false) // as it came, so that its deliveries are counted on
 	})
@@ -178,18 +183,18 @@ func (a *attempt) pass(reason error) {
 
 // outcome is the event that a return or an error makes of an attempt. The error
 // is the code's, too: it may panic when it is read.
-func outcome(x engine.Execution, ret engine.Return, err error, at time.Time) (ev engine.Event) {
+func outcome(x *engine.Execution, ret engine.Return, err error, at time.Time) (ev engine.Event) {
 	if err != nil {
 		defer func() {
 			if v := recover(); v != nil {
-				ev = engine.NewErred(x, &engine.Failure{
+				ev = engine.NewErred(*x, &engine.Failure{
 					Kind: engine.KindPanic, Message: fmt.Sprintf("panic: %v, in the error that the code returned", v), Stack: string(debug.Stack()),
 				}, at, rand.Float64())
 			}
 		}()
-		return engine.NewErred(x, err, at, rand.Float64())
+		return engine.NewErred(*x, err, at, rand.Float64())
 	}
-	return ret.Event(x, at)
+	return ret.Event(*x, at)
 }
 
 // recordRunning records that the attempt runs, once it has outlived the grace. A
@@ -197,13 +202,13 @@ func outcome(x engine.Execution, ret engine.Return, err error, at time.Time) (ev
 func (a *attempt) recordRunning() {
 	a.lock()
 	defer a.unlock()
-	if a.recorded || isClosed(a.settled) {
+	if a.recorded || a.settled.Load() {
 		return
 	}
-	r, _, err := engine.Move(a.x.kill, a.x.store, a.record, a.start)
+	r, _, err := engine.Move(a.x.kill, a.x.store, a.record())
 	switch {
 	case err == nil:
-		a.record, a.recorded = r, true
+		a.revision, a.recorded = r.Revision, true
 		a.x.trouble.over("record that an attempt runs", a)
 	case errors.Is(err, engine.ErrConflict):
 		own, err := a.adopt(a.x.kill)
@@ -236,15 +241,15 @@ func (a *attempt) adopt(ctx context.Context) (bool, error) {
 	if errors.Is(err, engine.ErrNotFound) || unreadable(err) {
 		return false, nil
 	}
-	if err != nil || !a.wrote(r.Execution) {
+	if err != nil || !a.wrote(&r.Execution) {
 		return false, err
 	}
-	a.record, a.recorded = r, true
+	a.revision, a.recorded = r.Revision, true
 	return true, nil
 }
 
 // wrote reports whether y is what the claim of this attempt makes of its execution.
-func (a *attempt) wrote(y engine.Execution) bool {
+func (a *attempt) wrote(y *engine.Execution) bool {
 	c := a.start
 	return y.Status == engine.Running && !c.At.IsZero() && y.StartedAt.Equal(c.At) &&
 		y.Executor == c.Executor && y.Message == c.Message && y.Delivery == c.Delivery
@@ -263,7 +268,7 @@ func isClosed(c chan struct{}) bool {
 func (a *attempt) holds(r engine.Revision) bool {
 	a.lock()
 	defer a.unlock()
-	return a.recorded && a.record.Revision == r
+	return a.recorded && a.revision == r
 }
 
 func (a *attempt) timeOut() {
@@ -271,8 +276,8 @@ func (a *attempt) timeOut() {
 	a.interrupt(engine.ErrTimedOut, func(ctx context.Context) error { return a.move(ctx, ev) })
 }
 
-func timedOut(x engine.Execution, at time.Time) engine.Event {
-	return engine.NewErred(x, &engine.Failure{
+func timedOut(x *engine.Execution, at time.Time) engine.Event {
+	return engine.NewErred(*x, &engine.Failure{
 		Kind: engine.KindTimeout, Message: fmt.Sprintf("execution timed out after %s", x.Policy.Timeout),
 	}, at, rand.Float64())
 }
@@ -341,16 +346,12 @@ func (a *attempt) end(fn func(context.Context) error) {
 	a.x.steady("record an outcome", fn)
 	a.x.attempts.remove(a)
 	a.release()
-	close(a.settled)
+	a.settled.Store(true)
 }
 
 // move records an event and puts the message down.
 func (a *attempt) move(ctx context.Context, ev engine.Event) error {
-	events := []engine.Event{ev}
-	if !a.recorded {
-		events = []engine.Event{a.start, ev}
-	}
-	r, fx, err := engine.Move(ctx, a.x.store, a.record, events...)
+	_, fx, err := engine.Move(ctx, a.x.store, a.record(), ev)
 	switch _, returned := ev.(engine.Returned); {
 	case errors.Is(err, engine.ErrConflict):
 		if !a.recorded {
@@ -368,7 +369,6 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 	case err != nil:
 		return err
 	}
-	a.record, a.recorded = r, true
 	// From here on only what follows is left to try again.
 	a.x.steady("put a message down", func(ctx context.Context) error { return a.x.putDown(ctx, a.held, fx) })
 	return nil

@@ -26,7 +26,7 @@ var nextBuild = map[string][]struct{ this, next string }{"record.go": {
 	{"const Version = 1\n", "const Version = 2\n"},
 	{"Version: leastVersion,", "Version: versionOf(x), Dream: 7,"},
 	{"\tID             string ", "\tDream          int64          `json:\"dream,omitempty\"`\n\tID             string "},
-	{"// leastVersion is", "func versionOf(x Execution) int {\n\tif x.Task == \"dream\" {\n\t\treturn 2\n\t}\n\treturn 1\n}\n\n// leastVersion is"},
+	{"// leastVersion is", "func versionOf(x *Execution) int {\n\tif x.Task == \"dream\" {\n\t\treturn 2\n\t}\n\treturn 1\n}\n\n// leastVersion is"},
 }, "encode.go": {
 	{"m.AnyString(\"executionId\", r.ID)", "m.Int(\"dream\", r.Dream)\n\tm.AnyString(\"executionId\", r.ID)"},
 }}

@@ -134,7 +134,7 @@ func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error
 		}
 		ev = engine.Claimed{At: at, Executor: x.config.Name}
 	case r.Status == engine.Running && !r.ExpiresAt.IsZero() && !at.Before(r.ExpiresAt):
-		ev = timedOut(r.Execution, at)
+		ev = timedOut(&r.Execution, at)
 	default:
 		return x.leave(ctx, held, r.Execution)
 	}
@@ -155,8 +155,8 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 		a.held.drop()
 		return nil
 	}
-	if a.wrote(r.Execution) {
-		a.record, a.execution, a.recorded = r, r.Execution, true
+	if a.wrote(&r.Execution) {
+		a.execution, a.revision, a.recorded = &r.Execution, r.Revision, true
 		x.take(a)
 		return nil
 	}
@@ -199,13 +199,13 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		if err != nil {
 			return err
 		}
-		a.record, a.execution = r, next
+		a.execution, a.revision = &next, r.Revision
 	} else {
 		next, _, err := engine.Move(ctx, x.store, r, append(before, a.start)...)
 		if err != nil {
 			return err
 		}
-		a.record, a.execution, a.recorded = next, next.Execution, true
+		a.execution, a.revision, a.recorded = &next.Execution, next.Revision, true
 	}
 	x.take(a)
 	return nil
@@ -215,7 +215,7 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 func (x *Executor) take(a *attempt) {
 	a.claimed = true
 	x.attempts.add(a)
-	if c, gone := x.heard.find(a.execution); gone {
+	if c, gone := x.heard.find(*a.execution); gone {
 		// It passed after the first look, and before the attempt could be found.
 		a.cancel(c)
 	}

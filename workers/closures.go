@@ -171,7 +171,7 @@ func (f *family) expires(at time.Time) []engine.Effect {
 	if f.finalize == nil && len(f.children) == 0 {
 		return nil
 	}
-	return []engine.Effect{engine.Expire{Execution: engine.Execution{
+	return []engine.Effect{engine.Expire{Execution: &engine.Execution{
 		ID: f.child(), Parent: f.parent, FinishedAt: at,
 	}}}
 }

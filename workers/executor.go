@@ -220,7 +220,7 @@ func (x *Executor) run(ctx context.Context) error {
 		return err
 	}
 	defer expiries.Close()
-	var queues []engine.Feed[engine.Delivery]
+	var queues []engine.Feed[*engine.Delivery]
 	defer func() {
 		for _, q := range queues {
 			q.Close()

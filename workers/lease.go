@@ -123,13 +123,13 @@ func (x *Executor) recheck() {
 		r, err := x.store.Get(x.kill, id)
 		switch {
 		case errors.Is(err, engine.ErrNotFound), unreadable(err):
-			if !isClosed(a.settled) {
+			if !a.settled.Load() {
 				go a.lose() // deleted, with its tree; or what there is can't be read
 			}
 		case err != nil:
 			x.trouble.failed("look at the records of attempts", x, err)
 			return
-		case r.Revision != revision && !isClosed(a.settled):
+		case r.Revision != revision && !a.settled.Load():
 			go a.lose()
 		}
 	}
@@ -145,7 +145,7 @@ func (a *attempt) claim() (id string, r engine.Revision, ok bool) {
 		return "", 0, false
 	}
 	defer a.unlock()
-	return a.execution.ID, a.record.Revision, a.recorded
+	return a.execution.ID, a.revision, a.recorded
 }
 
 // notice takes what the store has news of. It must not take long.

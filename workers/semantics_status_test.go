@@ -291,7 +291,7 @@ func TestDuplicateEventsAreNoOps(t *testing.T) {
 			again := first
 			again.Status = engine.Ready
 			check(t, w.store.Enqueue(t.Context(), engine.Due{Execution: again, Exclusive: true}))
-			check(t, w.store.Carry(t.Context(), engine.SpawnChildren{Parent: w.get(h.ID()), Again: true}))
+			check(t, w.store.Carry(t.Context(), engine.SpawnChildren{Parent: new(w.get(h.ID())), Again: true}))
 			pass(time.Second)
 		}
 		w.want(h.ID(), engine.WaitingForChildren)

@@ -34,7 +34,7 @@ type slots struct {
 
 // A lane is a queue of an executor.
 type lane struct {
-	feed    engine.Feed[engine.Delivery]
+	feed    engine.Feed[*engine.Delivery]
 	weight  float64
 	handful int
 	open    int       // requested, and not received
@@ -46,7 +46,7 @@ type lane struct {
 type waiter struct{ start chan struct{} }
 
 // newSlots shares n slots among feeds by their weights, and asks for as many.
-func newSlots(n int, feeds []engine.Feed[engine.Delivery], weights []int) *slots {
+func newSlots(n int, feeds []engine.Feed[*engine.Delivery], weights []int) *slots {
 	s := &slots{free: n}
 	total := 0
 	for _, w := range weights {

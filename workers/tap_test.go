@@ -172,9 +172,9 @@ func (p *tap) Delete(ctx context.Context, root string, at engine.Revision) error
 	return p.call("Delete", root, func() error { return p.store.Delete(ctx, root, at) })
 }
 
-func (p *tap) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
-	return tapFeed(p, func() (engine.Feed[engine.Delivery], error) { return p.store.Claim(ctx, queue) },
-		func(m *engine.Delivery) { m.Baton = tapBaton{p, m.Baton, m.Execution.ID} })
+func (p *tap) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Delivery], error) {
+	return tapFeed(p, func() (engine.Feed[*engine.Delivery], error) { return p.store.Claim(ctx, queue) },
+		func(m **engine.Delivery) { d := *m; d.Baton = tapBaton{p, d.Baton, d.Execution.ID} })
 }
 
 func (p *tap) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage], error) {

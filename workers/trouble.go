@@ -6,6 +6,7 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,6 +19,8 @@ import (
 // goes on among others that succeed is one failure all the time.
 type trouble struct {
 	log *zap.Logger
+
+	spells atomic.Int64 // of now, to be seen without the lock by all that has not failed
 
 	mu     sync.Mutex
 	now    map[string]*spell
@@ -43,6 +46,7 @@ func (t *trouble) failed(what string, who any, err error) {
 	if s == nil {
 		s = &spell{since: time.Now(), who: map[any]bool{}}
 		t.now[what] = s
+		t.spells.Add(1)
 		t.log.Warn("background work fails: it is tried again", zap.String("what", what), zap.Error(err))
 	}
 	s.count++
@@ -51,6 +55,9 @@ func (t *trouble) failed(what string, who any, err error) {
 
 // over notes that what has succeeded for who, or is not wanted any more.
 func (t *trouble) over(what string, who any) {
+	if t.spells.Load() == 0 {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.now[what]
@@ -61,6 +68,7 @@ func (t *trouble) over(what string, who any) {
 		return
 	}
 	delete(t.now, what)
+	t.spells.Add(-1)
 	t.log.Info("background work succeeds again", zap.String("what", what),
 		zap.Int("failures", s.count), zap.Duration("after", time.Since(s.since)))
 }
@@ -73,15 +81,17 @@ const (
 
 // steady does fn, again and again until it succeeds or the executor is killed.
 func (x *Executor) steady(what string, fn func(context.Context) error) {
-	who := new(int) // this call and no other
+	var who *int // this call and no other, once it has failed
 	for pause := firstPause; x.kill.Err() == nil; pause = min(2*pause, lastPause) {
 		err := fn(x.kill)
-		if err == nil {
+		if err == nil && who != nil {
 			x.trouble.over(what, who)
+		}
+		if err == nil || x.kill.Err() != nil {
 			return
 		}
-		if x.kill.Err() != nil {
-			return
+		if who == nil {
+			who = new(int)
 		}
 		x.trouble.failed(what, who, err)
 		select {
@@ -102,14 +112,15 @@ const strayAfter = 5 * time.Second
 
 // watch finds out whether the code of an attempt that has been stopped returns.
 func (s *strays) watch(a *attempt) {
-	if isClosed(a.left) {
+	if a.left.isOpen() {
 		return
 	}
 	go func() {
+		left := a.left.wait()
 		timer := time.NewTimer(strayAfter)
 		defer timer.Stop()
 		select {
-		case <-a.left:
+		case <-left:
 			return
 		case <-a.x.kill.Done():
 			return
@@ -120,7 +131,7 @@ func (s *strays) watch(a *attempt) {
 		a.x.log.Warn("code ignores that its context has ended: it holds a goroutine, and its result will be discarded",
 			zap.String("execution", a.execution.ID), zap.String("task", a.execution.Task), zap.String("stack", stackOf(a.execution)))
 		select {
-		case <-a.left:
+		case <-left:
 		case <-a.x.kill.Done():
 		}
 	}()
@@ -132,13 +143,13 @@ func (s *strays) add(n int) {
 	s.now += n
 }
 
-func labels(x engine.Execution) pprof.LabelSet {
+func labels(x *engine.Execution) pprof.LabelSet {
 	return pprof.Labels("durable.task", x.Task, "durable.execution", x.ID)
 }
 
 // stackOf returns the stack of the goroutine that runs x, found by its labels in
 // a goroutine profile: blocks separated by empty lines.
-func stackOf(x engine.Execution) string {
+func stackOf(x *engine.Execution) string {
 	var profile bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
 		return err.Error()

@@ -29,7 +29,7 @@ func (s *Store) carry(e engine.Effect) error {
 	case engine.SpawnChildren:
 		return s.spawnChildren(e)
 	case engine.SpawnFinalize:
-		return s.spawn(e.Finalize, e.Again)
+		return s.spawn(*e.Finalize, e.Again)
 	case engine.TellParent:
 		return s.tellParent(e.Closure)
 	case engine.CancelBelow:
@@ -39,13 +39,13 @@ func (s *Store) carry(e engine.Effect) error {
 			}
 		}
 	case engine.Withdraw:
-		if r := s.find(e.Execution); r != nil {
+		if r := s.find(*e.Execution); r != nil {
 			r.message.remove()
 		}
 	case engine.Expire:
 		s.expire(e)
 	case engine.Announce:
-		return s.announce(e.Execution)
+		return s.announce(*e.Execution)
 	default:
 		return errors.New("unknown effect")
 	}
@@ -53,7 +53,7 @@ func (s *Store) carry(e engine.Effect) error {
 }
 
 func (s *Store) spawnChildren(e engine.SpawnChildren) error {
-	list, err := s.children(e.Parent)
+	list, err := s.children(*e.Parent)
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,8 @@ type parcel[M any] struct {
 }
 
 // Claim implements [engine.Store].
-func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
-	return open(ctx, s, func() *feed[engine.Delivery] { return s.queue(queue).feed() })
+func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Delivery], error) {
+	return open(ctx, s, func() *feed[*engine.Delivery] { return s.queue(queue).feed() })
 }
 
 // Closures implements [engine.Store].

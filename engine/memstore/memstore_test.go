@@ -215,7 +215,7 @@ func enqueue(t *testing.T, s engine.Store, ids ...string) {
 	}
 }
 
-func claim(t *testing.T, s engine.Store, n int) engine.Feed[engine.Delivery] {
+func claim(t *testing.T, s engine.Store, n int) engine.Feed[*engine.Delivery] {
 	t.Helper()
 	f, err := s.Claim(t.Context(), "q")
 	check(t, err)
@@ -224,7 +224,7 @@ func claim(t *testing.T, s engine.Store, n int) engine.Feed[engine.Delivery] {
 	return f
 }
 
-func receive(t *testing.T, f engine.Feed[engine.Delivery]) engine.Delivery {
+func receive(t *testing.T, f engine.Feed[*engine.Delivery]) *engine.Delivery {
 	t.Helper()
 	select {
 	case d := <-f.Messages():
@@ -235,7 +235,7 @@ func receive(t *testing.T, f engine.Feed[engine.Delivery]) engine.Delivery {
 	}
 }
 
-func none(t *testing.T, f engine.Feed[engine.Delivery], within time.Duration) {
+func none(t *testing.T, f engine.Feed[*engine.Delivery], within time.Duration) {
 	t.Helper()
 	select {
 	case d := <-f.Messages():

@@ -16,7 +16,7 @@ import (
 type ready struct {
 	task, queue string
 	data        []byte // as it was enqueued
-	message     *message[engine.Delivery]
+	message     *message[*engine.Delivery]
 }
 
 // Enqueue implements [engine.Store].
@@ -54,8 +54,8 @@ func (s *Store) enqueue(d engine.Due) error {
 	s.enqueued++
 	name := strconv.Itoa(s.enqueued)
 	delayed := x.StartAt.After(time.Now())
-	r.message = q.put(x.StartAt, "queue "+x.Queue, x.ID, func(h *hand[engine.Delivery]) engine.Delivery {
-		now := engine.Delivery{Baton: h, Message: name, Deliveries: h.delivery, Hint: h.message.recorded}
+	r.message = q.put(x.StartAt, "queue "+x.Queue, x.ID, func(h *hand[*engine.Delivery]) *engine.Delivery {
+		now := &engine.Delivery{Baton: h, Message: name, Deliveries: h.delivery, Hint: h.message.recorded}
 		now.First = h.delivery == 1
 		now.Fresh = now.First && !d.Exclusive && !delayed
 		now.Execution, now.Invalid = engine.DecodeRecord(r.data)
@@ -88,10 +88,10 @@ func (s *Store) forget(id string, r *ready) {
 	}
 }
 
-func (s *Store) queue(name string) *queue[engine.Delivery] {
+func (s *Store) queue(name string) *queue[*engine.Delivery] {
 	q := s.queues[name]
 	if q == nil {
-		q = newQueue[engine.Delivery](s)
+		q = newQueue[*engine.Delivery](s)
 		s.queues[name] = q
 	}
 	return q

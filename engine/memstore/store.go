@@ -46,7 +46,7 @@ type Store struct {
 	records  map[string]record
 	spawns   map[string][]byte // long lists of children, by Execution.SpawnsAt
 	ready    map[string][]*ready
-	queues   map[string]*queue[engine.Delivery]
+	queues   map[string]*queue[*engine.Delivery]
 	closures *queue[engine.ClosureMessage]
 	cancels  *queue[engine.CancelMessage]
 	expiries *queue[engine.ExpiryMessage]
@@ -74,7 +74,7 @@ func New(c Config) *Store {
 		records:  map[string]record{},
 		spawns:   map[string][]byte{},
 		ready:    map[string][]*ready{},
-		queues:   map[string]*queue[engine.Delivery]{},
+		queues:   map[string]*queue[*engine.Delivery]{},
 		looks:    map[string]*message[engine.ExpiryMessage]{},
 		watchers: map[engine.Topic]map[*watcher]bool{},
 		present:  map[*present]bool{},

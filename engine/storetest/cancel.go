@@ -84,13 +84,13 @@ var cancelRules = []rule{
 		r, _ := move(t, s, engine.Record{Execution: execution(t, "root")}, engine.Claimed{At: now()},
 			engine.Returned{At: now(), Children: []engine.Spawn{{Task: "child", Queue: queue}}})
 		r, fx := move(t, s, r, engine.ChildrenEnded{At: now(), Children: []engine.Closure{childClosure(r.Execution, 0, engine.Completed)}})
-		belowCancelled(t, s, r, append(fx, engine.CancelBelow{Parent: r.Execution}))
+		belowCancelled(t, s, r, append(fx, engine.CancelBelow{Parent: &r.Execution}))
 	}},
 
 	{"what is withdrawn is delivered to nobody", func(t *testing.T, s engine.Store) {
 		x, y := execution(t, "x"), later(t, "y", 5*time.Minute)
 		enqueue(t, s, x, y)
-		carry(t, s, engine.Withdraw{Execution: x}, engine.Withdraw{Execution: y})
+		carry(t, s, engine.Withdraw{Execution: &x}, engine.Withdraw{Execution: &y})
 		absent(t, s, "x")
 		absent(t, s, "y")
 		silent(t, claim(t, s, 2), 6*time.Minute)
@@ -102,7 +102,7 @@ var cancelRules = []rule{
 		enqueue(t, s, x, y, z)
 		sendBack(t, next(t, f), now().Add(5*time.Minute), false) // z
 		time.Sleep(500 * time.Millisecond)                       // now a store may keep them elsewhere
-		carry(t, s, engine.Withdraw{Execution: x}, engine.Withdraw{Execution: y}, engine.Withdraw{Execution: z})
+		carry(t, s, engine.Withdraw{Execution: &x}, engine.Withdraw{Execution: &y}, engine.Withdraw{Execution: &z})
 		silent(t, f, 6*time.Minute)
 		for _, id := range []string{"x", "y", "z"} {
 			absent(t, s, id)
@@ -113,7 +113,7 @@ var cancelRules = []rule{
 		x, y := execution(t, "x"), execution(t, "x.1")
 		y.Parent, y.Index = "x", 1
 		enqueue(t, s, x, y)
-		carry(t, s, engine.Withdraw{Execution: execution(t, "z")}, engine.Withdraw{Execution: x}, engine.Withdraw{Execution: x})
+		carry(t, s, engine.Withdraw{Execution: new(execution(t, "z"))}, engine.Withdraw{Execution: &x}, engine.Withdraw{Execution: &x})
 		f := claim(t, s, 2)
 		d := next(t, f)
 		same(t, d.Execution, y)
@@ -127,7 +127,7 @@ var cancelRules = []rule{
 		f := claim(t, s, 3)
 		enqueue(t, s, execution(t, "a"), execution(t, "b"))
 		a, b, begun := next(t, f), next(t, f), time.Now()
-		carry(t, s, engine.Withdraw{Execution: b.Execution})
+		carry(t, s, engine.Withdraw{Execution: &b.Execution})
 		enqueue(t, s, execution(t, "c"))
 		done(t, next(t, f))
 		f.Request(3)
@@ -144,7 +144,7 @@ var cancelRules = []rule{
 		at(t, f, a.StartAt)
 		begun := time.Now()
 		at(t, f, b.StartAt)
-		carry(t, s, engine.Withdraw{Execution: b})
+		carry(t, s, engine.Withdraw{Execution: &b})
 		done(t, at(t, f, c.StartAt))
 		f.Request(3)
 		d := at(t, f, begun.Add(s.Limits().Lease))
@@ -156,7 +156,7 @@ var cancelRules = []rule{
 	{"an id that was withdrawn may be enqueued again", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
-		carry(t, s, engine.Withdraw{Execution: x})
+		carry(t, s, engine.Withdraw{Execution: &x})
 		enqueue(t, s, x)
 		f := claim(t, s, 2)
 		done(t, next(t, f))

@@ -143,9 +143,9 @@ func (c *CrashStore) Delete(ctx context.Context, root string, at engine.Revision
 }
 
 // Claim implements [engine.Store].
-func (c *CrashStore) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
-	return openFeed(c, func(m *engine.Delivery) { m.Baton = crashBaton{c, m.Baton} },
-		func() (engine.Feed[engine.Delivery], error) { return c.store.Claim(ctx, queue) })
+func (c *CrashStore) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Delivery], error) {
+	return openFeed(c, func(m **engine.Delivery) { (*m).Baton = crashBaton{c, (*m).Baton} },
+		func() (engine.Feed[*engine.Delivery], error) { return c.store.Claim(ctx, queue) })
 }
 
 // Closures implements [engine.Store].

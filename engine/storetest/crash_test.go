@@ -35,40 +35,40 @@ func TestStoreOfAProcessThatLivesKeepsTheContract(t *testing.T) {
 // A scenario is one kind of call, and how the store tells whether it was done.
 type scenario struct {
 	name string
-	call func(ctx context.Context, c *storetest.CrashStore, d engine.Delivery) error
+	call func(ctx context.Context, c *storetest.CrashStore, d *engine.Delivery) error
 	done func(t *testing.T, s engine.Store) bool
 }
 
 var scenarios = []scenario{
-	{"Enqueue", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Enqueue", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		return c.Enqueue(ctx, engine.Due{Execution: ready("new")})
 	}, func(t *testing.T, s engine.Store) bool { return known(t, s, "new") }},
 
-	{"Get", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Get", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		r, err := c.Get(ctx, "x")
 		return nothing(r.ID, err)
 	}, nil},
 
-	{"GetMany", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"GetMany", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		list, err := c.GetMany(ctx, []string{"x"})
 		return nothing(list, err)
 	}, nil},
 
-	{"Update", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Update", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		revision, err := c.Update(ctx, ready("new"), 0)
 		return nothing(revision, err)
 	}, func(t *testing.T, s engine.Store) bool { return known(t, s, "new") }},
 
-	{"Spawns", func(ctx context.Context, c *storetest.CrashStore, d engine.Delivery) error {
+	{"Spawns", func(ctx context.Context, c *storetest.CrashStore, d *engine.Delivery) error {
 		list, err := c.Spawns(ctx, engine.Execution{Spawns: []engine.Spawn{{Task: "child"}}})
 		return nothing(list, err)
 	}, nil},
 
-	{"Carry", func(ctx context.Context, c *storetest.CrashStore, d engine.Delivery) error {
-		return c.Carry(ctx, engine.Withdraw{Execution: d.Execution})
+	{"Carry", func(ctx context.Context, c *storetest.CrashStore, d *engine.Delivery) error {
+		return c.Carry(ctx, engine.Withdraw{Execution: &d.Execution})
 	}, func(t *testing.T, s engine.Store) bool { return !known(t, s, "x") }},
 
-	{"Cancel", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Cancel", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		return c.Cancel(ctx, engine.Cancel{ID: "x"})
 	}, func(t *testing.T, s engine.Store) bool {
 		f, err := s.Cancels(t.Context())
@@ -80,53 +80,53 @@ var scenarios = []scenario{
 		return comes(f, lease/2)
 	}},
 
-	{"Claim", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Claim", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		f, err := c.Claim(ctx, "q")
 		return nothing(f, err)
 	}, nil},
 
-	{"Closures", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Closures", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		f, err := c.Closures(ctx)
 		return nothing(f, err)
 	}, nil},
 
-	{"Cancels", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Cancels", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		f, err := c.Cancels(ctx)
 		return nothing(f, err)
 	}, nil},
 
-	{"Watch", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Watch", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		stop, err := c.Watch(ctx, engine.Topic{}, func(engine.Notice) {})
 		return nothing(stop == nil, err)
 	}, nil},
 
-	{"Present", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"Present", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		stop, err := c.Present(ctx, func(engine.RollCall) *engine.Presence { return nil })
 		return nothing(stop == nil, err)
 	}, nil},
 
-	{"RollCall", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"RollCall", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		list, err := c.RollCall(ctx, engine.RollCall{})
 		return nothing(list, err)
 	}, nil},
 
-	{"List", func(ctx context.Context, c *storetest.CrashStore, _ engine.Delivery) error {
+	{"List", func(ctx context.Context, c *storetest.CrashStore, _ *engine.Delivery) error {
 		for _, err := range c.List(ctx, engine.Filter{}) {
 			return err
 		}
 		return nil
 	}, nil},
 
-	{"Extend", func(ctx context.Context, _ *storetest.CrashStore, d engine.Delivery) error {
+	{"Extend", func(ctx context.Context, _ *storetest.CrashStore, d *engine.Delivery) error {
 		time.Sleep(lease / 2)
 		return d.Extend(ctx)
 	}, func(t *testing.T, s engine.Store) bool { return !comesAgain(t, s, lease*3/4) }},
 
-	{"Done", func(ctx context.Context, _ *storetest.CrashStore, d engine.Delivery) error {
+	{"Done", func(ctx context.Context, _ *storetest.CrashStore, d *engine.Delivery) error {
 		return d.Done(ctx)
 	}, func(t *testing.T, s engine.Store) bool { return !known(t, s, "x") }},
 
-	{"Return", func(ctx context.Context, _ *storetest.CrashStore, d engine.Delivery) error {
+	{"Return", func(ctx context.Context, _ *storetest.CrashStore, d *engine.Delivery) error {
 		return d.Return(ctx, time.Time{}, false)
 	}, func(t *testing.T, s engine.Store) bool { return comesAgain(t, s, lease/2) }},
 }

@@ -158,7 +158,7 @@ var deliveryRules = []rule{
 	}},
 }
 
-func hinted(t *testing.T, d engine.Delivery, x engine.Execution) {
+func hinted(t *testing.T, d *engine.Delivery, x engine.Execution) {
 	t.Helper()
 	if d.Fresh || d.Invalid != nil {
 		t.Errorf("fresh %v, invalid %v, want neither", d.Fresh, d.Invalid)

@@ -36,7 +36,7 @@ var feedRules = []rule{
 		enqueue(t, s, numbered(t, n)...)
 		got, fromA, fromB := map[string]bool{}, 0, 0
 		for len(got) < n {
-			var d engine.Delivery
+			var d *engine.Delivery
 			select {
 			case d = <-a.Messages():
 				fromA++
@@ -145,7 +145,7 @@ var feedRules = []rule{
 	}},
 
 	{"feeds outlive the context that they were opened with", func(t *testing.T, s engine.Store) {
-		ready, err := outlived(t, func(ctx context.Context) (engine.Feed[engine.Delivery], error) { return s.Claim(ctx, queue) })
+		ready, err := outlived(t, func(ctx context.Context) (engine.Feed[*engine.Delivery], error) { return s.Claim(ctx, queue) })
 		opened(t, ready, err, 1)
 		ended, err := outlived(t, s.Closures)
 		opened(t, ended, err, 1)

@@ -100,7 +100,7 @@ func family(t *testing.T, s engine.Store) {
 		engine.Returned{At: now(), Children: []engine.Spawn{child, late, child}})
 	carry(t, s, fx...)
 	move(t, s, engine.Record{Execution: a.Child(2, child)}, engine.Claimed{At: now()}, engine.Returned{At: now()})
-	carry(t, s, engine.Withdraw{Execution: a.Child(2, child)})
+	carry(t, s, engine.Withdraw{Execution: new(a.Child(2, child))})
 	update(t, s, finished(t, "ab"), 0)
 
 	enqueue(t, s, execution(t, "b"), later(t, "c", 2*time.Hour))

@@ -135,7 +135,7 @@ func whole(t *testing.T, s engine.Store, x engine.Execution) engine.Execution {
 }
 
 // claim opens the feed of the queue and requests n executions.
-func claim(t *testing.T, s engine.Store, n int) engine.Feed[engine.Delivery] {
+func claim(t *testing.T, s engine.Store, n int) engine.Feed[*engine.Delivery] {
 	t.Helper()
 	f, err := s.Claim(t.Context(), queue)
 	return opened(t, f, err, n)

@@ -220,8 +220,9 @@ var sizeRules = []rule{
 		}
 		x.Spawns[1].Input = payload(10)
 		update(t, s, x, 0)
-		carry(t, s, engine.SpawnChildren{Parent: x})
-		carry(t, s, engine.SpawnChildren{Parent: get(t, s, "parent").Execution, Again: true})
+		carry(t, s, engine.SpawnChildren{Parent: &x})
+		parent := get(t, s, "parent")
+		carry(t, s, engine.SpawnChildren{Parent: &parent.Execution, Again: true})
 		f := claim(t, s, 10)
 		for range x.Spawned {
 			d := next(t, f)

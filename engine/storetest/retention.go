@@ -68,7 +68,7 @@ var retentionRules = []rule{
 
 	{"a look comes again until it is done, and at the time that it is returned to", func(t *testing.T, s engine.Store) {
 		f := expiries(t, s, 5)
-		carry(t, s, engine.Expire{Execution: engine.Execution{ID: "root.1-2", Parent: "root.1", FinishedAt: now().Add(-time.Hour)}})
+		carry(t, s, engine.Expire{Execution: &engine.Execution{ID: "root.1-2", Parent: "root.1", FinishedAt: now().Add(-time.Hour)}})
 		m := next(t, f)
 		m = at(t, f, time.Now().Add(s.Limits().Lease))
 		for _, d := range []time.Duration{0, 300 * time.Millisecond, time.Hour} {
@@ -83,7 +83,7 @@ var retentionRules = []rule{
 	}},
 
 	{"a look waits for a feed", func(t *testing.T, s engine.Store) {
-		carry(t, s, engine.Expire{Execution: engine.Execution{ID: "root.1", Parent: "root", FinishedAt: now()}})
+		carry(t, s, engine.Expire{Execution: &engine.Execution{ID: "root.1", Parent: "root", FinishedAt: now()}})
 		time.Sleep(24 * time.Hour)
 		done(t, next(t, expiries(t, s, 1)))
 	}},

@@ -141,19 +141,19 @@ func spawning(t *testing.T, s engine.Store, n, bytes int) (engine.Record, []engi
 }
 
 // born claims each of a parent's n children once, puts it down and returns it.
-func born(t *testing.T, s engine.Store, parent engine.Record, n int) []engine.Delivery {
+func born(t *testing.T, s engine.Store, parent engine.Record, n int) []*engine.Delivery {
 	t.Helper()
 	return bornIn(t, s, claim(t, s, min(n, 100)), parent, n)
 }
 
-func bornIn(t *testing.T, s engine.Store, f engine.Feed[engine.Delivery], parent engine.Record, n int) []engine.Delivery {
+func bornIn(t *testing.T, s engine.Store, f engine.Feed[*engine.Delivery], parent engine.Record, n int) []*engine.Delivery {
 	t.Helper()
 	want := map[string]engine.Execution{}
 	for i, spawn := range parent.Spawns {
 		x := parent.Child(i, spawn)
 		want[x.ID] = x
 	}
-	list := make([]engine.Delivery, n)
+	list := make([]*engine.Delivery, n)
 	for i := range list {
 		d := next(t, f)
 		f.Request(1)

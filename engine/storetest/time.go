@@ -85,7 +85,7 @@ var timeRules = []rule{
 	}},
 }
 
-func comesInTime(t *testing.T, s engine.Store, f engine.Feed[engine.Delivery]) {
+func comesInTime(t *testing.T, s engine.Store, f engine.Feed[*engine.Delivery]) {
 	var list []engine.Execution
 	for i, d := range []time.Duration{
 		40 * time.Millisecond, 700 * time.Millisecond, 1100 * time.Millisecond, 2500 * time.Millisecond,

@@ -16,7 +16,7 @@ var watchRules = []rule{
 		heard, others := watch(t, s, engine.Topic{Outcome: "x"}), watch(t, s, engine.Topic{Outcome: "y"})
 		all := watch(t, s, engine.Topic{})
 		want := finished(t, "x")
-		carry(t, s, engine.Announce{Execution: want})
+		carry(t, s, engine.Announce{Execution: &want})
 		got := heard()
 		if len(got) != 1 || got[0].Finished == nil || got[0].Cancel != nil || got[0].Reconnected {
 			t.Fatalf("heard %+v, want the end of x once", got)
@@ -31,7 +31,7 @@ var watchRules = []rule{
 		heard := watch(t, s, engine.Topic{Outcome: "x"})
 		x := finished(t, "x")
 		x.Input, x.Output = payload(s.Limits().Payload), payload(s.Limits().Payload)
-		carry(t, s, engine.Announce{Execution: x})
+		carry(t, s, engine.Announce{Execution: &x})
 		got := heard()
 		if len(got) != 1 || got[0].Finished == nil || got[0].Finished.ID != "x" {
 			t.Fatalf("heard %d notices, want the end of x once", len(got))
@@ -110,7 +110,7 @@ var watchRules = []rule{
 		})
 		check(t, err)
 		defer stop()
-		carry(t, s, engine.Announce{Execution: finished(t, "x")})
+		carry(t, s, engine.Announce{Execution: new(finished(t, "x"))})
 		select {
 		case err := <-heard:
 			check(t, err)
@@ -131,7 +131,7 @@ var watchRules = []rule{
 		stopOutcome()
 		stopOutcome() // once more than needed
 		check(t, s.Cancel(t.Context(), engine.Cancel{ID: "x", At: now()}))
-		carry(t, s, engine.Announce{Execution: finished(t, "x")})
+		carry(t, s, engine.Announce{Execution: new(finished(t, "x"))})
 		if got := still(); len(got) != 1 {
 			t.Errorf("who did not stop heard %d notices, want 1", len(got))
 		}

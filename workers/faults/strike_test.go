@@ -138,20 +138,20 @@ func (s striker) Carry(ctx context.Context, fx ...engine.Effect) error {
 	return nil
 }
 
-func (s striker) Claim(ctx context.Context, queue string) (engine.Feed[engine.Delivery], error) {
+func (s striker) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Delivery], error) {
 	feed, err := s.Store.Claim(ctx, queue)
 	if err != nil {
 		return nil, err
 	}
-	f := &strikingFeed{Feed: feed, out: make(chan engine.Delivery)}
+	f := &strikingFeed{Feed: feed, out: make(chan *engine.Delivery)}
 	go f.pass()
 	return f, nil
 }
 
 // A strikingFeed passes deliveries on whose batons strike.
 type strikingFeed struct {
-	engine.Feed[engine.Delivery]
-	out chan engine.Delivery
+	engine.Feed[*engine.Delivery]
+	out chan *engine.Delivery
 }
 
 func (f *strikingFeed) pass() {
@@ -162,7 +162,7 @@ func (f *strikingFeed) pass() {
 	}
 }
 
-func (f *strikingFeed) Messages() <-chan engine.Delivery { return f.out }
+func (f *strikingFeed) Messages() <-chan *engine.Delivery { return f.out }
 
 type strikingBaton struct{ engine.Baton }
 
