@@ -17,6 +17,7 @@ type requests struct {
 	nc     *nats.Conn
 	sub    *nats.Subscription
 	prefix string
+	idle   sync.Pool // of calls that were answered, to be used again
 
 	mu      sync.Mutex
 	next    uint64
@@ -62,7 +63,11 @@ func (r *requests) take(id uint64) *call {
 
 // start sends m. The caller must wait for the call.
 func (r *requests) start(m *nats.Msg) (*call, error) {
-	c := &call{answer: make(chan *nats.Msg, 1), began: time.Now()}
+	c, _ := r.idle.Get().(*call)
+	if c == nil {
+		c = &call{answer: make(chan *nats.Msg, 1)}
+	}
+	c.began = time.Now()
 	r.mu.Lock()
 	r.next++
 	c.id = r.next
@@ -72,7 +77,8 @@ func (r *requests) start(m *nats.Msg) (*call, error) {
 		time.AfterFunc(answerTimeout, r.sweep)
 	}
 	r.mu.Unlock()
-	m.Reply = r.prefix + strconv.FormatUint(c.id, 36)
+	var buffer [64]byte
+	m.Reply = string(strconv.AppendUint(append(buffer[:0], r.prefix...), c.id, 36))
 	if err := r.nc.PublishMsg(m); err != nil {
 		r.take(c.id)
 		return nil, err
@@ -115,6 +121,9 @@ func (r *requests) sweep() {
 func (r *requests) wait(ctx context.Context, c *call) (*nats.Msg, error) {
 	select {
 	case m, ok := <-c.answer:
+		if ok {
+			r.idle.Put(c) // whoever has sent to it had taken it from those under way
+		}
 		return answerOf(m, ok)
 	case <-ctx.Done():
 		r.take(c.id)
