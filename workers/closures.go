@@ -40,7 +40,9 @@ func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.ClosureMessage]) {
 	for f := d.next(parent); f != nil; f = d.next(parent) {
 		x.steady("close children", func(ctx context.Context) error {
-			return x.unread(ctx, x.closeChildren(ctx, f), f.held...)
+			err := x.unread(ctx, x.closeChildren(ctx, f), f.held...)
+			f.again = f.again || err != nil // the write may have succeeded
+			return err
 		})
 		feed.Request(len(f.held))
 		if f.open < wideParent {

@@ -11,15 +11,16 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A mute store makes writes of records that say running, and says that it did not.
+// A mute store makes writes of records that have a status, and says that it did not.
 type mute struct {
 	engine.Store
+	status  engine.Status
 	answers atomic.Int32 // to be lost
 }
 
 func (m *mute) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
 	r, err := m.Store.Update(ctx, x, at)
-	if err == nil && x.Status == engine.Running && m.answers.Add(-1) >= 0 {
+	if err == nil && x.Status == m.status && m.answers.Add(-1) >= 0 {
 		return 0, errors.New("no answer, for longer than a store has patience")
 	}
 	return r, err
@@ -40,7 +41,7 @@ func TestClaimWhoseAnswerWasLostIsTheExecutorsOwn(t *testing.T) {
 			run(t, func(t *testing.T, w *world) {
 				var runs journal
 				task := engine.Define[string, string]("task")
-				line := &mute{Store: w.store}
+				line := &mute{Store: w.store, status: engine.Running}
 				line.answers.Store(1)
 				x := w.start(line, workers.Config{}, []engine.Binding{engine.Bind(task, func(ctx context.Context, in string) (string, error) {
 					runs.add("attempt %d", engine.FromContext(ctx).Attempt)
@@ -51,6 +52,27 @@ func TestClaimWhoseAnswerWasLostIsTheExecutorsOwn(t *testing.T) {
 				runs.wants(t, "attempt 0")
 				equal(t, "crashes", w.get(h.ID()).Crashes, 0)
 				equal(t, "attempts that were lost", x.logged("lease lost: the result of an attempt is discarded"), 0)
+				if line.answers.Load() > 0 {
+					t.Error("no answer was lost: the test tests nothing")
+				}
+			})
+		})
+	}
+}
+
+// TestTheEndOfChildrenWhoseAnswerWasLostLeadsOn loses the answer to the write by which
+// a parent hears of its children: whoever tries it again finds that the parent knows,
+// and must carry out all the same what follows.
+func TestTheEndOfChildrenWhoseAnswerWasLostLeadsOn(t *testing.T) {
+	for name, children := range map[string][]kid{"only child": {{}}, "siblings": {{}, {}}} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				parent := engine.Define[string, string]("parent")
+				line := &mute{Store: w.store, status: engine.WaitingForFinalize}
+				line.answers.Store(1)
+				w.start(line, workers.Config{}, []engine.Binding{engine.Bind(kids, grow), engine.BindParent(parent, spawns(children...), joins)})
+				h := enqueue(w, parent, "in")
+				result(w, h)
 				if line.answers.Load() > 0 {
 					t.Error("no answer was lost: the test tests nothing")
 				}
