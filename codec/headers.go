@@ -33,6 +33,8 @@ const (
 	HeaderInputFrom = "Durable-Input-From"
 	HeaderParent    = "Durable-Parent"
 	HeaderIndex     = "Durable-Index"
+	// HeaderOnly says, by 1, that its parent waits for no other child meanwhile.
+	HeaderOnly = "Durable-Only"
 	// HeaderFinalize is 1 in the finalize of its parent.
 	HeaderFinalize = "Durable-Finalize"
 	// HeaderSleeping is 1 where no code is run: the execution waits to be woken.

@@ -33,8 +33,15 @@ type (
 		Again    bool
 	}
 
-	// TellParent tells the parent that its child or finalize has finished.
-	TellParent struct{ Closure Closure }
+	// TellParent tells the parent that its child or finalize, Child, has finished.
+	// Direct says that the parent waits for nothing else, so that nobody else is about to
+	// write its record: who holds the child's message may write that itself, and carry
+	// out what follows, in place of sending the closure.
+	TellParent struct {
+		Closure Closure
+		Child   *Execution
+		Direct  bool
+	}
 
 	// CancelBelow cancels the executions below a finished one that it does not
 	// know to have finished.
@@ -107,7 +114,7 @@ func effects(of *Execution, again bool) []Effect {
 		fx = append(fx, Withdraw{Execution: &x})
 	}
 	if x.tellsParent() {
-		fx = append(fx, TellParent{Closure: x.closure()})
+		fx = append(fx, TellParent{Closure: x.closure(), Child: &x, Direct: x.Only || x.IsFinalize})
 	}
 	if x.hasBelow() {
 		fx = append(fx, CancelBelow{Parent: &x})
@@ -116,6 +123,26 @@ func effects(of *Execution, again bool) []Effect {
 		fx = append(fx, Expire{Execution: &x})
 	}
 	return append(fx, Announce{Execution: &x})
+}
+
+// maxHanded is how long an output may be to be handed on.
+const maxHanded = 16 << 10
+
+// Hand returns the effect with the output of a step that has completed as the input of
+// the next: who runs that need not read it. It returns the effect as it is if that is
+// not what it is for, or too long; the step is the one that the parent has just been
+// told of.
+func (s SpawnChildren) Hand(step *Execution) SpawnChildren {
+	if s.Parent.Sequence == 0 || len(s.Parent.Spawns) != 1 || s.Parent.Spawns[0].InputFrom != step.ID ||
+		step.Status != Completed || step.Gathers || step.OutputOf != "" || len(step.Output.Data) > maxHanded {
+		return s
+	}
+	parent := *s.Parent
+	next := parent.Spawns[0]
+	next.Input = step.Output
+	parent.Spawns = []Spawn{next}
+	s.Parent = &parent
+	return s
 }
 
 // mayBeQueued reports whether x ended while it waited in the queue or for a
@@ -191,7 +218,7 @@ func (x Execution) Children(spawns []Spawn) []Execution {
 // Child returns the execution that s becomes as child i of x.
 func (x Execution) Child(i int, s Spawn) Execution {
 	c := s.execution(childID(x.ID, i), x)
-	c.Index = i
+	c.Index, c.Only = i, x.Spawned == 1 || x.Sequence > 0
 	return c
 }
 

@@ -18,6 +18,7 @@ func (r *record) encode(buffer, rest []byte) ([]byte, error) {
 	m.AnyString("executionId", r.ID)
 	m.String("parentId", r.Parent)
 	m.Int("index", int64(r.Index))
+	m.Bool("only", r.Only)
 	m.Bool("isFinalize", r.IsFinalize)
 	m.String("retryOf", r.RetryOf)
 	m.AnyString("taskId", r.Task)

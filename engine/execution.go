@@ -16,6 +16,9 @@ type Execution struct {
 	Parent string
 	// Index is its place among its siblings, from 0. A finalize has none.
 	Index int
+	// Only says of a child that its parent waits for no other at the same time: it has
+	// no siblings, or is a step of a sequence.
+	Only bool
 	// RetryOf is the root of the tree that this one, a root, was started again for:
 	// see [Client.Retry]. Empty otherwise.
 	RetryOf string
@@ -30,7 +33,7 @@ type Execution struct {
 	// given its parent's input and output and what became of the children.
 	Input codec.Payload
 	// InputFrom is the execution whose output is the input: in a sequence the step
-	// before. Empty otherwise.
+	// before. Empty otherwise. Input may hold that output too: see [SpawnChildren.Hand].
 	InputFrom string
 	// Validated says that the input passed the task's validator when it was
 	// enqueued. Executors validate the input of any other first.

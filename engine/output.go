@@ -111,7 +111,7 @@ func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error)
 }
 
 func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
-	if x.InputFrom != "" {
+	if x.InputFrom != "" && x.Input.IsZero() {
 		from, err := r.store.Get(ctx, x.InputFrom)
 		if err != nil {
 			return Input{}, fmt.Errorf("input of %s: %w", x.ID, err)

@@ -31,6 +31,7 @@ type record struct {
 	ID             string         `json:"executionId"`
 	Parent         string         `json:"parentId,omitempty"`
 	Index          int            `json:"index,omitempty"`
+	Only           bool           `json:"only,omitempty"`
 	IsFinalize     bool           `json:"isFinalize,omitempty"`
 	RetryOf        string         `json:"retryOf,omitempty"`
 	Task           string         `json:"taskId"`
@@ -117,7 +118,7 @@ func EncodeRecord(x Execution) ([]byte, error) { return EncodeRecordIn(nil, &x) 
 func EncodeRecordIn(buffer []byte, x *Execution) ([]byte, error) {
 	r := record{
 		Version: leastVersion,
-		ID:      x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf,
+		ID:      x.ID, Parent: x.Parent, Index: x.Index, Only: x.Only, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf,
 		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
 		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
 		Sleeping: x.Sleeping,
@@ -165,7 +166,7 @@ func DecodeRecord(data []byte) (Execution, error) {
 		err = fmt.Errorf("decode record %s: %w", r.ID, newer(r.Version))
 	}
 	x := Execution{
-		ID: r.ID, Parent: r.Parent, Index: r.Index, IsFinalize: r.IsFinalize, RetryOf: r.RetryOf,
+		ID: r.ID, Parent: r.Parent, Index: r.Index, Only: r.Only, IsFinalize: r.IsFinalize, RetryOf: r.RetryOf,
 		Task: r.Task, Queue: r.Queue, Policy: r.Policy.policy(),
 		Input: payload(r.Input, r.InputType), InputFrom: r.InputFrom, Validated: r.Validated,
 		Sleeping: r.Sleeping,

@@ -141,7 +141,7 @@ func records() (names []string, list []Execution) {
 		x.Sequence, x.Spawned, x.Spawns, x.Steps, x.Ended = 3, 2, []Spawn{step}, []Spawn{third}, Set{0x01}
 	}))
 	add("the second step of a sequence", recorded("te_21.1", Running, func(x *Execution) {
-		x.Parent, x.Index, x.Input, x.InputFrom = "te_21", 1, codec.Payload{}, "te_21.0"
+		x.Parent, x.Index, x.Only, x.Input, x.InputFrom = "te_21", 1, true, codec.Payload{}, "te_21.0"
 	}))
 	add("compressed and encrypted", recorded("te_22", Completed, func(x *Execution) {
 		x.Input = codec.Payload{Type: "application/json; enc=gzip+aes-gcm.k1", Data: []byte{1, 2, 3}}
@@ -166,7 +166,7 @@ func TestVectorsOfRecords(t *testing.T) {
 		}
 		made = append(made, vectors.Vector{Name: names[i], Subject: "$KV.durable-executions." + x.ID, Meaning: vectors.Meaning(t, meaningOf(data)), Bytes: data})
 	}
-	file := vectors.Check(t, "records.json", "295b095784d885fec126b640edd55f2c8f3da471e60533af97506b4dbae29b6b", made)
+	file := vectors.Check(t, "records.json", "c010f5142e53c655dee588e39d625cbc31e8a847bddc0115acb44b53901f0fcc", made)
 	for i, want := range list {
 		got, err := DecodeRecord(file[names[i]].Bytes)
 		if err != nil || !reflect.DeepEqual(got, want) {

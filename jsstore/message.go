@@ -31,6 +31,7 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	if x.Parent != "" {
 		h.Set(codec.HeaderParent, x.Parent)
 		h.Set(codec.HeaderIndex, strconv.Itoa(x.Index))
+		setFlag(h, codec.HeaderOnly, x.Only)
 	}
 	if x.InputFrom != "" {
 		h.Set(codec.HeaderInputFrom, x.InputFrom)
@@ -172,7 +173,7 @@ func (s *Store) parse(m *stored) *engine.Delivery {
 		}
 	}
 	x.Parent, x.Index = m.Header.Get(codec.HeaderParent), int(h.integer(codec.HeaderIndex))
-	x.IsFinalize = h.flag(codec.HeaderFinalize)
+	x.Only, x.IsFinalize = h.flag(codec.HeaderOnly), h.flag(codec.HeaderFinalize)
 	x.InputFrom = m.Header.Get(codec.HeaderInputFrom)
 	x.RetryOf = m.Header.Get(codec.HeaderRetryOf)
 	x.Validated = h.flag(codec.HeaderValidated)
@@ -202,7 +203,7 @@ func (s *Store) parse(m *stored) *engine.Delivery {
 			x.ID = "" // recorded, it would be in the way of the execution whose place it claims
 		}
 		// Nobody is to be told of its end whose child it is not.
-		x.Parent, x.Index, x.IsFinalize, x.InputFrom = "", 0, false, ""
+		x.Parent, x.Index, x.Only, x.IsFinalize, x.InputFrom = "", 0, false, false, ""
 		d.Invalid = err
 	}
 	return d
@@ -216,7 +217,7 @@ func kinship(x *engine.Execution) error {
 	root := x.ID == engine.RootOf(x.ID)
 	parent := engine.Execution{ID: x.Parent, Finalize: &engine.Spawn{}}
 	switch {
-	case root && (x.Parent != "" || x.IsFinalize || x.Index != 0):
+	case root && (x.Parent != "" || x.IsFinalize || x.Index != 0 || x.Only):
 		return fmt.Errorf("%s is the id of a root, which has no parent", x.ID)
 	case x.InputFrom != "" && (root || engine.RootOf(x.InputFrom) != engine.RootOf(x.ID)):
 		return fmt.Errorf("%s is not in the tree of %s, whose output is its input", x.ID, x.InputFrom)

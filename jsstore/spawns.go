@@ -18,7 +18,7 @@ const (
 	// inlineSpawns is how many bytes of children to spawn a record may hold. The
 	// record of a parent is written each time that children end: a longer list is
 	// kept beside it, so that the bytes written for n children don't grow as n².
-	inlineSpawns = 2 << 10
+	inlineSpawns = 8 << 10
 	// spawnsPage is how many bytes of the list one key holds, unless a single
 	// child is more.
 	spawnsPage = 128 << 10

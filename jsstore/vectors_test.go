@@ -151,6 +151,9 @@ func settled(t *testing.T) (names []string, dues []engine.Due) {
 	add("Go: a step of a sequence", "te_1.1", func(d *engine.Due) {
 		d.Parent, d.Index, d.InputFrom, d.Input, d.Validated = "te_1", 1, "te_1.0", codec.Payload{}, false
 	})
+	add("Go: a step that is handed its input", "te_1.2", func(d *engine.Due) {
+		d.Parent, d.Index, d.Only, d.InputFrom, d.Validated = "te_1", 2, true, "te_1.1", false
+	})
 	add("Go: sleeps", "te_1", func(d *engine.Due) { d.Sleeping, d.Policy = true, engine.Policy{} })
 	add("Go: a retry", "te_2", func(d *engine.Due) { d.RetryOf = "te_1" })
 	add("Go: encrypted", "te_1", func(d *engine.Due) {
@@ -171,7 +174,7 @@ func TestVectorsOfReadyMessages(t *testing.T) {
 		m := s.readyMessage(d)
 		made = append(made, vectorOf(names[i], m, meaningOf(t, s.parse(messageOf(vectorOf("", m, nil))))))
 	}
-	file := vectors.Check(t, "ready.json", "2bb5d9643538834a44f683c0341afaf9045ddc99754679f87ce95a28716da048", made)
+	file := vectors.Check(t, "ready.json", "19769e15c5b2aa88edcd764ecdb7406e76974700c5976396c2d91ed3bddb1a24", made)
 	for i, want := range dues {
 		d := s.parse(messageOf(file[names[i]]))
 		if d.Invalid != nil || !reflect.DeepEqual(d.Execution, want.Execution) || d.Fresh == want.Exclusive || d.Unsettled {

@@ -351,7 +351,7 @@ func (a *attempt) end(fn func(context.Context) error) {
 
 // move records an event and puts the message down.
 func (a *attempt) move(ctx context.Context, ev engine.Event) error {
-	_, fx, err := engine.Move(ctx, a.x.store, a.record(), ev)
+	r, fx, err := engine.Move(ctx, a.x.store, a.record(), ev)
 	switch _, returned := ev.(engine.Returned); {
 	case errors.Is(err, engine.ErrConflict):
 		if !a.recorded {
@@ -369,6 +369,7 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 	case err != nil:
 		return err
 	}
+	a.x.parents.remember(r)
 	// From here on only what follows is left to try again.
 	a.x.steady("put a message down", func(ctx context.Context) error { return a.x.putDown(ctx, a.held, fx) })
 	return nil

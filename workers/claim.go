@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -308,7 +309,7 @@ func (x *Executor) putDown(ctx context.Context, held *hand, fx []engine.Effect) 
 func (x *Executor) carry(fx []engine.Effect) error {
 	var lasting error
 	x.steady("carry out effects", func(ctx context.Context) error {
-		err := x.store.Carry(ctx, fx...)
+		err := x.carryOnce(ctx, fx)
 		fx = engine.Again(fx)
 		if unreadable(err) || errors.Is(err, engine.ErrNotFound) {
 			lasting = err
@@ -320,4 +321,23 @@ func (x *Executor) carry(fx []engine.Effect) error {
 		return lasting
 	}
 	return x.kill.Err()
+}
+
+func (x *Executor) carryOnce(ctx context.Context, fx []engine.Effect) error {
+	for i, f := range fx {
+		tell, ok := f.(engine.TellParent)
+		if !ok || !tell.Direct {
+			continue
+		}
+		err := x.tell(ctx, tell)
+		if unreadable(err) {
+			break // by a message, which is then what somebody else takes, or an operator finds
+		}
+		if err != nil {
+			return err
+		}
+		fx = slices.Concat(fx[:i], fx[i+1:])
+		break
+	}
+	return x.store.Carry(ctx, fx...)
 }

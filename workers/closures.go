@@ -55,6 +55,14 @@ func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.Cl
 	}
 }
 
+// tell tells a parent what its one child was told for, which has just ended, in place of
+// the message that would.
+func (x *Executor) tell(ctx context.Context, t engine.TellParent) error {
+	f := family{parent: t.Closure.Parent, again: true, step: t.Child}
+	f.count(t.Closure)
+	return x.closeChildren(ctx, &f)
+}
+
 // A desk is where closures gather until their parents are told.
 type desk struct {
 	mu sync.Mutex
@@ -96,15 +104,20 @@ type family struct {
 	held     []*hand
 	children []engine.Closure
 	finalize *engine.Closure
-	wake     *engine.Closure // the first: there is one outcome
-	again    bool            // some of it may have been told before
-	open     int             // children that the parent waits for once it is told
+	wake     *engine.Closure   // the first: there is one outcome
+	again    bool              // some of it may have been told before
+	step     *engine.Execution // the one child, where there is no message of it
+	open     int               // children that the parent waits for once it is told
 }
 
 func (f *family) add(m engine.ClosureMessage, held *hand) {
 	f.held = append(f.held, held)
 	f.again = f.again || m.Again
-	switch c := m.Closure; {
+	f.count(m.Closure)
+}
+
+func (f *family) count(c engine.Closure) {
+	switch {
 	case c.IsFinalize:
 		f.finalize = &c
 		return
@@ -114,7 +127,7 @@ func (f *family) add(m engine.ClosureMessage, held *hand) {
 	case c.IsWake:
 		return
 	}
-	f.children = append(f.children, m.Closure)
+	f.children = append(f.children, c)
 }
 
 func (f *family) event() engine.Event {
@@ -130,7 +143,7 @@ func (f *family) event() engine.Event {
 // closeChildren records in one write that children have ended, or the finalize,
 // carries out what follows, and puts all the messages down.
 func (x *Executor) closeChildren(ctx context.Context, f *family) error {
-	r, err := x.store.Get(ctx, f.parent)
+	r, fx, err := x.moveParent(ctx, f)
 	if errors.Is(err, engine.ErrNotFound) {
 		// Deleted, with its tree, and so must be what ended too late for that.
 		if err := x.carry(f.expires(now())); err != nil {
@@ -138,16 +151,15 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		}
 		return f.done(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	r, fx, err := engine.Modify(ctx, x.store, r, f.event())
 	if late := (*engine.TransitionError)(nil); errors.As(err, &late) {
 		// The parent knows, or does not care any more. What followed from it may
 		// not have been carried out, if the message had another holder before; but
 		// spawning is the business of the parent's own message.
 		// Who wakes an execution writes its record, and leaves the rest to this.
-		if (f.again || f.wake != nil) && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
+		// A parent that is over with this child unheard of was ended by somebody else, whose
+		// business the rest is: it has the child cancelled, upon which the parent is told.
+		others := f.step != nil && len(r.Below()) > 0
+		if (f.again || f.wake != nil) && !others && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
 			fx = engine.Effects(r.Execution)
 		}
 		if r.Status.Finished() && r.Parent != "" {
@@ -158,6 +170,14 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 	if err != nil {
 		return err
 	}
+	if f.step != nil {
+		for i, e := range fx {
+			if s, ok := e.(engine.SpawnChildren); ok {
+				fx[i] = s.Hand(f.step)
+			}
+		}
+	}
+	x.parents.remember(r)
 	if err := x.carry(fx); err != nil && !errors.Is(err, engine.ErrNotFound) { // deleted since
 		return err
 	}
@@ -165,6 +185,25 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		f.open = r.Spawned - r.Ended.Len()
 	}
 	return f.done(ctx)
+}
+
+// moveParent records what the family tells. It begins with the record as this executor
+// knows it: where that is the latest, as it mostly is, nothing is read.
+func (x *Executor) moveParent(ctx context.Context, f *family) (engine.Record, []engine.Effect, error) {
+	if r, known := x.parents.recall(f.parent); known {
+		r, fx, err := engine.Move(ctx, x.store, r, f.event())
+		// In a record that is not the latest, what ends may be unheard of.
+		stale := errors.Is(err, engine.ErrConflict) || errors.As(err, new(*engine.TransitionError))
+		x.parents.learn(!stale)
+		if !stale {
+			return r, fx, err
+		}
+	}
+	r, err := x.store.Get(ctx, f.parent)
+	if err != nil {
+		return r, nil, err
+	}
+	return engine.Modify(ctx, x.store, r, f.event())
 }
 
 // expires returns what has the tree looked at in which the family ended. Who wakes

@@ -124,6 +124,7 @@ type Executor struct {
 	heard    cancelled
 	trouble  trouble
 	strays   strays
+	parents  parents
 
 	started  atomic.Bool
 	stopping chan struct{}      // closed when the shutdown begins
