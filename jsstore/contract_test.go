@@ -26,9 +26,15 @@ func open(t *testing.T, nc *nats.Conn, c jsstore.Config) *jsstore.Store {
 	return s
 }
 
+// contractual returns c with the numbers that the contract is tested with.
+func contractual(c jsstore.Config) jsstore.Config {
+	c.Lease, c.PayloadLimit = 2*time.Second, 5<<19+1 // 2.5 messages of 1 MiB
+	return c
+}
+
 func TestStoreContract(t *testing.T) {
 	bubble := func(c jsstore.Config) storetest.Bubble {
-		c.Lease, c.PayloadLimit = 2*time.Second, 5<<19+1 // 2.5 messages of 1 MiB
+		c = contractual(c)
 		return func(t *testing.T, fn func(t *testing.T, s engine.Store)) {
 			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) { fn(t, open(t, nc, c)) })
 		}

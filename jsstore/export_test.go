@@ -33,4 +33,11 @@ func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return s.readyMessage(d) 
 // Delivery reads a message that was delivered for the first time.
 func (s *Store) Delivery(m *nats.Msg) (*engine.Delivery, bool) { return s.delivery(m, false, false) }
 
+// GroupFrom has writes grouped from so many on.
+func (s *Store) GroupFrom(least int) {
+	for _, g := range s.groups {
+		g.least = least
+	}
+}
+
 var PubAck = pubAck

@@ -137,7 +137,7 @@ func (l layout) streams(c Config) []jetstream.StreamConfig {
 			MaxMsgs: c.MaxReady,
 			// Neither rollup nor schedules: with them, the right to publish to one
 			// subject is the right to empty the stream.
-			AllowDirect: true,
+			AllowDirect: true, AllowAtomicPublish: true,
 		},
 		{
 			Name: l.timers(), Subjects: []string{l.ns + ".later.>", l.ns + ".due.>"},
@@ -150,7 +150,7 @@ func (l layout) streams(c Config) []jetstream.StreamConfig {
 			Name: l.control(), Subjects: []string{l.ns + ".closure.>", l.ns + ".cancel.>"},
 			Description: "durable: closures and cancellations",
 			Retention:   jetstream.WorkQueuePolicy,
-			AllowDirect: true,
+			AllowDirect: true, AllowAtomicPublish: true,
 		},
 		{
 			// A key-value bucket, made here because the client's own call can't have
@@ -158,7 +158,7 @@ func (l layout) streams(c Config) []jetstream.StreamConfig {
 			Name: l.records(), Subjects: []string{l.recordPrefix() + ">"},
 			Description:       "durable: executions",
 			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
-			AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
+			AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true, AllowAtomicPublish: true,
 		},
 	}
 	for i := range list {

@@ -67,6 +67,12 @@ type Config struct {
 	// the limit is one on memory: each slot of an executor may need a few times as
 	// much. It is this process's own.
 	PayloadLimit int
+	// GroupWrites has writes that come together sent as one batch, for a server that
+	// forces each message to the disk before it answers (sync_interval: always): it does
+	// so once for a batch. It is worth some when dozens of executions run at once, and
+	// costs time on a server that syncs by the clock. It is this process's own. An
+	// embedded server that syncs always is opened with it.
+	GroupWrites bool
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -106,8 +112,9 @@ type Store struct {
 	layout   layout
 	config   Config
 	requests *requests
-	apiName  string     // of the JetStream API, with a dot behind it
-	tell     func(Part) // of what is found and made; nil unless SetUp asks
+	groups   map[string]*group // by what subjects begin with; none unless writes are grouped
+	apiName  string            // of the JetStream API, with a dot behind it
+	tell     func(Part)        // of what is found and made; nil unless SetUp asks
 
 	postponing chan struct{} // bounds how many messages are on their way to the timers
 
@@ -206,7 +213,9 @@ func attach(nc *nats.Conn, c Config) (*Store, error) {
 		return nil, err
 	}
 	s.apiName = apiName(s.js.Options())
-	s.requests, err = newRequests(nc)
+	if s.requests, err = newRequests(nc); err == nil && c.GroupWrites {
+		s.groups = newGroups(s.layout, s.requests)
+	}
 	return s, err
 }
 
@@ -305,7 +314,7 @@ func (s *Store) Limits() engine.Limits {
 
 // reserve is what a record may take beside input and output: a message and a
 // stack of 8 KiB, 20 attempts and 20 children's failures of little more than 1 KiB
-// each, children to spawn of 2 KiB, and the rest.
+// each, children to spawn of 8 KiB, and the rest.
 const reserve = 80 << 10
 
 // inline is what an input or an output may have so that a record with both fits a

@@ -87,13 +87,23 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg))
 		if n > 0 && again != nil {
 			again(m)
 		}
-		answer, err := s.requests.request(ctx, m)
+		answer, err := s.request(ctx, m)
 		if err == nil {
 			seq, err = pubAck(answer)
 		}
 		return err
 	})
 	return seq, err
+}
+
+// request sends a message of the store's, alone or with others, and waits for the
+// answer.
+func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	c, err := s.start(m)
+	if err != nil {
+		return nil, err
+	}
+	return s.requests.wait(ctx, c)
 }
 
 // window is how many publishes of one call are under way at once.
@@ -106,7 +116,7 @@ func (s *Store) publishAll(ctx context.Context, ms []*nats.Msg, again func(*nats
 		batch := ms[first:min(first+window, len(ms))]
 		calls := make([]*call, len(batch))
 		for i, m := range batch {
-			calls[i], errs[first+i] = s.requests.start(m)
+			calls[i], errs[first+i] = s.start(m)
 		}
 		for i, c := range calls {
 			if c == nil {

@@ -107,7 +107,7 @@ func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (en
 	h.Set(codec.HeaderWrite, write)
 	var revision engine.Revision
 	err := persist(ctx, func(n int) error {
-		answer, err := s.requests.request(ctx, m)
+		answer, err := s.request(ctx, m)
 		if err != nil {
 			return err
 		}

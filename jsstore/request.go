@@ -61,13 +61,28 @@ func (r *requests) take(id uint64) *call {
 	return c
 }
 
-// start sends m. The caller must wait for the call.
-func (r *requests) start(m *nats.Msg) (*call, error) {
+// newCall returns a call that is not under way.
+func (r *requests) newCall() *call {
 	c, _ := r.idle.Get().(*call)
 	if c == nil {
 		c = &call{answer: make(chan *nats.Msg, 1)}
 	}
-	c.began = time.Now()
+	c.id, c.began = 0, time.Now()
+	return c
+}
+
+// end is for a call that is not under way: it has the answer of another.
+func (c *call) end(m *nats.Msg, ok bool) {
+	if !ok {
+		close(c.answer)
+		return
+	}
+	c.answer <- m
+}
+
+// start sends m. The caller must wait for the call.
+func (r *requests) start(m *nats.Msg) (*call, error) {
+	c := r.newCall()
 	r.mu.Lock()
 	r.next++
 	c.id = r.next

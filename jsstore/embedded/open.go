@@ -28,6 +28,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, server.Close())
 	}
+	c.Store.GroupWrites = c.Store.GroupWrites || c.SyncAlways
 	store, err := jsstore.Open(ctx, conn, c.Store)
 	if err != nil {
 		conn.Close()

@@ -110,7 +110,7 @@ func (b *bed) furnish(ctx context.Context, w *workload) error {
 	if w.unmanned {
 		return nil
 	}
-	c := crew{URL: b.target.url, Namespace: b.namespace, Slots: b.Slots, Steps: b.Steps}
+	c := crew{URL: b.target.url, Namespace: b.namespace, Slots: b.Slots, Steps: b.Steps, Grouped: b.SyncAlways}
 	for range b.Executors {
 		p, err := start(b.Program, duty{Executor: &c})
 		if err != nil {
@@ -132,7 +132,7 @@ func (b *bed) furnish(ctx context.Context, w *workload) error {
 // seconds to have a leader.
 func (b *bed) openStore(ctx context.Context, nc *nats.Conn) (*jsstore.Store, error) {
 	for deadline := time.Now().Add(clusterPatience); ; {
-		s, err := jsstore.Open(ctx, nc, jsstore.Config{Namespace: b.namespace, Replicas: b.Replicas})
+		s, err := jsstore.Open(ctx, nc, jsstore.Config{Namespace: b.namespace, Replicas: b.Replicas, GroupWrites: b.SyncAlways})
 		if err == nil || ctx.Err() != nil || time.Now().After(deadline) || b.Replicas == 1 || b.Server != "" {
 			return s, err
 		}

@@ -149,11 +149,12 @@ type crew struct {
 	Namespace string `json:"namespace"`
 	Slots     int    `json:"slots"`
 	Steps     int    `json:"steps"`
+	Grouped   bool   `json:"grouped,omitempty"` // writes: see jsstore.Config
 }
 
 // start connects and executes, until stop is called.
 func (c crew) start(ctx context.Context) (*ledger, func() error, error) {
-	s, err := jsstore.Connect(ctx, c.URL, jsstore.Config{Namespace: c.Namespace}, nats.Name("durable bench"))
+	s, err := jsstore.Connect(ctx, c.URL, jsstore.Config{Namespace: c.Namespace, GroupWrites: c.Grouped}, nats.Name("durable bench"))
 	if err != nil {
 		return nil, nil, err
 	}

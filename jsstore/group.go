@@ -1,0 +1,185 @@
+package jsstore
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+)
+
+// Where the server forces each message to the disk before it answers, writes that
+// come while others are under way are gathered, and sent together as an atomic batch
+// (ADR-50), for which the server does so once: see [Config.GroupWrites]. On one node a
+// batch costs as much as a dozen messages, of which it makes files of its own
+// (nats-server 2.15.2, newBatchStore), so that few go one by one, which is also how
+// they go that a batch was refused with: any one of them may be why.
+const (
+	leastGrouped = 16
+	mostGrouped  = 500     // of the 1,000 that the server takes
+	mostBytes    = 8 << 20 // beyond which nothing more is gathered for a batch
+)
+
+// Headers of a batch.
+const (
+	headerBatchID       = "Nats-Batch-Id"
+	headerBatchSequence = "Nats-Batch-Sequence"
+	headerBatchCommit   = "Nats-Batch-Commit"
+)
+
+// A group gathers the writes of one stream.
+type group struct {
+	requests *requests
+	least    int
+	refused  atomic.Bool // the stream takes no batches
+
+	mu      sync.Mutex
+	waiting []grouped
+	busy    bool // somebody sends
+}
+
+type grouped struct {
+	m *nats.Msg
+	c *call
+}
+
+// newGroups returns a group for each stream whose writes are gathered, by what its
+// subjects begin with. Timers are not: a server older than 2.14.4 stores a schedule
+// that comes in a batch and does not see that it is one.
+func newGroups(l layout, r *requests) map[string]*group {
+	groups := map[string]*group{}
+	for _, prefix := range []string{l.ns + ".ready.", l.recordPrefix()} {
+		groups[prefix] = &group{requests: r, least: leastGrouped}
+	}
+	control := &group{requests: r, least: leastGrouped}
+	groups[l.ns+".closure."], groups[l.ns+".cancel."] = control, control
+	return groups
+}
+
+// start sends a message of the store's, alone or with others. The caller must wait
+// for the call.
+func (s *Store) start(m *nats.Msg) (*call, error) {
+	for prefix, g := range s.groups {
+		if strings.HasPrefix(m.Subject, prefix) && !g.refused.Load() {
+			return g.start(m), nil
+		}
+	}
+	return s.requests.start(m)
+}
+
+func (g *group) start(m *nats.Msg) *call {
+	c := g.requests.newCall()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, grouped{m, c})
+	if !g.busy {
+		g.busy = true
+		go g.send()
+	}
+	return c
+}
+
+// send sends what waits, and what gathers meanwhile, until nothing does.
+func (g *group) send() {
+	for list := g.next(); len(list) > 0; list = g.next() {
+		if len(list) < g.least || !g.together(list) {
+			g.oneByOne(list)
+		}
+	}
+}
+
+func (g *group) next() []grouped {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, size := 0, 0
+	for n < len(g.waiting) && n < mostGrouped && size < mostBytes {
+		size += sizeOnWire(g.waiting[n].m)
+		n++
+	}
+	list := g.waiting[:n:n]
+	if g.waiting = g.waiting[n:]; n == 0 {
+		g.waiting, g.busy = nil, false
+	}
+	return list
+}
+
+// oneByOne sends each message by itself, all of them at once.
+func (g *group) oneByOne(list []grouped) {
+	calls := make([]*call, len(list))
+	for i, w := range list {
+		var err error
+		if calls[i], err = g.requests.start(w.m); err != nil {
+			calls[i] = nil
+			close(w.c.answer) // not connected, as far as whoever waits is concerned
+		}
+	}
+	for i, c := range calls {
+		if c == nil {
+			continue
+		}
+		m, ok := <-c.answer
+		list[i].c.end(m, ok)
+	}
+}
+
+// together sends messages as a batch. It reports false if none of them was stored.
+func (g *group) together(list []grouped) bool {
+	id, last := nuid.Next(), len(list)-1
+	for i, w := range list {
+		m := &nats.Msg{Subject: w.m.Subject, Data: w.m.Data, Header: maps.Clone(w.m.Header)}
+		if m.Header == nil {
+			m.Header = nats.Header{}
+		}
+		m.Header.Set(headerBatchID, id)
+		m.Header.Set(headerBatchSequence, strconv.Itoa(i+1))
+		if i < last {
+			if g.requests.nc.PublishMsg(m) != nil {
+				return false // the rest does not come, so that the server forgets these
+			}
+			continue
+		}
+		m.Header.Set(headerBatchCommit, "1")
+		c, err := g.requests.start(m)
+		if err != nil {
+			return false
+		}
+		answer, ok := <-c.answer
+		return g.ended(list, answer, ok)
+	}
+	return false
+}
+
+// ended hands the answer to a batch to all who wait for one of it.
+func (g *group) ended(list []grouped, answer *nats.Msg, ok bool) bool {
+	if !ok || answer == nil { // whether they are stored is not known of any
+		for _, w := range list {
+			w.c.end(answer, ok)
+		}
+		return true
+	}
+	var ack struct {
+		Sequence uint64           `json:"seq"`
+		Count    int              `json:"count"`
+		Error    *json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(answer.Data, &ack) != nil || ack.Error != nil || ack.Count != len(list) {
+		g.refused.Store(strings.Contains(string(answer.Data), codeBatchDisabled))
+		return false
+	}
+	// They are stored one after the other, the last where the answer says.
+	first := ack.Sequence - uint64(len(list)) + 1
+	for i, w := range list {
+		data := strconv.AppendUint([]byte(`{"stream":"","seq":`), first+uint64(i), 10)
+		w.c.end(&nats.Msg{Data: slices.Concat(data, []byte("}"))}, true)
+	}
+	return true
+}
+
+// codeBatchDisabled is in the answer of a stream made before its like took batches
+// (JSAtomicPublishDisabledErr).
+const codeBatchDisabled = `"err_code":10174`
