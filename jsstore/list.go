@@ -31,7 +31,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 		// The queue is read first: what leaves it in the meantime is found in the
 		// bucket. What is in both is what the bucket says.
 		queued := map[string]engine.Record{}
-		for _, place := range s.queuedUnder(f.Tree) {
+		for _, place := range s.queuedUnder(f.Within()) {
 			for m, err := range s.scan(ctx, place.stream, place.subject) {
 				if err != nil {
 					yield(engine.Record{}, err)
@@ -42,7 +42,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 				}
 			}
 		}
-		for _, subject := range s.recordsUnder(f.Tree) {
+		for _, subject := range s.recordsUnder(f.Within()) {
 			for m, err := range s.scan(ctx, s.layout.records(), subject) {
 				if err == nil && s.isOwn(m) {
 					continue
