@@ -1,0 +1,191 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// ErrIncomplete is returned for an index whose first build is not through.
+var ErrIncomplete = errors.New("the index is not complete")
+
+// An Index is a file that knows the executions of a namespace. It is safe for
+// concurrent use, in one process and in several.
+type Index struct {
+	store *jsstore.Store
+	path  string
+
+	mu sync.RWMutex // for writing while db is replaced
+	db *sql.DB
+}
+
+// Open returns the index of a namespace in a file, which may be a new one; its
+// directory is made. It reads nothing yet: see [Index.CatchUp].
+func Open(s *jsstore.Store, path string) (*Index, error) {
+	db, err := connect(path)
+	if err != nil {
+		return nil, fmt.Errorf("open index %s: %w", path, err)
+	}
+	return &Index{store: s, path: path, db: db}, nil
+}
+
+// Close closes the file.
+func (x *Index) Close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.db.Close()
+}
+
+// A Progress says how far an index has come.
+type Progress struct {
+	// Complete says that it has been built as a whole at least once.
+	Complete bool
+	// Read is how many messages this call has read.
+	Read uint64
+	// Left is how many are known that nobody has read yet. Zero says that the index
+	// was up to date when the call ended.
+	Left uint64
+	// Elsewhere says that another process was at it, and that this call waited.
+	Elsewhere bool
+}
+
+// CatchUp reads what is new in the namespace until there is nothing more, or until
+// the time is over, which is no error; the zero time is never over. It calls progress,
+// if not nil, every now and then. What it has read stays read, whenever it is killed.
+//
+// A file that is damaged, of another schema, or of a namespace that was made anew since,
+// is replaced. While another process writes, CatchUp waits for it to be done.
+func (x *Index) CatchUp(ctx context.Context, until time.Time, progress func(Progress)) (Progress, error) {
+	ctx, cancel := within(ctx, until)
+	defer cancel()
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	p, err := x.catchUp(ctx, progress)
+	if err != nil && errors.Is(context.Cause(ctx), errTime) { // however what it interrupted has put it
+		read, elsewhere := p.Read, p.Elsewhere
+		p, err = x.state(context.WithoutCancel(ctx))
+		p.Read, p.Elsewhere, p.Left = read, elsewhere, max(p.Left, 1)
+	}
+	if err != nil {
+		return p, fmt.Errorf("index %s: %w", x.path, err)
+	}
+	return p, nil
+}
+
+var errTime = errors.New("time is over")
+
+func within(ctx context.Context, until time.Time) (context.Context, context.CancelFunc) {
+	if until.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, until, errTime)
+}
+
+func (x *Index) catchUp(ctx context.Context, progress func(Progress)) (Progress, error) {
+	if err := os.MkdirAll(filepath.Dir(x.path), 0o700); err != nil {
+		return Progress{}, err
+	}
+	lock := flock.New(x.path + ".lock")
+	got, err := lock.TryLock()
+	elsewhere := !got
+	if err == nil && !got {
+		got, err = lock.TryLockContext(ctx, 20*time.Millisecond)
+	}
+	if !got {
+		return Progress{Elsewhere: true}, err
+	}
+	defer func() { _ = lock.Unlock() }() // closing the file, at the latest, unlocks it
+	p, err := x.write(ctx, progress)
+	if damaged(err) {
+		if err = x.replace(ctx); err == nil {
+			p, err = x.write(ctx, progress)
+		}
+	}
+	p.Elsewhere = elsewhere
+	return p, err
+}
+
+// write catches up. The caller has the lock.
+func (x *Index) write(ctx context.Context, progress func(Progress)) (Progress, error) {
+	ok, err := prepared(ctx, x.db)
+	if err == nil && !ok {
+		err = x.replace(ctx)
+	}
+	if err != nil {
+		return Progress{}, err
+	}
+	w, err := x.writer(ctx)
+	if err != nil {
+		return Progress{}, err
+	}
+	defer w.close()
+	anew, err := w.recognize(ctx)
+	if err == nil && anew {
+		w.close()
+		if err = x.replace(ctx); err == nil {
+			return x.write(ctx, progress)
+		}
+	}
+	if err != nil {
+		return Progress{}, err
+	}
+	w.progress = progress
+	err = w.catchUp(ctx)
+	return w.done, err
+}
+
+// replace makes a new file in place of the one there is.
+func (x *Index) replace(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_ = x.db.Close() // what it says no longer matters
+	if err := remove(x.path); err != nil {
+		return err
+	}
+	db, err := connect(x.path)
+	if err != nil {
+		return err
+	}
+	x.db = db
+	return prepare(ctx, db)
+}
+
+// reader returns the database, and what to call when it is no longer used.
+func (x *Index) reader() (*sql.DB, func()) {
+	x.mu.RLock()
+	return x.db, x.mu.RUnlock
+}
+
+// state says how far the index has come without writing to it.
+func (x *Index) state(ctx context.Context) (Progress, error) {
+	db, release := x.reader()
+	defer release()
+	var p Progress
+	ok, err := prepared(ctx, db)
+	if err != nil || !ok {
+		return p, err
+	}
+	about, err := readAbout(ctx, db)
+	if err != nil {
+		return p, err
+	}
+	p.Complete = about[complete] != 0
+	for _, part := range parts {
+		_, left, err := x.store.Remaining(ctx, part, uint64(about[position(part)])+1)
+		if err != nil {
+			return p, err
+		}
+		p.Left += left
+	}
+	return p, nil
+}
