@@ -82,24 +82,14 @@ func (q *query) parse(now time.Time) error {
 	if q.limit < 0 {
 		return usage("0 lists all", "--limit %d: negative", q.limit)
 	}
-	for _, pair := range q.meta {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok {
-			return usage("--meta order=42", "--meta %q: want KEY=VALUE", pair)
-		}
-		if err := engine.ValidateMetadata(key, value); err != nil {
-			return usage("", "--meta: %w", err)
-		}
-		if f.Metadata == nil {
-			f.Metadata = engine.Metadata{}
-		}
-		f.Metadata[key] = value
+	var err error
+	if f.Metadata, err = parsePairs(q.meta); err != nil {
+		return err
 	}
 	span := map[string]*engine.Span{"created": &f.Created, "started": &f.Started, "finished": &f.Finished}[q.by]
 	if span == nil {
 		return usage("created, started or finished", "--time %q is none", q.by)
 	}
-	var err error
 	if span.From, err = moment("since", q.since, now); err != nil {
 		return err
 	}
@@ -114,6 +104,28 @@ func (q *query) parse(now time.Time) error {
 	}
 	q.filter = f
 	return nil
+}
+
+// parsePairs reads metadata as flags give it.
+func parsePairs(list []string) (engine.Metadata, error) {
+	var m engine.Metadata
+	for _, pair := range list {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, usage("--meta order=42", "--meta %q: want KEY=VALUE", pair)
+		}
+		if was, twice := m[key]; twice && was != value {
+			return nil, usage("a key has one value", "--meta %s=%s: there is --meta %s=%s, too", key, value, key, was)
+		}
+		if m == nil {
+			m = engine.Metadata{}
+		}
+		m[key] = value
+	}
+	if err := m.Validate(); err != nil {
+		return nil, usage("", "--meta: %w", err)
+	}
+	return m, nil
 }
 
 // moment reads a time: so long ago, or a date with or without a time of day, which

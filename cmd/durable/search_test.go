@@ -216,3 +216,37 @@ func TestMetadataIsShown(t *testing.T) {
 	}
 	golden(t, "metadata", all.String())
 }
+
+func TestWhatIsEnqueuedWithMetadataIsFoundByIt(t *testing.T) {
+	dir := working(t)
+	in := func(stdin, line string) outcome {
+		t.Helper()
+		return typing(t.Context(), stdin, append(words(line), "--dir", dir)...)
+	}
+	in("", `enqueue greet {"name":"x"} --id now --meta order=42 --meta customer=Zoë\ =\ 1 --wait`).want(t, exitOK)
+	in("", `enqueue greet {"name":"x"} --id later --delay 1h --meta order=43 --meta customer=Zoë\ =\ 1`).want(t, exitOK)
+	in("{\"name\":\"1\"}\n{\"name\":\"2\"}", `enqueue greet --lines --meta order=44`).want(t, exitOK)
+	for _, via := range []string{"scan", "index"} {
+		for filter, want := range map[string]int{
+			"--meta order=42": 1, "--meta order=43": 1, "--meta order=44": 2, "--meta order=45": 0, "--meta Order=42": 0,
+			`--meta customer=Zoë\ =\ 1`: 2, `--meta customer=Zoë\ =\ 1 --status ready`: 1, `--meta customer=Zoë\ =\ 1 --meta order=42`: 1,
+		} {
+			got := jsonLines[view](t, in("", "list --json --via "+via+" "+filter).want(t, exitOK).out)
+			if len(got) != want {
+				t.Errorf("list %s by %s: %d executions, want %d", filter, via, len(got), want)
+			}
+		}
+	}
+	for line, want := range map[string]string{
+		"order":                         `--meta "order": want KEY=VALUE`,
+		"order=":                        "metadata order: the value is empty",
+		"a.b=c":                         `metadata key "a.b"`,
+		"order=42 --meta order=43":      "--meta order=43: there is --meta order=42, too",
+		"k=" + strings.Repeat("x", 257): "a value of 257 bytes, at most 256",
+	} {
+		o := in("", `enqueue greet {"name":"x"} --id bad --meta `+line).want(t, exitUsage)
+		if !strings.Contains(o.err, want) {
+			t.Errorf("--meta %s: %s, want %s", line, o.err, want)
+		}
+	}
+}
