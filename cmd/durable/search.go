@@ -65,7 +65,7 @@ func (a *app) search(ctx context.Context, s *store, q query, show func([]engine.
 		err = a.catchUp(ctx, x)
 	}
 	if err == nil {
-		return lookUp(ctx, x, q, show)
+		return a.lookUp(ctx, x, q, show)
 	}
 	if q.via == viaIndex || ctx.Err() != nil {
 		return found{}, &exitError{exitStore, err, "--via scan reads the store itself"}
@@ -103,15 +103,20 @@ func scan(ctx context.Context, s engine.Store, q query, show func([]engine.Execu
 	return f, show(list)
 }
 
-// lookUp asks the index.
-func lookUp(ctx context.Context, x *index.Index, q query, show func([]engine.Execution) error) (found, error) {
+// lookUp asks the index. One that turns out to be damaged is built anew, once.
+func (a *app) lookUp(ctx context.Context, x *index.Index, q query, show func([]engine.Execution) error) (found, error) {
 	limit := q.limit
 	if limit == 0 {
 		limit = indexPage
 	}
-	f := found{}
+	f, again := found{}, false
 	for {
 		p, err := x.Find(ctx, q.filter, q.cursor, limit)
+		if errors.Is(err, index.ErrIncomplete) && !again {
+			if again, err = true, a.catchUp(ctx, x); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return f, err
 		}

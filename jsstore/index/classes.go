@@ -101,8 +101,12 @@ func (cs *classes) row(scan func(...any) error) (row, error) {
 	}
 	var err error
 	if r.x, err = engine.DecodeRecord(data); err != nil && !errors.Is(err, engine.ErrNewer) {
-		return r, fmt.Errorf("execution %d: %w", r.key, err)
+		return r, fmt.Errorf("%w: execution %d: %w", errDamaged, r.key, err)
 	}
-	r.x.Status = cs.of[r.class].status
+	c, ok := cs.of[r.class]
+	if !ok {
+		return r, fmt.Errorf("%w: execution %d is of no class", errDamaged, r.key)
+	}
+	r.x.Status = c.status
 	return r, nil
 }

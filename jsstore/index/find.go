@@ -27,18 +27,22 @@ type Page struct {
 // Find returns the page behind a cursor, of up to limit executions; zero means all.
 // It answers from the file as it is: see [Index.CatchUp]. Of those that are queued it
 // asks the namespace whether they still are. The error is ErrIncomplete while the
-// first build is not through.
+// first build is not through, and where the file turned out to be damaged and was thrown
+// away: then it is to be built anew.
 func (x *Index) Find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
-	db, release := x.reader()
-	defer release()
-	p, err := x.find(ctx, db, f, after, limit)
+	p, err := x.find(ctx, f, after, limit)
+	if damaged(err) {
+		err = noneIs(ErrIncomplete, x.discard(ctx))
+	}
 	if err != nil {
 		return Page{}, fmt.Errorf("search index %s: %w", x.path, err)
 	}
 	return p, nil
 }
 
-func (x *Index) find(ctx context.Context, db *sql.DB, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
+func (x *Index) find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
+	db, release := x.reader()
+	defer release()
 	ok, err := prepared(ctx, db)
 	if err != nil || !ok {
 		return Page{}, noneIs(ErrIncomplete, err)

@@ -95,24 +95,43 @@ func (x *Index) catchUp(ctx context.Context, progress func(Progress)) (Progress,
 	if err := os.MkdirAll(filepath.Dir(x.path), 0o700); err != nil {
 		return Progress{}, err
 	}
-	lock := flock.New(x.path + ".lock")
-	got, err := lock.TryLock()
-	elsewhere := !got
-	if err == nil && !got {
-		got, err = lock.TryLockContext(ctx, 20*time.Millisecond)
+	unlock, elsewhere, err := x.lock(ctx)
+	if err != nil {
+		return Progress{Elsewhere: elsewhere}, err
 	}
-	if !got {
-		return Progress{Elsewhere: true}, err
-	}
-	defer func() { _ = lock.Unlock() }() // closing the file, at the latest, unlocks it
+	defer unlock()
 	p, err := x.write(ctx, progress)
-	if damaged(err) {
+	if damaged(err) || lacking(err) {
 		if err = x.replace(ctx); err == nil {
 			p, err = x.write(ctx, progress)
 		}
 	}
 	p.Elsewhere = elsewhere
 	return p, err
+}
+
+// lock waits until no other process writes, and reports whether one did.
+func (x *Index) lock(ctx context.Context) (unlock func(), waited bool, err error) {
+	lock := flock.New(x.path + ".lock")
+	got, err := lock.TryLock()
+	if err == nil && !got {
+		waited = true
+		got, err = lock.TryLockContext(ctx, 20*time.Millisecond)
+	}
+	if err == nil && !got {
+		err = fmt.Errorf("%s.lock is locked", x.path)
+	}
+	return func() { _ = lock.Unlock() }, waited, err // closing the file, at the latest, unlocks it
+}
+
+// discard throws away a file that turned out to be damaged.
+func (x *Index) discard(ctx context.Context) error {
+	unlock, _, err := x.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return x.replace(ctx)
 }
 
 // write catches up. The caller has the lock.

@@ -373,6 +373,49 @@ func TestAFileThatIsNoIndexIsReplaced(t *testing.T) {
 	})
 }
 
+// TestADamagedPageIsNeverMoreThanAnotherBuild spoils one page of the file after the
+// other. A search that comes upon it throws the file away.
+func TestADamagedPageIsNeverMoreThanAnotherBuild(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		for i := range 80 {
+			x := ready(fmt.Sprintf("root-%d", i))
+			x.Metadata = engine.Metadata{"order": fmt.Sprint(i)}
+			w.move(x, claimed(), failed(fmt.Sprint("no such order: ", i)))
+		}
+		filters := []engine.Filter{{}, {Error: "order: 1"}, {Metadata: engine.Metadata{"order": "7"}}, {Prefix: "root-1"}, {Finished: engine.Span{From: now().Add(-time.Hour)}}}
+		w.catchUp()
+		check(t, w.x.Close())
+		whole, err := os.ReadFile(w.path)
+		check(t, err)
+		const page = 4096
+		thrown := 0
+		for at := 0; at < len(whole); at += page * sparing {
+			spoilt := slices.Clone(whole)
+			for i := range page {
+				spoilt[at+i] = byte(i*7 + at)
+			}
+			for _, suffix := range []string{"-wal", "-shm"} {
+				_ = os.Remove(w.path + suffix) // if it is there
+			}
+			check(t, os.WriteFile(w.path, spoilt, 0o600))
+			w.open()
+			w.catchUp()
+			for _, f := range filters {
+				if _, err := w.x.Find(t.Context(), f, engine.Cursor{}, 0); errors.Is(err, index.ErrIncomplete) {
+					thrown++
+					w.catchUp()
+				}
+				w.agree(f, 0)
+			}
+			check(t, w.x.Close())
+		}
+		if thrown == 0 {
+			t.Error("no search came upon a damaged page")
+		}
+		w.open()
+	})
+}
+
 func TestAnIndexThatIsLateSaysSo(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		for i := range 50 {

@@ -163,18 +163,26 @@ func (w *writer) set(name string, value int64) error {
 	return err
 }
 
-// damaged reports whether err says that the file is no good database, or has not
-// the tables that it should.
+// errDamaged says that what a row has can't be.
+var errDamaged = errors.New("the file is damaged")
+
+// damaged reports whether err says that the file is no good database.
 func damaged(err error) bool {
 	var s *sqlite.Error
 	if !errors.As(err, &s) {
-		return false
+		return errors.Is(err, errDamaged)
 	}
 	switch s.Code() & 0xff {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR:
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT:
 		return true
 	}
 	return false
+}
+
+// lacking reports whether err says that the database has not the tables that it should.
+func lacking(err error) bool {
+	var s *sqlite.Error
+	return errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_ERROR
 }
 
 func (w *writer) readStrange(ctx context.Context) error {
