@@ -84,7 +84,11 @@ func (a *app) printList(list []engine.Execution, f found, now time.Time) {
 			fmt.Fprintln(a.out, "no more executions")
 			return
 		}
-		fmt.Fprintf(a.out, "no executions; %s\n", a.place.named())
+		what := "no executions"
+		if f.narrowed {
+			what = "no such executions"
+		}
+		fmt.Fprintf(a.out, "%s; %s\n", what, a.place.named())
 		return
 	}
 	t := plainTable()

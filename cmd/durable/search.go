@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -38,23 +40,31 @@ const (
 
 // A found is what a query came to.
 type found struct {
-	total int           // -1 if it is not known
-	next  engine.Cursor // zero if nothing is left
+	total    int           // -1 if it is not known
+	next     engine.Cursor // zero if nothing is left
+	narrowed bool          // not all executions were wanted
 }
 
 // search gives show what the query selects, in the order of the list, and without
 // payloads, so that a long list takes little memory; an index may call it more than
 // once.
 func (a *app) search(ctx context.Context, s *store, q query, show func([]engine.Execution) error) (found, error) {
+	f, err := a.lookFor(ctx, s, q, show)
+	f.narrowed = !reflect.DeepEqual(q.filter, engine.Filter{})
+	return f, err
+}
+
+func (a *app) lookFor(ctx context.Context, s *store, q query, show func([]engine.Execution) error) (found, error) {
 	if q.via == viaScan {
 		return scan(ctx, s, q, show)
 	}
 	path, err := a.indexPath()
-	if err == nil && q.via == viaAuto {
-		var use bool
-		if use, err = worthAnIndex(ctx, s, path); err == nil && !use {
+	if q.via == viaAuto {
+		use, e := worthAnIndex(ctx, s, path)
+		if e == nil && !use {
 			return scan(ctx, s, q, show)
 		}
+		err = cmp.Or(err, e)
 	}
 	var x *index.Index
 	if err == nil {
