@@ -24,8 +24,9 @@ type Index struct {
 	store *jsstore.Store
 	path  string
 
-	mu sync.RWMutex // for writing while db is replaced
-	db *sql.DB
+	mu   sync.RWMutex // for writing while db is replaced
+	db   *sql.DB
+	file os.FileInfo // that db was seen to be, by who had the lock; nil before
 }
 
 // Open returns the index of a namespace in a file, which may be a new one; its
@@ -131,16 +132,62 @@ func (x *Index) discard(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if x.moved() { // somebody has done so
+		return x.follow()
+	}
 	return x.replace(ctx)
+}
+
+// moved reports whether the file was removed or replaced since it was seen.
+func (x *Index) moved() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	is, err := os.Stat(x.path)
+	return x.file != nil && (err != nil || !os.SameFile(is, x.file))
+}
+
+// see notes which file the index is in.
+func (x *Index) see() (err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.file, err = os.Stat(x.path)
+	return err
+}
+
+// follow opens the file that is there now, if it is another one: what is written to one
+// that was removed, nobody else would see. The caller has the lock.
+func (x *Index) follow() error {
+	if !x.moved() {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.reconnect()
+}
+
+func (x *Index) reconnect() error {
+	db, err := connect(x.path)
+	if err != nil {
+		return err
+	}
+	_ = x.db.Close() // what it says no longer matters
+	x.db, x.file = db, nil
+	return nil
 }
 
 // write catches up. The caller has the lock.
 func (x *Index) write(ctx context.Context, progress func(Progress)) (Progress, error) {
+	if err := x.follow(); err != nil {
+		return Progress{}, err
+	}
 	ok, err := prepared(ctx, x.db)
 	if err == nil && !ok {
 		err = x.replace(ctx)
 	}
 	if err != nil {
+		return Progress{}, err
+	}
+	if err := x.see(); err != nil {
 		return Progress{}, err
 	}
 	w, err := x.writer(ctx)
@@ -171,12 +218,10 @@ func (x *Index) replace(ctx context.Context) error {
 	if err := remove(x.path); err != nil {
 		return err
 	}
-	db, err := connect(x.path)
-	if err != nil {
+	if err := x.reconnect(); err != nil {
 		return err
 	}
-	x.db = db
-	return prepare(ctx, db)
+	return prepare(ctx, x.db)
 }
 
 // reader returns the database, and what to call when it is no longer used.

@@ -95,6 +95,33 @@ func TestProcessesThatAreKilledLoseNothing(t *testing.T) {
 	w.agree(engine.Filter{Metadata: engine.Metadata{"customer": "customer-5"}}, 0)
 }
 
+// TestAFileThatIsRemovedIsMadeAgain has one process remove the file that another has
+// open, and a third make a new one.
+func TestAFileThatIsRemovedIsMadeAgain(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.move(ready("a"), claimed())
+		w.catchUp()
+		check(t, os.Remove(w.path))
+		w.move(ready("b"), claimed())
+		w.catchUp()
+		w.agree(engine.Filter{}, 0)
+		_, err := os.Stat(w.path)
+		check(t, err)
+
+		check(t, os.Remove(w.path))
+		other, err := index.Open(w.s, w.path)
+		check(t, err)
+		_, err = other.CatchUp(t.Context(), time.Time{}, nil)
+		check(t, err)
+		w.move(ready("c"), claimed())
+		if p := w.catchUp(); p.Read != 1 {
+			t.Errorf("read %d messages, want the one that the other file lacks", p.Read)
+		}
+		w.agree(engine.Filter{}, 0)
+		check(t, other.Close())
+	})
+}
+
 // TestSeveralWriteAndReadOneFile has writers that wait for each other, and readers
 // that do not.
 func TestSeveralWriteAndReadOneFile(t *testing.T) {
