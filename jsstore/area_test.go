@@ -20,6 +20,7 @@ func TestMessagesAreWhatLiesInTheAreasNow(t *testing.T) {
 			t.Fatal(err)
 		}
 		publish(t, s, &nats.Msg{Subject: "durable.ready.q.t.odd", Header: nats.Header{"Durable-Timeout": {"soon"}}})
+		publish(t, s, &nats.Msg{Subject: "durable.ready.q.t.odd.0"})
 		claimed, _, err := engine.Apply(x, engine.Claimed{At: now, Executor: "e"})
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +52,7 @@ func TestMessagesAreWhatLiesInTheAreasNow(t *testing.T) {
 			return m
 		}
 		queued := all(jsstore.Ready, 0)
-		if c := queued["x"]; c.Record.ID != "x" || c.Record.Metadata["order"] != "42" || c.Left != 1 || len(queued) != 2 || queued["odd"].Record.ID != "" {
+		if c := queued["x"]; c.Record.ID != "x" || c.Record.Metadata["order"] != "42" || c.Left != 2 || len(queued) != 3 || queued["odd"].Record.ID != "odd" || queued["odd.0"].Record.ID != "" {
 			t.Errorf("queued: %+v", queued)
 		}
 		recorded := all(jsstore.Records, 1)

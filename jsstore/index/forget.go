@@ -88,7 +88,7 @@ func (w *writer) lose(ctx context.Context, r row) error {
 	if err := w.forgetRow(r); err != nil || r.message == 0 {
 		return err
 	}
-	p, sequence := jsstore.Area(r.message%2), r.message/2
+	p, sequence := areaOf(r.message)
 	if sequence < w.state[p].First {
 		return nil
 	}

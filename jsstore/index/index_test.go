@@ -250,6 +250,40 @@ func TestWhatLeftTheQueueWithoutARecordIsForgotten(t *testing.T) {
 	})
 }
 
+func TestOfTwoMessagesOfOneIDTheIndexHasTheOneThatTheStoreHas(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		x := ready("a")
+		x.Policy.Delay = time.Hour
+		x.StartAt = x.CreatedAt.Add(time.Hour)
+		w.enqueue(x)
+		w.claim.Request(1) // which has it go to the timers
+		time.Sleep(time.Second)
+		w.move(x, claimed())
+		w.catchUp()
+		w.enqueue(ready("a")) // again, and not delayed
+		w.catchUp()
+		w.agree(engine.Filter{}, 0)
+		r, err := w.s.Get(t.Context(), "a")
+		check(t, err)
+		check(t, w.s.Delete(t.Context(), "a", r.Revision))
+		w.catchUp()
+		w.agree(engine.Filter{}, 0)
+	})
+}
+
+func TestWhatCanNotBeUnderstoodIsListedUntilAnExecutorSaysWhy(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		for _, id := range []string{"odd", "odd.0"} { // the second is no execution's
+			_, err := w.js.PublishMsg(t.Context(), &nats.Msg{Subject: "durable.ready.q.t." + id, Header: nats.Header{codec.HeaderTimeout: {"soon"}}})
+			check(t, err)
+		}
+		w.catchUp()
+		if w.agree(engine.Filter{}, 0); ids(w.find(engine.Filter{}, 0, nil)) != "odd(ready) " {
+			t.Errorf("the index lists %s", ids(w.find(engine.Filter{}, 0, nil)))
+		}
+	})
+}
+
 func TestDeletedTreesAreForgottenThoughNobodyWatched(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		for i := range 300 {

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore/index"
 )
@@ -232,7 +235,12 @@ func (l *life) spoil() {
 		_, err := l.js.Publish(ctx, fmt.Sprintf("$KV.durable-executions.bad%d", l.rand.IntN(5)), []byte("rubbish"))
 		check(l.t, err)
 	case 1: // a message that nobody understands
-		_, err := l.js.Publish(ctx, fmt.Sprintf("durable.ready.q.t.odd%d", l.made), []byte("1"))
+		id := pick(l, "odd%d", "odd%d.0")
+		m := &nats.Msg{Subject: fmt.Sprintf("durable.ready.q.t."+id, l.made), Data: []byte("1"), Header: nats.Header{}}
+		if l.one(2) {
+			m.Header.Set(pick(l, codec.HeaderTimeout, codec.HeaderMetadata+"a.b"), "soon")
+		}
+		_, err := l.js.PublishMsg(ctx, m)
 		check(l.t, err)
 		l.made++
 	case 2: // a payload beside a record

@@ -50,6 +50,9 @@ func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) e
 	return w.put(ctx, row{part: p, sequence: m.Sequence, vanishes: millis(m.Vanishes), x: x})
 }
 
+// areaOf returns where a message lies by what the table has of it.
+func areaOf(message uint64) (jsstore.Area, uint64) { return jsstore.Area(message % 2), message / 2 }
+
 // queued is an execution that is known by a message.
 func queued(p jsstore.Area, m jsstore.Message) row {
 	return row{part: p, sequence: m.Sequence, message: 2*m.Sequence + uint64(p), x: brief(m.Record.Execution)}
@@ -125,6 +128,12 @@ func (w *writer) put(ctx context.Context, r row) error {
 			recorded = now.Revision != 0
 		}
 		if recorded {
+			// Once the record is gone, that of the later part counts.
+			if p, sequence := areaOf(was.message); was.message != 0 && p > r.part {
+				if there, err := w.store.Holds(ctx, p, sequence); there || err != nil {
+					return err
+				}
+			}
 			_, err := w.exec("UPDATE executions SET message = ? WHERE key = ?", r.message, was.key)
 			return err
 		}
