@@ -20,13 +20,13 @@
 //
 // What it costs, measured by BenchmarkIndex with a million executions (-records), a
 // third of them below others, 7 % failed, two pairs of metadata with each root, the
-// server in the same process, on two cores with others at work: the first build takes
-// 55 s of a processor, the server's part included, which was 90 s by the clock with two
-// processes for each core and 210 s with ten; 690 MiB of disk; 300 MiB of memory while
-// it builds. Later it takes in 3,000 to 13,000 messages a second. A page of a hundred is
-// found in 0.5 to 35 ms by any filter, however deep, but for these: 50 ms by a text that
-// a hundred errors have, 130 ms by one that tens of thousands have, 130 ms where all are
-// queued and each is looked for. To find that nothing is new takes 150 ms.
+// server in the same process, on two cores with others at work: the first build takes 51
+// to 55 s of a processor, the server's part included, which was 66 to 90 s by the clock
+// with two to four processes for each core and 210 s with ten; 690 MiB of disk; 430 MiB of
+// memory while it builds. Later it takes in 3,000 to 27,000 messages a second. A page of a
+// hundred is found in 0.5 to 35 ms by any filter, however deep, but for these: 50 ms by a
+// text that a hundred errors have, 130 ms by one that tens of thousands have, 130 ms where
+// all are queued and each is looked for. To find that nothing is new takes 35 to 150 ms.
 //
 // It is an SQLite database (modernc.org/sqlite, in Go). One process writes at a time,
 // which a lock beside the file sees to; others read meanwhile.
