@@ -3,8 +3,10 @@ package index
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -43,7 +45,7 @@ func (x *Index) Find(ctx context.Context, f engine.Filter, after engine.Cursor, 
 func (x *Index) find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
 	db, release := x.reader()
 	defer release()
-	ok, err := prepared(ctx, db)
+	ok, err := x.prepared(ctx, db)
 	if err != nil || !ok {
 		return Page{}, noneIs(ErrIncomplete, err)
 	}
@@ -84,9 +86,16 @@ type search struct {
 	looked  int // how many queued ones were looked for
 }
 
-// mostLooked is how many queued executions are looked for to fill one page, a request
-// each: of a list of all of them, the beginning.
-const mostLooked = 1000
+const (
+	// mostLooked is how many queued executions are looked for to fill one page, a request
+	// each: of a list of all of them, the beginning.
+	mostLooked = 1000
+	// together is how many executions are judged at a time, and atOnce how many of them
+	// are looked for at the same time: one after the other the answers take longer to
+	// come than to make.
+	together = 64
+	atOnce   = 16
+)
 
 func (s *search) page(ctx context.Context) (Page, error) {
 	if keys, ok, err := s.narrow(ctx); err != nil || ok {
@@ -100,16 +109,19 @@ func (s *search) page(ctx context.Context) (Page, error) {
 	if p.Total, err = s.count(ctx); err != nil {
 		return p, err
 	}
+	var some []row
+	more := true
 	err = s.walk(ctx, func(r row) (bool, error) {
-		is, err := s.judge(ctx, r)
-		if is == nil || err != nil {
-			if p.Total > 0 && s.filter.Matches(r.x) {
-				p.Total-- // it was counted, and is gone
-			}
-			return err == nil, err
+		var err error
+		if some = append(some, r); len(some) == together {
+			more, err = s.settle(ctx, &p, some)
+			some = nil
 		}
-		return s.add(&p, *is), nil
+		return more, err
 	})
+	if err == nil && more {
+		_, err = s.settle(ctx, &p, some)
+	}
 	return p, err
 }
 
@@ -121,23 +133,31 @@ func (s *search) sorted(ctx context.Context, keys []int64) (Page, error) {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return engine.NewestFirst(a.x, b.x) })
 	p := Page{Total: len(rows)}
-	for _, r := range rows {
-		if !s.after.Before(r.x) {
-			continue
-		}
-		is, err := s.judge(ctx, r)
-		if err != nil {
+	rows = slices.DeleteFunc(rows, func(r row) bool { return !s.after.Before(r.x) })
+	for some := range slices.Chunk(rows, together) {
+		if more, err := s.settle(ctx, &p, some); err != nil || !more {
 			return p, err
-		}
-		if is == nil {
-			p.Total--
-			continue
-		}
-		if !s.add(&p, *is) {
-			break
 		}
 	}
 	return p, nil
+}
+
+// settle adds those of the candidates to a page that are to be shown, and reports
+// whether it takes more.
+func (s *search) settle(ctx context.Context, p *Page, some []row) (more bool, err error) {
+	judged, err := s.judge(ctx, some)
+	if err != nil {
+		return false, err
+	}
+	for i, is := range judged {
+		switch {
+		case is == nil && p.Total > 0 && s.filter.Matches(some[i].x):
+			p.Total-- // it was counted, and is gone
+		case is != nil && !s.add(p, *is):
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // add adds an execution to a page, or notes that there is another page.
@@ -150,22 +170,89 @@ func (s *search) add(p *Page, r engine.Record) bool {
 	return true
 }
 
-// judge returns the execution as it is to be shown; nil if it is not.
-func (s *search) judge(ctx context.Context, r row) (*engine.Record, error) {
-	if r.vanishes > 0 && r.vanishes <= s.now || !s.filter.Matches(r.x) {
-		return nil, nil
-	}
-	if r.part != jsstore.Records && s.looked < mostLooked {
-		s.looked++
-		is, err := lookFor(ctx, s.store, r)
-		if err != nil || is == nil || !s.filter.Matches(is.x) {
-			return nil, err
+// judge returns the executions as they are to be shown, nil for each that is not.
+func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error) {
+	judged, errs := make([]*engine.Record, len(some)), make([]error, len(some))
+	var queued []int
+	for i, r := range some {
+		switch {
+		case r.vanishes > 0 && r.vanishes <= s.now || !s.filter.Matches(r.x):
+		case r.part == jsstore.Records || s.looked == mostLooked:
+			judged[i] = r.shown()
+		default:
+			s.looked++
+			queued = append(queued, i)
 		}
-		r = *is
 	}
+	there, err := s.present(ctx, some, queued)
+	if err != nil {
+		return nil, err
+	}
+	slots := make(chan struct{}, atOnce)
+	var looking sync.WaitGroup
+	for _, i := range queued {
+		r := some[i]
+		switch {
+		case there[place{r.part, r.sequence}]:
+			judged[i] = r.shown()
+		default:
+			slots <- struct{}{}
+			looking.Go(func() {
+				defer func() { <-slots }()
+				is, err := lookFor(ctx, s.store, r)
+				if errs[i] = err; is != nil && err == nil && s.filter.Matches(is.x) {
+					judged[i] = is.shown()
+				}
+			})
+		}
+	}
+	looking.Wait()
+	return judged, errors.Join(errs...)
+}
+
+// A place is where a message lies.
+type place struct {
+	part     jsstore.Area
+	sequence uint64
+}
+
+// present returns where messages lie of those by which the executions are queued. It
+// reads each part from the first of them to the last, unless they lie far apart: then
+// it returns none, and each is asked for by itself.
+func (s *search) present(ctx context.Context, some []row, queued []int) (map[place]bool, error) {
+	there := map[place]bool{}
+	for _, p := range []jsstore.Area{jsstore.Ready, jsstore.Timers} {
+		var sequences []uint64
+		for _, i := range queued {
+			if some[i].part == p {
+				sequences = append(sequences, some[i].sequence)
+			}
+		}
+		if len(sequences) == 0 {
+			continue
+		}
+		first, last := slices.Min(sequences), slices.Max(sequences)
+		span := last - first + 1
+		if span > uint64(4*len(sequences)) {
+			continue
+		}
+		for m, err := range s.store.Messages(ctx, p, first, int(span)) {
+			if err != nil {
+				return nil, err
+			}
+			if m.Sequence > last {
+				break
+			}
+			there[place{p, m.Sequence}] = true
+		}
+	}
+	return there, nil
+}
+
+func (r row) shown() *engine.Record {
 	found := &engine.Record{Execution: r.x}
 	if r.part == jsstore.Records {
 		found.Revision = engine.Revision(r.sequence)
 	}
-	return found, nil
+	return found
 }

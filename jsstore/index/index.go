@@ -132,18 +132,24 @@ func (x *Index) discard(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if x.moved() { // somebody has done so
+	if x.seen() && x.moved() { // somebody has done so
 		return x.follow()
 	}
 	return x.replace(ctx)
 }
 
-// moved reports whether the file was removed or replaced since it was seen.
+// moved reports whether the file is not the one that was seen, or none was.
 func (x *Index) moved() bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	is, err := os.Stat(x.path)
-	return x.file != nil && (err != nil || !os.SameFile(is, x.file))
+	return x.file == nil || err != nil || !os.SameFile(is, x.file)
+}
+
+func (x *Index) seen() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.file != nil
 }
 
 // see notes which file the index is in.
@@ -230,12 +236,22 @@ func (x *Index) reader() (*sql.DB, func()) {
 	return x.db, x.mu.RUnlock
 }
 
+// prepared reports whether the database is one of this schema, to who has not the lock:
+// it opens no file that is not there or still empty. Two that make one at the same
+// time get in each other's way.
+func (x *Index) prepared(ctx context.Context, db *sql.DB) (bool, error) {
+	if is, err := os.Stat(x.path); err != nil || is.Size() == 0 {
+		return false, nil
+	}
+	return prepared(ctx, db)
+}
+
 // state says how far the index has come without writing to it.
 func (x *Index) state(ctx context.Context) (Progress, error) {
 	db, release := x.reader()
 	defer release()
 	var p Progress
-	ok, err := prepared(ctx, db)
+	ok, err := x.prepared(ctx, db)
 	if err != nil || !ok {
 		return p, err
 	}
