@@ -12,9 +12,14 @@ import (
 	"github.com/durable-execution/durable/jsstore/index"
 )
 
-// indexEvery is how often an index that is served is brought up to date unasked, so
-// that who asks need not wait for much.
-const indexEvery = 5 * time.Second
+const (
+	// indexEvery is how often an index that is served is brought up to date unasked, so
+	// that who asks need not wait for much.
+	indexEvery = 5 * time.Second
+	// indexShare is how many times as long as that took the next time waits at least:
+	// to read what is new costs the fleet some of its speed.
+	indexShare = 10
+)
 
 // An indexed answers the API's lists from an index that it keeps up to date.
 type indexed struct {
@@ -89,7 +94,7 @@ func (i *indexed) keep(ctx context.Context) {
 		}
 		said = fails
 		select {
-		case <-time.After(indexEvery):
+		case <-time.After(max(indexEvery, min(indexShare*time.Since(began), time.Minute))):
 		case <-i.again:
 		case <-ctx.Done():
 			return

@@ -89,7 +89,7 @@ func (w *writer) read(ctx context.Context, p jsstore.Area) error {
 func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	from := uint64(w.about[position(p)]) + 1
+	from, last := uint64(w.about[position(p)])+1, w.state[p].Last
 	type page struct {
 		messages []jsstore.Message
 		err      error
@@ -102,7 +102,10 @@ func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 			if next.err = err; err == nil {
 				next.messages = append(next.messages, m)
 			}
-			if err == nil && len(next.messages) < batch {
+			// What comes while it reads is for the next time: for each answer, the server
+			// counts what is left, and nobody writes meanwhile.
+			end := err == nil && m.Left == 0 && m.Sequence >= last
+			if err == nil && len(next.messages) < batch && !end {
 				continue
 			}
 			select {
@@ -110,7 +113,7 @@ func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 			case <-ctx.Done():
 				return
 			}
-			if next = (page{}); err != nil {
+			if next = (page{}); err != nil || end {
 				return
 			}
 		}
