@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
 )
 
@@ -88,7 +89,19 @@ func (w *writer) lose(ctx context.Context, r row) error {
 	if err := w.forgetRow(r); err != nil || r.message == 0 {
 		return err
 	}
-	p, sequence := areaOf(r.message)
+	if r.message == several {
+		p, m, err := w.store.Queued(ctx, r.x.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		is := queued(p, m)
+		is.message = several
+		return w.put(ctx, is)
+	}
+	p, sequence := jsstore.Area(r.message%2), r.message/2
 	if sequence < w.state[p].First {
 		return nil
 	}

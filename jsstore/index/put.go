@@ -50,8 +50,9 @@ func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) e
 	return w.put(ctx, row{part: p, sequence: m.Sequence, vanishes: millis(m.Vanishes), x: x})
 }
 
-// areaOf returns where a message lies by what the table has of it.
-func areaOf(message uint64) (jsstore.Area, uint64) { return jsstore.Area(message % 2), message / 2 }
+// several stands for a message where more than one was seen: which of them are left,
+// only the namespace knows.
+const several = 1
 
 // queued is an execution that is known by a message.
 func queued(p jsstore.Area, m jsstore.Message) row {
@@ -112,7 +113,11 @@ func (w *writer) put(ctx context.Context, r row) error {
 	}
 	if r.part < was.part && was.part != jsstore.Records || r.part == was.part && r.sequence < was.sequence {
 		// Of two messages of one id, that of the later part counts, as in a scan.
-		if there, err := w.store.Holds(ctx, was.part, was.sequence); there || err != nil {
+		there, err := w.store.Holds(ctx, was.part, was.sequence)
+		if there && r.message != 0 {
+			_, err = w.exec("UPDATE executions SET message = ? WHERE key = ?", several, was.key)
+		}
+		if there || err != nil {
 			return err
 		}
 	}
@@ -128,18 +133,27 @@ func (w *writer) put(ctx context.Context, r row) error {
 			recorded = now.Revision != 0
 		}
 		if recorded {
-			// Once the record is gone, that of the later part counts.
-			if p, sequence := areaOf(was.message); was.message != 0 && p > r.part {
-				if there, err := w.store.Holds(ctx, p, sequence); there || err != nil {
-					return err
-				}
+			message := r.message
+			if was.message != 0 && was.message != r.message {
+				message = several
 			}
-			_, err := w.exec("UPDATE executions SET message = ? WHERE key = ?", r.message, was.key)
+			_, err := w.exec("UPDATE executions SET message = ? WHERE key = ?", message, was.key)
 			return err
 		}
 	}
-	if r.message == 0 {
+	switch {
+	case r.message == 0:
 		columns[3] = was.message
+	case was.message == several, was.part == jsstore.Records && was.message != 0 && was.message != r.message:
+		columns[3] = several
+	case was.part != jsstore.Records && was.message != r.message: // mostly, it has gone from one part to the next
+		there, err := w.store.Holds(ctx, was.part, was.sequence)
+		if err != nil {
+			return err
+		}
+		if there {
+			columns[3] = several
+		}
 	}
 	_, err = w.exec(`UPDATE executions SET id = ?, part = ?, sequence = ?, message = ?, class = ?, created = ?, started = ?, finished = ?, vanishes = ?,
 		parent = ?, failed = ?, record = ? WHERE key = ?`, append(columns, was.key)...)

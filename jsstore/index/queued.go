@@ -80,5 +80,6 @@ func lookFor(ctx context.Context, s *jsstore.Store, r row) (*row, error) {
 		return nil, err
 	}
 	q := queued(p, m)
+	q.message = several // it is another than there was, and not for certain the only one
 	return &q, nil
 }

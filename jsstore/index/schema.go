@@ -27,7 +27,7 @@ CREATE TABLE classes (
 CREATE TABLE executions (
 	key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
 	part INTEGER NOT NULL, sequence INTEGER NOT NULL, -- of the message that it is known by
-	message INTEGER NOT NULL, -- that it was queued by, as far as it was seen: twice the sequence, and the part
+	message INTEGER NOT NULL, -- that it was queued by: twice the sequence, and the part; 0 none was seen, 1 several
 	class INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER, finished INTEGER,
 	vanishes INTEGER, parent TEXT, failed INTEGER, record BLOB NOT NULL);
 CREATE TABLE metadata (
