@@ -2,7 +2,9 @@ package codec
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
+	"slices"
 )
 
 // A Map writes the MessagePack encoding of a map field by field, as [Marshal]
@@ -109,6 +111,26 @@ func (m *Map) Binary(name string, data []byte) {
 		m.data = binary.BigEndian.AppendUint32(append(m.data, 0xc6), uint32(n))
 	}
 	m.data = append(m.data, data...)
+}
+
+// Strings writes a map of strings in the order of its keys, unless it is empty.
+func (m *Map) Strings(name string, s map[string]string) {
+	n := len(s)
+	if n == 0 {
+		return
+	}
+	m.name(name)
+	switch {
+	case n < 16:
+		m.data = append(m.data, 0x80|byte(n))
+	case n <= math.MaxUint16:
+		m.data = binary.BigEndian.AppendUint16(append(m.data, 0xde), uint16(n))
+	default:
+		m.data = binary.BigEndian.AppendUint32(append(m.data, 0xdf), uint32(n))
+	}
+	for _, key := range slices.Sorted(maps.Keys(s)) {
+		m.data = appendString(appendString(m.data, key), s[key])
+	}
 }
 
 // Map writes a map of up to 15 fields, which fn writes into it.

@@ -10,23 +10,24 @@ import (
 )
 
 type written struct {
-	S     string   `json:"s,omitempty"`
-	I     int64    `json:"i,omitempty"`
-	F     float64  `json:"f,omitempty"`
-	B     bool     `json:"b,omitempty"`
-	D     []byte   `json:"d,omitempty"`
-	List  []inside `json:"list,omitempty"`
-	One   *inside  `json:"one,omitempty"`
-	AnyI  int64    `json:"anyI"`
-	AnyS  string   `json:"anyS"`
-	Last  string   `json:"last,omitempty"`
-	N1    int64    `json:"n1,omitempty"`
-	N2    int64    `json:"n2,omitempty"`
-	N3    int64    `json:"n3,omitempty"`
-	N4    int64    `json:"n4,omitempty"`
-	N5    int64    `json:"n5,omitempty"`
-	N6    int64    `json:"n6,omitempty"`
-	Final int64    `json:"final,omitempty"`
+	S     string            `json:"s,omitempty"`
+	I     int64             `json:"i,omitempty"`
+	F     float64           `json:"f,omitempty"`
+	B     bool              `json:"b,omitempty"`
+	D     []byte            `json:"d,omitempty"`
+	List  []inside          `json:"list,omitempty"`
+	One   *inside           `json:"one,omitempty"`
+	AnyI  int64             `json:"anyI"`
+	AnyS  string            `json:"anyS"`
+	Last  string            `json:"last,omitempty"`
+	M     map[string]string `json:"m,omitempty"`
+	N1    int64             `json:"n1,omitempty"`
+	N2    int64             `json:"n2,omitempty"`
+	N3    int64             `json:"n3,omitempty"`
+	N4    int64             `json:"n4,omitempty"`
+	N5    int64             `json:"n5,omitempty"`
+	N6    int64             `json:"n6,omitempty"`
+	Final int64             `json:"final,omitempty"`
 }
 
 type inside struct {
@@ -53,6 +54,7 @@ func (w *written) write() []byte {
 	m.AnyInt("anyI", w.AnyI)
 	m.AnyString("anyS", w.AnyS)
 	m.String("last", w.Last)
+	m.Strings("m", w.M)
 	for i, n := range []int64{w.N1, w.N2, w.N3, w.N4, w.N5, w.N6} {
 		m.Int("n"+string(rune('1'+i)), n)
 	}
@@ -87,6 +89,13 @@ func TestMapIsWrittenAsMarshalWritesAStruct(t *testing.T) {
 		-1, -32, -33, -128, -129, -32768, -32769, math.MinInt32, math.MinInt32 - 1, math.MinInt64,
 	} {
 		(&written{I: i, AnyI: i}).check(t)
+	}
+	for _, n := range []int{1, 2, 15, 16, 70000} {
+		pairs := map[string]string{}
+		for i := range n {
+			pairs[strings.Repeat("k", i%40)+string(rune(i))] = "v"
+		}
+		(&written{M: pairs}).check(t)
 	}
 	for _, f := range []float64{1, -0.5, math.MaxFloat64, math.Inf(1), math.SmallestNonzeroFloat64} {
 		(&written{F: f, B: true}).check(t)

@@ -41,6 +41,9 @@ const (
 	HeaderSleeping = "Durable-Sleeping"
 	// HeaderRetryOf is the root that the execution was started again for.
 	HeaderRetryOf = "Durable-Retry-Of"
+	// HeaderMetadata begins the name of a header for each pair of the metadata: the
+	// key is behind it, as it is, and the value is the header's.
+	HeaderMetadata = "Durable-Meta-"
 	// HeaderHint is 1 in a message without a body whose execution is recorded.
 	HeaderHint = "Durable-Hint"
 	// HeaderDeliveries counts how often a message had been delivered when it was

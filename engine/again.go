@@ -8,7 +8,7 @@ import (
 )
 
 // Retry starts a tree that did not complete again, from its root, as a new
-// execution, whose id it returns: with the same task, queue and policy, changed by
+// execution, whose id it returns: with the same task, queue, policy and metadata, changed by
 // opts, and the same input, or the one given. It starts at once, whatever the first
 // one's delay was. The old one stays as it is, and the new one says of which it is
 // a retry. The id may be that of any execution of the tree; with an [ID] among the
@@ -40,7 +40,7 @@ func (c *Client) again(ctx context.Context, root string, input *codec.Payload, o
 	case r.Status == Completed:
 		return "", fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
 	}
-	o := options{policy: r.Policy, queue: r.Queue}
+	o := options{policy: r.Policy, queue: r.Queue, metadata: r.Metadata}
 	o.policy.Delay = 0
 	if o, err = o.with(opts); err != nil {
 		return "", err

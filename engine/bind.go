@@ -29,7 +29,7 @@ func (b Binding) Settle(x Execution, given []Option) (Execution, error) {
 	if err != nil {
 		return x, err
 	}
-	x.Policy, x.Sleeping = o.policy, b.sleeping
+	x.Policy, x.Metadata, x.Sleeping = o.policy, o.metadata, b.sleeping
 	x.StartAt = x.CreatedAt.Add(o.policy.Delay)
 	return x, nil
 }

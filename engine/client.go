@@ -69,7 +69,7 @@ func (c *Client) Know(d *Definition) error {
 func (d *Definition) due(o options, input codec.Payload) Due {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	x := Execution{
-		Task: d.ID, Sleeping: d.sleeping, Queue: o.queue, Policy: o.policy, Input: input, Validated: true,
+		Task: d.ID, Sleeping: d.sleeping, Queue: o.queue, Policy: o.policy, Input: input, Validated: true, Metadata: o.metadata,
 		Status: Ready, CreatedAt: now, StartAt: now.Add(o.policy.Delay), ChangedAt: now,
 	}
 	if o.id != nil {

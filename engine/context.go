@@ -9,6 +9,8 @@ type Run struct {
 	ParentID    string // empty in a root
 	TaskID      string
 	Queue       string
+	// Metadata is the execution's; it is not to be changed.
+	Metadata Metadata
 	// Attempt counts from 0.
 	Attempt int
 	// Polls is how many runs of a poll were not done before this one.

@@ -236,7 +236,7 @@ func (s Spawn) execution(id string, parent Execution) Execution {
 	return Execution{
 		ID: id, Parent: parent.ID,
 		Task: s.Task, Queue: s.Queue, Policy: s.Policy, Input: s.Input, InputFrom: s.InputFrom, Validated: s.Validated,
-		Sleeping: s.Sleeping,
-		Status:   Ready, CreatedAt: born, StartAt: born.Add(s.Policy.Delay), ChangedAt: born,
+		Metadata: s.Metadata, Sleeping: s.Sleeping,
+		Status: Ready, CreatedAt: born, StartAt: born.Add(s.Policy.Delay), ChangedAt: born,
 	}
 }

@@ -28,6 +28,7 @@ func (r *record) encode(buffer, rest []byte) ([]byte, error) {
 	m.String("inputType", string(r.InputType))
 	m.String("inputFrom", r.InputFrom)
 	m.Bool("validated", r.Validated)
+	m.Strings("metadata", r.Metadata)
 	m.Bool("sleeping", r.Sleeping)
 	m.AnyString("status", string(r.Status))
 	m.Bool("isClosed", r.Closed)
@@ -104,6 +105,7 @@ func (w *spawn) encode(m *codec.Map) {
 	m.String("inputType", string(w.InputType))
 	m.String("inputFrom", w.InputFrom)
 	m.Bool("validated", w.Validated)
+	m.Strings("metadata", w.Metadata)
 	m.Bool("sleeping", w.Sleeping)
 }
 

@@ -39,6 +39,9 @@ type Execution struct {
 	// enqueued. Executors validate the input of any other first.
 	Validated bool
 
+	// Metadata is what it was enqueued with, or spawned; nil if that is nothing.
+	Metadata Metadata
+
 	// Sleeping says that no code is run: it waits to be woken, running as far as its
 	// status goes, in nobody's hands.
 	Sleeping bool
@@ -128,6 +131,7 @@ type Spawn struct {
 	Input     codec.Payload
 	InputFrom string // see [Execution.InputFrom]
 	Validated bool
+	Metadata  Metadata
 	Sleeping  bool // see [Execution.Sleeping]
 }
 

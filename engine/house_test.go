@@ -20,17 +20,19 @@ func TestTheArrowsOfTheHouseHold(t *testing.T) {
 		natsServer = "github.com/nats-io/nats-server/..."
 		zap        = "go.uber.org/zap/..."
 		cmd        = module + "/cmd/..."
+		sqlite     = "modernc.org/..."
 	)
 	for pkg, never := range map[string][]string{
-		"codec":            {nats, natsServer, zap, cmd, module + "/engine/...", module + "/jsstore/...", module + "/workers/..."},
-		"engine":           {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
-		"engine/history":   {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
-		"engine/memstore":  {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
-		"engine/storetest": {nats, natsServer, zap, cmd, module + "/jsstore/...", module + "/workers/..."},
-		"jsstore":          {natsServer, zap, cmd, module + "/workers/..."},
-		"jsstore/api":      {natsServer, zap, cmd, module + "/workers/..."},
-		"jsstore/embedded": {zap, cmd, module + "/workers/..."},
-		"workers":          {nats, natsServer, cmd, module + "/jsstore/..."},
+		"codec":            {nats, natsServer, zap, sqlite, cmd, module + "/engine/...", module + "/jsstore/...", module + "/workers/..."},
+		"engine":           {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"engine/history":   {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"engine/memstore":  {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"engine/storetest": {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/...", module + "/workers/..."},
+		"jsstore":          {natsServer, zap, sqlite, cmd, module + "/workers/..."},
+		"jsstore/api":      {natsServer, zap, sqlite, cmd, module + "/workers/..."},
+		"jsstore/embedded": {zap, sqlite, cmd, module + "/workers/..."},
+		"jsstore/index":    {natsServer, zap, cmd, module + "/workers/..."}, // alone has SQLite: who wants an index links it
+		"workers":          {nats, natsServer, sqlite, cmd, module + "/jsstore/..."},
 	} {
 		for _, dep := range dependencies(t, pkg) {
 			for _, no := range never {

@@ -10,7 +10,8 @@ import (
 // An Option changes how executions of a task are tried. The same options work
 // where a task is defined, where it is enqueued and where it is spawned, and the
 // last one wins: [Retry], [Timeout], [Delay], [Queue], [ChildPolicy], [Encoding],
-// [Retention] and, where it is enqueued only, [ID].
+// [Retention], [Metadata], which adds to the last one, and, where it is enqueued
+// only, [ID].
 type Option interface {
 	set(*options)
 }
@@ -50,6 +51,7 @@ type options struct {
 	policy   Policy
 	queue    string
 	encoding Encoding
+	metadata Metadata // never changed in place: definitions share it
 	id       *ID
 }
 
@@ -72,6 +74,9 @@ func (o options) with(opts []Option) (options, error) {
 	err := o.policy.Validate()
 	if err == nil {
 		err = ValidateQueue(o.queue)
+	}
+	if err == nil {
+		err = o.metadata.Validate()
 	}
 	if t := o.encoding.Type; err == nil && t != "" && t != codec.MsgPack && t != codec.JSON {
 		err = fmt.Errorf("encoding %q: neither %q nor %q", t, codec.MsgPack, codec.JSON)

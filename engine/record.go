@@ -41,6 +41,7 @@ type record struct {
 	InputType      codec.Type     `json:"inputType,omitempty"`
 	InputFrom      string         `json:"inputFrom,omitempty"`
 	Validated      bool           `json:"validated,omitempty"`
+	Metadata       Metadata       `json:"metadata,omitempty"`
 	Sleeping       bool           `json:"sleeping,omitempty"`
 	Status         Status         `json:"status"`
 	Closed         bool           `json:"isClosed,omitempty"`
@@ -99,6 +100,7 @@ type spawn struct {
 	InputType codec.Type `json:"inputType,omitempty"`
 	InputFrom string     `json:"inputFrom,omitempty"`
 	Validated bool       `json:"validated,omitempty"`
+	Metadata  Metadata   `json:"metadata,omitempty"`
 	Sleeping  bool       `json:"sleeping,omitempty"`
 }
 
@@ -121,8 +123,8 @@ func EncodeRecordIn(buffer []byte, x *Execution) ([]byte, error) {
 		ID:      x.ID, Parent: x.Parent, Index: x.Index, Only: x.Only, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf,
 		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
 		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
-		Sleeping: x.Sleeping,
-		Status:   x.Status, Closed: x.Closed, Attempt: x.Attempt, Polls: x.Polls, Crashes: x.Crashes,
+		Metadata: x.Metadata, Sleeping: x.Sleeping,
+		Status: x.Status, Closed: x.Closed, Attempt: x.Attempt, Polls: x.Polls, Crashes: x.Crashes,
 		Executor: x.Executor, Message: x.Message, Delivery: x.Delivery,
 		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),
 		ExpiresAt: millis(x.ExpiresAt), ChangedAt: millis(x.ChangedAt), FinishedAt: millis(x.FinishedAt),
@@ -169,8 +171,8 @@ func DecodeRecord(data []byte) (Execution, error) {
 		ID: r.ID, Parent: r.Parent, Index: r.Index, Only: r.Only, IsFinalize: r.IsFinalize, RetryOf: r.RetryOf,
 		Task: r.Task, Queue: r.Queue, Policy: r.Policy.policy(),
 		Input: payload(r.Input, r.InputType), InputFrom: r.InputFrom, Validated: r.Validated,
-		Sleeping: r.Sleeping,
-		Status:   r.Status, Closed: r.Closed, Attempt: r.Attempt, Polls: r.Polls, Crashes: r.Crashes,
+		Metadata: r.Metadata, Sleeping: r.Sleeping,
+		Status: r.Status, Closed: r.Closed, Attempt: r.Attempt, Polls: r.Polls, Crashes: r.Crashes,
 		Executor: r.Executor, Message: r.Message, Delivery: r.Delivery,
 		CreatedAt: instant(r.CreatedAt), StartAt: instant(r.StartAt), StartedAt: instant(r.StartedAt),
 		ExpiresAt: instant(r.ExpiresAt), ChangedAt: instant(r.ChangedAt), FinishedAt: instant(r.FinishedAt),
@@ -280,7 +282,7 @@ func wireSpawns(list []Spawn) []spawn {
 		w[i] = spawn{
 			Task: s.Task, Queue: s.Queue, Policy: s.Policy.wire(),
 			Input: s.Input.Data, InputType: wireType(s.Input), InputFrom: s.InputFrom, Validated: s.Validated,
-			Sleeping: s.Sleeping,
+			Metadata: s.Metadata, Sleeping: s.Sleeping,
 		}
 	}
 	return w
@@ -295,7 +297,7 @@ func spawns(w []spawn) []Spawn {
 		list[i] = Spawn{
 			Task: s.Task, Queue: s.Queue, Policy: s.Policy.policy(),
 			Input: payload(s.Input, s.InputType), InputFrom: s.InputFrom, Validated: s.Validated,
-			Sleeping: s.Sleeping,
+			Metadata: s.Metadata, Sleeping: s.Sleeping,
 		}
 	}
 	return list

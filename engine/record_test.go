@@ -24,13 +24,13 @@ func populated() Execution {
 		}
 	}
 	spawn := func(n int) Spawn {
-		return Spawn{Task: fmt.Sprint("task-", n), Queue: fmt.Sprint("queue-", n), Policy: policy(n), Input: text(fmt.Sprint(n)), InputFrom: fmt.Sprint("te_root.1-2-", n), Validated: true, Sleeping: true}
+		return Spawn{Task: fmt.Sprint("task-", n), Queue: fmt.Sprint("queue-", n), Policy: policy(n), Input: text(fmt.Sprint(n)), InputFrom: fmt.Sprint("te_root.1-2-", n), Validated: true, Metadata: Metadata{"n": fmt.Sprint(n)}, Sleeping: true}
 	}
 	finalize := spawn(3)
 	finalize.Input = codec.Payload{Type: codec.MsgPack, Data: []byte{0x2a}}
 	return Execution{
 		ID: "te_root.1-2", Parent: "te_root.1", Index: 2, Only: true, IsFinalize: true, RetryOf: "te_before",
-		Task: "task", Queue: "queue", Policy: policy(7), Input: codec.Payload{Type: codec.MsgPack, Data: []byte{0xc3}}, InputFrom: "te_root.1-1", Validated: true, Sleeping: true,
+		Task: "task", Queue: "queue", Policy: policy(7), Input: codec.Payload{Type: codec.MsgPack, Data: []byte{0xc3}}, InputFrom: "te_root.1-1", Validated: true, Metadata: Metadata{"order": "42", "customer": "Zoë"}, Sleeping: true,
 		Status: ChildrenFailed, Closed: true, Attempt: 3, Polls: 5, Crashes: 4, Executor: "executor", Message: "ready-1", Delivery: 2,
 		CreatedAt: at(1), StartAt: at(2), StartedAt: at(3), ExpiresAt: at(4), ChangedAt: at(5), FinishedAt: at(6),
 		Output: text("out"), Gathers: true, OutputOf: "te_root.1-2-f",

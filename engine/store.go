@@ -309,18 +309,3 @@ type Notice struct {
 	// Reconnected says that notices may have been missed.
 	Reconnected bool
 }
-
-// A Filter selects executions. Zero fields select all.
-type Filter struct {
-	// Tree is the id of a root: the execution itself and all below it.
-	Tree   string
-	Status Status
-	Task   string
-}
-
-// Matches reports whether f selects x.
-func (f Filter) Matches(x Execution) bool {
-	return (f.Tree == "" || x.Root() == f.Tree) &&
-		(f.Status == "" || x.Status == f.Status) &&
-		(f.Task == "" || x.Task == f.Task)
-}

@@ -60,7 +60,7 @@ func define[In, Out any](id, place string, opts []Option) Task[In, Out] {
 
 // spawn is an execution of d below another, with nobody's input yet.
 func (d *Definition) spawn(o options) Spawn {
-	return Spawn{Task: d.ID, Queue: o.queue, Policy: o.policy, Sleeping: d.sleeping}
+	return Spawn{Task: d.ID, Queue: o.queue, Policy: o.policy, Metadata: o.metadata, Sleeping: d.sleeping}
 }
 
 func caller(skip int) string {

@@ -3,13 +3,10 @@ package jsstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
 )
@@ -17,20 +14,20 @@ import (
 // changesEvery is how often Changes looks: often enough for people who watch.
 const changesEvery = 200 * time.Millisecond
 
-// Changes returns the records of a tree, or of all, that are written from the time it returns on, in
-// the order of their writes, until ctx ends, whose cause is then the last error. It is
-// a view: of two states that follow each other within a fifth of a second it may show
-// the latter alone, and it does not tell of what is enqueued and of what is deleted. It reads by direct gets from
-// where it was, which leave nothing on the server, miss nothing while the connection
-// is gone, and need no right but to read.
+// Changes returns the records of a tree, or of all, that are written from the time it
+// returns on, in the order of their writes, until ctx ends, whose cause is then the last
+// error. It is a view: of two states that follow each other within a fifth of a second
+// it may show the latter alone, and it does not tell of what is enqueued and of what is
+// deleted. It reads like [Store.Messages] from where it was, which leaves nothing on the
+// server, misses nothing while the connection is gone, and needs no right but to read.
 func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Record, error], error) {
-	from, err := s.lastSequence(ctx)
+	state, err := s.State(ctx, Records)
 	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
 	next := map[string]uint64{} // by subject: a write may come between the looks at two
 	for _, subject := range s.recordsUnder(root) {
-		next[subject] = from + 1
+		next[subject] = state.Last + 1
 	}
 	return func(yield func(engine.Record, error) bool) {
 		failing := time.Time{}
@@ -63,36 +60,18 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 	}, nil
 }
 
-func (s *Store) lastSequence(ctx context.Context) (last uint64, err error) {
-	err = manage(ctx, func(ctx context.Context) error {
-		var st jetstream.Stream
-		if st, err = s.js.Stream(ctx, s.layout.records()); err == nil {
-			last = st.CachedInfo().State.LastSeq
-		}
-		return err
-	})
-	return last, err
-}
-
 // changed returns what has been written under each subject since it was looked at.
 func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []engine.Record, err error) {
 	for subject := range next {
-		for more := true; more; {
-			more = false
-			query := map[string]any{"seq": next[subject], "next_by_subj": subject, "batch": directBatch, "max_bytes": directBytes}
-			for m, e := range s.directGet(ctx, s.layout.records(), query) {
-				if e != nil {
-					err = e
-					break
-				}
-				more, next[subject] = true, m.Sequence+1
-				if s.isOwn(m) {
-					continue
-				}
-				// What can't be read, and what is deleted, is no state to show.
-				if r, e := decodeRecord(m); e == nil || errors.Is(e, engine.ErrNewer) {
-					list = append(list, r)
-				}
+		for m, e := range s.scanFrom(ctx, s.layout.records(), subject, next[subject], 0) {
+			if e != nil {
+				err = e
+				break
+			}
+			next[subject] = m.Sequence + 1
+			// What can't be read, and what is deleted, is no state to show.
+			if r := s.messageOf(Records, m).Record; r.ID != "" {
+				list = append(list, r)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 		// The queue is read first: what leaves it in the meantime is found in the
 		// bucket. What is in both is what the bucket says.
 		queued := map[string]engine.Record{}
-		for _, place := range s.queuedUnder(f.Tree) {
+		for _, place := range s.queuedUnder(f.Within()) {
 			for m, err := range s.scan(ctx, place.stream, place.subject) {
 				if err != nil {
 					yield(engine.Record{}, err)
@@ -42,7 +43,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 				}
 			}
 		}
-		for _, subject := range s.recordsUnder(f.Tree) {
+		for _, subject := range s.recordsUnder(f.Within()) {
 			for m, err := range s.scan(ctx, s.layout.records(), subject) {
 				if err == nil && s.isOwn(m) {
 					continue
@@ -105,15 +106,28 @@ func (s *Store) recordsUnder(root string) []string {
 
 // scan returns the messages of a stream that match a subject, in order.
 func (s *Store) scan(ctx context.Context, stream, subject string) iter.Seq2[*stored, error] {
+	return s.scanFrom(ctx, stream, subject, 1, 0)
+}
+
+// scanFrom returns the messages of a stream from a sequence on, in order: those that
+// match a subject, or all without one. It asks for so many at once, or for directBatch.
+func (s *Store) scanFrom(ctx context.Context, stream, subject string, seq uint64, batch int) iter.Seq2[*stored, error] {
+	query := map[string]any{"seq": max(seq, 1), "batch": batch, "max_bytes": directBytes}
+	if batch == 0 {
+		query["batch"] = directBatch
+	}
+	if subject != "" {
+		query["next_by_subj"] = subject
+	}
 	return func(yield func(*stored, error) bool) {
-		for seq := uint64(1); ; {
+		for query := maps.Clone(query); ; {
 			n := 0
-			for m, err := range s.directGet(ctx, stream, map[string]any{"seq": seq, "next_by_subj": subject, "batch": directBatch, "max_bytes": directBytes}) {
+			for m, err := range s.directGet(ctx, stream, query) {
 				if err != nil {
 					yield(nil, err)
 					return
 				}
-				n, seq = n+1, m.Sequence+1
+				n, query["seq"] = n+1, m.Sequence+1
 				if !yield(m, nil) {
 					return
 				}

@@ -1,6 +1,7 @@
 package jsstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -38,6 +39,9 @@ func (s *Store) readyMessage(d engine.Due) *nats.Msg {
 	}
 	if x.RetryOf != "" {
 		h.Set(codec.HeaderRetryOf, x.RetryOf)
+	}
+	for key, value := range x.Metadata {
+		h.Set(codec.HeaderMetadata+key, value)
 	}
 	setFlag(h, codec.HeaderFinalize, x.IsFinalize)
 	setFlag(h, codec.HeaderValidated, x.Validated)
@@ -178,11 +182,12 @@ func (s *Store) parse(m *stored) *engine.Delivery {
 	x.RetryOf = m.Header.Get(codec.HeaderRetryOf)
 	x.Validated = h.flag(codec.HeaderValidated)
 	x.Sleeping = h.flag(codec.HeaderSleeping)
+	x.Metadata = h.metadata()
 	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
 	d.Hint = h.flag(codec.HeaderHint)
 	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
 	if !h.flag(codec.HeaderSettled) && !d.Hint {
-		d.Unsettled, d.Given = true, h.given(x.Policy)
+		d.Unsettled, d.Given = true, h.given(x)
 		x.Input = orNull(x.Input)
 	}
 	// Who does not know the engine may not know that an id was used before.
@@ -240,7 +245,8 @@ func orNull(p codec.Payload) codec.Payload {
 }
 
 // given returns what a message asks for that does not settle its policy.
-func (r *reader) given(p engine.Policy) []engine.Option {
+func (r *reader) given(x *engine.Execution) []engine.Option {
+	p := x.Policy
 	var list []engine.Option
 	h := r.header
 	if h.Get(codec.HeaderRetries) != "" {
@@ -264,6 +270,9 @@ func (r *reader) given(p engine.Policy) []engine.Option {
 	}
 	if p.Retention != 0 {
 		list = append(list, engine.Retention(p.Retention))
+	}
+	if len(x.Metadata) > 0 {
+		list = append(list, x.Metadata)
 	}
 	return list
 }
@@ -310,6 +319,27 @@ func (r *reader) float(name string) float64 {
 		r.fail(name, text, err)
 	}
 	return f
+}
+
+// metadata reads the pairs; none if they are not valid. Of a key that is there more
+// than once the last value counts, as with options.
+func (r *reader) metadata() engine.Metadata {
+	var m engine.Metadata
+	for name, values := range r.header {
+		key, ok := strings.CutPrefix(name, codec.HeaderMetadata)
+		if !ok || len(values) == 0 {
+			continue
+		}
+		if m == nil {
+			m = engine.Metadata{}
+		}
+		m[key] = values[len(values)-1]
+	}
+	if err := m.Validate(); err != nil {
+		r.err = cmp.Or(r.err, err)
+		return nil // it is not to be found by what it may not have
+	}
+	return m
 }
 
 func (r *reader) flag(name string) bool {

@@ -22,7 +22,8 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 			Retry: engine.Retry{MaxRetries: 4, BaseDelay: time.Second, Multiplier: 1.5, MaxDelay: time.Hour, Jitter: 0.25},
 		},
 		Input: codec.Payload{Type: codec.JSON, Data: []byte(`{"a":1}`)}, Validated: true,
-		Status: engine.Ready, CreatedAt: at, ChangedAt: at, StartAt: at.Add(5 * time.Second),
+		Metadata: engine.Metadata{"Order-No": "42: = {}", "customer": "Zoë"},
+		Status:   engine.Ready, CreatedAt: at, ChangedAt: at, StartAt: at.Add(5 * time.Second),
 	}
 	for i, exclusive := range []bool{false, true, true} {
 		want.Policy.Retention = []time.Duration{0, time.Minute, engine.Forever}[i]
@@ -41,12 +42,12 @@ func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
 	s := &Store{layout: layout{ns: "ns"}}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
 	d := s.parse(&stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
-		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}, codec.HeaderRetention: {"0"}}})
+		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}, codec.HeaderRetention: {"0"}, "Durable-Meta-order": {"41", "42"}}})
 	if d.Invalid != nil {
 		t.Fatal(d.Invalid)
 	}
-	if !d.Unsettled || !reflect.DeepEqual(d.Given, []engine.Option{engine.Retry{MaxRetries: 2}, engine.Delay(1500 * time.Millisecond), engine.Retention(engine.Forever)}) {
-		t.Errorf("unsettled %v, given %v, want true, 2 retries, a delay of 1.5 s and for ever", d.Unsettled, d.Given)
+	if !d.Unsettled || !reflect.DeepEqual(d.Given, []engine.Option{engine.Retry{MaxRetries: 2}, engine.Delay(1500 * time.Millisecond), engine.Retention(engine.Forever), engine.Metadata{"order": "42"}}) {
+		t.Errorf("unsettled %v, given %v, want true, 2 retries, a delay of 1.5 s, for ever and order 42", d.Unsettled, d.Given)
 	}
 	if x := d.Execution; x.ID != "42" || x.Task != "greet" || x.Queue != "default" || x.Input.Type != codec.JSON || !x.CreatedAt.Equal(at) || x.Validated {
 		t.Errorf("execution = %+v, want 42 of greet in default, JSON, created at %s, not validated", x, at)
@@ -58,6 +59,9 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 	for _, c := range []struct{ subject, header, value, want string }{
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "soon", codec.HeaderTimeout},
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "-5", "timeout"},
+		{"ns.ready.q.t.id", codec.HeaderMetadata, "v", "metadata key is empty"},
+		{"ns.ready.q.t.id", codec.HeaderMetadata + "a.b", "v", `metadata key "a.b"`},
+		{"ns.ready.q.t.id", codec.HeaderMetadata + "k", "", "metadata k: the value is empty"},
 		{"ns.ready.q.t.id", codec.HeaderRetention, "-5", "retention"},
 		{"ns.ready.q.t.id", codec.HeaderRetention, "999", "retention"},
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "99999999999999999", "292 years"},

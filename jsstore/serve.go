@@ -15,8 +15,13 @@ import (
 
 // Serve implements [engine.Service]: see package api.
 func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (func(), error) {
+	return s.ServeIndexed(ctx, c, instance, nil)
+}
+
+// ServeIndexed is Serve with an index, which answers lists; nil is none.
+func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance string, x api.Index) (func(), error) {
 	service, err := api.Start(ctx, api.Config{
-		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues,
+		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Index: x,
 	})
 	if err != nil {
 		return nil, err

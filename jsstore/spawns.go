@@ -74,6 +74,9 @@ func sizeOf(list []engine.Spawn) int {
 	n := 0
 	for _, s := range list {
 		n += len(s.Task) + len(s.Queue) + len(s.Input.Data) + 160
+		for key, value := range s.Metadata {
+			n += len(key) + len(value) + 6
+		}
 	}
 	return n
 }

@@ -26,8 +26,8 @@ var storedAt = time.UnixMilli(1_700_000_000_123).UTC()
 type readyMeaning struct {
 	// Record is the execution, as it would be recorded now.
 	Record codec.Payload `json:"record"`
-	// Given are the fields of the policy that the message gives; the definition has
-	// the others. Nil if the policy is settled.
+	// Given are the fields of the policy that the message gives, and metadata; the
+	// definition has the others. Nil if the policy is settled.
 	Given     []string `json:"given"`
 	Settled   bool     `json:"settled"`
 	Exclusive bool     `json:"exclusive"`
@@ -46,7 +46,7 @@ func meaningOf(t *testing.T, d *engine.Delivery) json.RawMessage {
 	for _, o := range d.Given {
 		m.Given = append(m.Given, map[string]string{
 			"engine.Retry": "maxRetries", "engine.Timeout": "timeoutMs", "engine.Delay": "sleepMsBeforeRun",
-			"engine.ChildPolicy": "onChildFailure", "engine.Retention": "retentionMs",
+			"engine.ChildPolicy": "onChildFailure", "engine.Retention": "retentionMs", "engine.Metadata": "metadata",
 		}[fmt.Sprintf("%T", o)])
 	}
 	if d.Invalid != nil {
@@ -116,6 +116,11 @@ func foreign() (names []string, ms []*nats.Msg) {
 	add("invalid: the output of another", "42", body, "Durable-Input-From", "41")
 	add("no execution: more tokens", "42.0.1", body)
 	add("no execution: not a character of an id", "4!2", body)
+	add("metadata", "42", body, "Durable-Meta-order", "42", "Durable-Meta-Customer_Name-2", "Zoë: = {}")
+	add("metadata, settled by the client", "42", body, "Durable-Settled", "1", "Durable-Meta-order", "42")
+	add("invalid: metadata without a key", "42", body, "Durable-Meta-", "42")
+	add("invalid: metadata with a dot in its key", "42", body, "Durable-Meta-order.no", "42")
+	add("invalid: metadata that can't be printed", "42", body, "Durable-Meta-order", "4\t2")
 	return names, ms
 }
 
@@ -159,6 +164,7 @@ func settled(t *testing.T) (names []string, dues []engine.Due) {
 	add("Go: encrypted", "te_1", func(d *engine.Due) {
 		d.Input = codec.Payload{Type: "application/msgpack; enc=gzip+aes-gcm.k1", Data: []byte{1, 2, 3}}
 	})
+	add("Go: metadata", "te_1", func(d *engine.Due) { d.Metadata = engine.Metadata{"order": "42", "Customer_Name-2": "Zoë: = {}"} })
 	return names, dues
 }
 
@@ -174,7 +180,7 @@ func TestVectorsOfReadyMessages(t *testing.T) {
 		m := s.readyMessage(d)
 		made = append(made, vectorOf(names[i], m, meaningOf(t, s.parse(messageOf(vectorOf("", m, nil))))))
 	}
-	file := vectors.Check(t, "ready.json", "19769e15c5b2aa88edcd764ecdb7406e76974700c5976396c2d91ed3bddb1a24", made)
+	file := vectors.Check(t, "ready.json", "ad2d2a8cfaef92ab610402851501f30f769b6689b39d78b4ccff85f268312970", made)
 	for i, want := range dues {
 		d := s.parse(messageOf(file[names[i]]))
 		if d.Invalid != nil || !reflect.DeepEqual(d.Execution, want.Execution) || d.Fresh == want.Exclusive || d.Unsettled {

@@ -76,7 +76,7 @@ func (a *attempt) run() {
 		return // it was settled before it began
 	}
 	ctx := engine.NewContext(a.ctx, engine.Run{
-		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue,
+		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue, Metadata: y.Metadata,
 		Attempt: y.Attempt, Polls: y.Polls, PrevError: prevError(y), Stopping: a.x.stopping,
 		Client: a.x.client, Validated: y.Validated,
 	})

@@ -14,6 +14,8 @@ import (
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/api"
 	"github.com/durable-execution/durable/workers"
 )
 
@@ -73,6 +75,7 @@ type seen struct {
 	FinishedAt  int64           `json:"finishedAt"`
 	IsClosed    bool            `json:"isClosed"`
 	RetryOf     string          `json:"retryOf"`
+	Metadata    engine.Metadata `json:"metadata"`
 	Input       json.RawMessage `json:"input"`
 	Output      json.RawMessage `json:"output"`
 	Omitted     []string        `json:"omitted"`
@@ -381,6 +384,114 @@ func TestListAndTreeComeInPages(t *testing.T) {
 		equal(t, "wide tree", len(got), 1201)
 		equal(t, "root", got[0], "wide")
 		equal(t, "last", got[1200], "wide.1199")
+	})
+}
+
+func TestListSelectsByEverythingThatIsAskedFor(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("mail", engine.Queue("post"), engine.Metadata{"team": "blue", "kind": "mail"})
+		parent := engine.Define[int, engine.Gathered[int]]("letters")
+		w.executor(workers.Config{Queues: map[string]int{"post": 1, "default": 1}}, engine.Bind(task, func(_ context.Context, in string) (string, error) {
+			if in == "bad" {
+				return "", fmt.Errorf("no such Address: 7")
+			}
+			return in, nil
+		}), engine.BindFanOut(parent, func(_ context.Context, n int, c *engine.Children) (int, error) {
+			for range n {
+				task.Spawn(c, "x")
+			}
+			return n, nil
+		}))
+		began := time.Now().UnixMilli()
+		w.ask("enqueue", `{"taskId":"mail","executionId":"a","input":"x","metadata":{"order":"42","team":"red"}}`).into(&struct{}{})
+		w.ask("enqueue-many", `{"executions":[{"taskId":"mail","executionId":"b","input":"bad","metadata":{"order":"43"}}]}`).into(&struct{}{})
+		pass(time.Minute)
+		w.ask("enqueue", `{"taskId":"letters","executionId":"c","input":2,"metadata":{"order":"42"}}`).into(&struct{}{})
+		w.ask("enqueue", `{"taskId":"mail","executionId":"d","input":"x","metadata":{"order":"44"},"policy":{"sleepMsBeforeRun":3600000}}`).into(&struct{}{})
+		pass(time.Minute)
+		for query, want := range map[string]string{
+			`"metadata":{"order":"42"}`:                                           "c a",
+			`"metadata":{"order":"42","team":"red"}`:                              "a",
+			`"metadata":{"team":"blue"},"roots":true`:                             "d b",
+			`"metadata":{"order":"44"}`:                                           "d",
+			`"queue":"post","status":"completed"`:                                 "c.0 c.1 a",
+			`"queue":"nosuch"`:                                                    "",
+			`"parentId":"c"`:                                                      "c.0 c.1",
+			`"executionIdPrefix":"c."`:                                            "c.0 c.1",
+			`"error":"ADDRESS"`:                                                   "b",
+			fmt.Sprintf(`"createdAt":{"from":%d},"roots":true`, began+30_000):     "c d",
+			fmt.Sprintf(`"createdAt":{"from":%d,"until":%d}`, began, began+1_000): "a b",
+			fmt.Sprintf(`"finishedAt":{"until":%d}`, began+1_000):                 "a b",
+			fmt.Sprintf(`"startedAt":{"from":%d},"taskId":"mail"`, began+30_000):  "c.0 c.1",
+		} {
+			var page seenList
+			w.ask("list", `{%s}`, query).into(&page)
+			var got []string
+			for _, x := range page.Executions {
+				got = append(got, x.ID)
+			}
+			equal(t, query, strings.Join(got, " "), want)
+		}
+		var x seen
+		w.ask("get", `{"executionId":"a"}`).into(&x)
+		equal(t, "metadata", fmt.Sprint(x.Metadata), "map[kind:mail order:42 team:red]")
+		w.ask("list", `{"queue":"a.b"}`).refused("400", "invalid_request", "queue")
+		w.ask("list", `{"parentId":"a,b"}`).refused("400", "invalid_request", "a,b")
+		w.ask("list", `{"metadata":{"a.b":"c"}}`).refused("400", "invalid_request", "metadata key")
+		w.ask("list", `{"createdAt":{"since":1}}`).refused("400", "invalid_request", "since")
+		w.ask("enqueue", `{"taskId":"mail","input":"x","metadata":{"order":""}}`).refused("400", "invalid_request", "metadata order: the value is empty")
+		w.ask("enqueue", `{"taskId":"mail","input":"x","metadata":{"order":42}}`).refused("400", "invalid_request", "metadata")
+	})
+}
+
+// catalogue is an index that has what it has, or fails.
+type catalogue struct {
+	list []engine.Execution
+	err  error
+
+	asked []engine.Filter
+	after engine.Cursor
+}
+
+func (c *catalogue) Find(_ context.Context, f engine.Filter, after engine.Cursor, limit int) ([]engine.Execution, uint64, error) {
+	c.asked, c.after = append(c.asked, f), after
+	return c.list[:min(limit, len(c.list))], 3, c.err
+}
+
+func TestListIsAnsweredFromAnIndexIfThereIsOne(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		store := w.store.(*jsstore.Store)
+		at := time.UnixMilli(1_700_000_000_123).UTC()
+		c := &catalogue{list: []engine.Execution{
+			{ID: "z", Task: "t", Queue: "q", Status: engine.Ready, CreatedAt: at},
+			{ID: "y", Task: "t", Queue: "q", Status: engine.Ready, CreatedAt: at.Add(-time.Second)},
+		}}
+		stop, err := store.ServeIndexed(t.Context(), w.client, "indexed", c)
+		check(t, err)
+		t.Cleanup(stop)
+		w.ask("enqueue", `{"taskId":"t","executionId":"stored"}`).into(&struct{}{})
+		list := func(query string) (page struct {
+			seenList
+			Behind int
+		}) {
+			t.Helper()
+			w.ask("list", `{%s}`, query).into(&page)
+			return page
+		}
+		page := list(`"limit":1,"metadata":{"order":"42"}`)
+		equal(t, "executions", len(page.Executions), 1)
+		equal(t, "id", page.Executions[0].ID, "z")
+		equal(t, "behind", page.Behind, 3)
+		equal(t, "asked for", c.asked[0].Metadata["order"], "42")
+		page = list(fmt.Sprintf(`"cursor":%q`, page.Cursor))
+		equal(t, "after", c.after, engine.Cursor{CreatedAt: at, ID: "z"})
+		equal(t, "cursor of the last page", page.Cursor, "")
+		c.err = api.ErrNoIndex
+		page = list(``)
+		equal(t, "id without an index", page.Executions[0].ID, "stored")
+		equal(t, "behind without an index", page.Behind, 0)
+		list(`"parentId":"stored"`)
+		equal(t, "times asked", len(c.asked), 3) // a tree is read at once
 	})
 }
 

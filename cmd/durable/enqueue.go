@@ -28,6 +28,9 @@ What is not given is the task's own: its delay, timeout and retries. The queue i
 "default" unless --queue names another. With --id the same command again is the
 same execution.
 
+With --meta KEY=VALUE, which may be given several times, durable list --meta
+finds it by that: an order, a customer, a release.
+
 With --lines each line of standard input is the input of an execution. Each is
 enqueued, or not, by itself; the ids are printed in the order of the lines.`
 
@@ -35,6 +38,7 @@ enqueued, or not, by itself; the ids are printed in the order of the lines.`
 type enqueuing struct {
 	*app
 	id, queue               string
+	meta                    []string
 	delay, timeout, pause   time.Duration
 	retries                 int
 	waits, lines, unchecked bool
@@ -48,6 +52,7 @@ func (a *app) enqueue() *cobra.Command {
 		Long:  enqueueHelp,
 		Example: "  durable enqueue greet '{\"name\":\"world\"}' --wait\n" +
 			"  durable enqueue report @month.json --id report-2026-11 --delay 1h\n" +
+			"  durable enqueue ship '{\"to\":\"Zoë\"}' --meta order=42 --meta customer=7\n" +
 			"  jq -c .[] orders.json | durable enqueue order --lines",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
@@ -67,6 +72,7 @@ func (a *app) enqueue() *cobra.Command {
 	f.DurationVar(&e.timeout, "timeout", 0, "how long an attempt may take; 0 is no limit (default the task's)")
 	f.IntVar(&e.retries, "retries", 0, "attempts after the first (default the task's)")
 	f.DurationVar(&e.pause, "retry-delay", 0, "how long to wait before each retry, with --retries")
+	f.StringArrayVar(&e.meta, "meta", nil, "metadata to find it by, `KEY=VALUE`; several may be given")
 	f.BoolVar(&e.waits, "wait", false, "wait for the end, and print the output")
 	f.BoolVar(&e.lines, "lines", false, "each line of standard input is the input of an execution")
 	f.BoolVar(&e.unchecked, "unchecked", false, "ask no executor for the task's schema")
@@ -94,6 +100,13 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	}
 	if err := engine.ValidateQueue(e.queue); err != nil {
 		return nil, usage("", "--queue: %w", err)
+	}
+	m, err := parsePairs(e.meta)
+	if err != nil {
+		return nil, err
+	}
+	if m != nil {
+		opts = append(opts, m)
 	}
 	switch {
 	case given("retry-delay") && !given("retries"):

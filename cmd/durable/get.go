@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +67,9 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 	if x.RetryOf != "" {
 		line("retry of", "%s", x.RetryOf)
 	}
+	if len(x.Metadata) > 0 {
+		line("metadata", "%s", pairsOf(x.Metadata))
+	}
 	status := a.out.paint(statusColour(x.Status), string(x.Status))
 	if x.Sleeping && x.Status == engine.Running {
 		status += ", asleep: durable wake ends it"
@@ -101,6 +106,15 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 	if v.Output != nil {
 		line("output", "%s", readable(*v.Output))
 	}
+}
+
+// pairsOf is metadata as one types it, sorted by key.
+func pairsOf(m engine.Metadata) string {
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		pairs = append(pairs, key+"="+quoted(printable(m[key])))
+	}
+	return strings.Join(pairs, " ")
 }
 
 func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any)) {

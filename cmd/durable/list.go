@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,30 +13,23 @@ import (
 )
 
 func (a *app) list() *cobra.Command {
-	var status, task string
-	var limit int
-	var roots, aside bool
+	var q query
+	var aside bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List executions, the latest trees first",
-		Long: "List executions, the latest trees first, and in a tree the root first.\n" +
+		Short: "List executions, the newest first",
+		Long: "List executions, the newest first, those that are queued or delayed included.\n" +
 			"With --json it prints a line each, without inputs and outputs. With --set-aside it\n" +
-			"lists messages that nobody could act upon, and records that can't be read.",
+			"lists messages that nobody could act upon, and records that can't be read.\n\n" +
+			"A large store is searched by an index, a file that the first list builds and the\n" +
+			"next ones bring up to date; it may be removed at any time.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f := engine.Filter{Status: engine.Status(status), Task: task}
-			if status != "" && !f.Status.Valid() {
-				return usage("the statuses are "+statusNames(), "--status %q is none", status)
+			now := time.Now()
+			if err := q.parse(now); err != nil {
+				return err
 			}
-			if task != "" {
-				if err := engine.ValidateTask(task); err != nil {
-					return usage("", "--task: %w", err)
-				}
-			}
-			if limit < 0 {
-				return usage("0 lists all", "--limit %d: negative", limit)
-			}
-			if aside && (status != "" || task != "" || roots) {
+			if aside && selects(cmd) {
 				return usage("", "--set-aside lists no executions: it goes with --limit only")
 			}
 			s, err := a.open(cmd)
@@ -47,69 +38,26 @@ func (a *app) list() *cobra.Command {
 			}
 			defer s.close()
 			if aside {
-				return a.listAside(cmd.Context(), s, limit)
-			}
-			found, err := matching(cmd.Context(), s, f, roots)
-			if err != nil {
-				return err
-			}
-			shown := found
-			if limit > 0 {
-				shown = found[:min(limit, len(found))]
+				return a.listAside(cmd.Context(), s, q.limit)
 			}
 			if a.json {
-				return a.printLines(shown)
+				_, err = a.search(cmd.Context(), s, q, a.printLines)
+				return err
 			}
-			a.printList(shown, len(found), time.Now())
-			return nil
+			var list []engine.Execution
+			f, err := a.search(cmd.Context(), s, q, func(more []engine.Execution) error {
+				list = append(list, more...)
+				return nil
+			})
+			if err == nil {
+				a.printList(list, f, now)
+			}
+			return err
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&status, "status", "", "only executions in this status")
-	flags.StringVar(&task, "task", "", "only executions of this task")
-	flags.IntVar(&limit, "limit", 100, "at most so many; 0 lists all")
-	flags.BoolVar(&roots, "roots", false, "only executions that no other spawned")
-	flags.BoolVar(&aside, "set-aside", false, "what can't be read: messages that were set aside, and records")
-	must(cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(strings.Split(statusNames(), ", "), cobra.ShellCompDirectiveNoFileComp)))
+	q.flags(cmd)
+	cmd.Flags().BoolVar(&aside, "set-aside", false, "what can't be read: messages that were set aside, and records")
 	return cmd
-}
-
-func statusNames() string {
-	var names []string
-	for _, s := range engine.Statuses() {
-		names = append(names, string(s))
-	}
-	return strings.Join(names, ", ")
-}
-
-// matching returns what f selects, in the order of the list. Payloads are left
-// out, so that a long list takes little memory.
-func matching(ctx context.Context, s engine.Store, f engine.Filter, rootsOnly bool) ([]engine.Execution, error) {
-	var found []engine.Execution
-	born := map[string]time.Time{} // by root: when the tree's first known execution was created
-	for x, err := range engine.NewClient(s).List(ctx, f) {
-		if err != nil {
-			return nil, fmt.Errorf("list executions: %w", err)
-		}
-		if rootsOnly && x.Parent != "" {
-			continue
-		}
-		x.Input, x.Output, x.Spawns, x.History = engine.Execution{}.Input, engine.Execution{}.Output, nil, nil
-		if at, ok := born[x.Root()]; !ok || x.CreatedAt.Before(at) {
-			born[x.Root()] = x.CreatedAt
-		}
-		found = append(found, x)
-	}
-	slices.SortFunc(found, func(x, y engine.Execution) int {
-		if x.Root() != y.Root() {
-			if c := born[y.Root()].Compare(born[x.Root()]); c != 0 {
-				return c
-			}
-			return strings.Compare(x.Root(), y.Root())
-		}
-		return compareBelow(x.ID, y.ID)
-	})
-	return found, nil
 }
 
 // compareBelow orders the ids of a tree: the root, then by position, 2 before 10
@@ -130,9 +78,17 @@ func (a *app) printLines(list []engine.Execution) error {
 	return nil
 }
 
-func (a *app) printList(list []engine.Execution, found int, now time.Time) {
-	if found == 0 {
-		fmt.Fprintf(a.out, "no executions; %s\n", a.place.named())
+func (a *app) printList(list []engine.Execution, f found, now time.Time) {
+	if len(list) == 0 {
+		if f.total > 0 {
+			fmt.Fprintln(a.out, "no more executions")
+			return
+		}
+		what := "no executions"
+		if f.narrowed {
+			what = "no such executions"
+		}
+		fmt.Fprintf(a.out, "%s; %s\n", what, a.place.named())
 		return
 	}
 	t := plainTable()
@@ -141,11 +97,17 @@ func (a *app) printList(list []engine.Execution, found int, now time.Time) {
 		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), ago(x.CreatedAt, now)})
 	}
 	fmt.Fprintln(a.out, t.Render())
-	if found > len(list) {
-		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "execution", "executions"))
-		return
+	executions := count(f.total, "execution", "executions")
+	switch {
+	case f.next.ID == "" && f.total <= len(list):
+		fmt.Fprintln(a.out, count(len(list), "execution", "executions"))
+	case f.next.ID == "":
+		fmt.Fprintf(a.out, "the last %s of %s\n", grouped(len(list)), executions)
+	case f.total < 0:
+		fmt.Fprintf(a.out, "%s, and more; --after %s lists the next, --limit 0 all\n", count(len(list), "execution", "executions"), f.next)
+	default:
+		fmt.Fprintf(a.out, "%s of %s; --after %s lists the next, --limit 0 all\n", grouped(len(list)), executions, f.next)
 	}
-	fmt.Fprintln(a.out, count(found, "execution", "executions"))
 }
 
 // plainTable is a table of columns and nothing else.

@@ -78,7 +78,7 @@ func TestLooking(t *testing.T) {
 			t.Errorf("%v: stderr = %q", args, o.err)
 		}
 	}
-	if o := durable(t, "list", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "no executions; the store is in "+store+"\n" {
+	if o := durable(t, "list", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "no such executions; the store is in "+store+"\n" {
 		t.Errorf("an empty list says %q", o.out)
 	}
 	if o := durable(t, "list", "--json", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "" {

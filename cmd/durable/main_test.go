@@ -113,6 +113,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`\d+[smhd] ago|just now`), "AGO"},
 	{regexp.MustCompile(`\+?\b\d+(\.\d+)?m?s\b`), "SPAN"},
 	{regexp.MustCompile(`At":\d{13}`), `At":MILLIS`},
+	{regexp.MustCompile(`--after \d{13}:`), "--after MILLIS:"},
 	{regexp.MustCompile(`process \d+( \(the id of this process too\))?`), "process PID"},
 	// A parent that fails fast may or may not have heard of the other child.
 	{regexp.MustCompile(`\d of 2 ended`), "SOME of 2 ended"},

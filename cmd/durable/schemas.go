@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -75,17 +74,12 @@ func (e *enqueuing) schemas(ctx context.Context, s *store, task string) (schemas
 	slices.Sort(queues)
 	switch {
 	case !bound:
-		e.note(fmt.Sprintf("no executor that has task %s has answered: the input is enqueued unchecked", task))
+		e.note("no executor that has task %s has answered: the input is enqueued unchecked", task)
 	case !served:
-		e.note(fmt.Sprintf("no executor that has task %s serves queue %s; they serve %s", task, e.queue, strings.Join(slices.Compact(queues), ", ")))
+		e.note("no executor that has task %s serves queue %s; they serve %s", task, e.queue, strings.Join(slices.Compact(queues), ", "))
 	}
 	if !judged { // an executor takes whatever its type takes
 		return nil, nil
 	}
 	return found, nil
-}
-
-// note tells what is not wrong and may surprise.
-func (a *app) note(text string) {
-	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "note:"), oneLine(text))
 }

@@ -9,11 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/api"
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
 func (a *app) serve() *cobra.Command {
 	var port int
+	var file string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API of a store to clients in any language",
@@ -21,7 +23,10 @@ func (a *app) serve() *cobra.Command {
 			"JSON to NAMESPACE.api.ENDPOINT, which codec/WIRE.md describes. Executors serve it\n" +
 			"too, beside their work; this command is for where there is none, or not enough.\n" +
 			"With a directory it runs the NATS server as well, on --port, and makes the store\n" +
-			"if there is none. Whoever reaches the port may do everything.",
+			"if there is none. Whoever reaches the port may do everything.\n\n" +
+			"With --index lists are answered from an index that it keeps, as durable list does\n" +
+			"in a large store; without, each list reads the whole store. Executors have none, and\n" +
+			"share the requests: in a large store tell them not to serve (workers.Config.NoAPI).",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.place.check(cmd); err != nil {
@@ -35,9 +40,10 @@ func (a *app) serve() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			return a.serveUntilStopped(cmd.Context(), s)
+			return a.serveUntilStopped(cmd.Context(), s, file)
 		},
 	}
+	cmd.Flags().StringVar(&file, "index", "", "`file` of an index to answer lists from, which is made; auto: where durable list has it")
 	cmd.Flags().IntVar(&port, "port", -1, "port of the NATS server on 127.0.0.1, with --dir; -1 takes any that is free")
 	return cmd
 }
@@ -56,12 +62,23 @@ func (p place) serveable(ctx context.Context, port int) (*store, error) {
 	return s, err
 }
 
-func (a *app) serveUntilStopped(ctx context.Context, s *store) error {
-	service, ok := s.Store.(engine.Service)
-	if !ok {
-		return &exitError{exitStore, errors.New("this store has no API"), ""}
+func (a *app) serveUntilStopped(ctx context.Context, s *store, file string) error {
+	var found api.Index
+	if file != "" {
+		var err error
+		if file == "auto" {
+			if file, err = a.indexPath(); err != nil {
+				return usage("--index FILE names one", "--index auto: %w", err)
+			}
+		}
+		x, stop, err := a.serveIndex(s, file)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		found = x
 	}
-	stop, err := service.Serve(ctx, engine.NewClient(s.Store), fmt.Sprintf("serve-%d", os.Getpid()))
+	stop, err := s.js.ServeIndexed(ctx, engine.NewClient(s.Store), fmt.Sprintf("serve-%d", os.Getpid()), found)
 	if err != nil {
 		return unreachable(err, "")
 	}

@@ -1,24 +1,42 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/api"
+	"github.com/durable-execution/durable/jsstore/embedded"
+	"github.com/durable-execution/durable/jsstore/index"
 )
 
 // served runs durable serve until the test ends, or stop is called, which returns how
 // it ended, and returns where the server is.
 func served(t *testing.T, args ...string) (url string, stop func() outcome) {
 	t.Helper()
+	url, _, stop = serving(t, args...)
+	return url, stop
+}
+
+// serving is served, and returns what is said on stderr.
+func serving(t *testing.T, args ...string) (url string, errs *lockedBuffer, stop func() outcome) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	var out, errs lockedBuffer
+	var out lockedBuffer
+	errs = &lockedBuffer{}
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, append([]string{"serve", "--json"}, args...), streams{out: screen{Writer: &out}, err: screen{Writer: &errs}})
+		code <- run(ctx, append([]string{"serve", "--json"}, args...), streams{out: screen{Writer: &out}, err: screen{Writer: errs}})
 	}()
 	stop = func() outcome { cancel(); c := <-code; code <- c; return outcome{c, out.String(), errs.String()} }
 	t.Cleanup(func() { stop() })
@@ -31,7 +49,7 @@ func served(t *testing.T, args ...string) (url string, stop func() outcome) {
 	if err := json.Unmarshal([]byte(out.String()), &where); err != nil {
 		t.Fatal(err)
 	}
-	return where.Server, stop
+	return where.Server, errs, stop
 }
 
 func TestServeAnswersWhoHasNothingButNATS(t *testing.T) {
@@ -113,4 +131,118 @@ func TestNoRequestIsLostToAnInstanceThatStops(t *testing.T) {
 		}
 	}
 	stop().want(t, exitOK)
+}
+
+// TestAnIndexedServiceListsWhatAScanLists asks two services of one namespace, one of
+// which has an index, for the same pages.
+func TestAnIndexedServiceListsWhatAScanLists(t *testing.T) {
+	dir := shelf(t)
+	file := filepath.Join(t.TempDir(), "index.db")
+	var said [2][]string
+	for i, args := range [][]string{nil, {"--index", file}} {
+		url, errs, stop := serving(t, append(args, "--dir", dir)...)
+		nc, err := nats.Connect(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); args != nil && errs.String() == ""; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the index is never complete")
+			}
+		}
+		for _, query := range []string{
+			``, `"limit":4`, `"roots":true`, `"status":"failed","queue":"money"`, `"taskId":"pay","limit":1`, `"executionIdPrefix":"mail"`, `"parentId":"order-1"`,
+			`"error":"1 refused"`, `"metadata":{"team":"blue"}`, `"metadata":{"team":"blue","order":"42"}`, `"metadata":{"team":"green"}`,
+			`"createdAt":{"from":1732364880000}`, `"createdAt":{"until":1732363800000}`, `"finishedAt":{"from":1732363200000,"until":1732363560000}`, `"startedAt":{"from":1732365180000}`,
+		} {
+			cursor := ""
+			for range 5 {
+				body := `{"cursor":"` + cursor + `"`
+				if query != "" {
+					body += "," + query
+				}
+				m, err := nc.Request("durable.api.list", []byte(body+"}"), 10*time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				said[i] = append(said[i], query+" "+string(m.Data))
+				var page struct{ Cursor string }
+				if err := json.Unmarshal(m.Data, &page); err != nil {
+					t.Fatal(err)
+				}
+				if cursor = page.Cursor; cursor == "" {
+					break
+				}
+			}
+		}
+		nc.Close()
+		o := stop().want(t, exitOK)
+		if says := strings.HasPrefix(o.err, "note: the index is complete: 1"); says != (args != nil) || strings.Count(o.err, "\n") > 1 {
+			t.Errorf("%v: stderr = %q", args, o.err)
+		}
+	}
+	if len(said[0]) != len(said[1]) {
+		t.Errorf("%d pages by a scan, %d by the index", len(said[0]), len(said[1]))
+	}
+	for i := range min(len(said[0]), len(said[1])) {
+		if said[0][i] != said[1][i] {
+			t.Errorf("by a scan:\n%s\nby the index:\n%s", said[0][i], said[1][i])
+		}
+		if strings.Contains(said[0][i], `"error":{"code"`) {
+			t.Error(said[0][i])
+		}
+	}
+	write(t, dir, "file", "")
+	durable(t, "serve", "--dir", dir, "--index", filepath.Join(dir, "file", "x")).want(t, exitStore)
+}
+
+// TestAServedIndexThatIsDamagedIsBuiltAgain spoils the file under it.
+func TestAServedIndexThatIsDamagedIsBuiltAgain(t *testing.T) {
+	s, err := embedded.Open(t.Context(), embedded.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	fill(t, s.Store)
+	file := filepath.Join(t.TempDir(), "index.db")
+	var errs lockedBuffer
+	a := &app{streams: streams{err: screen{Writer: &errs}}}
+	i, stop, err := a.serveIndex(&store{js: s.Store}, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { stop() }()
+	find := func() (list []engine.Execution) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			list, behind, err := i.Find(t.Context(), engine.Filter{Error: "refused"}, engine.Cursor{}, 3)
+			if err == nil && behind == 0 {
+				return list
+			}
+			if !errors.Is(err, api.ErrNoIndex) && !errors.Is(err, index.ErrIncomplete) || time.Now().After(deadline) {
+				t.Fatalf("behind by %d, %v", behind, err)
+			}
+		}
+	}
+	want := find()
+	if len(want) != 3 || want[0].ID != "order-3.0" {
+		t.Errorf("found %+v", want)
+	}
+	stop()
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 4096; at < len(whole); at += 4096 { // all but the first page, which has the tables
+		copy(whole[at:], bytes.Repeat([]byte("rubbish "), 512))
+	}
+	if err := os.WriteFile(file, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if i, stop, err = a.serveIndex(&store{js: s.Store}, file); err != nil {
+		t.Fatal(err)
+	}
+	if got := find(); !reflect.DeepEqual(got, want) {
+		t.Errorf("built again it finds %+v, want %+v", got, want)
+	}
 }

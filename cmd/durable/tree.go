@@ -117,6 +117,9 @@ func (a *app) printTree(n *node, now time.Time) {
 	if n.RetryOf != "" {
 		fmt.Fprintf(a.out, "retry of %s\n", n.RetryOf)
 	}
+	if len(n.Metadata) > 0 {
+		fmt.Fprintf(a.out, "metadata %s\n", pairsOf(n.Metadata))
+	}
 	fmt.Fprintln(a.out)
 
 	limbs := []limb{{name: "TASK", cells: [5]string{"STATUS", "STARTED", "AFTER", "TOOK", "TRIES"}}}
@@ -182,6 +185,9 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time) []lim
 			end = now
 		}
 		l.cells[3] = span(end.Sub(first))
+	}
+	if depth > 0 && len(n.Metadata) > 0 {
+		l.notes = append(l.notes, a.out.paint(faint, "  "+pairsOf(n.Metadata)))
 	}
 	if n.Sleeping && n.Status == engine.Running {
 		l.notes = append(l.notes, a.out.paint(faint, "  asleep"))

@@ -24,6 +24,7 @@ type view struct {
 	Queue      string                `json:"queue"`
 	Status     engine.Status         `json:"status"`
 	RetryOf    string                `json:"retryOf,omitempty"`
+	Metadata   engine.Metadata       `json:"metadata,omitempty"`
 	Sleeping   bool                  `json:"sleeping,omitempty"`
 	Polls      int                   `json:"polls,omitempty"`
 	Attempt    int                   `json:"attempt"`
@@ -68,7 +69,7 @@ type attemptView struct {
 func viewOf(x engine.Execution) *view {
 	return &view{
 		ID: x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
-		Task: x.Task, Queue: x.Queue, Status: x.Status, RetryOf: x.RetryOf, Sleeping: x.Sleeping, Polls: x.Polls,
+		Task: x.Task, Queue: x.Queue, Status: x.Status, RetryOf: x.RetryOf, Metadata: x.Metadata, Sleeping: x.Sleeping, Polls: x.Polls,
 		Attempt: x.Attempt, MaxRetries: x.Policy.Retry.MaxRetries, TimeoutMS: x.Policy.Timeout.Milliseconds(),
 		Crashes: x.Crashes, Executor: x.Executor,
 		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),

@@ -23,11 +23,14 @@ var enqueueRules = []rule{
 	}},
 
 	{"what is enqueued without a definition is delivered with what was asked for", func(t *testing.T, s engine.Store) {
-		asked := []engine.Option{engine.Retry{MaxRetries: 0}, engine.Timeout(0), engine.Delay(0), engine.WaitAll, engine.Retention(engine.Forever)}
+		asked := []engine.Option{engine.Retry{MaxRetries: 0}, engine.Timeout(0), engine.Delay(0), engine.WaitAll, engine.Retention(engine.Forever), engine.Metadata{"order": "42"}}
 		f := claim(t, s, 3)
 		for i, given := range [][]engine.Option{nil, asked, {engine.Timeout(time.Minute)}} {
 			x := execution(t, fmt.Sprint("x", i))
-			x.Policy, x.StartAt, x.Validated = engine.Policy{}, x.CreatedAt, false
+			x.Policy, x.StartAt, x.Validated, x.Metadata = engine.Policy{}, x.CreatedAt, false, nil
+			if i == 1 {
+				x.Metadata = engine.Metadata{"order": "42"}
+			}
 			if err := s.Enqueue(t.Context(), engine.Due{Execution: x, Unsettled: true, Given: given}); err != nil {
 				t.Fatal(err)
 			}

@@ -60,6 +60,19 @@ var listRules = []rule{
 		lists(t, s, engine.Filter{Task: "chil"})
 	}},
 
+	{"executions are listed by all else that a filter has", func(t *testing.T, s engine.Store) {
+		family(t, s)
+		lists(t, s, engine.Filter{Parent: "a"}, "a.0", "a.1", "a.2")
+		lists(t, s, engine.Filter{Parent: "a.0"})
+		lists(t, s, engine.Filter{Prefix: "a"}, "a", "a.0", "a.1", "a.2", "ab")
+		lists(t, s, engine.Filter{Roots: true}, "a", "ab", "b", "c", "d")
+		lists(t, s, engine.Filter{Queue: "other"}, "d")
+		lists(t, s, engine.Filter{Metadata: engine.Metadata{"Order": "42 a"}, Roots: true, Status: engine.Ready}, "c", "d")
+		lists(t, s, engine.Filter{Metadata: engine.Metadata{"Order": "42"}})
+		lists(t, s, engine.Filter{Finished: engine.Span{Until: now().Add(time.Hour)}}, "a.2", "ab")
+		lists(t, s, engine.Filter{Created: engine.Span{From: now().Add(time.Hour)}})
+	}},
+
 	{"filters narrow each other", func(t *testing.T, s engine.Store) {
 		family(t, s)
 		lists(t, s, engine.Filter{Tree: "a", Status: engine.Ready}, "a.0", "a.1")

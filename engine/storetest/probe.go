@@ -43,8 +43,8 @@ func execution(t *testing.T, id string) engine.Execution {
 			Timeout: time.Minute, OnChildFailure: engine.WaitAll,
 			Retry: engine.Retry{MaxRetries: 3, BaseDelay: time.Second, Multiplier: 1.5, MaxDelay: time.Hour, Jitter: 0.25},
 		},
-		RetryOf: "te_before",
-		Status:  engine.Ready, CreatedAt: now(), StartAt: now(), ChangedAt: now(),
+		RetryOf: "te_before", Metadata: engine.Metadata{"Order": "42 a", "customer-name": "Zoë: = {}"},
+		Status: engine.Ready, CreatedAt: now(), StartAt: now(), ChangedAt: now(),
 	}
 }
 

@@ -278,7 +278,7 @@ func full(t *testing.T) engine.Execution {
 	x.StartedAt, x.ExpiresAt, x.ChangedAt, x.FinishedAt = now(), now(), now(), now()
 	x.Output, x.Gathers, x.OutputOf = payload(100), true, "root.1-2-f"
 	x.Failure = &engine.Failure{Kind: engine.KindPanic, Message: "message", Stack: "stack"}
-	x.Spawned, x.Spawns = 2, []engine.Spawn{{Task: "a", Queue: queue, Input: payload(10)}, {Task: "b", Queue: queue, Policy: x.Policy, Validated: true}}
+	x.Spawned, x.Spawns = 2, []engine.Spawn{{Task: "a", Queue: queue, Input: payload(10)}, {Task: "b", Queue: queue, Policy: x.Policy, Validated: true, Metadata: x.Metadata}}
 	x.Ended = engine.Set{3}
 	x.ChildFailures = []engine.ChildFailure{{Index: 1, ID: "root.1-2-1", Task: "b", Status: engine.Failed, Message: "why"}}
 	x.Finalize = &engine.Spawn{Task: "c", Queue: queue, Policy: x.Policy}

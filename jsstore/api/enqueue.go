@@ -18,6 +18,8 @@ type enqueueRequest struct {
 	ID     *string         `json:"executionId"`
 	Queue  *string         `json:"queue"`
 	Policy policy          `json:"policy"`
+	// Metadata is added to the definition's.
+	Metadata engine.Metadata `json:"metadata"`
 }
 
 // policy is what is asked for of an execution's policy, by the names of the record.
@@ -94,6 +96,9 @@ func (q enqueueRequest) request() (engine.Request, error) {
 	}
 	if q.Queue != nil {
 		opts = append(opts, engine.Queue(*q.Queue))
+	}
+	if len(q.Metadata) > 0 {
+		opts = append(opts, q.Metadata)
 	}
 	return engine.Request{Task: q.Task, Input: payload(q.Input), Options: opts}, nil
 }

@@ -20,32 +20,30 @@ const (
 	longestPage = 1000
 )
 
-type listRequest struct {
-	Status engine.Status `json:"status"`
-	Task   string        `json:"taskId"`
-	// Roots leaves out what others have spawned.
-	Roots  bool   `json:"roots"`
-	Limit  *int   `json:"limit"`
-	Cursor string `json:"cursor"`
-}
-
 type listAnswer struct {
 	Executions []json.RawMessage `json:"executions"`
 	// Cursor is where the next page begins; empty if this is the last.
 	Cursor string `json:"cursor,omitempty"`
+	// Behind is how many changes the index lacked; left out if none, or without one.
+	Behind uint64 `json:"behind,omitempty"`
 }
 
+// list answers from the index, if there is one. Otherwise it reads all that the store
+// has, since the order in which that keeps executions is not that of their creation.
 func (s *Service) list(ctx context.Context, q listRequest) (listAnswer, error) {
-	if q.Status != "" && !q.Status.Valid() {
-		return listAnswer{}, invalid(fmt.Errorf("status %q is none of %v", q.Status, engine.Statuses()))
+	f, err := q.filter()
+	if err != nil {
+		return listAnswer{}, err
 	}
-	if q.Task != "" {
-		if err := engine.ValidateTask(q.Task); err != nil {
-			return listAnswer{}, invalid(err)
-		}
+	n, err := pageOf(q.Limit)
+	if err != nil {
+		return listAnswer{}, err
+	}
+	if a, ok, err := s.find(ctx, f, n, q.Cursor); ok || err != nil {
+		return a, err
 	}
 	newest := func(a, b place) int { return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.ID, b.ID)) }
-	return s.page(ctx, engine.Filter{Status: q.Status, Task: q.Task}, q.Roots, q.Limit, q.Cursor, newest)
+	return s.page(ctx, f, n, q.Cursor, newest)
 }
 
 type treeRequest struct {
@@ -63,7 +61,11 @@ func (s *Service) tree(ctx context.Context, q treeRequest) (listAnswer, error) {
 	oldest := func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 	}
-	a, err := s.page(ctx, engine.Filter{Tree: engine.RootOf(q.ID)}, false, q.Limit, q.Cursor, oldest)
+	n, err := pageOf(q.Limit)
+	if err != nil {
+		return listAnswer{}, err
+	}
+	a, err := s.page(ctx, engine.Filter{Tree: engine.RootOf(q.ID)}, n, q.Cursor, oldest)
 	if err == nil && len(a.Executions) == 0 && q.Cursor == "" {
 		return a, fmt.Errorf("tree of %s: %w", engine.RootOf(q.ID), engine.ErrNotFound)
 	}
@@ -93,15 +95,20 @@ func parseCursor(text string) (p place, err error) {
 	return p, nil
 }
 
+// pageOf returns how many executions a page has at most.
+func pageOf(limit *int) (int, error) {
+	switch {
+	case limit == nil:
+		return defaultPage, nil
+	case *limit < 1 || *limit > longestPage:
+		return 0, invalid(fmt.Errorf("limit: %d: want 1 to %d", *limit, longestPage))
+	}
+	return *limit, nil
+}
+
 // page reads all that the filter selects and keeps the first of it behind the cursor:
 // the memory that it takes is that of a page.
-func (s *Service) page(ctx context.Context, f engine.Filter, roots bool, limit *int, cursor string, order func(a, b place) int) (listAnswer, error) {
-	n := defaultPage
-	if limit != nil {
-		if n = *limit; n < 1 || n > longestPage {
-			return listAnswer{}, invalid(fmt.Errorf("limit: %d: want 1 to %d", n, longestPage))
-		}
-	}
+func (s *Service) page(ctx context.Context, f engine.Filter, n int, cursor string, order func(a, b place) int) (listAnswer, error) {
 	var after place
 	if cursor != "" {
 		var err error
@@ -115,7 +122,7 @@ func (s *Service) page(ctx context.Context, f engine.Filter, roots bool, limit *
 			return listAnswer{}, err
 		}
 		at := place{millis(x.CreatedAt), x.ID}
-		if (roots && x.Parent != "") || (cursor != "" && order(at, after) <= 0) {
+		if cursor != "" && order(at, after) <= 0 {
 			continue
 		}
 		first.keep(n+1, entry{at, View(x)}) // one more tells whether there is another page

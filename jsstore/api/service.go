@@ -33,6 +33,8 @@ type Config struct {
 	Instance string
 	// Queues returns what the store knows of its queues.
 	Queues func(context.Context) (Queues, error)
+	// Index, if there is one, answers lists.
+	Index Index
 }
 
 // A Service answers requests until it is stopped.
@@ -64,7 +66,7 @@ type counts struct {
 
 // How many requests an instance handles at a time. What comes beyond the first waits
 // in the subscription; beyond the others it is told to try again. A wait takes a
-// goroutine and a subscription; a scan reads the whole namespace.
+// goroutine and a subscription; a scan may read the whole namespace.
 const (
 	shortAtOnce = 256
 	waitsAtOnce = 4096

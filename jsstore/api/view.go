@@ -23,6 +23,7 @@ type Execution struct {
 	Queue      string                `json:"queue"`
 	Status     engine.Status         `json:"status"`
 	RetryOf    string                `json:"retryOf,omitempty"`
+	Metadata   engine.Metadata       `json:"metadata,omitempty"`
 	Sleeping   bool                  `json:"sleeping,omitempty"`
 	Polls      int                   `json:"polls,omitempty"`
 	Attempt    int                   `json:"attempt"`
@@ -72,7 +73,7 @@ type Attempt struct {
 func View(x engine.Execution) Execution {
 	return Execution{
 		ID: x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
-		Task: x.Task, Queue: x.Queue, Status: x.Status, RetryOf: x.RetryOf, Sleeping: x.Sleeping, Polls: x.Polls,
+		Task: x.Task, Queue: x.Queue, Status: x.Status, RetryOf: x.RetryOf, Metadata: x.Metadata, Sleeping: x.Sleeping, Polls: x.Polls,
 		Attempt: x.Attempt, MaxRetries: x.Policy.Retry.MaxRetries, TimeoutMS: x.Policy.Timeout.Milliseconds(),
 		Crashes: x.Crashes, Executor: x.Executor,
 		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),

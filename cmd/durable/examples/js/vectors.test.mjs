@@ -111,5 +111,7 @@ for (const v of read("ready")) {
     if ("Durable-Retention" in h) assert.equal(p.retentionMs, Number(h["Durable-Retention"]));
     assert.equal(r.sleeping ?? false, h["Durable-Sleeping"] === "1");
     assert.equal(r.parentId, h["Durable-Parent"]);
+    const pairs = Object.entries(h).filter(([name]) => name.startsWith("Durable-Meta-")).map(([name, value]) => [name.slice("Durable-Meta-".length), value]);
+    assert.deepEqual(r.metadata ?? {}, Object.fromEntries(pairs));
   });
 }

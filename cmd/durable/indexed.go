@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/api"
+	"github.com/durable-execution/durable/jsstore/index"
+)
+
+const (
+	// indexEvery is how often an index that is served is brought up to date unasked, so
+	// that who asks need not wait for much.
+	indexEvery = 5 * time.Second
+	// indexShare is how many times as long as that took the next time waits at least:
+	// to read what is new costs the fleet some of its speed.
+	indexShare = 10
+)
+
+// An indexed answers the API's lists from an index that it keeps up to date.
+type indexed struct {
+	app      *app
+	x        *index.Index
+	complete atomic.Bool
+	again    chan struct{} // it has to be built anew
+}
+
+// serveIndex opens the index in a file and keeps it until stop is called. Lists are
+// answered without it until it is built.
+func (a *app) serveIndex(s *store, file string) (i *indexed, stop func(), err error) {
+	x, err := index.Open(s.js, file)
+	if err != nil {
+		return nil, nil, &exitError{exitStore, err, ""}
+	}
+	i = &indexed{app: a, x: x, again: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var keeping sync.WaitGroup
+	keeping.Go(func() { i.keep(ctx) })
+	return i, func() {
+		cancel()
+		keeping.Wait()
+		_ = x.Close() // all that it has to keep is written
+	}, nil
+}
+
+// Find implements [api.Index].
+func (i *indexed) Find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) ([]engine.Execution, uint64, error) {
+	if !i.complete.Load() {
+		return nil, 0, api.ErrNoIndex
+	}
+	p, err := i.x.CatchUp(ctx, time.Now().Add(catchingUp), nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	page, err := i.x.Find(ctx, f, after, limit)
+	if errors.Is(err, index.ErrIncomplete) { // it was damaged, and was thrown away
+		i.complete.Store(false)
+		select {
+		case i.again <- struct{}{}:
+		default:
+		}
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	list := make([]engine.Execution, len(page.Executions))
+	for k, r := range page.Executions {
+		list[k] = r.Execution
+	}
+	return list, p.Left, nil
+}
+
+// keep builds the index and brings it up to date, until ctx ends.
+func (i *indexed) keep(ctx context.Context) {
+	said := "" // of what fails, once
+	for {
+		began := time.Now()
+		p, err := i.x.CatchUp(ctx, time.Time{}, nil)
+		if ctx.Err() != nil {
+			return
+		}
+		fails := ""
+		if err != nil {
+			fails = err.Error()
+		} else if !i.complete.Swap(true) {
+			i.app.note("the index is complete: %s read in %s", grouped(int(p.Read)), span(time.Since(began)))
+		}
+		if fails != "" && fails != said {
+			i.app.note("lists read the whole store: %s", fails)
+		}
+		said = fails
+		select {
+		case <-time.After(max(indexEvery, min(indexShare*time.Since(began), time.Minute))):
+		case <-i.again:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A query is what list is asked for, as flags.
+type query struct {
+	task, status, queue  string
+	parent, tree, prefix string
+	failure              string
+	meta                 []string
+	since, until, by     string
+	roots                bool
+	limit                int
+	after, via           string
+
+	filter engine.Filter
+	cursor engine.Cursor
+}
+
+func (q *query) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&q.status, "status", "", "only executions in this status")
+	f.StringVar(&q.task, "task", "", "only executions of this task")
+	f.StringVar(&q.queue, "queue", "", "only executions of this queue")
+	f.StringVar(&q.parent, "parent", "", "only what this execution spawned, its finalize included")
+	f.StringVar(&q.tree, "tree", "", "only the tree that this execution is in")
+	f.StringVar(&q.prefix, "prefix", "", "only executions whose id begins so")
+	f.StringVar(&q.failure, "error", "", "only executions with this text in their error, in upper or lower case")
+	f.StringArrayVar(&q.meta, "meta", nil, "only executions with this metadata, `KEY=VALUE`; several may be given")
+	f.StringVar(&q.since, "since", "", "only from this `time` on: 90s, 15m, 2h, 7d ago, 2026-11-25, 2026-11-25T10:30, or RFC 3339")
+	f.StringVar(&q.until, "until", "", "only before this `time`")
+	f.StringVar(&q.by, "time", "created", "what --since and --until are about: created, started (the latest attempt), finished")
+	f.BoolVar(&q.roots, "roots", false, "only executions that no other spawned")
+	f.IntVar(&q.limit, "limit", 100, "at most so many; 0 lists all")
+	f.StringVar(&q.after, "after", "", "go on behind this `place`: createdAt:executionId of the last one listed")
+	f.StringVar(&q.via, "via", viaAuto, "where to look: index, scan (read everything), auto (an index that is there, or a large store)")
+	fixed := func(values ...string) cobra.CompletionFunc {
+		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	}
+	must(cmd.RegisterFlagCompletionFunc("status", fixed(strings.Split(statusNames(), ", ")...)))
+	must(cmd.RegisterFlagCompletionFunc("time", fixed("created", "started", "finished")))
+	must(cmd.RegisterFlagCompletionFunc("via", fixed(viaAuto, viaIndex, viaScan)))
+}
+
+// selects reports whether a flag was given that selects executions.
+func selects(cmd *cobra.Command) bool {
+	return slices.ContainsFunc([]string{
+		"status", "task", "queue", "parent", "tree", "prefix", "error", "meta", "since", "until", "time", "roots", "after", "via",
+	}, func(name string) bool { return cmd.Flag(name).Changed })
+}
+
+// parse checks the flags and makes a filter and a cursor of them.
+func (q *query) parse(now time.Time) error {
+	f := engine.Filter{Status: engine.Status(q.status), Task: q.task, Queue: q.queue, Parent: q.parent, Prefix: q.prefix, Roots: q.roots, Error: q.failure}
+	if q.status != "" && !f.Status.Valid() {
+		return usage("the statuses are "+statusNames(), "--status %q is none", q.status)
+	}
+	for _, one := range []struct {
+		flag, value string
+		check       func(string) error
+	}{
+		{"task", q.task, engine.ValidateTask}, {"queue", q.queue, engine.ValidateQueue},
+		{"parent", q.parent, engine.ValidateID}, {"tree", q.tree, engine.ValidateID},
+	} {
+		if one.value == "" {
+			continue
+		}
+		if err := one.check(one.value); err != nil {
+			return usage("", "--%s: %w", one.flag, err)
+		}
+	}
+	f.Tree = engine.RootOf(q.tree)
+	if q.limit < 0 {
+		return usage("0 lists all", "--limit %d: negative", q.limit)
+	}
+	var err error
+	if f.Metadata, err = parsePairs(q.meta); err != nil {
+		return err
+	}
+	span := map[string]*engine.Span{"created": &f.Created, "started": &f.Started, "finished": &f.Finished}[q.by]
+	if span == nil {
+		return usage("created, started or finished", "--time %q is none", q.by)
+	}
+	if span.From, err = moment("since", q.since, now); err != nil {
+		return err
+	}
+	if span.Until, err = moment("until", q.until, now); err != nil {
+		return err
+	}
+	if q.cursor, err = engine.ParseCursor(q.after); err != nil {
+		return usage("createdAt:executionId of the last one listed", "--after: %w", err)
+	}
+	if q.via != viaAuto && q.via != viaIndex && q.via != viaScan {
+		return usage("auto, index or scan", "--via %q is none", q.via)
+	}
+	q.filter = f
+	return nil
+}
+
+// parsePairs reads metadata as flags give it.
+func parsePairs(list []string) (engine.Metadata, error) {
+	var m engine.Metadata
+	for _, pair := range list {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, usage("--meta order=42", "--meta %q: want KEY=VALUE", pair)
+		}
+		if was, twice := m[key]; twice && was != value {
+			return nil, usage("a key has one value", "--meta %s=%s: there is --meta %s=%s, too", key, value, key, was)
+		}
+		if m == nil {
+			m = engine.Metadata{}
+		}
+		m[key] = value
+	}
+	if err := m.Validate(); err != nil {
+		return nil, usage("", "--meta: %w", err)
+	}
+	return m, nil
+}
+
+// moment reads a time: so long ago, or a date with or without a time of day, which
+// are those of the reader's zone unless it names one.
+func moment(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 100_000 {
+			return now.AddDate(0, 0, -n), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("2h, 7d, 2026-11-25, 2026-11-25T10:30", "--%s %q is no time", flag, text)
+}
+
+func statusNames() string {
+	var names []string
+	for _, s := range engine.Statuses() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}

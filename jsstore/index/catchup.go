@@ -1,0 +1,172 @@
+package index
+
+import (
+	"context"
+	"time"
+
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// batch is how many messages one transaction takes in. Tests change it.
+var batch = 4000
+
+const (
+	// forgotten is how many executions one transaction removes.
+	forgotten = 1000
+	// lookedFor is how many of the queued executions are looked for each time.
+	lookedFor = 100
+)
+
+// catchUp reads what is new, and forgets what is gone.
+func (w *writer) catchUp(ctx context.Context) error {
+	if err := w.forgetVanished(ctx); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if err := w.read(ctx, p); err != nil {
+			return err
+		}
+	}
+	if !w.done.Complete {
+		err := w.transact(ctx, func(context.Context) error {
+			if _, err := w.tx.Exec(indexes + "PRAGMA optimize;"); err != nil {
+				return err
+			}
+			return w.set(complete, 1)
+		})
+		if err != nil {
+			return err
+		}
+		w.done.Complete = true
+	}
+	if err := w.reconcile(ctx); err != nil {
+		return err
+	}
+	w.done.Left = w.lagging
+	return w.lookForQueued(ctx)
+}
+
+const (
+	// A replica that lags behind is asked again after the first, for as long as the
+	// second.
+	lagPause = 10 * time.Millisecond
+	lagMost  = 2 * time.Second
+)
+
+// read reads a part from where it was left up to what its leader had before.
+func (w *writer) read(ctx context.Context, p jsstore.Area) error {
+	if p != jsstore.Records && w.done.Complete {
+		// A queue is left at its front, mostly.
+		err := w.transact(ctx, func(context.Context) error { return w.forgetBefore(p, w.state[p].First) })
+		if err != nil {
+			return err
+		}
+	}
+	for began := time.Now(); ; {
+		if err := w.readOn(ctx, p); err != nil {
+			return err
+		}
+		if uint64(w.about[position(p)]) >= w.state[p].Last {
+			return nil
+		}
+		behind, err := w.store.Behind(ctx, p, uint64(w.about[position(p)])+1)
+		if err != nil || !behind {
+			return err // the last ones are gone again
+		}
+		if time.Since(began) > lagMost {
+			w.lagging++
+			return nil
+		}
+		select {
+		case <-time.After(lagPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// readOn reads what there is. Reading and writing go on side by side.
+func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	from, last := uint64(w.about[position(p)])+1, w.state[p].Last
+	type page struct {
+		messages []jsstore.Message
+		err      error
+	}
+	pages := make(chan page, 2)
+	go func() {
+		defer close(pages)
+		var next page
+		for m, err := range w.store.Messages(ctx, p, from, 0) {
+			if next.err = err; err == nil {
+				next.messages = append(next.messages, m)
+			}
+			// What comes while it reads is for the next time: for each answer, the server
+			// counts what is left, and nobody writes meanwhile.
+			end := err == nil && m.Left == 0 && m.Sequence >= last
+			if err == nil && len(next.messages) < batch && !end {
+				continue
+			}
+			select {
+			case pages <- next:
+			case <-ctx.Done():
+				return
+			}
+			if next = (page{}); err != nil || end {
+				return
+			}
+		}
+		if len(next.messages) > 0 {
+			select {
+			case pages <- next:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	for next := range pages {
+		if err := w.applyAll(ctx, p, next.messages); err != nil {
+			return err
+		}
+		if next.err != nil {
+			return next.err
+		}
+		w.progress(w.done)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	w.done.Left = 0
+	if _, known := w.about[created(p)]; known {
+		return nil
+	}
+	return w.transact(ctx, func(context.Context) error { return w.set(created(p), w.state[p].Created.UnixNano()) })
+}
+
+func (w *writer) applyAll(ctx context.Context, p jsstore.Area, messages []jsstore.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	last := messages[len(messages)-1]
+	err := w.transact(ctx, func(ctx context.Context) error {
+		for _, m := range messages {
+			if err := w.apply(ctx, p, m); err != nil {
+				return err
+			}
+		}
+		if _, known := w.about[created(p)]; !known {
+			if err := w.set(created(p), w.state[p].Created.UnixNano()); err != nil {
+				return err
+			}
+		}
+		return w.set(position(p), int64(last.Sequence))
+	})
+	if err == nil {
+		w.done.Read += uint64(len(messages))
+		w.done.Left = last.Left
+	}
+	return err
+}

@@ -1,0 +1,258 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// A Page is a part of the list of the executions that a filter selects, in the order
+// of [engine.NewestFirst].
+type Page struct {
+	// Executions are without payloads, children to spawn and history.
+	Executions []engine.Record
+	// Next is where the next page begins; the zero Cursor if this is the last.
+	Next engine.Cursor
+	// Total is how many executions the filter selects on all pages, those in front of
+	// the cursor included; -1 if to count them would take long. It may count what has
+	// come to its end since the index caught up.
+	Total int
+}
+
+// Find returns the page behind a cursor, of up to limit executions; zero means all.
+// It answers from the file as it is: see [Index.CatchUp]. Of those that are queued it
+// asks the namespace whether they still are. The error is ErrIncomplete while the
+// first build is not through, and where the file turned out to be damaged and was thrown
+// away: then it is to be built anew.
+func (x *Index) Find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
+	p, err := x.find(ctx, f, after, limit)
+	if damaged(err) {
+		err = noneIs(ErrIncomplete, x.discard(ctx))
+	}
+	if err != nil {
+		return Page{}, fmt.Errorf("search index %s: %w", x.path, err)
+	}
+	return p, nil
+}
+
+func (x *Index) find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
+	db, release := x.reader()
+	defer release()
+	ok, err := x.prepared(ctx, db)
+	if err != nil || !ok {
+		return Page{}, noneIs(ErrIncomplete, err)
+	}
+	// All that a page needs is read as it was at one time.
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return Page{}, err
+	}
+	defer func() { _ = tx.Rollback() }() // it has changed nothing
+	about, err := readAbout(ctx, tx)
+	if err != nil || about[complete] == 0 {
+		return Page{}, noneIs(ErrIncomplete, err)
+	}
+	cs, err := readClasses(ctx, tx)
+	if err != nil {
+		return Page{}, err
+	}
+	s := &search{tx: tx, store: x.store, classes: cs, filter: f, after: after, limit: limit, now: time.Now().UnixMilli()}
+	return s.page(ctx)
+}
+
+func noneIs(otherwise, err error) error {
+	if err == nil {
+		return otherwise
+	}
+	return err
+}
+
+// A search is one call of Find.
+type search struct {
+	tx      *sql.Tx
+	store   *jsstore.Store
+	classes *classes
+	filter  engine.Filter
+	after   engine.Cursor
+	limit   int
+	now     int64
+	looked  int // how many queued ones were looked for
+}
+
+const (
+	// mostLooked is how many queued executions are looked for to fill one page, a request
+	// each: of a list of all of them, the beginning.
+	mostLooked = 1000
+	// together is how many executions are judged at a time, and atOnce how many of them
+	// are looked for at the same time: one after the other the answers take longer to
+	// come than to make.
+	together = 64
+	atOnce   = 16
+)
+
+func (s *search) page(ctx context.Context) (Page, error) {
+	if keys, ok, err := s.narrow(ctx); err != nil || ok {
+		if err != nil {
+			return Page{}, err
+		}
+		return s.sorted(ctx, keys)
+	}
+	p := Page{}
+	var err error
+	if p.Total, err = s.count(ctx); err != nil {
+		return p, err
+	}
+	var some []row
+	more := true
+	err = s.walk(ctx, func(r row) (bool, error) {
+		var err error
+		if some = append(some, r); len(some) == together {
+			more, err = s.settle(ctx, &p, some)
+			some = nil
+		}
+		return more, err
+	})
+	if err == nil && more {
+		_, err = s.settle(ctx, &p, some)
+	}
+	return p, err
+}
+
+// sorted returns the page out of few candidates.
+func (s *search) sorted(ctx context.Context, keys []int64) (Page, error) {
+	rows, err := s.fetch(ctx, keys)
+	if err != nil {
+		return Page{}, err
+	}
+	slices.SortFunc(rows, func(a, b row) int { return engine.NewestFirst(a.x, b.x) })
+	p := Page{Total: len(rows)}
+	rows = slices.DeleteFunc(rows, func(r row) bool { return !s.after.Before(r.x) })
+	for some := range slices.Chunk(rows, together) {
+		if more, err := s.settle(ctx, &p, some); err != nil || !more {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// settle adds those of the candidates to a page that are to be shown, and reports
+// whether it takes more.
+func (s *search) settle(ctx context.Context, p *Page, some []row) (more bool, err error) {
+	judged, err := s.judge(ctx, some)
+	if err != nil {
+		return false, err
+	}
+	for i, is := range judged {
+		switch {
+		case is == nil && p.Total > 0 && s.filter.Matches(some[i].x):
+			p.Total-- // it was counted, and is gone
+		case is != nil && !s.add(p, *is):
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// add adds an execution to a page, or notes that there is another page.
+func (s *search) add(p *Page, r engine.Record) bool {
+	if s.limit > 0 && len(p.Executions) == s.limit {
+		p.Next = engine.CursorOf(p.Executions[s.limit-1].Execution)
+		return false
+	}
+	p.Executions = append(p.Executions, r)
+	return true
+}
+
+// judge returns the executions as they are to be shown, nil for each that is not.
+func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error) {
+	judged, errs := make([]*engine.Record, len(some)), make([]error, len(some))
+	var queued []int
+	for i, r := range some {
+		switch {
+		case r.vanishes > 0 && r.vanishes <= s.now || !s.filter.Matches(r.x):
+		case r.part == jsstore.Records || s.looked == mostLooked:
+			judged[i] = r.shown()
+		default:
+			s.looked++
+			queued = append(queued, i)
+		}
+	}
+	there, err := s.present(ctx, some, queued)
+	if err != nil {
+		return nil, err
+	}
+	slots := make(chan struct{}, atOnce)
+	var looking sync.WaitGroup
+	for _, i := range queued {
+		r := some[i]
+		switch {
+		case there[place{r.part, r.sequence}]:
+			judged[i] = r.shown()
+		default:
+			slots <- struct{}{}
+			looking.Go(func() {
+				defer func() { <-slots }()
+				is, err := lookFor(ctx, s.store, r)
+				if errs[i] = err; is != nil && err == nil && s.filter.Matches(is.x) {
+					judged[i] = is.shown()
+				}
+			})
+		}
+	}
+	looking.Wait()
+	return judged, errors.Join(errs...)
+}
+
+// A place is where a message lies.
+type place struct {
+	part     jsstore.Area
+	sequence uint64
+}
+
+// present returns where messages lie of those by which the executions are queued. It
+// reads each part from the first of them to the last, unless they lie far apart: then
+// it returns none, and each is asked for by itself.
+func (s *search) present(ctx context.Context, some []row, queued []int) (map[place]bool, error) {
+	there := map[place]bool{}
+	for _, p := range []jsstore.Area{jsstore.Ready, jsstore.Timers} {
+		var sequences []uint64
+		for _, i := range queued {
+			if some[i].part == p {
+				sequences = append(sequences, some[i].sequence)
+			}
+		}
+		if len(sequences) == 0 {
+			continue
+		}
+		first, last := slices.Min(sequences), slices.Max(sequences)
+		span := last - first + 1
+		if span > uint64(4*len(sequences)) {
+			continue
+		}
+		for m, err := range s.store.Messages(ctx, p, first, int(span)) {
+			if err != nil {
+				return nil, err
+			}
+			if m.Sequence > last {
+				break
+			}
+			there[place{p, m.Sequence}] = true
+		}
+	}
+	return there, nil
+}
+
+func (r row) shown() *engine.Record {
+	found := &engine.Record{Execution: r.x}
+	if r.part == jsstore.Records {
+		found.Revision = engine.Revision(r.sequence)
+	}
+	return found
+}

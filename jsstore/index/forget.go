@@ -1,0 +1,159 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// slow is how many milliseconds the server may take, from a quarter of a second up, to
+// remove what has come to the end of its time to live. So long it is counted.
+const slow = 1000
+
+// forgetVanished removes what has come to the end of its time to live.
+func (w *writer) forgetVanished(ctx context.Context) error {
+	for {
+		n := 0
+		err := w.transact(ctx, func(ctx context.Context) error {
+			gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE vanishes <= ? LIMIT ?", w.now, forgotten)
+			if err != nil {
+				return err
+			}
+			n = len(gone)
+			for _, r := range gone {
+				if err := w.lose(ctx, r); err != nil {
+					return err
+				}
+				if r.vanishes+slow <= w.now {
+					continue
+				}
+				if err := w.putKey(r.x.ID, r.sequence, r.vanishes); err != nil {
+					return err
+				}
+			}
+			_, err = w.exec("DELETE FROM keys WHERE vanishes <= ?", w.now-slow)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if n < forgotten {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// forgetBefore removes what is known by messages in front of the first that a part has.
+func (w *writer) forgetBefore(p jsstore.Area, first uint64) error {
+	for first > 1 {
+		gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE part = ? AND sequence BETWEEN 1 AND ? LIMIT ?", int(p), first-1, forgotten)
+		if err != nil {
+			return err
+		}
+		for _, r := range gone {
+			if err := w.forgetRow(r); err != nil {
+				return err
+			}
+		}
+		if len(gone) < forgotten {
+			break
+		}
+	}
+	return nil
+}
+
+// forget removes an execution, if the index has a record of it. In the queue there
+// may be another of the same id, enqueued since.
+func (w *writer) forget(ctx context.Context, id string) error {
+	r, err := w.get(id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && r.part != jsstore.Records {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.lose(ctx, r)
+}
+
+// lose removes an execution the record of which is gone. If the message is still there
+// that it was queued by, it is queued again: who executed it died before the ack, and
+// has not been missed yet; or somebody enqueued the id again. Should there be another
+// record by now, that is still to be read, and it is not forgotten how it was queued.
+func (w *writer) lose(ctx context.Context, r row) error {
+	if err := w.forgetRow(r); err != nil || r.message == 0 {
+		return err
+	}
+	if r.message == several {
+		p, m, err := w.store.Queued(ctx, r.x.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		is := queued(p, m)
+		is.message = several
+		return w.put(ctx, is)
+	}
+	p, sequence := jsstore.Area(r.message%2), r.message/2
+	if sequence < w.state[p].First {
+		return nil
+	}
+	for m, err := range w.store.Messages(ctx, p, sequence, 1) {
+		if err != nil || m.Sequence != sequence {
+			return err
+		}
+		return w.apply(ctx, p, m)
+	}
+	return nil
+}
+
+func (w *writer) forgetRow(r row) error {
+	_, err := w.exec("DELETE FROM executions WHERE key = ?", r.key)
+	w.classes.count(r.class, -1)
+	return errors.Join(err, w.forgetMetadata(r), w.forgetError(r))
+}
+
+func (w *writer) forgetMetadata(r row) error {
+	for key, value := range r.x.Metadata {
+		if _, err := w.exec("DELETE FROM metadata WHERE name = ? AND value = ? AND made = ? AND execution = ?", key, value, r.x.CreatedAt.UnixMilli(), r.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) forgetError(r row) error {
+	if errorOf(r.x) == "" {
+		return nil
+	}
+	_, err := w.exec("DELETE FROM errors WHERE rowid = ?", r.key)
+	return err
+}
+
+// forgetTree removes what a deleted tree consisted of: all below its root that was
+// recorded before the sequence.
+func (w *writer) forgetTree(ctx context.Context, root string, before uint64) error {
+	from, until := below(root)
+	gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE id >= ? AND id < ? AND part = ? AND sequence < ?",
+		from, until, int(jsstore.Records), before)
+	if err != nil {
+		return err
+	}
+	for _, r := range gone {
+		if err := w.lose(ctx, r); err != nil {
+			return err
+		}
+	}
+	_, err = w.exec("DELETE FROM keys WHERE key >= ? AND key < ? AND sequence < ?", from, until, before)
+	return err
+}
+
+// below returns the range of the ids below a root: what it has before a / has a . there.
+func below(root string) (from, until string) { return root + ".", root + "/" }

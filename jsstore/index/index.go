@@ -1,0 +1,271 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// ErrIncomplete is returned for an index whose first build is not through.
+var ErrIncomplete = errors.New("the index is not complete")
+
+// An Index is a file that knows the executions of a namespace. It is safe for
+// concurrent use, in one process and in several.
+type Index struct {
+	store *jsstore.Store
+	path  string
+
+	mu   sync.RWMutex // for writing while db is replaced
+	db   *sql.DB
+	file os.FileInfo // that db was seen to be, by who had the lock; nil before
+}
+
+// Open returns the index of a namespace in a file, which may be a new one; its
+// directory is made. It reads nothing yet: see [Index.CatchUp].
+func Open(s *jsstore.Store, path string) (*Index, error) {
+	db, err := connect(path)
+	if err != nil {
+		return nil, fmt.Errorf("open index %s: %w", path, err)
+	}
+	return &Index{store: s, path: path, db: db}, nil
+}
+
+// Close closes the file.
+func (x *Index) Close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.db.Close()
+}
+
+// A Progress says how far an index has come.
+type Progress struct {
+	// Complete says that it has been built as a whole at least once.
+	Complete bool
+	// Read is how many messages this call has read.
+	Read uint64
+	// Left is how many are known that nobody has read yet. Zero says that the index
+	// was up to date when the call ended.
+	Left uint64
+	// Elsewhere says that another process was at it, and that this call waited.
+	Elsewhere bool
+}
+
+// CatchUp reads what is new in the namespace until there is nothing more, or until
+// the time is over, which is no error; the zero time is never over. It calls progress,
+// if not nil, every now and then. What it has read stays read, whenever it is killed.
+//
+// A file that is damaged, of another schema, or of a namespace that was made anew since,
+// is replaced. While another process writes, CatchUp waits for it to be done.
+func (x *Index) CatchUp(ctx context.Context, until time.Time, progress func(Progress)) (Progress, error) {
+	ctx, cancel := within(ctx, until)
+	defer cancel()
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	p, err := x.catchUp(ctx, progress)
+	if err != nil && errors.Is(context.Cause(ctx), errTime) { // however what it interrupted has put it
+		read, elsewhere := p.Read, p.Elsewhere
+		p, err = x.state(context.WithoutCancel(ctx))
+		p.Read, p.Elsewhere, p.Left = read, elsewhere, max(p.Left, 1)
+	}
+	if err != nil {
+		return p, fmt.Errorf("index %s: %w", x.path, err)
+	}
+	return p, nil
+}
+
+var errTime = errors.New("time is over")
+
+func within(ctx context.Context, until time.Time) (context.Context, context.CancelFunc) {
+	if until.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, until, errTime)
+}
+
+func (x *Index) catchUp(ctx context.Context, progress func(Progress)) (Progress, error) {
+	if err := os.MkdirAll(filepath.Dir(x.path), 0o700); err != nil {
+		return Progress{}, err
+	}
+	unlock, elsewhere, err := x.lock(ctx)
+	if err != nil {
+		return Progress{Elsewhere: elsewhere}, err
+	}
+	defer unlock()
+	p, err := x.write(ctx, progress)
+	if damaged(err) || lacking(err) {
+		if err = x.replace(ctx); err == nil {
+			p, err = x.write(ctx, progress)
+		}
+	}
+	p.Elsewhere = elsewhere
+	return p, err
+}
+
+// lock waits until no other process writes, and reports whether one did.
+func (x *Index) lock(ctx context.Context) (unlock func(), waited bool, err error) {
+	lock := flock.New(x.path + ".lock")
+	got, err := lock.TryLock()
+	if err == nil && !got {
+		waited = true
+		got, err = lock.TryLockContext(ctx, 20*time.Millisecond)
+	}
+	if err == nil && !got {
+		err = fmt.Errorf("%s.lock is locked", x.path)
+	}
+	return func() { _ = lock.Unlock() }, waited, err // closing the file, at the latest, unlocks it
+}
+
+// discard throws away a file that turned out to be damaged.
+func (x *Index) discard(ctx context.Context) error {
+	unlock, _, err := x.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if x.seen() && x.moved() { // somebody has done so
+		return x.follow()
+	}
+	return x.replace(ctx)
+}
+
+// moved reports whether the file is not the one that was seen, or none was.
+func (x *Index) moved() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	is, err := os.Stat(x.path)
+	return x.file == nil || err != nil || !os.SameFile(is, x.file)
+}
+
+func (x *Index) seen() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.file != nil
+}
+
+// see notes which file the index is in.
+func (x *Index) see() (err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.file, err = os.Stat(x.path)
+	return err
+}
+
+// follow opens the file that is there now, if it is another one: what is written to one
+// that was removed, nobody else would see. The caller has the lock.
+func (x *Index) follow() error {
+	if !x.moved() {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.reconnect()
+}
+
+func (x *Index) reconnect() error {
+	db, err := connect(x.path)
+	if err != nil {
+		return err
+	}
+	_ = x.db.Close() // what it says no longer matters
+	x.db, x.file = db, nil
+	return nil
+}
+
+// write catches up. The caller has the lock.
+func (x *Index) write(ctx context.Context, progress func(Progress)) (Progress, error) {
+	if err := x.follow(); err != nil {
+		return Progress{}, err
+	}
+	ok, err := prepared(ctx, x.db)
+	if err == nil && !ok {
+		err = x.replace(ctx)
+	}
+	if err != nil {
+		return Progress{}, err
+	}
+	if err := x.see(); err != nil {
+		return Progress{}, err
+	}
+	w, err := x.writer(ctx)
+	if err != nil {
+		return Progress{}, err
+	}
+	defer w.close()
+	anew, err := w.recognize(ctx)
+	if err == nil && anew {
+		w.close()
+		if err = x.replace(ctx); err == nil {
+			return x.write(ctx, progress)
+		}
+	}
+	if err != nil {
+		return Progress{}, err
+	}
+	w.progress = progress
+	err = w.catchUp(ctx)
+	return w.done, err
+}
+
+// replace makes a new file in place of the one there is.
+func (x *Index) replace(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_ = x.db.Close() // what it says no longer matters
+	if err := remove(x.path); err != nil {
+		return err
+	}
+	if err := x.reconnect(); err != nil {
+		return err
+	}
+	return prepare(ctx, x.db)
+}
+
+// reader returns the database, and what to call when it is no longer used.
+func (x *Index) reader() (*sql.DB, func()) {
+	x.mu.RLock()
+	return x.db, x.mu.RUnlock
+}
+
+// prepared reports whether the database is one of this schema, to who has not the lock:
+// it opens no file that is not there or still empty. Two that make one at the same
+// time get in each other's way.
+func (x *Index) prepared(ctx context.Context, db *sql.DB) (bool, error) {
+	if is, err := os.Stat(x.path); err != nil || is.Size() == 0 {
+		return false, nil
+	}
+	return prepared(ctx, db)
+}
+
+// state says how far the index has come without writing to it.
+func (x *Index) state(ctx context.Context) (Progress, error) {
+	db, release := x.reader()
+	defer release()
+	var p Progress
+	ok, err := x.prepared(ctx, db)
+	if err != nil || !ok {
+		return p, err
+	}
+	about, err := readAbout(ctx, db)
+	if err != nil {
+		return p, err
+	}
+	p.Complete = about[complete] != 0
+	for _, part := range parts {
+		_, left, err := x.store.Remaining(ctx, part, uint64(about[position(part)])+1)
+		if err != nil {
+			return p, err
+		}
+		p.Left += left
+	}
+	return p, nil
+}

@@ -1,0 +1,239 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// A row is an execution as the index has it.
+type row struct {
+	key      int64
+	part     jsstore.Area
+	sequence uint64
+	message  uint64 // see the table
+	vanishes int64  // 0 for never
+	class    int64
+	x        engine.Execution
+}
+
+// brief is what the index keeps of an execution: what lists show, and no payloads.
+func brief(x engine.Execution) engine.Execution {
+	x.Input, x.Output = engine.Execution{}.Input, engine.Execution{}.Output
+	x.Spawns, x.Steps, x.Finalize, x.History, x.Unknown = nil, nil, nil, nil, nil
+	return x
+}
+
+// apply writes what one message says.
+func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) error {
+	x := m.Record.Execution
+	switch {
+	case p != jsstore.Records && x.ID == "":
+		return nil // a hint of what is recorded, or nothing that runs
+	case p != jsstore.Records:
+		return w.put(ctx, queued(p, m))
+	case x.ID == "":
+		return w.putOther(ctx, m)
+	}
+	if w.strange[m.Key] {
+		if _, err := w.exec("DELETE FROM keys WHERE key = ?", m.Key); err != nil {
+			return err
+		}
+		delete(w.strange, m.Key)
+	}
+	return w.put(ctx, row{part: p, sequence: m.Sequence, vanishes: millis(m.Vanishes), x: x})
+}
+
+// several stands for a message where more than one was seen: which of them are left,
+// only the namespace knows.
+const several = 1
+
+// queued is an execution that is known by a message.
+func queued(p jsstore.Area, m jsstore.Message) row {
+	return row{part: p, sequence: m.Sequence, message: 2*m.Sequence + uint64(p), x: brief(m.Record.Execution)}
+}
+
+// putOther writes what is in the bucket and is no execution. What was one is none any
+// more.
+func (w *writer) putOther(ctx context.Context, m jsstore.Message) error {
+	if !strings.Contains(m.Key, "=") {
+		if err := w.forget(ctx, m.Key); err != nil {
+			return err
+		}
+	}
+	if m.Deleted && !strings.Contains(m.Key, ".") {
+		if err := w.forgetTree(ctx, m.Key, m.Sequence); err != nil {
+			return err
+		}
+	}
+	return w.putKey(m.Key, m.Sequence, millis(m.Vanishes))
+}
+
+// putKey counts a message of the bucket that is no execution, or none any more.
+func (w *writer) putKey(key string, sequence uint64, vanishes int64) error {
+	_, err := w.exec("INSERT OR REPLACE INTO keys (key, sequence, vanishes) VALUES (?, ?, ?)", key, sequence, null(vanishes))
+	if !strings.Contains(key, "=") {
+		w.strange[key] = true
+	}
+	return err
+}
+
+// put writes an execution. Most are new.
+func (w *writer) put(ctx context.Context, r row) error {
+	r.x = brief(r.x)
+	r.class = w.classes.number(classOf(r.x))
+	kept := r.x
+	if !kept.Status.Valid() {
+		kept.Status = engine.Ready // a later version's: the class has it
+	}
+	data, err := engine.EncodeRecord(kept)
+	if err != nil {
+		return err
+	}
+	columns := []any{r.x.ID, int(r.part), r.sequence, r.message, r.class, r.x.CreatedAt.UnixMilli(), null(millis(r.x.StartedAt)), null(millis(r.x.FinishedAt)),
+		null(r.vanishes), nullText(r.x.Parent), sql.NullInt64{Int64: 1, Valid: r.x.Failure != nil}, data}
+	done, err := w.exec(`INSERT OR IGNORE INTO executions
+		(id, part, sequence, message, class, created, started, finished, vanishes, parent, failed, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); n == 1 || err != nil {
+		r.key, err = done.LastInsertId()
+		return errors.Join(err, w.putBeside(r, nil))
+	}
+	was, err := w.get(r.x.ID)
+	if err != nil {
+		return err
+	}
+	if r.part < was.part && was.part != jsstore.Records || r.part == was.part && r.sequence < was.sequence {
+		// Of two messages of one id, that of the later part counts, as in a scan.
+		there, err := w.store.Holds(ctx, was.part, was.sequence)
+		if there && r.message != 0 {
+			_, err = w.exec("UPDATE executions SET message = ? WHERE key = ?", several, was.key)
+		}
+		if there || err != nil {
+			return err
+		}
+	}
+	if r.part != jsstore.Records && was.part == jsstore.Records {
+		// A message of an execution that is under way; or somebody has enqueued an id
+		// again, the record of which may be gone.
+		recorded := !was.x.Status.Finished()
+		if !recorded {
+			now, err := w.store.Get(ctx, r.x.ID)
+			if err != nil && !errors.Is(err, engine.ErrNotFound) && !errors.Is(err, engine.ErrDamaged) && !errors.Is(err, engine.ErrNewer) {
+				return err
+			}
+			recorded = now.Revision != 0
+		}
+		if recorded {
+			message := r.message
+			if was.message != 0 && was.message != r.message {
+				message = several
+			}
+			_, err := w.exec("UPDATE executions SET message = ? WHERE key = ?", message, was.key)
+			return err
+		}
+	}
+	switch {
+	case r.message == 0:
+		columns[3] = was.message
+	case was.message == several, was.part == jsstore.Records && was.message != 0 && was.message != r.message:
+		columns[3] = several
+	case was.part != jsstore.Records && was.message != r.message: // mostly, it has gone from one part to the next
+		there, err := w.store.Holds(ctx, was.part, was.sequence)
+		if err != nil {
+			return err
+		}
+		if there {
+			columns[3] = several
+		}
+	}
+	_, err = w.exec(`UPDATE executions SET id = ?, part = ?, sequence = ?, message = ?, class = ?, created = ?, started = ?, finished = ?, vanishes = ?,
+		parent = ?, failed = ?, record = ? WHERE key = ?`, append(columns, was.key)...)
+	r.key = was.key
+	return errors.Join(err, w.putBeside(r, &was))
+}
+
+// putBeside writes what the other tables have of an execution, nil in place of one
+// that was not there.
+func (w *writer) putBeside(r row, was *row) error {
+	w.classes.count(r.class, 1)
+	var old row
+	if was != nil {
+		old = *was
+		w.classes.count(old.class, -1)
+	}
+	if !maps.Equal(old.x.Metadata, r.x.Metadata) || !old.x.CreatedAt.Equal(r.x.CreatedAt) {
+		if err := w.forgetMetadata(old); err != nil {
+			return err
+		}
+		for key, value := range r.x.Metadata {
+			if _, err := w.exec("INSERT INTO metadata (name, value, made, execution) VALUES (?, ?, ?, ?)", key, value, r.x.CreatedAt.UnixMilli(), r.key); err != nil {
+				return err
+			}
+		}
+	}
+	if before, after := errorOf(old.x), errorOf(r.x); before != after {
+		if err := w.forgetError(old); err != nil {
+			return err
+		}
+		if after != "" {
+			if _, err := w.exec("INSERT INTO errors (rowid, text) VALUES (?, ?)", r.key, after); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// errorOf is the text that an execution is found by.
+func errorOf(x engine.Execution) string {
+	if x.Failure == nil {
+		return ""
+	}
+	return strings.ToLower(x.Failure.Message)
+}
+
+const rowColumns = "key, part, sequence, message, ifnull(vanishes, 0), class, record"
+
+func (w *writer) get(id string) (row, error) {
+	return w.classes.row(w.row("SELECT "+rowColumns+" FROM executions WHERE id = ?", id).Scan)
+}
+
+func (w *writer) rows(query string, args ...any) ([]row, error) {
+	s, err := w.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Query(args...)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	var list []row
+	for found.Next() {
+		r, err := w.classes.row(found.Scan)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, found.Err()
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func null(n int64) sql.NullInt64       { return sql.NullInt64{Int64: n, Valid: n != 0} }
+func nullText(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

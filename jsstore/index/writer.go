@@ -1,0 +1,204 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/durable-execution/durable/jsstore"
+)
+
+// The parts in the order in which they must be read: see [jsstore.Area].
+var parts = []jsstore.Area{jsstore.Ready, jsstore.Timers, jsstore.Records}
+
+// The names of what the table about has: the sequence up to which a part has been
+// read, when it was created, in nanoseconds, and whether all was read once.
+const complete = "complete"
+
+func position(p jsstore.Area) string { return "position." + p.String() }
+func created(p jsstore.Area) string  { return "created." + p.String() }
+func looked(p jsstore.Area) string   { return "looked." + p.String() }
+
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func readAbout(ctx context.Context, db queryer) (map[string]int64, error) {
+	rows, err := db.QueryContext(ctx, "SELECT name, value FROM about")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	about := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var value int64
+		if err := rows.Scan(&name, &value); err != nil {
+			return nil, err
+		}
+		about[name] = value
+	}
+	return about, rows.Err()
+}
+
+// A writer catches an index up. It lives for one call, since another process may
+// write before the next.
+type writer struct {
+	store    *jsstore.Store
+	conn     *sql.Conn
+	tx       *sql.Tx
+	prepared map[string]*sql.Stmt // of the transaction, which closes them
+
+	about   map[string]int64
+	state   [3]jsstore.AreaState // by part
+	classes *classes
+	strange map[string]bool // keys of executions in the table keys: graves, and what can't be read
+	now     int64
+	lagging uint64 // parts of which a replica lags behind
+
+	done     Progress
+	progress func(Progress)
+}
+
+func (x *Index) writer(ctx context.Context) (*writer, error) {
+	w := &writer{store: x.store, now: time.Now().UnixMilli(), progress: func(Progress) {}}
+	var err error
+	if w.conn, err = x.db.Conn(ctx); err != nil {
+		return nil, err
+	}
+	if w.about, err = readAbout(ctx, w.conn); err == nil {
+		w.classes, err = readClasses(ctx, w.conn)
+	}
+	if err == nil {
+		err = w.readStrange(ctx)
+	}
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	w.done.Complete = w.about[complete] != 0
+	return w, nil
+}
+
+func (w *writer) close() {
+	_ = w.conn.Close() // back to the pool; closed before, it says so, which is as good
+}
+
+// recognize reads the state of the parts, and reports whether the index is of
+// another namespace of the same name: parts that were made anew, or set back.
+func (w *writer) recognize(ctx context.Context) (anew bool, err error) {
+	for _, p := range parts {
+		if w.state[p], err = w.store.State(ctx, p); err != nil {
+			return false, err
+		}
+		was, known := w.about[created(p)]
+		if known && was != w.state[p].Created.UnixNano() || uint64(w.about[position(p)]) > w.state[p].Last {
+			anew = true
+		}
+	}
+	return anew, nil
+}
+
+// transact runs do in a transaction.
+func (w *writer) transact(ctx context.Context, do func(context.Context) error) error {
+	// Not with ctx, whose end would roll back what is all but done.
+	tx, err := w.conn.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return err
+	}
+	w.tx, w.prepared = tx, map[string]*sql.Stmt{}
+	kept := w.classes.clone()
+	if err = do(ctx); err == nil {
+		err = w.classes.write(w)
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		_ = tx.Rollback() // the first error tells more
+		w.classes = kept
+		return err
+	}
+	return nil
+}
+
+// exec runs a statement that is prepared once.
+func (w *writer) exec(query string, args ...any) (sql.Result, error) {
+	s, err := w.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.Exec(args...)
+}
+
+func (w *writer) row(query string, args ...any) *sql.Row {
+	s, err := w.statement(query)
+	if err != nil {
+		return w.tx.QueryRow(query, args...) // which fails in the same way
+	}
+	return s.QueryRow(args...)
+}
+
+func (w *writer) statement(query string) (*sql.Stmt, error) {
+	if s := w.prepared[query]; s != nil {
+		return s, nil
+	}
+	s, err := w.tx.Prepare(query)
+	if err == nil {
+		w.prepared[query] = s
+	}
+	return s, err
+}
+
+func (w *writer) set(name string, value int64) error {
+	_, err := w.exec("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", name, value)
+	if err == nil {
+		w.about[name] = value
+	}
+	return err
+}
+
+// errDamaged says that what a row has can't be.
+var errDamaged = errors.New("the file is damaged")
+
+// damaged reports whether err says that the file is no good database.
+func damaged(err error) bool {
+	var s *sqlite.Error
+	if !errors.As(err, &s) {
+		return errors.Is(err, errDamaged)
+	}
+	switch s.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT:
+		return true
+	}
+	return false
+}
+
+// lacking reports whether err says that the database has not the tables that it should.
+func lacking(err error) bool {
+	var s *sqlite.Error
+	return errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_ERROR
+}
+
+func (w *writer) readStrange(ctx context.Context) error {
+	w.strange = map[string]bool{}
+	// The keys of executions have no = in them.
+	rows, err := w.conn.QueryContext(ctx, "SELECT key FROM keys WHERE instr(key, '=') = 0")
+	if err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key); err != nil {
+			return err
+		}
+		w.strange[key] = true
+	}
+	return rows.Err()
+}
