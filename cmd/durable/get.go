@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -31,7 +30,7 @@ func (a *app) get() *cobra.Command {
 			}
 			v, err := fullViewOf(ctx, s, x)
 			if err != nil {
-				return fmt.Errorf("output of %s: %w", x.ID, err)
+				return err
 			}
 			if a.json {
 				v.Closed = &x.Closed
@@ -96,10 +95,10 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 		line("stack", "%s", strings.ReplaceAll(strings.TrimSpace(x.Failure.Stack), "\n", "\n           "))
 	}
 	if v.Input != nil {
-		line("input", "%s", readable(*v.Input))
+		line("input", "%s", readable(v.Input))
 	}
 	if v.Output != nil {
-		line("output", "%s", readable(*v.Output))
+		line("output", "%s", readable(v.Output))
 	}
 }
 
@@ -160,12 +159,8 @@ func childrenOf(x engine.Execution) string {
 	return s
 }
 
-// readable is a payload as JSON, in several lines if it is long.
-func readable(p codec.Payload) string {
-	data, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Sprintf("%d bytes of %s: %s", len(p.Data), p.Type, oneLine(err.Error()))
-	}
+// readable is JSON in several lines if it is long.
+func readable(data json.RawMessage) string {
 	var b bytes.Buffer
 	if len(data) <= 60 || json.Indent(&b, data, "           ", "  ") != nil {
 		return string(data)

@@ -211,6 +211,8 @@ func TestResultsAlign(t *testing.T) {
 
 func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 	a := app{}
+	store := memstore.New(memstore.Config{})
+	defer store.Close()
 	now := time.Now()
 	for _, s := range engine.Statuses() {
 		x := engine.Execution{ID: "x", Task: "t", Status: s, CreatedAt: now, StartAt: now.Add(time.Minute), Failure: &engine.Failure{Kind: engine.KindPanic, Message: "boom", Stack: "main.go:1\nmain.go:2"}}
@@ -218,8 +220,10 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 			x.FinishedAt = now
 		}
 		x.Input = codec.Payload{Type: codec.MsgPack, Data: []byte{0xc1}} // no MessagePack at all
-		v := viewOf(x)
-		v.Input = &x.Input
+		v, err := fullViewOf(t.Context(), store, x)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var out lockedBuffer
 		a.out = screen{Writer: &out}
 		a.printExecution(x, v, now)

@@ -84,7 +84,7 @@ func (n *node) size() int {
 func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 	v, err := fullViewOf(ctx, s, n.Execution)
 	if err != nil {
-		return nil, fmt.Errorf("output of %s: %w", n.ID, err)
+		return nil, err
 	}
 	for _, b := range n.below {
 		c, err := b.view(ctx, s)

@@ -60,7 +60,7 @@ func (a *app) await(ctx context.Context, s *store, id string) error {
 	}
 	v, err := fullViewOf(ctx, s, x)
 	if err != nil {
-		return fmt.Errorf("output of %s: %w", id, err)
+		return err
 	}
 	switch {
 	case a.json:
