@@ -24,6 +24,13 @@ type asideView struct {
 	Bytes  int    `json:"bytes"`
 }
 
+// An asidesView is what list --set-aside prints with --json.
+type asidesView struct {
+	Aside []asideView `json:"setAside"`
+	// Cut says that --limit has left some out.
+	Cut bool `json:"isCut,omitempty"`
+}
+
 // listAside prints what lies aside; limit 0 is all of it.
 func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	var list []engine.Aside
@@ -37,13 +44,11 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 		}
 	}
 	if a.json {
+		v := asidesView{Aside: []asideView{}, Cut: len(list) < found}
 		for _, aside := range list {
-			v := asideView{Name: aside.Name, ID: aside.ID, Kind: sortOf(aside), Place: aside.Place, Reason: aside.Reason, At: aside.At.UnixMilli(), Bytes: aside.Size}
-			if err := printJSON(a.out, v); err != nil {
-				return err
-			}
+			v.Aside = append(v.Aside, asideView{Name: aside.Name, ID: aside.ID, Kind: sortOf(aside), Place: aside.Place, Reason: aside.Reason, At: aside.At.UnixMilli(), Bytes: aside.Size})
 		}
-		return nil
+		return printAll(a, v.Aside, v)
 	}
 	if found == 0 {
 		fmt.Fprintf(a.out, "nothing is set aside; %s\n", a.place.named())

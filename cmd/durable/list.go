@@ -22,8 +22,10 @@ func (a *app) list() *cobra.Command {
 		Use:   "list",
 		Short: "List executions, the latest trees first",
 		Long: "List executions, the latest trees first, and in a tree the root first.\n" +
-			"With --json it prints a line each, without inputs and outputs. With --set-aside it\n" +
-			"lists messages that nobody could act upon, and records that can't be read.",
+			"With --json it prints {\"executions\": [...]}, without inputs and outputs, and\n" +
+			"\"isCut\": true where --limit has left some out; with --jsonl a line each. With\n" +
+			"--set-aside it lists messages that nobody could act upon, and records that can't be\n" +
+			"read.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f := engine.Filter{Status: engine.Status(status), Task: task}
@@ -58,7 +60,7 @@ func (a *app) list() *cobra.Command {
 				shown = found[:min(limit, len(found))]
 			}
 			if a.json {
-				return a.printLines(shown)
+				return a.printForPrograms(shown, len(found))
 			}
 			a.printList(shown, len(found), time.Now())
 			return nil
@@ -121,13 +123,20 @@ func compareBelow(x, y string) int {
 	return strings.Compare(x, y)
 }
 
-func (a *app) printLines(list []engine.Execution) error {
-	for _, x := range list {
-		if err := printJSON(a.out, viewOf(x)); err != nil {
-			return err
-		}
+// An executionsView is a list as --json prints it.
+type executionsView struct {
+	Executions []*view `json:"executions"`
+	// Cut says that --limit has left some out.
+	Cut bool `json:"isCut,omitempty"`
+}
+
+// printForPrograms prints those that are shown, of so many that were found.
+func (a *app) printForPrograms(list []engine.Execution, found int) error {
+	v := executionsView{Executions: make([]*view, len(list)), Cut: len(list) < found}
+	for i, x := range list {
+		v.Executions[i] = viewOf(x)
 	}
-	return nil
+	return printAll(a, v.Executions, v)
 }
 
 func (a *app) printList(list []engine.Execution, found int, now time.Time) {

@@ -27,7 +27,7 @@ func uploadedOnce(t *testing.T) (dir, store string) {
 func idsOf(t *testing.T, store string) map[engine.Status]string {
 	t.Helper()
 	ids := map[engine.Status]string{}
-	for _, v := range jsonLines[view](t, durable(t, "list", "--json", "--roots", "--dir", store).want(t, exitOK).out) {
+	for _, v := range jsonLines[view](t, durable(t, "list", "--jsonl", "--roots", "--dir", store).want(t, exitOK).out) {
 		ids[v.Status] = v.ID
 	}
 	return ids
@@ -53,6 +53,9 @@ func TestLooking(t *testing.T) {
 		{"get-json", []string{"get", good, "--json"}},
 		{"get-failed-json", []string{"get", bad, "--json"}},
 		{"tree-json", []string{"tree", good, "--json"}},
+		{"tree-jsonl", []string{"tree", bad, "--jsonl"}},
+		{"list-json", []string{"list", "--json", "--roots", "--status", "completed"}},
+		{"list-jsonl", []string{"list", "--jsonl", "--status", "failed"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := durable(t, append(c.args, "--dir", store)...).want(t, exitOK)
@@ -67,7 +70,9 @@ func TestLooking(t *testing.T) {
 			if o.err != "" {
 				t.Errorf("stderr = %q", o.err)
 			}
-			if slices.Contains(c.args, "--json") {
+			if c.name == "list-json" {
+				jsonLines[executionsView](t, o.out)
+			} else if strings.Contains(c.name, "json") {
 				jsonLines[view](t, o.out)
 			}
 		})
@@ -81,8 +86,8 @@ func TestLooking(t *testing.T) {
 	if o := durable(t, "list", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "no executions; the store is in "+store+"\n" {
 		t.Errorf("an empty list says %q", o.out)
 	}
-	if o := durable(t, "list", "--json", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "" {
-		t.Errorf("an empty list is %q as JSON", o.out)
+	if o := durable(t, "list", "--jsonl", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "" {
+		t.Errorf("an empty list is %q as JSON lines", o.out)
 	}
 }
 
@@ -104,7 +109,7 @@ func TestDeleting(t *testing.T) {
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(said.String(), good, "GOOD"), bad, "BAD")
 	golden(t, "delete", scrub(strings.ReplaceAll(text, store, "STORE"), dir))
-	if o := durable(t, "list", "--json", "--dir", store).want(t, exitOK); o.out != "" {
+	if o := durable(t, "list", "--jsonl", "--dir", store).want(t, exitOK); o.out != "" {
 		t.Errorf("left after all was deleted:\n%s", o.out)
 	}
 }

@@ -26,8 +26,8 @@ func (a *app) queues() *cobra.Command {
 		Short: "Show the queues: what waits, what runs, limits and pauses",
 		Long: "Show the queues that executors serve or have served: READY counts what is due and\n" +
 			"not taken, IN HAND what executors hold, OLDEST is the age of the oldest of these,\n" +
-			"LIMIT bounds what the whole fleet may hold. With --json it prints one object, as\n" +
-			"the endpoint queues of the API does.",
+			"LIMIT bounds what the whole fleet may hold. With --json it prints what the endpoint\n" +
+			"queues of the API answers, with --jsonl a queue a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage(cmd.CommandPath()+" --help lists them", "queues has no command %q", args[0])
@@ -51,7 +51,7 @@ func (a *app) queues() *cobra.Command {
 			all.Count(present)
 			slices.SortFunc(all.Queues, func(x, y api.Queue) int { return strings.Compare(x.Queue, y.Queue) })
 			if a.json {
-				return printJSON(a.out, all)
+				return printAll(a, all.Queues, all)
 			}
 			a.printQueues(all, time.Now())
 			return nil

@@ -43,6 +43,11 @@ by flags alone.
 
 Credentials go with a server: flags before variables, these before the context.
 
+--json prints one JSON document, and --jsonl an object a line: they differ where
+a list is printed. What goes on (watch, enqueue --lines, demo) and what acts on
+several things (delete, putback, forget) prints an object a line with either.
+Fields are added and not renamed; times are milliseconds since the epoch, UTC.
+
 Exit codes:
   0    done
   1    an execution did not complete, or not in the time that was to be waited;
@@ -65,7 +70,7 @@ type streams struct {
 type app struct {
 	streams
 	place
-	json bool
+	format
 }
 
 // An exitError is an error that knows its exit code and, maybe, what to do about
@@ -130,7 +135,8 @@ func (a *app) commands() *cobra.Command {
 		return usage(cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
 	a.place.flags(root)
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
+	a.format.flags(root)
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.format.decide() }
 	root.AddCommand(
 		a.demo(), a.dev(), a.serve(), a.setup(), a.doctor(),
 		a.completes(a.enqueue(), false, someTask), a.completes(a.wait(), false, someID),

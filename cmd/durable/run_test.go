@@ -35,6 +35,7 @@ func TestMistakesAreToldInALineAndAHint(t *testing.T) {
 		{"list --task a.b", exitUsage},
 		{"list --limit -1", exitUsage},
 		{"list --limit x", exitUsage},
+		{"list --json --jsonl", exitUsage},
 		{"list --dir x --server y", exitUsage},
 		{"list --server=", exitUsage},
 		{"list --dir=", exitUsage},

@@ -108,21 +108,26 @@ func (p place) setUp(ctx context.Context, c jsstore.Config, queues []string) ([]
 	return parts, err
 }
 
+// A partsView is what a namespace consists of as --json prints it.
+type partsView struct {
+	Parts []partView `json:"parts"`
+}
+
+type partView struct {
+	Kind     string      `json:"kind"`
+	Name     string      `json:"name"`
+	Did      jsstore.Did `json:"did"`
+	Replicas int         `json:"replicas,omitempty"`
+	Most     int64       `json:"maxMessages,omitempty"` // -1 is no limit
+}
+
 func (a *app) printParts(parts []jsstore.Part) error {
 	if a.json {
+		v := partsView{Parts: []partView{}}
 		for _, p := range parts {
-			v := struct {
-				Kind     string      `json:"kind"`
-				Name     string      `json:"name"`
-				Did      jsstore.Did `json:"did"`
-				Replicas int         `json:"replicas,omitempty"`
-				Most     int64       `json:"maxMessages,omitempty"` // -1 is no limit
-			}{p.Kind, p.Name, p.Did, p.Replicas, p.MaxMessages}
-			if err := printJSON(a.out, v); err != nil {
-				return err
-			}
+			v.Parts = append(v.Parts, partView{p.Kind, p.Name, p.Did, p.Replicas, p.MaxMessages})
 		}
-		return nil
+		return printAll(a, v.Parts, v)
 	}
 	t := plainTable()
 	done := map[jsstore.Did]int{}

@@ -20,7 +20,8 @@ func (a *app) tasks() *cobra.Command {
 		Short: "Show the tasks that executors have code for",
 		Long: "Show the tasks that the executors have code for which answer within half a second;\n" +
 			"with a TASK, its JSON Schemas too. A task is there twice where executors see\n" +
-			"different types. With --json it prints a line each, with the schemas.",
+			"different types. With --json it prints what the endpoint tasks of the API answers,\n" +
+			"with --jsonl a task a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage("usage: "+cmd.UseLine(), "tasks takes one task at most, not %d", len(args))
@@ -53,12 +54,7 @@ func (a *app) tasks() *cobra.Command {
 				a.note("an executor's answer was too long for a message: schemas or tasks are missing")
 			}
 			if a.json {
-				for _, t := range all.Tasks {
-					if err := printJSON(a.out, t); err != nil {
-						return err
-					}
-				}
-				return nil
+				return printAll(a, all.Tasks, all)
 			}
 			if len(args) == 1 {
 				a.printTask(all.Tasks)

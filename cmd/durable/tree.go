@@ -18,7 +18,10 @@ func (a *app) tree() *cobra.Command {
 	return &cobra.Command{
 		Use:   "tree ID",
 		Short: "Show an execution and all below it, with times and attempts",
-		Args:  executionID,
+		Long: "Show an execution and all below it, with times and attempts. With --json it prints\n" +
+			"what get does, with \"children\" of the same kind; with --jsonl an execution a line,\n" +
+			"each before those below it.",
+		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			s, err := a.open(cmd)
@@ -35,7 +38,7 @@ func (a *app) tree() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printJSON(a.out, v)
+				return printAll(a, v.flat(nil), v)
 			}
 			a.printTree(n, time.Now())
 			return nil
@@ -94,6 +97,15 @@ func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 		v.Children = append(v.Children, c)
 	}
 	return v, nil
+}
+
+// flat appends an execution and those below it, each by itself.
+func (v *view) flat(list []*view) []*view {
+	list = append(list, &view{Execution: v.Execution})
+	for _, c := range v.Children {
+		list = c.flat(list)
+	}
+	return list
 }
 
 // branches draws everything below the first line, which stands alone.

@@ -19,7 +19,7 @@ func (a *app) watch() *cobra.Command {
 			"an ID, what changes in its tree, until that execution has finished. It is a view: of\n" +
 			"states that follow each other at once it may show the last alone, and what waits in\n" +
 			"a queue shows once it has begun. With --json a line\n" +
-			"is what durable list --json prints.",
+			"is what durable list --jsonl prints.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
