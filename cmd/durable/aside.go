@@ -57,7 +57,7 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	t, now := plainTable(), time.Now()
 	t.AppendHeader(table.Row{"NAME", "WHAT", "PLACE", "SENT", "REASON"})
 	for _, aside := range list {
-		t.AppendRow(table.Row{aside.Name, sortOf(aside), oneLine(aside.Place), ago(aside.At, now), oneLine(aside.Reason)})
+		t.AppendRow(table.Row{aside.Name, sortOf(aside), oneLine(aside.Place), a.moment(aside.At, now), oneLine(aside.Reason)})
 	}
 	fmt.Fprintln(a.out, t.Render())
 	if found > len(list) {

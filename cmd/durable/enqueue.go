@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,9 @@ the same, with a note on stderr; --unchecked asks nobody.
 
 What is not given is the task's own: its delay, timeout and retries. The queue is
 "default" unless --queue names another. With --id the same command again is the
-same execution.
+same execution. --delay is a duration from now, such as 2d12h; --at is a time: in
+this machine's zone, or with an offset (2026-12-01T09:00+01:00, or Z for UTC), or
+with the name of a zone in brackets. One that is past is refused.
 
 With --lines each line of standard input is the input of an execution. Each is
 enqueued, or not, by itself; the ids are printed in the order of the lines.`
@@ -34,7 +37,8 @@ enqueued, or not, by itself; the ids are printed in the order of the lines.`
 // An enqueuing is one run of enqueue: its flags.
 type enqueuing struct {
 	*app
-	id, queue               string
+	id, queue, at           string
+	due                     time.Time // what --at says; zero if nothing
 	delay, timeout, pause   time.Duration
 	retries                 int
 	waits, lines, unchecked bool
@@ -47,7 +51,7 @@ func (a *app) enqueue() *cobra.Command {
 		Short: "Enqueue an execution of a task",
 		Long:  enqueueHelp,
 		Example: "  durable enqueue greet '{\"name\":\"world\"}' --wait\n" +
-			"  durable enqueue report @month.json --id report-2026-11 --delay 1h\n" +
+			"  durable enqueue report @month.json --id report-2026-11 --at 2026-12-01T09:00\n" +
 			"  jq -c .[] orders.json | durable enqueue order --lines",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
@@ -63,10 +67,11 @@ func (a *app) enqueue() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&e.id, "id", "", "the execution's id, an idempotency key (default a new one)")
 	f.StringVar(&e.queue, "queue", engine.DefaultQueue, "queue whose executors run it")
-	f.DurationVar(&e.delay, "delay", 0, "how long to wait before the first attempt")
-	f.DurationVar(&e.timeout, "timeout", 0, "how long an attempt may take; 0 is no limit (default the task's)")
+	durationVar(f, &e.delay, "delay", "how long to wait before the first attempt: 90s, 1h30m, 2d")
+	f.StringVar(&e.at, "at", "", "when the first attempt is due, in place of --delay: 2026-12-01T09:00[Europe/Berlin]")
+	durationVar(f, &e.timeout, "timeout", "how long an attempt may take; 0 is no limit (default the task's)")
 	f.IntVar(&e.retries, "retries", 0, "attempts after the first (default the task's)")
-	f.DurationVar(&e.pause, "retry-delay", 0, "how long to wait before each retry, with --retries")
+	durationVar(f, &e.pause, "retry-delay", "how long to wait before each retry, with --retries")
 	f.BoolVar(&e.waits, "wait", false, "wait for the end, and print the output")
 	f.BoolVar(&e.lines, "lines", false, "each line of standard input is the input of an execution")
 	f.BoolVar(&e.unchecked, "unchecked", false, "ask no executor for the task's schema")
@@ -85,6 +90,18 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	}
 	if given("delay") {
 		opts = append(opts, engine.Delay(e.delay))
+	}
+	if given("at") {
+		var err error
+		e.due, err = parseTime(e.at)
+		switch {
+		case given("delay"):
+			return nil, usage("", "--delay and --at say when twice: give one")
+		case err != nil:
+			return nil, usage("", "--at %q: %w", e.at, err)
+		case time.Until(e.due) < 0:
+			return nil, usage("", "--at %s: that was %s", e.at, ago(e.due, time.Now()))
+		}
 	}
 	if given("timeout") {
 		opts = append(opts, engine.Timeout(e.timeout))
@@ -136,7 +153,7 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 	if err := known.check(r.Input); err != nil {
 		return e.refused(r.Task, err)
 	}
-	id, err := client.Enqueue(ctx, r)
+	id, err := client.Enqueue(ctx, e.dueAt(r))
 	if err != nil {
 		return err
 	}
@@ -144,6 +161,15 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 		return e.app.await(ctx, s, id)
 	}
 	return e.printID(id)
+}
+
+// dueAt is a request that is about to be made, with the delay that is left until it is
+// due: others have been asked in the meantime.
+func (e *enqueuing) dueAt(r engine.Request) engine.Request {
+	if !e.due.IsZero() {
+		r.Options = append(slices.Clip(r.Options), engine.Delay(max(time.Until(e.due), 0)))
+	}
+	return r
 }
 
 func (e *enqueuing) printID(id string) error {

@@ -49,7 +49,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 	}
 	at := func(label string, t time.Time, more string) {
 		if !t.IsZero() {
-			line(label, "%s  %s%s", stamp(t), ago(t, now), more)
+			line(label, "%s  %s%s", a.stamp(t), ago(t, now), more)
 		}
 	}
 	line("execution", "%s", a.out.paint(bold, x.ID))
@@ -117,13 +117,13 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 		if t.Failure != nil {
 			end = a.out.paint(red, oneLine(t.Failure.Message))
 		}
-		line("", "%d  %s  %s on %s: %s", t.Number, stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
+		line("", "%d  %s  %s on %s: %s", t.Number, a.stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
 	}
 	if x.Status == engine.Running && x.Sleeping {
 		return
 	}
 	if x.Status == engine.Running {
-		line("", "%d  %s  running on %s", x.Attempt, stamp(x.StartedAt), x.Executor)
+		line("", "%d  %s  running on %s", x.Attempt, a.stamp(x.StartedAt), x.Executor)
 	}
 }
 

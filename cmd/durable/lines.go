@@ -82,7 +82,7 @@ func (e *enqueuing) batch(lines *lineReader, r engine.Request, known schemas) (l
 			bad = append(bad, err)
 			continue
 		}
-		one := r
+		one := e.dueAt(r)
 		one.Input = p
 		list, numbers = append(list, one), append(numbers, n)
 	}

@@ -147,7 +147,7 @@ func (a *app) printList(list []engine.Execution, found int, now time.Time) {
 	t := plainTable()
 	t.AppendHeader(table.Row{"EXECUTION", "TASK", "STATUS", "CREATED"})
 	for _, x := range list {
-		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), ago(x.CreatedAt, now)})
+		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), a.moment(x.CreatedAt, now)})
 	}
 	fmt.Fprintln(a.out, t.Render())
 	if found > len(list) {

@@ -53,6 +53,7 @@ func TestLooking(t *testing.T) {
 		{"get-json", []string{"get", good, "--json"}},
 		{"get-failed-json", []string{"get", bad, "--json"}},
 		{"tree-json", []string{"tree", good, "--json"}},
+		{"list-utc", []string{"list", "--task", "summarizeFile", "--status", "completed", "--time-format", "utc"}},
 		{"tree-jsonl", []string{"tree", bad, "--jsonl"}},
 		{"list-json", []string{"list", "--json", "--roots", "--status", "completed"}},
 		{"list-jsonl", []string{"list", "--jsonl", "--status", "failed"}},

@@ -79,7 +79,7 @@ func (a *app) printQueues(all api.Queues, now time.Time) {
 			if q.Executors == 0 && q.Ready > 0 {
 				executors = a.out.paint(red, executors)
 			}
-			t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InFlight), oldest, limit, executors, a.out.paint(yellow, paused(q, now))})
+			t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InFlight), oldest, limit, executors, a.out.paint(yellow, a.paused(q, now))})
 		}
 		fmt.Fprintln(a.out, t.Render())
 	}
@@ -92,13 +92,13 @@ func (a *app) printQueues(all api.Queues, now time.Time) {
 }
 
 // paused says until when a queue is paused, and why.
-func paused(q api.Queue, now time.Time) string {
+func (a *app) paused(q api.Queue, now time.Time) string {
 	if !q.Paused {
 		return ""
 	}
 	s := "until resumed"
 	if until := time.UnixMilli(q.PausedUntil); until.Sub(now) < pauseForever/2 {
-		s = "ends " + ago(until, now)
+		s = "ends " + a.moment(until, now)
 	}
 	if q.PauseReason != "" {
 		s += ": " + oneLine(q.PauseReason)
@@ -141,7 +141,7 @@ func (a *app) queuePause() *cobra.Command {
 			c := queueChange{Queue: args[0], Done: "paused", PausedUntil: until.UnixMilli(), PauseReason: reason}
 			how := "until it is resumed"
 			if cmd.Flags().Changed("for") {
-				how = "until " + stamp(until)
+				how = "until " + a.stamp(until)
 			}
 			return a.changeQueue(cmd, c, how, func(ctx context.Context, s *jsstore.Store) error {
 				if err := s.ExplainPause(ctx, args[0], reason); err != nil {
@@ -151,7 +151,8 @@ func (a *app) queuePause() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&lasts, "for", pauseForever, "how long")
+	lasts = pauseForever
+	durationVar(cmd.Flags(), &lasts, "for", "how long")
 	cmd.Flag("for").DefValue = "until it is resumed"
 	cmd.Flags().StringVar(&reason, "reason", "", "why; durable queues shows it")
 	return cmd

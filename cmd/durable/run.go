@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,7 @@ type app struct {
 	streams
 	place
 	format
+	times
 }
 
 // An exitError is an error that knows its exit code and, maybe, what to do about
@@ -136,7 +138,10 @@ func (a *app) commands() *cobra.Command {
 	})
 	a.place.flags(root)
 	a.format.flags(root)
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.format.decide() }
+	a.times.flags(root)
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		return cmp.Or(a.format.decide(), a.times.valid())
+	}
 	root.AddCommand(
 		a.demo(), a.dev(), a.serve(), a.setup(), a.doctor(),
 		a.completes(a.enqueue(), false, someTask), a.completes(a.wait(), false, someID),

@@ -56,7 +56,7 @@ func (a *app) setup() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.IntVar(&c.Replicas, "replicas", 0, "copies of each stream, on as many servers: 1, 3 or 5 (1 for a new namespace)")
-	f.DurationVar(&c.Lease, "lease", 0, "how late a crashed executor is noticed, at least 1s (30s for a new namespace)")
+	durationVar(f, &c.Lease, "lease", "how late a crashed executor is noticed, at least 1s (30s for a new namespace)")
 	f.StringVar(&retention, "retention", "", "how long finished trees are kept: a duration, or forever (168h for a new namespace)")
 	f.Int64Var(&c.MaxReady, "max-ready", 0, "executions that may be due or running at once; -1 is no limit (that for a new namespace)")
 	f.StringArrayVar(&queues, "queue", []string{engine.DefaultQueue}, "queue to make the consumers of; may be repeated")
@@ -71,8 +71,8 @@ func settle(c *jsstore.Config, retention string) error {
 		c.Retention = engine.Forever
 	default:
 		var err error
-		if c.Retention, err = time.ParseDuration(retention); err != nil || c.Retention < time.Second {
-			return usage("such as 720h, or forever", "--retention %q: want a duration of 1s at least", retention)
+		if c.Retention, err = parseDuration(retention); err != nil || c.Retention < time.Second {
+			return usage("such as 30d, or forever", "--retention %q: want a duration of 1s at least", retention)
 		}
 	}
 	switch {

@@ -125,7 +125,7 @@ type limb struct {
 // printTree prints a line for each execution, and one for each failure below it.
 func (a *app) printTree(n *node, now time.Time) {
 	fmt.Fprintf(a.out, "%s  %s\n", a.out.paint(bold, n.ID), count(n.size(), "execution", "executions"))
-	fmt.Fprintf(a.out, "created %s, %s\n", stamp(n.CreatedAt), ago(n.CreatedAt, now))
+	fmt.Fprintf(a.out, "created %s, %s\n", a.stamp(n.CreatedAt), ago(n.CreatedAt, now))
 	if n.RetryOf != "" {
 		fmt.Fprintf(a.out, "retry of %s\n", n.RetryOf)
 	}
@@ -188,7 +188,7 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time) []lim
 	l.cells[0] = a.out.paint(statusColour(n.Status), string(n.Status))
 	l.cells[1], l.cells[2], l.cells[4] = "-", "-", tries(n.Execution)
 	if first := firstStart(n.Execution); !first.IsZero() {
-		l.cells[1], l.cells[2] = clock(first), "+"+span(first.Sub(born))
+		l.cells[1], l.cells[2] = a.clock(first), "+"+span(first.Sub(born))
 		end := n.FinishedAt
 		if end.IsZero() {
 			end = now

@@ -114,11 +114,11 @@ func (a *app) printChange(x engine.Execution) error {
 		text += ", retry " + grouped(x.Attempt)
 	case x.Status == engine.Ready && x.Attempt > 0 && len(x.History) > 0:
 		if f := x.History[len(x.History)-1].Failure; f != nil {
-			text += ", to be tried again " + ago(x.StartAt, time.Now()) + ": " + oneLine(f.Message)
+			text += ", to be tried again " + a.moment(x.StartAt, time.Now()) + ": " + oneLine(f.Message)
 		}
 	case x.Failure != nil:
 		text += ": " + oneLine(x.Failure.Message)
 	}
-	_, err := fmt.Fprintln(a.out, a.out.paint(faint, clock(at))+"  "+snip(text, max(a.out.width()-10, 0)))
+	_, err := fmt.Fprintln(a.out, a.out.paint(faint, a.clock(at))+"  "+snip(text, max(a.out.width()-10, 0)))
 	return err
 }
