@@ -106,7 +106,7 @@ func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.S
 			}
 			defer s.close()
 			if loss != "" {
-				if err := a.confirm(yes, loss+" "+count(len(args), "message", "messages")+" for good?"); err != nil {
+				if err := a.confirm(cmd.Context(), yes, loss+" "+count(len(args), "message", "messages")+" for good?"); err != nil {
 					return err
 				}
 			}

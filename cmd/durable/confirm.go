@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"strings"
 
@@ -16,12 +17,16 @@ func asks(cmd *cobra.Command, yes *bool) *cobra.Command {
 
 // confirm asks a person at a terminal whether to go on. Where nobody can be asked,
 // in a pipe or a script, what the command line says is what is wanted.
-func (a *app) confirm(yes bool, question string) error {
+func (a *app) confirm(ctx context.Context, yes bool, question string) error {
 	if yes || !a.asked || !a.err.terminal {
 		return nil
 	}
 	fmt.Fprintf(a.err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.err)
+		return context.Cause(ctx)
+	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil

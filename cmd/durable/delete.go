@@ -27,7 +27,7 @@ func (a *app) delete() *cobra.Command {
 			}
 			defer s.close()
 			if len(args) > 1 {
-				if err := a.confirm(yes, "remove "+grouped(len(args))+" executions with all below them?"); err != nil {
+				if err := a.confirm(ctx, yes, "remove "+grouped(len(args))+" executions with all below them?"); err != nil {
 					return err
 				}
 			}

@@ -32,7 +32,8 @@ this machine's zone, or with an offset (2026-12-01T09:00+01:00, or Z for UTC), o
 with the name of a zone in brackets. One that is past is refused.
 
 With --lines each line of standard input is the input of an execution. Each is
-enqueued, or not, by itself; the ids are printed in the order of the lines.`
+enqueued, or not, by itself; the ids are printed in the order of the lines. When it
+is interrupted it says up to which line it came.`
 
 // An enqueuing is one run of enqueue: its flags.
 type enqueuing struct {
@@ -134,7 +135,7 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 && args[1] != "-" {
 			return usage("", "--lines reads standard input, and there is an input on the command line too")
 		}
-	} else if r.Input, err = e.input(args[1:]); err != nil {
+	} else if r.Input, err = e.input(ctx, args[1:]); err != nil {
 		return err
 	}
 	s, err := e.open(cmd)
@@ -188,7 +189,7 @@ func (e *enqueuing) refused(task string, err error) error {
 }
 
 // input is what the argument stands for; none is null.
-func (e *enqueuing) input(args []string) (codec.Payload, error) {
+func (e *enqueuing) input(ctx context.Context, args []string) (codec.Payload, error) {
 	if len(args) == 0 {
 		return codec.Payload{}, nil
 	}
@@ -202,7 +203,10 @@ func (e *enqueuing) input(args []string) (codec.Payload, error) {
 		what = file
 		text, err = os.ReadFile(file)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return codec.Payload{}, context.Cause(ctx)
+	case err != nil:
 		return codec.Payload{}, usage("", "read the input: %w", err)
 	}
 	return jsonInput(what, text)
@@ -222,38 +226,4 @@ func jsonInput(what string, text []byte) (codec.Payload, error) {
 		return codec.Payload{}, usage("a text needs quotes of its own: '\"text\"'", "%s is not JSON: %s: %w", what, snip(oneLine(string(text)), 40), err)
 	}
 	return codec.Payload{Type: codec.JSON, Data: text}, nil
-}
-
-// enqueueLines enqueues an execution for each line that is not empty.
-func (e *enqueuing) enqueueLines(ctx context.Context, c *engine.Client, r engine.Request, known schemas) error {
-	failed := 0
-	lines := newLineReader(e.in)
-	for {
-		list, numbers, bad, err := e.batch(lines, r, known)
-		for _, b := range bad {
-			e.report(ctx, b)
-		}
-		failed += len(bad)
-		ids, errs := c.EnqueueMany(ctx, list)
-		for i, id := range ids {
-			if errs[i] != nil {
-				failed++
-				e.report(ctx, &exitError{exitIncomplete, fmt.Errorf("line %d: %w", numbers[i], errs[i]), ""})
-				continue
-			}
-			if err := e.printID(id); err != nil {
-				return err
-			}
-		}
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err == io.EOF && failed > 0:
-			return &exitError{exitIncomplete, fmt.Errorf("%s not enqueued", count(failed, "line was", "lines were")), ""}
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return usage("", "read the inputs: %w", err)
-		}
-	}
 }

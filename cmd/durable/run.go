@@ -91,12 +91,13 @@ func usage(hint, format string, args ...any) error {
 }
 
 // run is the program: it does what args say and returns the exit code.
-func run(ctx context.Context, args []string, io streams) int {
-	a := &app{streams: io}
+func run(ctx context.Context, args []string, s streams) int {
+	a := &app{streams: s}
 	if a.in == nil {
 		a.in = strings.NewReader("")
 	}
-	out := &strictWriter{w: io.out.Writer}
+	a.in = &stdin{ctx: ctx, r: a.in}
+	out := &strictWriter{w: s.out.Writer}
 	a.out.Writer = out
 	root := a.commands()
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
