@@ -84,13 +84,14 @@ func (a *app) putBack() *cobra.Command {
 func (a *app) forget() *cobra.Command {
 	return a.aboutAside("drop", "forget NAME...", "Drop messages that were set aside",
 		"Drop messages that were set aside, before they vanish by themselves after the\n"+
-			"retention. durable list --set-aside has the names.", "forgot", (*jsstore.Store).Forget)
+			"retention. durable list --set-aside has the names. At a terminal it asks before.\n"+
+			"--reason goes to the output, for the log that this goes to.", "forgot", (*jsstore.Store).Forget)
 }
 
 // aboutAside is a command that does something with messages that were set aside. If
-// what it does is a loss, loss says it, and a terminal is asked before.
-func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
-	var yes bool
+// what it does is a loss, verb says it, and a terminal is asked before.
+func (a *app) aboutAside(verb, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
+	var l loss
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -105,8 +106,8 @@ func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.S
 				return err
 			}
 			defer s.close()
-			if loss != "" {
-				if err := a.confirm(cmd.Context(), yes, loss+" "+count(len(args), "message", "messages")+" for good?"); err != nil {
+			if verb != "" {
+				if err := a.confirm(cmd.Context(), l.yes, verb+" "+count(len(args), "message", "messages")+" for good?"); err != nil {
 					return err
 				}
 			}
@@ -122,18 +123,19 @@ func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.S
 					if err := printJSON(a.out, struct {
 						Name string `json:"name"`
 						Done string `json:"done"`
-					}{name, done}); err != nil {
+						Why  string `json:"reason,omitempty"`
+					}{name, done, l.reason}); err != nil {
 						return err
 					}
 					continue
 				}
-				fmt.Fprintf(a.out, "%s %s\n", done, name)
+				fmt.Fprintf(a.out, "%s %s%s\n", done, name, l.because())
 			}
 			return nil
 		},
 	}
-	if loss != "" {
-		asks(cmd, &yes)
+	if verb == "" {
+		return cmd
 	}
-	return cmd
+	return l.flags(cmd, "", onlySaid)
 }

@@ -103,7 +103,7 @@ func TestDeleting(t *testing.T) {
 	}{
 		{[]string{"nosuch", bad}, exitNotFound}, // and the other all the same
 		{[]string{bad}, exitNotFound},
-		{[]string{good, "--json"}, exitOK},
+		{[]string{good, "--json", "--reason", "tidied"}, exitOK},
 	} {
 		o := durable(t, append([]string{"delete", "--dir", store}, c.args...)...).want(t, c.code)
 		said.WriteString("$ durable delete " + strings.Join(c.args, " ") + "\n" + o.out + o.err + "\n")
