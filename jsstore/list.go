@@ -77,6 +77,12 @@ func (s *Store) isOwn(m *stored) bool {
 	return strings.HasPrefix(strings.TrimPrefix(m.Subject, s.layout.recordPrefix()), "=")
 }
 
+// isPart reports whether a message of the bucket is kept for an execution and is no
+// record: a record's subject has an id of one token or two behind the prefix.
+func (s *Store) isPart(m *stored) bool {
+	return strings.Count(strings.TrimPrefix(m.Subject, s.layout.recordPrefix()), ".") > 1
+}
+
 type place struct{ stream, subject string }
 
 func (s *Store) queuedUnder(root string) []place {
