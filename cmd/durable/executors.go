@@ -61,7 +61,7 @@ func (a *app) printExecutors(present []engine.Answer) {
 		fmt.Fprintf(a.out, "no executor answers; %s\n", a.place.named())
 		return
 	}
-	t := a.wideTable()
+	t := plainTable()
 	t.AppendHeader(table.Row{"EXECUTOR", "RUNNING", "QUEUES", "STATE", "UP", "VERSION", "HOST", "PID"})
 	running, slots := 0, 0
 	for _, p := range present {
@@ -76,7 +76,7 @@ func (a *app) printExecutors(present []engine.Answer) {
 			up, oneLine(cmp.Or(p.Version, "unknown")), oneLine(p.Host), p.PID,
 		})
 	}
-	fmt.Fprintln(a.out, t.Render())
+	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintf(a.out, "%s, %s of %s in use\n", count(len(present), "executor", "executors"), grouped(running), count(slots, "slot", "slots"))
 }
 

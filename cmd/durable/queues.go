@@ -65,24 +65,34 @@ func (a *app) printQueues(all api.Queues, now time.Time) {
 	if len(all.Queues) == 0 {
 		fmt.Fprintf(a.out, "no queues; %s\n", a.place.named())
 	} else {
-		t := a.wideTable()
-		t.AppendHeader(table.Row{"QUEUE", "READY", "IN HAND", "OLDEST", "LIMIT", "EXECUTORS", "PAUSED"})
-		for _, q := range all.Queues {
-			oldest, limit := "", "none"
-			if q.OldestAt > 0 {
-				oldest = coarse(time.Duration(q.OldestMS) * time.Millisecond)
-			}
-			if q.MaxInFlight > 0 {
-				limit = grouped(q.MaxInFlight)
-			}
-			executors := grouped(q.Executors)
-			if q.Executors == 0 && q.Ready > 0 {
-				executors = a.out.paint(red, executors)
-			}
-			t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InFlight), oldest, limit, executors, a.out.paint(yellow, a.paused(q, now))})
-		}
-		fmt.Fprintln(a.out, t.Render())
+		fmt.Fprintln(a.out, a.fitting(a.queueTable(all.Queues, now)))
 	}
+	a.printWaiting(all)
+}
+
+// queueTable is a row for each queue.
+func (a *app) queueTable(list []api.Queue, now time.Time) table.Writer {
+	t := plainTable()
+	t.AppendHeader(table.Row{"QUEUE", "READY", "IN HAND", "OLDEST", "LIMIT", "EXECUTORS", "PAUSED"})
+	for _, q := range list {
+		oldest, limit := "", "none"
+		if q.OldestAt > 0 {
+			oldest = coarse(time.Duration(q.OldestMS) * time.Millisecond)
+		}
+		if q.MaxInFlight > 0 {
+			limit = grouped(q.MaxInFlight)
+		}
+		executors := grouped(q.Executors)
+		if q.Executors == 0 && q.Ready > 0 {
+			executors = a.out.paint(red, executors)
+		}
+		t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InFlight), oldest, limit, executors, a.out.paint(yellow, a.paused(q, now))})
+	}
+	return t
+}
+
+// printWaiting says what is in no queue that is served.
+func (a *app) printWaiting(all api.Queues) {
 	if all.Later > 0 {
 		fmt.Fprintf(a.out, "%s for a time to come, the ends of retentions included\n", count(int(all.Later), "message waits", "messages wait"))
 	}
@@ -106,13 +116,13 @@ func (a *app) paused(q api.Queue, now time.Time) string {
 	return s
 }
 
-// wideTable is a plain table whose rows are cut where the terminal ends.
-func (a *app) wideTable() table.Writer {
-	t := plainTable()
-	if w := a.out.width(); w > 0 {
-		t.Style().Size.WidthMax = w
+// fitting is a table whose rows are cut where the terminal ends.
+func (a *app) fitting(t table.Writer) string {
+	lines := strings.Split(t.Render(), "\n")
+	for i, line := range lines {
+		lines[i] = snip(strings.TrimRight(line, " "), a.out.width())
 	}
-	return t
+	return strings.Join(lines, "\n")
 }
 
 // A queueChange is what a command did to a queue, as --json prints it.

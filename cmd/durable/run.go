@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/gdamore/tcell/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
@@ -31,6 +32,7 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
   durable watch           see what changes, as it happens
+  durable top             see the fleet live: load, queues, rates
   durable queues          see what waits, and pause, resume or limit a queue
   durable doctor          find out what is wrong, and how to put it right
   durable setup           make what executors need on a NATS server
@@ -65,6 +67,9 @@ type streams struct {
 	in       io.Reader // nil is empty
 	asked    bool      // a person at a terminal types what is read
 	out, err screen
+	// terminal opens the terminal that out is on for who has it to itself; nil if out is
+	// on none.
+	terminal func() (tcell.Screen, error)
 }
 
 // An app is one run of the program: its streams and the flags that all commands have.
@@ -147,7 +152,7 @@ func (a *app) commands() *cobra.Command {
 		a.demo(), a.dev(), a.serve(), a.setup(), a.doctor(),
 		a.completes(a.enqueue(), false, someTask), a.completes(a.wait(), false, someID),
 		a.completes(a.get(), false, someID), a.completes(a.tree(), false, someID), a.list(), a.completes(a.watch(), false, someID),
-		a.queues(), a.executors(), a.completes(a.tasks(), false, someTask),
+		a.top(), a.queues(), a.executors(), a.completes(a.tasks(), false, someTask),
 		a.completes(a.cancel(), false, someID), a.completes(a.wake(), false, someID),
 		a.completes(a.retry(), false, someID), a.completes(a.delete(), true, someID),
 		a.putBack(), a.forget(),

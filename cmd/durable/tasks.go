@@ -71,7 +71,7 @@ func (a *app) printTasks(list []api.Task) {
 		fmt.Fprintf(a.out, "no executor answers that has a task; %s\n", a.place.named())
 		return
 	}
-	t := a.wideTable()
+	t := plainTable()
 	widest := 0
 	if w := a.out.width(); w > 0 {
 		widest = max(w/4, 10) // a type may have a long name, and there are two
@@ -80,7 +80,7 @@ func (a *app) printTasks(list []api.Task) {
 	for _, task := range list {
 		t.AppendRow(table.Row{oneLine(task.ID), oneLine(strings.Join(task.Queues, ",")), grouped(len(task.Executors)), snip(oneLine(task.Input), widest), snip(oneLine(task.Output), widest)})
 	}
-	fmt.Fprintln(a.out, t.Render())
+	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintln(a.out, count(len(list), "task", "tasks"))
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -42,15 +41,15 @@ func (a *app) watch() *cobra.Command {
 
 func (a *app) watchAll(ctx context.Context, s *store) error {
 	if s.own { // nobody else can open the store while this one watches
-		return &exitError{exitIncomplete, errors.New("nobody executes in this store now: nothing changes"), a.command("list") + " shows what is there"}
+		return a.nobodyExecutes()
 	}
-	all, err := s.js.Changes(ctx, "")
+	all, err := s.changes(ctx, "")
 	if err != nil {
 		return err
 	}
-	for r, err := range all {
+	for x, err := range all {
 		if err == nil {
-			err = a.printChange(r.Execution)
+			err = a.printChange(x)
 		}
 		if err != nil {
 			return err
@@ -64,19 +63,19 @@ func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// It is listened to before it is looked at, so that the end can't be missed.
-	tree, err := s.js.Changes(ctx, engine.RootOf(id))
+	tree, err := s.changes(ctx, engine.RootOf(id))
 	if err != nil {
 		return err
 	}
 	changes, failed := make(chan engine.Execution), make(chan error, 1)
 	go func() {
-		for r, err := range tree {
+		for x, err := range tree {
 			if err != nil {
 				failed <- err
 				return
 			}
 			select {
-			case changes <- r.Execution:
+			case changes <- x:
 			case <-ctx.Done():
 			}
 		}
@@ -87,7 +86,7 @@ func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 			break
 		}
 		if s.own {
-			return &exitError{exitIncomplete, errors.New("nobody executes in this store now: nothing changes"), ""}
+			return a.nobodyExecutes()
 		}
 		select {
 		case x = <-changes:
