@@ -191,7 +191,7 @@ func TestTreesAlign(t *testing.T) {
 
 	var out lockedBuffer
 	a := app{streams: streams{out: screen{Writer: &out}}}
-	a.printTree(root, at(60_000))
+	a.printTree(root, at(60_000), 0)
 	golden(t, "aligned-tree", out.String())
 }
 
@@ -233,7 +233,7 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 		var out lockedBuffer
 		a.out = screen{Writer: &out}
 		a.printExecution(x, v, now)
-		a.printTree(&node{Execution: x}, now)
+		a.printTree(&node{Execution: x}, now, 0)
 		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), string(s)) {
 			t.Errorf("%s:\n%s", s, out.String())
 		}
