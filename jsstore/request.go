@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,11 +19,18 @@ type requests struct {
 	sub    *nats.Subscription
 	prefix string
 
+	// bucket is what the subjects of buckets are published behind where they are in
+	// another domain, or another account: there they mean a bucket of one's own.
+	bucket string
+
 	mu      sync.Mutex
 	next    uint64
 	pending map[uint64]*call
 	sweeps  bool // the sweep that ends calls without an answer is set
 }
+
+// bucketSubjects is what the subjects of the messages of buckets begin with.
+const bucketSubjects = "$KV."
 
 // A call is a request under way. It is done when answer can be received from.
 type call struct {
@@ -73,7 +81,13 @@ func (r *requests) start(m *nats.Msg) (*call, error) {
 	}
 	r.mu.Unlock()
 	m.Reply = r.prefix + strconv.FormatUint(c.id, 36)
-	if err := r.nc.PublishMsg(m); err != nil {
+	sent := m
+	if r.bucket != "" && strings.HasPrefix(m.Subject, bucketSubjects) {
+		elsewhere := *m
+		elsewhere.Subject = r.bucket + m.Subject
+		sent = &elsewhere
+	}
+	if err := r.nc.PublishMsg(sent); err != nil {
 		r.take(c.id)
 		return nil, err
 	}
