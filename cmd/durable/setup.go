@@ -92,7 +92,7 @@ func (p place) setUp(ctx context.Context, c jsstore.Config, queues []string) ([]
 			return nil, usage("", "--queue: %w", err)
 		}
 	}
-	nc, err := p.dialNATS(p.server, nats.Name("durable setup"), quiet)
+	nc, err := p.dialNATS(p.server, &c, nats.Name("durable setup"), quiet)
 	if err != nil {
 		return nil, p.unconnected(fmt.Errorf("connect to %s: %w", redacted(p.server), err), p.server)
 	}
