@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,7 +18,7 @@ import (
 func (a *app) list() *cobra.Command {
 	var status, task string
 	var limit int
-	var roots, aside bool
+	var roots, aside, watch bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List executions, the latest trees first",
@@ -25,7 +26,9 @@ func (a *app) list() *cobra.Command {
 			"With --json it prints {\"executions\": [...]}, without inputs and outputs, and\n" +
 			"\"isCut\": true where --limit has left some out; with --jsonl a line each. With\n" +
 			"--set-aside it lists messages that nobody could act upon, and records that can't be\n" +
-			"read.",
+			"read. With --watch it shows at a terminal the newest first, and what becomes of\n" +
+			"them, until q is typed; elsewhere a line for each and then, as durable watch does,\n" +
+			"for each change, until interrupted.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f := engine.Filter{Status: engine.Status(status), Task: task}
@@ -40,7 +43,7 @@ func (a *app) list() *cobra.Command {
 			if limit < 0 {
 				return usage("0 lists all", "--limit %d: negative", limit)
 			}
-			if aside && (status != "" || task != "" || roots) {
+			if aside && (status != "" || task != "" || roots || watch) {
 				return usage("", "--set-aside lists no executions: it goes with --limit only")
 			}
 			s, err := a.open(cmd)
@@ -50,6 +53,13 @@ func (a *app) list() *cobra.Command {
 			defer s.close()
 			if aside {
 				return a.listAside(cmd.Context(), s, limit)
+			}
+			if watch {
+				return a.watchList(cmd.Context(), s, func() ([]engine.Execution, error) {
+					found, err := matching(cmd.Context(), s, f, roots)
+					slices.SortFunc(found, newestFirst)
+					return found[:min(len(found), cmp.Or(limit, mostListed), mostListed)], err
+				}, func(x engine.Execution) bool { return f.Matches(x) && (x.Parent == "" || !roots) })
 			}
 			found, err := matching(cmd.Context(), s, f, roots)
 			if err != nil {
@@ -71,6 +81,7 @@ func (a *app) list() *cobra.Command {
 	flags.StringVar(&task, "task", "", "only executions of this task")
 	flags.IntVar(&limit, "limit", 100, "at most so many; 0 lists all")
 	flags.BoolVar(&roots, "roots", false, "only executions that no other spawned")
+	flags.BoolVar(&watch, "watch", false, "show what becomes of them")
 	flags.BoolVar(&aside, "set-aside", false, "what can't be read: messages that were set aside, and records")
 	must(cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(strings.Split(statusNames(), ", "), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
@@ -96,7 +107,7 @@ func matching(ctx context.Context, s engine.Store, f engine.Filter, rootsOnly bo
 		if rootsOnly && x.Parent != "" {
 			continue
 		}
-		x.Input, x.Output, x.Spawns, x.History = engine.Execution{}.Input, engine.Execution{}.Output, nil, nil
+		x = bare(x)
 		if at, ok := born[x.Root()]; !ok || x.CreatedAt.Before(at) {
 			born[x.Root()] = x.CreatedAt
 		}
@@ -112,6 +123,12 @@ func matching(ctx context.Context, s engine.Store, f engine.Filter, rootsOnly bo
 		return compareBelow(x.ID, y.ID)
 	})
 	return found, nil
+}
+
+// bare is an execution without what takes memory and is in no list.
+func bare(x engine.Execution) engine.Execution {
+	x.Input, x.Output, x.Spawns, x.History = engine.Execution{}.Input, engine.Execution{}.Output, nil, nil
+	return x
 }
 
 // compareBelow orders the ids of a tree: the root, then by position, 2 before 10

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// mostListed is how many executions a list that is watched remembers: more than a
+// terminal has lines.
+const mostListed = 1000
+
+// watchList shows a list and what becomes of it: at a terminal the newest that fit, and
+// elsewhere a line for each, the oldest first, and then one for each change. It ends when
+// it is interrupted, or q is typed.
+func (a *app) watchList(ctx context.Context, s *store, read func() ([]engine.Execution, error), matches func(engine.Execution) bool) error {
+	if s.own {
+		return a.nobodyExecutes()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// It is listened to before it is looked at, so that nothing is missed between.
+	changes, err := s.changes(ctx, "")
+	if err != nil {
+		return err
+	}
+	list, err := read()
+	if err != nil {
+		return err
+	}
+	if a.json || !a.out.terminal {
+		for _, x := range slices.Backward(list) {
+			if err := a.printChange(x); err != nil {
+				return err
+			}
+		}
+		for x, err := range changes {
+			if err == nil && matches(x) {
+				err = a.printChange(bare(x))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	l := &listing{list: list, changed: make(chan struct{}, 1)}
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer stop()
+	following.Go(func() { l.follow(changes, matches) })
+	return a.live(ctx, l.changed, func(on *app, height int) (bool, error) {
+		list, err := l.newest(max(height-2, 1))
+		if err == nil {
+			on.printList(list, len(list), time.Now())
+		}
+		return false, err
+	})
+}
+
+// A listing is a list that is watched.
+type listing struct {
+	changed chan struct{} // has something when there is something new
+
+	mu   sync.Mutex
+	list []engine.Execution
+	err  error
+}
+
+// newest returns so many of the list, the newest first.
+func (l *listing) newest(n int) ([]engine.Execution, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.list[:min(n, len(l.list))]), l.err
+}
+
+func (l *listing) follow(changes func(func(engine.Execution, error) bool), matches func(engine.Execution) bool) {
+	for x, err := range changes {
+		l.mu.Lock()
+		if l.err = err; err == nil {
+			l.put(bare(x), matches(x))
+		}
+		l.mu.Unlock()
+		select {
+		case l.changed <- struct{}{}:
+		default: // it is about to be drawn
+		}
+	}
+}
+
+// put puts an execution where it belongs in the list, or takes it out.
+func (l *listing) put(x engine.Execution, belongs bool) {
+	at, known := slices.BinarySearchFunc(l.list, x, newestFirst)
+	switch {
+	case known && belongs:
+		l.list[at] = x
+	case known:
+		l.list = slices.Delete(l.list, at, at+1)
+	case belongs && at < mostListed:
+		l.list = slices.Insert(l.list, at, x)
+		l.list = l.list[:min(len(l.list), mostListed)]
+	}
+}
+
+func newestFirst(x, y engine.Execution) int {
+	return cmp.Or(y.CreatedAt.Compare(x.CreatedAt), compareBelow(x.ID, y.ID), cmp.Compare(x.ID, y.ID))
+}
