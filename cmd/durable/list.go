@@ -161,17 +161,21 @@ func (a *app) printList(list []engine.Execution, found int, now time.Time) {
 		fmt.Fprintf(a.out, "no executions; %s\n", a.place.named())
 		return
 	}
+	a.printRows(list, now)
+	if found > len(list) {
+		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "execution", "executions"))
+		return
+	}
+	fmt.Fprintln(a.out, count(found, "execution", "executions"))
+}
+
+func (a *app) printRows(list []engine.Execution, now time.Time) {
 	t := plainTable()
 	t.AppendHeader(table.Row{"EXECUTION", "TASK", "STATUS", "CREATED"})
 	for _, x := range list {
 		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), a.moment(x.CreatedAt, now)})
 	}
 	fmt.Fprintln(a.out, t.Render())
-	if found > len(list) {
-		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "execution", "executions"))
-		return
-	}
-	fmt.Fprintln(a.out, count(found, "execution", "executions"))
 }
 
 // plainTable is a table of columns and nothing else.

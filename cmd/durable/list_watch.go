@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -56,7 +57,8 @@ func (a *app) watchList(ctx context.Context, s *store, read func() ([]engine.Exe
 	return a.live(ctx, l.changed, func(on *app, height int) (bool, error) {
 		list, err := l.newest(max(height-2, 1))
 		if err == nil {
-			on.printList(list, len(list), time.Now())
+			on.printRows(list, time.Now())
+			fmt.Fprintf(on.out, "the newest %s; q ends\n", grouped(len(list)))
 		}
 		return false, err
 	})
@@ -107,5 +109,5 @@ func (l *listing) put(x engine.Execution, belongs bool) {
 }
 
 func newestFirst(x, y engine.Execution) int {
-	return cmp.Or(y.CreatedAt.Compare(x.CreatedAt), compareBelow(x.ID, y.ID), cmp.Compare(x.ID, y.ID))
+	return cmp.Or(y.CreatedAt.Compare(x.CreatedAt), cmp.Compare(x.ID, y.ID))
 }

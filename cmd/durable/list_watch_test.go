@@ -21,11 +21,11 @@ func TestWatchedListsShowWhatBecomesOfThem(t *testing.T) {
 	begun(t, "ask", dir)
 	term, ended := onTerminal(t, t.Context(), "list", "--watch", "--roots", "--dir", dir)
 	running, left := onTerminal(t, t.Context(), "list", "--watch", "--status", "running", "--dir", dir)
-	text := term.until(t, "ask        approve       running", "sum        sumOfSquares  completed", "2 executions")
+	text := term.until(t, "ask        approve       running", "sum        sumOfSquares  completed", "the newest 2; q ends")
 	if strings.Contains(text, "sum.0") || strings.Index(text, "\nsum") > strings.Index(text, "\nask") {
 		t.Errorf("not the roots, the newest first:\n%s", text)
 	}
-	running.until(t, "ask        approve  running", "1 execution")
+	running.until(t, "ask        approve  running", "the newest 1;")
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	var out, errs lockedBuffer
@@ -40,11 +40,11 @@ func TestWatchedListsShowWhatBecomesOfThem(t *testing.T) {
 	}
 	durable(t, "wake", "ask", "--output", "true", "--dir", dir).want(t, exitOK)
 	durable(t, "enqueue", "greet", `{"name":"x"}`, "--id", "hello", "--wait", "--dir", dir).want(t, exitOK)
-	text = term.until(t, "hello      greet         completed", "ask        approve       completed", "3 executions")
+	text = term.until(t, "hello      greet         completed", "ask        approve       completed", "the newest 3;")
 	if strings.Index(text, "\nhello") > strings.Index(text, "\nsum") {
 		t.Errorf("not the newest first:\n%s", text)
 	}
-	running.until(t, "!ask", "no executions")
+	running.until(t, "!ask", "the newest 0;")
 	for _, s := range []struct {
 		testTerminal
 		ended chan outcome

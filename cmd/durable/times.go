@@ -63,8 +63,15 @@ func (t times) clock(at time.Time) string {
 // A durationFlag is a duration that may have days and weeks.
 type durationFlag time.Duration
 
-func (d *durationFlag) String() string { return time.Duration(*d).String() }
-func (d *durationFlag) Type() string   { return "duration" }
+func (d *durationFlag) Type() string { return "duration" }
+
+// String is empty for none, of which the help then says nothing.
+func (d *durationFlag) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return time.Duration(*d).String()
+}
 
 func (d *durationFlag) Set(text string) error {
 	parsed, err := parseDuration(text)
