@@ -46,7 +46,7 @@ func TestWatchedListsShowWhatBecomesOfThem(t *testing.T) {
 	}
 	running.until(t, "!ask", "the newest 0;")
 	for _, s := range []struct {
-		testTerminal
+		*testTerminal
 		ended chan outcome
 	}{{term, ended}, {running, left}} {
 		s.InjectKey(tcell.KeyRune, 'q', tcell.ModNone)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,14 +14,18 @@ import (
 	"github.com/durable-execution/durable/jsstore/api"
 )
 
-// A display of 80 by 25 cells that a test looks at.
-type testTerminal struct{ tcell.SimulationScreen }
+// A testTerminal has 80 by 25 cells, and keeps what it has shown last.
+type testTerminal struct {
+	tcell.SimulationScreen
+	mu    sync.Mutex
+	shown string
+}
 
 // onTerminal runs the program on a terminal until it ends.
-func onTerminal(t *testing.T, ctx context.Context, args ...string) (testTerminal, chan outcome) {
+func onTerminal(t *testing.T, ctx context.Context, args ...string) (*testTerminal, chan outcome) {
 	t.Helper()
 	t.Setenv("NO_COLOR", "1")
-	term := testTerminal{tcell.NewSimulationScreen("UTF-8")}
+	term := &testTerminal{SimulationScreen: tcell.NewSimulationScreen("UTF-8")}
 	ended := make(chan outcome, 1)
 	go func() {
 		var out, errs lockedBuffer
@@ -33,7 +38,14 @@ func onTerminal(t *testing.T, ctx context.Context, args ...string) (testTerminal
 	return term, ended
 }
 
-func (s testTerminal) text() string {
+func (s *testTerminal) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown
+}
+
+func (s *testTerminal) Show() {
+	s.SimulationScreen.Show()
 	cells, width, height := s.GetContents()
 	var b strings.Builder
 	for y := range height {
@@ -45,12 +57,14 @@ func (s testTerminal) text() string {
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	return strings.TrimRight(b.String(), "\n") + "\n"
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = strings.TrimRight(b.String(), "\n") + "\n"
 }
 
 // until returns what is shown once that has all the words, but for those that begin
 // with !, which it is to lack.
-func (s testTerminal) until(t *testing.T, words ...string) string {
+func (s *testTerminal) until(t *testing.T, words ...string) string {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		text, missing := s.text(), ""
