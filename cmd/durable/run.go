@@ -47,9 +47,10 @@ by flags alone.
 Credentials go with a server: flags before variables, these before the context.
 
 --json prints one JSON document, and --jsonl an object a line: they differ where
-a list is printed. What goes on (watch, enqueue --lines, demo) and what acts on
-several things (delete, putback, forget) prints an object a line with either.
-Fields are added and not renamed; times are milliseconds since the epoch, UTC.
+a list is printed. What goes on (watch, list --watch, enqueue --lines, demo) and
+what acts on several things (delete, putback, forget) prints an object a line
+with either. Fields are added and not renamed; times are milliseconds since the
+epoch, UTC.
 
 Exit codes:
   0    done
@@ -60,7 +61,7 @@ Exit codes:
   2    the command line can't be understood
   3    no such execution, task, queue or message
   4    the store can't be opened or reached, or does not answer
-  130  interrupted by SIGINT or SIGTERM`
+  130  interrupted by SIGINT or SIGTERM, or Ctrl-C in a live view`
 
 // streams are what a run reads, and where it writes.
 type streams struct {
@@ -158,6 +159,7 @@ func (a *app) commands() *cobra.Command {
 		a.putBack(), a.forget(),
 		a.bench(), a.benchProcess(), a.history(), a.version(),
 	)
+	wrapHelp(root)
 	return root
 }
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 func TestMistakesAreToldInALineAndAHint(t *testing.T) {
@@ -90,11 +92,19 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 			t.Errorf("exit code %s is not in\n%s", code, help)
 		}
 	}
-	for line := range strings.Lines(longHelp + "\n" + demoHelp) {
-		if len(line) > 81 {
-			t.Errorf("%d columns: %s", len(line), line)
+	var fits func(c *cobra.Command)
+	fits = func(c *cobra.Command) {
+		words := strings.Fields(c.CommandPath())[1:]
+		for line := range strings.Lines(durable(t, append(words, "--help")...).want(t, exitOK).out) {
+			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > helpColumns {
+				t.Errorf("%s: %d columns: %s", c.CommandPath(), n, line)
+			}
+		}
+		for _, below := range c.Commands() {
+			fits(below)
 		}
 	}
+	fits((&app{}).commands())
 	for _, command := range []string{"demo", "get", "tree", "list", "cancel", "delete", "version"} {
 		if o := durable(t, command, "--help").want(t, exitOK); !strings.Contains(o.out, "--json") || o.err != "" {
 			t.Errorf("help of %s: %s%s", command, o.out, o.err)

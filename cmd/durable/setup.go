@@ -34,7 +34,8 @@ func (a *app) setup() *cobra.Command {
 		Short: "Make a namespace on a NATS server, and its queues",
 		Long:  setupHelp,
 		Example: "  durable setup --server nats://127.0.0.1:4222\n" +
-			"  durable setup --server tls://nats-1:4222,tls://nats-2:4222 --replicas 3 --queue default --queue mail",
+			"  durable setup --server tls://nats-1:4222,tls://nats-2:4222 \\\n" +
+			"    --replicas 3 --queue default --queue mail",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.place.check(cmd); err != nil {
