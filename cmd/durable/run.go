@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
@@ -209,11 +210,21 @@ func (a *app) report(ctx context.Context, err error) int {
 	case errors.Is(err, engine.ErrInvalidOption):
 		code = exitUsage
 	}
-	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), oneLine(err.Error()))
+	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), told(err))
 	if hint != "" {
 		fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "hint:"), oneLine(hint))
 	}
 	return code
+}
+
+// told is an error in a line.
+func told(err error) string {
+	text := err.Error()
+	// What the client says where there is no connection, since nothing is to be sent later.
+	if lost := nats.ErrReconnectBufExceeded; errors.Is(err, lost) {
+		text = strings.ReplaceAll(text, lost.Error(), "the connection to the server is lost")
+	}
+	return oneLine(text)
 }
 
 // A strictWriter remembers the first error, so that output that went nowhere

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 )
 
@@ -141,5 +143,12 @@ func TestAnInterruptedLookSaysSo(t *testing.T) {
 	o := durableIn(ctx, screen{}, "list", "--dir", store).want(t, exitInterrupted)
 	if o.err != "durable: interrupted\n" {
 		t.Errorf("stderr = %q", o.err)
+	}
+}
+
+func TestALostConnectionIsToldInWords(t *testing.T) {
+	err := fmt.Errorf("watch: %w", nats.ErrReconnectBufExceeded)
+	if got, want := told(err), "watch: the connection to the server is lost"; got != want {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // printTop prints a frame of so many lines at most; 0 is as many as there are.
 func (a *app) printTop(v topView, height int) {
 	if v.failure != nil {
-		fmt.Fprintln(a.out, snip(a.out.paint(red, "as it was before: "+oneLine(v.failure.Error())), a.out.width()))
+		fmt.Fprintln(a.out, snip(a.out.paint(red, "as it was before: "+told(v.failure)), a.out.width()))
 		height--
 	}
 	fmt.Fprintf(a.out, "%s of %s in use; %s executions/s finish, %s/s do not complete\n",

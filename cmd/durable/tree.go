@@ -40,7 +40,7 @@ func (a *app) tree() *cobra.Command {
 				n, err = grow(ctx, s, args[0])
 			}
 			if n == nil || err != nil {
-				return told("tree of "+args[0], err)
+				return about("tree of "+args[0], err)
 			}
 			if a.json {
 				v, err := n.view(ctx, s)
@@ -57,12 +57,12 @@ func (a *app) tree() *cobra.Command {
 	return cmd
 }
 
-// told says what an error was about, unless it says all itself.
-func told(about string, err error) error {
+// about says what an error was about, unless it says all itself.
+func about(what string, err error) error {
 	if exit := (*exitError)(nil); err == nil || errors.As(err, &exit) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", about, err)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // A node is an execution and what is known of those below it.
