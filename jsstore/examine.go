@@ -50,6 +50,8 @@ type Finding struct {
 type ExamineConfig struct {
 	// Namespace is the one to look at. Empty means DefaultNamespace.
 	Namespace string
+	// Domain and APIPrefix are those of the [Config] that it is opened with.
+	Domain, APIPrefix string
 	// System is a connection of a user of the system account, which may ask servers
 	// how they write. Nil means that the connection examined is asked.
 	System *nats.Conn
@@ -129,7 +131,7 @@ type examiner struct {
 // be learned is a finding; an error is that JetStream is not enabled, that the
 // connection was lost on the way, that ctx has ended, or that c can't be.
 func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, error) {
-	config, err := Config{Namespace: c.Namespace}.withDefaults()
+	config, err := Config{Namespace: c.Namespace, Domain: c.Domain, APIPrefix: c.APIPrefix}.withDefaults()
 	if err != nil {
 		return Examination{}, err
 	}

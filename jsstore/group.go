@@ -138,7 +138,7 @@ func (g *group) together(list []grouped) bool {
 		m.Header.Set(headerBatchID, id)
 		m.Header.Set(headerBatchSequence, strconv.Itoa(i+1))
 		if i < last {
-			if g.requests.nc.PublishMsg(m) != nil {
+			if g.requests.publish(m) != nil {
 				return false // the rest does not come, so that the server forgets these
 			}
 			continue

@@ -73,6 +73,14 @@ type Config struct {
 	// costs time on a server that syncs by the clock. It is this process's own. An
 	// embedded server that syncs always is opened with it.
 	GroupWrites bool
+	// Domain is the JetStream domain that the namespace is in, where that is not the
+	// one of the server that is connected to: a leaf node's hub, for instance. The
+	// namespace's subjects, and its answers, must come through to there. APIPrefix is
+	// what the subjects of the JetStream API begin with in its stead, such as JS.hub.API,
+	// where an account imports them under another name; $KV.> of the bucket is then
+	// expected behind it too, as key-value clients do. Empty means neither; both are
+	// refused.
+	Domain, APIPrefix string
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -94,6 +102,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.PayloadLimit < 0 || c.PayloadLimit > largestPayloadLimit:
 		return c, fmt.Errorf("payload limit %d: want 1 to %d bytes", c.PayloadLimit, largestPayloadLimit)
+	case c.Domain != "" && c.APIPrefix != "":
+		return c, fmt.Errorf("JetStream domain %q and API prefix %q: give one", c.Domain, c.APIPrefix)
 	case c.Lease != 0 && c.Lease < minLease:
 		return c, fmt.Errorf("lease %s: less than %s", c.Lease, minLease)
 	case c.Replicas < 1 || c.Replicas > 5:
@@ -209,14 +219,28 @@ func attach(nc *nats.Conn, c Config) (*Store, error) {
 		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
 	}
 	var err error
-	if s.js, err = jetstream.New(nc); err != nil {
+	switch {
+	case c.Domain != "":
+		s.js, err = jetstream.NewWithDomain(nc, c.Domain)
+	case c.APIPrefix != "":
+		s.js, err = jetstream.NewWithAPIPrefix(nc, strings.TrimSuffix(c.APIPrefix, "."))
+	default:
+		s.js, err = jetstream.New(nc)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.apiName = apiName(s.js.Options())
-	if s.requests, err = newRequests(nc); err == nil && c.GroupWrites {
+	if s.requests, err = newRequests(nc); err != nil {
+		return nil, err
+	}
+	if s.apiName != jetstream.DefaultAPIPrefix {
+		s.requests.bucket = s.apiName
+	}
+	if c.GroupWrites {
 		s.groups = newGroups(s.layout, s.requests)
 	}
-	return s, err
+	return s, nil
 }
 
 // apiName returns what the subjects of the JetStream API begin with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,11 +20,18 @@ type requests struct {
 	prefix string
 	idle   sync.Pool // of calls that were answered, to be used again
 
+	// bucket is what the subjects of buckets are published behind where they are in
+	// another domain, or another account: there they mean a bucket of one's own.
+	bucket string
+
 	mu      sync.Mutex
 	next    uint64
 	pending map[uint64]*call
 	sweeps  bool // the sweep that ends calls without an answer is set
 }
+
+// bucketSubjects is what the subjects of the messages of buckets begin with.
+const bucketSubjects = "$KV."
 
 // A call is a request under way. It is done when answer can be received from.
 type call struct {
@@ -94,11 +102,21 @@ func (r *requests) start(m *nats.Msg) (*call, error) {
 	r.mu.Unlock()
 	var buffer [64]byte
 	m.Reply = string(strconv.AppendUint(append(buffer[:0], r.prefix...), c.id, 36))
-	if err := r.nc.PublishMsg(m); err != nil {
+	if err := r.publish(m); err != nil {
 		r.take(c.id)
 		return nil, err
 	}
 	return c, nil
+}
+
+// publish sends m, to the bucket where that is, and asks for no answer but at m.Reply.
+func (r *requests) publish(m *nats.Msg) error {
+	if r.bucket != "" && strings.HasPrefix(m.Subject, bucketSubjects) {
+		elsewhere := *m
+		elsewhere.Subject = r.bucket + m.Subject
+		m = &elsewhere
+	}
+	return r.nc.PublishMsg(m)
 }
 
 // errNoAnswer is what a call ends with when the server did not answer in time:

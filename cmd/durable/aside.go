@@ -24,6 +24,13 @@ type asideView struct {
 	Bytes  int    `json:"bytes"`
 }
 
+// An asidesView is what list --set-aside prints with --json.
+type asidesView struct {
+	Aside []asideView `json:"setAside"`
+	// Cut says that --limit has left some out.
+	Cut bool `json:"isCut,omitempty"`
+}
+
 // listAside prints what lies aside; limit 0 is all of it.
 func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	var list []engine.Aside
@@ -37,13 +44,11 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 		}
 	}
 	if a.json {
+		v := asidesView{Aside: []asideView{}, Cut: len(list) < found}
 		for _, aside := range list {
-			v := asideView{Name: aside.Name, ID: aside.ID, Kind: sortOf(aside), Place: aside.Place, Reason: aside.Reason, At: aside.At.UnixMilli(), Bytes: aside.Size}
-			if err := printJSON(a.out, v); err != nil {
-				return err
-			}
+			v.Aside = append(v.Aside, asideView{Name: aside.Name, ID: aside.ID, Kind: sortOf(aside), Place: aside.Place, Reason: aside.Reason, At: aside.At.UnixMilli(), Bytes: aside.Size})
 		}
-		return nil
+		return printAll(a, v.Aside, v)
 	}
 	if found == 0 {
 		fmt.Fprintf(a.out, "nothing is set aside; %s\n", a.place.named())
@@ -52,7 +57,7 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	t, now := plainTable(), time.Now()
 	t.AppendHeader(table.Row{"NAME", "WHAT", "PLACE", "SENT", "REASON"})
 	for _, aside := range list {
-		t.AppendRow(table.Row{aside.Name, sortOf(aside), oneLine(aside.Place), ago(aside.At, now), oneLine(aside.Reason)})
+		t.AppendRow(table.Row{aside.Name, sortOf(aside), oneLine(aside.Place), a.moment(aside.At, now), oneLine(aside.Reason)})
 	}
 	fmt.Fprintln(a.out, t.Render())
 	if found > len(list) {
@@ -79,13 +84,14 @@ func (a *app) putBack() *cobra.Command {
 func (a *app) forget() *cobra.Command {
 	return a.aboutAside("drop", "forget NAME...", "Drop messages that were set aside",
 		"Drop messages that were set aside, before they vanish by themselves after the\n"+
-			"retention. durable list --set-aside has the names.", "forgot", (*jsstore.Store).Forget)
+			"retention. durable list --set-aside has the names. At a terminal it asks before.\n"+
+			"--reason goes to the output, for the log that this goes to.", "forgot", (*jsstore.Store).Forget)
 }
 
 // aboutAside is a command that does something with messages that were set aside. If
-// what it does is a loss, loss says it, and a terminal is asked before.
-func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
-	var yes bool
+// what it does is a loss, verb says it, and a terminal is asked before.
+func (a *app) aboutAside(verb, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
+	var l loss
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -100,8 +106,8 @@ func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.S
 				return err
 			}
 			defer s.close()
-			if loss != "" {
-				if err := a.confirm(yes, loss+" "+count(len(args), "message", "messages")+" for good?"); err != nil {
+			if verb != "" {
+				if err := a.confirm(cmd.Context(), l.yes, verb+" "+count(len(args), "message", "messages")+" for good?"); err != nil {
 					return err
 				}
 			}
@@ -117,18 +123,19 @@ func (a *app) aboutAside(loss, use, short, long, done string, do func(*jsstore.S
 					if err := printJSON(a.out, struct {
 						Name string `json:"name"`
 						Done string `json:"done"`
-					}{name, done}); err != nil {
+						Why  string `json:"reason,omitempty"`
+					}{name, done, l.reason}); err != nil {
 						return err
 					}
 					continue
 				}
-				fmt.Fprintf(a.out, "%s %s\n", done, name)
+				fmt.Fprintf(a.out, "%s %s%s\n", done, name, l.because())
 			}
 			return nil
 		},
 	}
-	if loss != "" {
-		asks(cmd, &yes)
+	if verb == "" {
+		return cmd
 	}
-	return cmd
+	return l.flags(cmd, "", onlySaid)
 }

@@ -53,7 +53,7 @@ func TestWhatIsSetAsideFromTheCommandLine(t *testing.T) {
 			t.Errorf("durable %s says %q and %q, want %q", strings.Join(args, " "), o.out, o.err, want)
 		}
 	}
-	list := jsonLines[asideView](t, durable(t, "list", "--set-aside", "--json", "--dir", dir).want(t, exitOK).out)
+	list := jsonLines[asideView](t, durable(t, "list", "--set-aside", "--jsonl", "--dir", dir).want(t, exitOK).out)
 	if len(list) != 3 || list[0].ID != "x" || list[0].Kind != "message" || list[0].Place != "durable.cancel.x" || list[0].Reason != "it leads nowhere" ||
 		list[1].ID != "y" || list[2].Kind != "record" || list[2].ID != "bad" {
 		t.Fatalf("aside: %+v, want the cancels of x and y and the record bad", list)
@@ -68,7 +68,7 @@ func TestWhatIsSetAsideFromTheCommandLine(t *testing.T) {
 	says(exitOK, `"done":"forgot"`, "forget", list[1].Name, "--json")
 	says(exitNotFound, "nothing lies aside", "forget", "x")
 	says(exitUsage, "takes a name", "forget")
-	if list = jsonLines[asideView](t, durable(t, "list", "--set-aside", "--json", "--dir", dir).out); len(list) != 1 {
+	if list = jsonLines[asideView](t, durable(t, "list", "--set-aside", "--jsonl", "--dir", dir).out); len(list) != 1 {
 		t.Errorf("aside: %+v, want the record", list)
 	}
 }

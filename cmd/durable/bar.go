@@ -12,19 +12,25 @@ type bar struct {
 	writer  progress.Writer
 	tracker *progress.Tracker
 	ended   chan struct{}
-	total   int
+	total   int64
 	lined   time.Time // when the latest line was given to the writer
 }
 
 // frame is the time between two pictures.
 const frame = 100 * time.Millisecond
 
-func newBar(out screen) *bar {
-	b := &bar{writer: progress.NewWriter(), ended: make(chan struct{})}
+// steps are the units of a bar that counts anything but bytes.
+func steps(name string) progress.Units {
+	return progress.Units{Formatter: progress.FormatNumber, Notation: " " + name, NotationPosition: progress.UnitsNotationPositionAfter}
+}
+
+// newBar shows a bar. A total of 0 is one that nobody knows yet.
+func newBar(out screen, units progress.Units, total int64) *bar {
+	b := &bar{writer: progress.NewWriter(), ended: make(chan struct{}), total: total}
 	b.tracker = &progress.Tracker{
-		AutoStopDisabled: true, // it is done when the files are, not the steps
-		Units:            progress.Units{Formatter: progress.FormatNumber, Notation: " steps", NotationPosition: progress.UnitsNotationPositionAfter},
-		Total:            1,
+		AutoStopDisabled: true, // it is done when what it counts says so
+		Units:            units,
+		Total:            total,
 	}
 	style := progress.StyleBlocks
 	style.Chars.BoxLeft, style.Chars.BoxRight = "▕", "▏"
@@ -64,17 +70,14 @@ func (f frames) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (b *bar) show(s meterState) {
-	if s.total != b.total {
-		b.total = s.total
-		b.tracker.UpdateTotal(int64(s.total))
-	}
-	message := s.String()
-	if s.stopping {
-		message += ", stopping"
+// set says how far the work is.
+func (b *bar) set(message string, value, total int64) {
+	if total != b.total {
+		b.total = total
+		b.tracker.UpdateTotal(total)
 	}
 	b.tracker.UpdateMessage(message)
-	b.tracker.SetValue(int64(s.steps))
+	b.tracker.SetValue(value)
 }
 
 func (b *bar) line(text string) {
@@ -82,15 +85,33 @@ func (b *bar) line(text string) {
 	b.writer.Log("%s", text)
 }
 
-func (b *bar) close(last meterState) {
+// end returns once the last state is on the screen.
+func (b *bar) end(done bool) {
 	// Lines that wait for the next frame would come below the last one.
 	time.Sleep(2*frame - time.Since(b.lined))
-	last.stopping = false
-	b.show(last)
-	if last.ended < last.files {
-		b.tracker.MarkAsErrored()
-	} else {
+	if done {
 		b.tracker.MarkAsDone()
+	} else {
+		b.tracker.MarkAsErrored()
 	}
 	<-b.ended // with the next frame
+}
+
+// A meterBar shows a meter.
+type meterBar struct{ *bar }
+
+func newMeterBar(out screen) meterBar { return meterBar{newBar(out, steps("steps"), 1)} }
+
+func (b meterBar) show(s meterState) {
+	message := s.String()
+	if s.stopping {
+		message += ", stopping"
+	}
+	b.set(message, int64(s.steps), int64(s.total))
+}
+
+func (b meterBar) close(last meterState) {
+	last.stopping = false
+	b.show(last)
+	b.end(last.ended == last.files)
 }

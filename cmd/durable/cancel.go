@@ -9,13 +9,13 @@ import (
 )
 
 func (a *app) cancel() *cobra.Command {
-	var reason string
+	var l loss
 	cmd := &cobra.Command{
 		Use:   "cancel ID",
 		Short: "End an execution and everything below it",
 		Long: "End an execution and everything below it. When the command returns, the record\n" +
-			"says cancelled, with the reason. Exit code 1 says that the execution had\n" +
-			"finished before: finished is final.",
+			"says cancelled, with the reason. At a terminal it asks before. Exit code 1 says\n" +
+			"that the execution had finished before: finished is final.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, id := cmd.Context(), args[0]
@@ -24,7 +24,10 @@ func (a *app) cancel() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			if err := engine.NewClient(s).Cancel(ctx, id, reason); err != nil {
+			if err := a.confirm(ctx, l.yes, "cancel "+id+" with all below it?"); err != nil {
+				return err
+			}
+			if err := engine.NewClient(s).Cancel(ctx, id, l.reason); err != nil {
 				return err
 			}
 			if a.json {
@@ -32,15 +35,14 @@ func (a *app) cancel() *cobra.Command {
 					ID     string        `json:"executionId"`
 					Status engine.Status `json:"status"`
 					Reason string        `json:"reason"`
-				}{id, engine.Cancelled, reason})
+				}{id, engine.Cancelled, l.reason})
 			}
-			fmt.Fprintf(a.out, "cancelled %s: %s\n", id, oneLine(reason))
+			fmt.Fprintf(a.out, "cancelled %s%s\n", id, l.because())
 			if s.own {
 				fmt.Fprintln(a.out, "nobody executes in this store now: what is below ends when somebody does")
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "cancelled from the command line", "why; it is kept in the record")
-	return cmd
+	return l.flags(cmd, "cancelled from the command line", "why; it is kept in the record")
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -35,8 +38,18 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 	if o := answered(t, "y\n", "delete", "a", "b", "--dir", dir).want(t, exitOK); o.out != "deleted a\ndeleted b\n" || o.err != no {
 		t.Errorf("stdout %q, stderr %q", o.out, o.err)
 	}
-	if o := answered(t, "", "delete", "c", "--dir", dir).want(t, exitOK); o.err != "" {
-		t.Errorf("one is asked about: %q", o.err)
+	if o := answered(t, "n\n", "delete", "c", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "remove c with all below it? [y/N] ") {
+		t.Errorf("stderr %q", o.err)
+	}
+	if o := answered(t, "yes\n", "delete", "c", "--reason", "it was\na test", "--dir", dir).want(t, exitOK); o.out != "deleted c: it was; a test\n" {
+		t.Errorf("stdout %q", o.out)
+	}
+	durable(t, "enqueue", "approve", `"may I?"`, "--id", "e", "--dir", dir).want(t, exitOK)
+	if o := answered(t, "n\n", "cancel", "e", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "cancel e with all below it? [y/N] ") {
+		t.Errorf("stderr %q", o.err)
+	}
+	if o := answered(t, "y\n", "cancel", "e", "--reason", "no longer", "--dir", dir).want(t, exitOK); o.out != "cancelled e: no longer\n" {
+		t.Errorf("stdout %q", o.out)
 	}
 	if o := answered(t, "", "delete", "d", "nosuch", "--yes", "--dir", dir).want(t, exitNotFound); !strings.HasPrefix(o.out, "deleted d\n") {
 		t.Errorf("stdout %q", o.out)
@@ -45,6 +58,15 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 		t.Errorf("stderr %q", o.err)
 	}
 	durable(t, "forget", "nosuch", "--dir", dir).want(t, exitNotFound) // who can't be asked is not asked
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	var out, errs lockedBuffer
+	asked := streams{in: typist{strings.NewReader(""), make(chan struct{}), new(sync.Once)}, asked: true, out: screen{Writer: &out}, err: screen{Writer: &errs, terminal: true}}
+	a := &app{streams: asked}
+	a.in = &stdin{ctx: ctx, r: a.in}
+	if err := a.confirm(ctx, false, "go on?"); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted question: %v", err)
+	}
 	stop().want(t, exitOK)
 }
 

@@ -9,15 +9,16 @@ import (
 )
 
 func (a *app) delete() *cobra.Command {
-	var yes bool
-	return asks(&cobra.Command{
+	var l loss
+	return l.flags(&cobra.Command{
 		Use:   "delete ID...",
-		Short: "Remove finished executions with all below them, before their time",
+		Short: "Remove finished executions with all below them before their time",
 		Long: "Remove finished executions with all below them, before their retention is over.\n" +
 			"Each ID is that of a root. One that is active is left alone, and the exit code is\n" +
 			"then 1: durable cancel ends it. The others are removed all the same. An id that\n" +
-			"was deleted may be used again, and runs again. At a terminal it asks before it\n" +
-			"removes several.",
+			"was deleted may be used again, and runs again. At a terminal it asks before. The\n" +
+			"store keeps nothing of what was deleted, so that --reason goes to the output, for\n" +
+			"the log that this goes to.",
 		Args: rootIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -26,10 +27,12 @@ func (a *app) delete() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			what := args[0] + " with all below it?"
 			if len(args) > 1 {
-				if err := a.confirm(yes, "remove "+grouped(len(args))+" executions with all below them?"); err != nil {
-					return err
-				}
+				what = grouped(len(args)) + " executions with all below them?"
+			}
+			if err := a.confirm(ctx, l.yes, "remove "+what); err != nil {
+				return err
 			}
 			client, failed := engine.NewClient(s), 0
 			for _, id := range args {
@@ -46,19 +49,20 @@ func (a *app) delete() *cobra.Command {
 					if err := printJSON(a.out, struct {
 						ID      string `json:"executionId"`
 						Deleted bool   `json:"deleted"`
-					}{id, true}); err != nil {
+						Reason  string `json:"reason,omitempty"`
+					}{id, true, l.reason}); err != nil {
 						return err
 					}
 					continue
 				}
-				fmt.Fprintf(a.out, "deleted %s\n", id)
+				fmt.Fprintf(a.out, "deleted %s%s\n", id, l.because())
 			}
 			if failed != 0 {
 				return &exitError{failed, nil, ""} // each was told of
 			}
 			return nil
 		},
-	}, &yes)
+	}, "", onlySaid)
 }
 
 // rootIDs is one valid execution id at least, and none but those of roots.

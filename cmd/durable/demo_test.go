@@ -52,7 +52,7 @@ func interruptOnce(t *testing.T, n int, store string, args ...string) outcome {
 	ended := make(chan outcome, 1)
 	go func() { ended <- durableIn(ctx, screen{}, append([]string{"demo", "--dir", store}, args...)...) }()
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		o := durable(t, "list", "--json", "--dir", store)
+		o := durable(t, "list", "--jsonl", "--dir", store)
 		if strings.Count(o.out, "\n") >= n {
 			interrupt()
 			return <-ended
@@ -119,7 +119,7 @@ func TestACancelledFileIsToldWithItsReason(t *testing.T) {
 	dir, store := t.TempDir(), t.TempDir()
 	write(t, dir, "a.txt", "a")
 	interruptOnce(t, 1, store, "--delay", "1h", "--drain", "0", dir)
-	id := jsonLines[view](t, durable(t, "list", "--json", "--dir", store).out)[0].ID
+	id := jsonLines[view](t, durable(t, "list", "--jsonl", "--dir", store).out)[0].ID
 
 	o := durable(t, "delete", id, "--dir", store).want(t, exitIncomplete)
 	if want := "durable: delete " + id + ": execution has not finished: it is ready\nhint: durable cancel ends an execution and everything below it\n"; o.err != want {
@@ -152,7 +152,7 @@ func TestOneDemoAtATimeInADirectory(t *testing.T) {
 	go func() {
 		ended <- durableIn(ctx, screen{}, "demo", "--dir", store, "--delay", "1h", "--drain", "0", dir)
 	}()
-	for strings.Count(durable(t, "list", "--json", "--dir", store).out, "\n") == 0 {
+	for strings.Count(durable(t, "list", "--jsonl", "--dir", store).out, "\n") == 0 {
 		if t.Context().Err() != nil {
 			t.Fatal("the demo does not begin")
 		}

@@ -230,6 +230,9 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		if out := durable(t, "doctor", "--server", who).want(t, exitOK).out; !strings.Contains(out, "1 executor") {
 			t.Errorf("doctor: %s", out)
 		}
+		if out := durable(t, "top", "--server", who).want(t, exitOK).out; !strings.Contains(out, "EXECUTOR ") || !strings.Contains(out, "\ndefault ") {
+			t.Errorf("top: %s", out)
+		}
 	}
 
 	// An operator limits the queue while the executor runs: what comes from the timers is

@@ -147,7 +147,8 @@ func (a *app) printDev(s *store) error {
 	}
 	line("", "nats --server "+s.url+` pub `+a.namespace+`.ready.default.greet.ID '{"name":"nats"}'`)
 	line("watch", a.command("watch"))
-	line("", a.command("tree ID"))
+	line("", a.command("top"))
+	line("", a.command("tree ID --watch"))
 	line("", a.command("wake ID --output true")+", for approve")
 	line("stop", "Ctrl-C; what is stored stays")
 	_, err := fmt.Fprint(a.out, b.String())

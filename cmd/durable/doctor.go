@@ -44,7 +44,7 @@ warning, and otherwise 0.`,
 				return err
 			}
 			defer p.close()
-			c.Namespace, c.Sync = a.namespace, p.sync
+			c.Namespace, c.Sync, c.Domain, c.APIPrefix = a.namespace, p.sync, p.from.Domain, p.from.APIPrefix
 			if system != "" {
 				if c.System, err = nats.Connect(system, nats.Name("durable doctor"), nats.NoReconnect(), quiet); err != nil {
 					return unreachable(redactedError(err, system), "--system wants a user of the system account: nats://USER:PASSWORD@HOST:PORT")
@@ -82,8 +82,9 @@ warning, and otherwise 0.`,
 // A patient is the server that the doctor looks at.
 type patient struct {
 	nc    *nats.Conn
-	url   string        // where others reach it too; empty if they don't
-	sync  *jsstore.Sync // nil if not known
+	from  jsstore.Config // where JetStream is from there
+	url   string         // where others reach it too; empty if they don't
+	sync  *jsstore.Sync  // nil if not known
 	close func()
 }
 
@@ -130,11 +131,12 @@ func (p place) admit(ctx context.Context) (*patient, error) {
 }
 
 func (p place) dial(url string, sync *jsstore.Sync) (*patient, error) {
-	nc, err := p.dialNATS(url, nats.Name("durable doctor"), nats.Timeout(patience), quiet)
+	var from jsstore.Config
+	nc, err := p.dialNATS(url, &from, nats.Name("durable doctor"), nats.Timeout(patience), quiet)
 	if err != nil {
 		return nil, unreachable(redactedError(err, url), "is a NATS server running there? nats-server -js starts one")
 	}
-	return &patient{nc: nc, url: url, sync: sync, close: nc.Close}, nil
+	return &patient{nc: nc, from: from, url: url, sync: sync, close: nc.Close}, nil
 }
 
 // store says where the store is.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,18 +27,22 @@ the same, with a note on stderr; --unchecked asks nobody.
 
 What is not given is the task's own: its delay, timeout and retries. The queue is
 "default" unless --queue names another. With --id the same command again is the
-same execution.
+same execution. --delay is a duration from now, such as 2d12h; --at is a time: in
+this machine's zone, or with an offset (2026-12-01T09:00+01:00, or Z for UTC), or
+with the name of a zone in brackets. One that is past is refused.
 
 With --meta KEY=VALUE, which may be given several times, durable list --meta
 finds it by that: an order, a customer, a release.
 
 With --lines each line of standard input is the input of an execution. Each is
-enqueued, or not, by itself; the ids are printed in the order of the lines.`
+enqueued, or not, by itself; the ids are printed in the order of the lines. When it
+is interrupted it says up to which line it came.`
 
 // An enqueuing is one run of enqueue: its flags.
 type enqueuing struct {
 	*app
-	id, queue               string
+	id, queue, at           string
+	due                     time.Time // what --at says; zero if nothing
 	meta                    []string
 	delay, timeout, pause   time.Duration
 	retries                 int
@@ -51,7 +56,7 @@ func (a *app) enqueue() *cobra.Command {
 		Short: "Enqueue an execution of a task",
 		Long:  enqueueHelp,
 		Example: "  durable enqueue greet '{\"name\":\"world\"}' --wait\n" +
-			"  durable enqueue report @month.json --id report-2026-11 --delay 1h\n" +
+			"  durable enqueue report @month.json --id report-2026-11 --at 2026-12-01T09:00\n" +
 			"  durable enqueue ship '{\"to\":\"Zoë\"}' --meta order=42 --meta customer=7\n" +
 			"  jq -c .[] orders.json | durable enqueue order --lines",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -68,10 +73,11 @@ func (a *app) enqueue() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&e.id, "id", "", "the execution's id, an idempotency key (default a new one)")
 	f.StringVar(&e.queue, "queue", engine.DefaultQueue, "queue whose executors run it")
-	f.DurationVar(&e.delay, "delay", 0, "how long to wait before the first attempt")
-	f.DurationVar(&e.timeout, "timeout", 0, "how long an attempt may take; 0 is no limit (default the task's)")
+	durationVar(f, &e.delay, "delay", "how long to wait before the first attempt: 90s, 1h30m, 2d")
+	f.StringVar(&e.at, "at", "", "when the first attempt is due, in place of --delay: 2026-12-01T09:00[Europe/Berlin]")
+	durationVar(f, &e.timeout, "timeout", "how long an attempt may take; 0 is no limit (default the task's)")
 	f.IntVar(&e.retries, "retries", 0, "attempts after the first (default the task's)")
-	f.DurationVar(&e.pause, "retry-delay", 0, "how long to wait before each retry, with --retries")
+	durationVar(f, &e.pause, "retry-delay", "how long to wait before each retry, with --retries")
 	f.StringArrayVar(&e.meta, "meta", nil, "metadata to find it by, `KEY=VALUE`; several may be given")
 	f.BoolVar(&e.waits, "wait", false, "wait for the end, and print the output")
 	f.BoolVar(&e.lines, "lines", false, "each line of standard input is the input of an execution")
@@ -91,6 +97,18 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	}
 	if given("delay") {
 		opts = append(opts, engine.Delay(e.delay))
+	}
+	if given("at") {
+		var err error
+		e.due, err = parseTime(e.at)
+		switch {
+		case given("delay"):
+			return nil, usage("", "--delay and --at say when twice: give one")
+		case err != nil:
+			return nil, usage("", "--at %q: %w", e.at, err)
+		case time.Until(e.due) < 0:
+			return nil, usage("", "--at %s: that was %s", e.at, ago(e.due, time.Now()))
+		}
 	}
 	if given("timeout") {
 		opts = append(opts, engine.Timeout(e.timeout))
@@ -130,7 +148,7 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 && args[1] != "-" {
 			return usage("", "--lines reads standard input, and there is an input on the command line too")
 		}
-	} else if r.Input, err = e.input(args[1:]); err != nil {
+	} else if r.Input, err = e.input(ctx, args[1:]); err != nil {
 		return err
 	}
 	s, err := e.open(cmd)
@@ -149,7 +167,7 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 	if err := known.check(r.Input); err != nil {
 		return e.refused(r.Task, err)
 	}
-	id, err := client.Enqueue(ctx, r)
+	id, err := client.Enqueue(ctx, e.dueAt(r))
 	if err != nil {
 		return err
 	}
@@ -157,6 +175,15 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 		return e.app.await(ctx, s, id)
 	}
 	return e.printID(id)
+}
+
+// dueAt is a request that is about to be made, with the delay that is left until it is
+// due: others have been asked in the meantime.
+func (e *enqueuing) dueAt(r engine.Request) engine.Request {
+	if !e.due.IsZero() {
+		r.Options = append(slices.Clip(r.Options), engine.Delay(max(time.Until(e.due), 0)))
+	}
+	return r
 }
 
 func (e *enqueuing) printID(id string) error {
@@ -175,7 +202,7 @@ func (e *enqueuing) refused(task string, err error) error {
 }
 
 // input is what the argument stands for; none is null.
-func (e *enqueuing) input(args []string) (codec.Payload, error) {
+func (e *enqueuing) input(ctx context.Context, args []string) (codec.Payload, error) {
 	if len(args) == 0 {
 		return codec.Payload{}, nil
 	}
@@ -189,7 +216,10 @@ func (e *enqueuing) input(args []string) (codec.Payload, error) {
 		what = file
 		text, err = os.ReadFile(file)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return codec.Payload{}, context.Cause(ctx)
+	case err != nil:
 		return codec.Payload{}, usage("", "read the input: %w", err)
 	}
 	return jsonInput(what, text)
@@ -209,38 +239,4 @@ func jsonInput(what string, text []byte) (codec.Payload, error) {
 		return codec.Payload{}, usage("a text needs quotes of its own: '\"text\"'", "%s is not JSON: %s: %w", what, snip(oneLine(string(text)), 40), err)
 	}
 	return codec.Payload{Type: codec.JSON, Data: text}, nil
-}
-
-// enqueueLines enqueues an execution for each line that is not empty.
-func (e *enqueuing) enqueueLines(ctx context.Context, c *engine.Client, r engine.Request, known schemas) error {
-	failed := 0
-	lines := newLineReader(e.in)
-	for {
-		list, numbers, bad, err := e.batch(lines, r, known)
-		for _, b := range bad {
-			e.report(ctx, b)
-		}
-		failed += len(bad)
-		ids, errs := c.EnqueueMany(ctx, list)
-		for i, id := range ids {
-			if errs[i] != nil {
-				failed++
-				e.report(ctx, &exitError{exitIncomplete, fmt.Errorf("line %d: %w", numbers[i], errs[i]), ""})
-				continue
-			}
-			if err := e.printID(id); err != nil {
-				return err
-			}
-		}
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err == io.EOF && failed > 0:
-			return &exitError{exitIncomplete, fmt.Errorf("%s not enqueued", count(failed, "line was", "lines were")), ""}
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return usage("", "read the inputs: %w", err)
-		}
-	}
 }

@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -176,6 +180,79 @@ func TestInputWithoutAnEndIsRefused(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A typist types lines and then nothing more: its last read does not return.
+type typist struct {
+	lines io.Reader
+	idle  chan struct{}
+	once  *sync.Once
+}
+
+func (r typist) Read(p []byte) (int, error) {
+	if n, _ := r.lines.Read(p); n > 0 {
+		return n, nil
+	}
+	r.once.Do(func() { close(r.idle) })
+	select {}
+}
+
+func TestAnInterruptionEndsReading(t *testing.T) {
+	dir := working(t)
+	for _, c := range []struct {
+		args []string
+		in   string
+		out  int // lines
+		err  string
+	}{
+		{[]string{"--lines"}, "{\"name\":\"1\"}\n{\n\n{\"name\":\"2\"}\n", 2,
+			"durable: line 2 is not JSON: {: unexpected end of JSON input\nhint: a text needs quotes of its own: '\"text\"'\n" +
+				"durable: interrupted after line 4: 2 executions were enqueued, 1 line was not\nhint: tail -n +5 gives the lines that are left\n"},
+		{[]string{"--lines"}, "", 0, "durable: interrupted after line 0: 0 executions were enqueued\nhint: tail -n +1 gives the lines that are left\n"},
+		{[]string{"-"}, "{", 0, "durable: interrupted\n"},
+	} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		idle := make(chan struct{})
+		var out, errs lockedBuffer
+		code := make(chan int, 1)
+		go func() {
+			code <- run(ctx, append([]string{"enqueue", "greet", "--dir", dir}, c.args...),
+				streams{in: typist{strings.NewReader(c.in), idle, new(sync.Once)}, out: screen{Writer: &out}, err: screen{Writer: &errs}})
+		}()
+		<-idle
+		for deadline := time.Now().Add(20 * time.Second); strings.Count(out.String(), "\n") < c.out && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		interrupt()
+		if got := <-code; got != exitInterrupted || strings.Count(out.String(), "\n") != c.out || errs.String() != c.err {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q, want %d, %d lines, %q", c.args, got, out.String(), errs.String(), exitInterrupted, c.out, c.err)
+		}
+	}
+}
+
+func TestLinesShowABarOnATerminalThatIdsDoNotGoTo(t *testing.T) {
+	dir := working(t)
+	t.Setenv("NO_COLOR", "1")
+	write(t, dir, "in.jsonl", strings.Repeat("{\"name\":\"x\"}\n", 1200)+"rubbish\n")
+	for _, terminal := range []bool{true, false} {
+		f, err := os.Open(filepath.Join(dir, "in.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, errs lockedBuffer
+		code := run(t.Context(), []string{"enqueue", "greet", "--lines", "--dir", dir},
+			streams{in: f, out: screen{Writer: &out}, err: screen{Writer: &errs, terminal: terminal, columns: 80}})
+		if code != exitIncomplete || strings.Count(out.String(), "\n") != 1200 {
+			t.Errorf("exit code %d, %d ids, want %d, 1200", code, strings.Count(out.String(), "\n"), exitIncomplete)
+		}
+		if got := strings.Contains(errs.String(), "1,200 enqueued, 1 not stopped [15.2 KiB in "); got != terminal {
+			t.Errorf("terminal %v: stderr %q", terminal, errs.String())
+		}
+		if !strings.HasSuffix(errs.String(), "durable: 1 line was not enqueued\n") || strings.Count(errs.String(), "line 1201 is not JSON: rubbish") != 1 {
+			t.Errorf("terminal %v: stderr %q", terminal, errs.String())
+		}
+		f.Close()
+	}
+}
 
 func TestAnInterruptedWaitSaysSo(t *testing.T) {
 	dir := working(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -19,7 +20,8 @@ func (a *app) executors() *cobra.Command {
 		Use:   "executors",
 		Short: "Show who executes: queues, slots, what runs, what fails",
 		Long: "Show the executors that answer within half a second. RUNNING is of so many slots.\n" +
-			"With --json it prints a line each, as the endpoint executors of the API has it.",
+			"With --json it prints what the endpoint executors of the API answers, with --jsonl\n" +
+			"an executor a line.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.open(cmd)
@@ -33,16 +35,15 @@ func (a *app) executors() *cobra.Command {
 			}
 			slices.SortFunc(present, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
 			if a.json {
+				v := executorsView{Executors: []json.RawMessage{}}
 				for _, p := range present {
-					line, err := engine.EncodePresence(p.Presence, math.MaxInt)
+					one, err := engine.EncodePresence(p.Presence, math.MaxInt)
 					if err != nil {
 						return err
 					}
-					if _, err := fmt.Fprintf(a.out, "%s\n", line); err != nil {
-						return err
-					}
+					v.Executors = append(v.Executors, one)
 				}
-				return nil
+				return printAll(a, v.Executors, v)
 			}
 			a.printExecutors(present)
 			return nil
@@ -50,12 +51,17 @@ func (a *app) executors() *cobra.Command {
 	}
 }
 
+// An executorsView is the executors as --json prints them.
+type executorsView struct {
+	Executors []json.RawMessage `json:"executors"`
+}
+
 func (a *app) printExecutors(present []engine.Answer) {
 	if len(present) == 0 {
 		fmt.Fprintf(a.out, "no executor answers; %s\n", a.place.named())
 		return
 	}
-	t := a.wideTable()
+	t := plainTable()
 	t.AppendHeader(table.Row{"EXECUTOR", "RUNNING", "QUEUES", "STATE", "UP", "VERSION", "HOST", "PID"})
 	running, slots := 0, 0
 	for _, p := range present {
@@ -70,7 +76,7 @@ func (a *app) printExecutors(present []engine.Answer) {
 			up, oneLine(cmp.Or(p.Version, "unknown")), oneLine(p.Host), p.PID,
 		})
 	}
-	fmt.Fprintln(a.out, t.Render())
+	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintf(a.out, "%s, %s of %s in use\n", count(len(present), "executor", "executors"), grouped(running), count(slots, "slot", "slots"))
 }
 

@@ -14,12 +14,6 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// stamp is a time in the reader's zone, to the millisecond.
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000") }
-
-// clock is the time of day of a stamp, to the second.
-func clock(t time.Time) string { return t.Local().Format("15:04:05") }
-
 // ago says how far t is from now, in one unit.
 func ago(t, now time.Time) string {
 	d := now.Sub(t)

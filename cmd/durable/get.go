@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -33,7 +32,7 @@ func (a *app) get() *cobra.Command {
 			}
 			v, err := fullViewOf(ctx, s, x)
 			if err != nil {
-				return fmt.Errorf("output of %s: %w", x.ID, err)
+				return err
 			}
 			if a.json {
 				v.Closed = &x.Closed
@@ -52,7 +51,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 	}
 	at := func(label string, t time.Time, more string) {
 		if !t.IsZero() {
-			line(label, "%s  %s%s", stamp(t), ago(t, now), more)
+			line(label, "%s  %s%s", a.stamp(t), ago(t, now), more)
 		}
 	}
 	line("execution", "%s", a.out.paint(bold, x.ID))
@@ -101,10 +100,10 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 		line("stack", "%s", strings.ReplaceAll(strings.TrimSpace(x.Failure.Stack), "\n", "\n           "))
 	}
 	if v.Input != nil {
-		line("input", "%s", readable(*v.Input))
+		line("input", "%s", readable(v.Input))
 	}
 	if v.Output != nil {
-		line("output", "%s", readable(*v.Output))
+		line("output", "%s", readable(v.Output))
 	}
 }
 
@@ -132,13 +131,13 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 		if t.Failure != nil {
 			end = a.out.paint(red, oneLine(t.Failure.Message))
 		}
-		line("", "%d  %s  %s on %s: %s", t.Number, stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
+		line("", "%d  %s  %s on %s: %s", t.Number, a.stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
 	}
 	if x.Status == engine.Running && x.Sleeping {
 		return
 	}
 	if x.Status == engine.Running {
-		line("", "%d  %s  running on %s", x.Attempt, stamp(x.StartedAt), x.Executor)
+		line("", "%d  %s  running on %s", x.Attempt, a.stamp(x.StartedAt), x.Executor)
 	}
 }
 
@@ -174,12 +173,8 @@ func childrenOf(x engine.Execution) string {
 	return s
 }
 
-// readable is a payload as JSON, in several lines if it is long.
-func readable(p codec.Payload) string {
-	data, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Sprintf("%d bytes of %s: %s", len(p.Data), p.Type, oneLine(err.Error()))
-	}
+// readable is JSON in several lines if it is long.
+func readable(data json.RawMessage) string {
 	var b bytes.Buffer
 	if len(data) <= 60 || json.Indent(&b, data, "           ", "  ") != nil {
 		return string(data)

@@ -44,21 +44,28 @@ func (a *app) history() *cobra.Command {
 	return cmd
 }
 
+// A historyView is a history as --json prints it.
+type historyView struct {
+	Events     []history.Event     `json:"events"`
+	Violations []history.Violation `json:"violations"`
+}
+
 func (a *app) printHistory(h history.History, execution string, found []history.Violation) error {
 	if a.json {
+		v := historyView{Events: []history.Event{}, Violations: []history.Violation{}}
+		v.Violations = append(v.Violations, found...)
 		for _, e := range h.Events {
 			if concerns(e, execution) {
-				if err := printJSON(a.out, e); err != nil {
-					return err
-				}
+				v.Events = append(v.Events, e)
 			}
 		}
-		for _, v := range found {
-			if err := printJSON(a.out, v); err != nil {
-				return err
-			}
+		if !a.jsonl {
+			return printJSON(a.out, v)
 		}
-		return nil
+		if err := printAll(a, v.Events, v); err != nil {
+			return err
+		}
+		return printAll(a, v.Violations, v)
 	}
 	fmt.Fprintf(a.out, "%s: seed %d, lease %s, %s, %s\n", oneLine(h.Name), h.Seed, span(h.Lease),
 		count(len(h.Events), "event", "events"), count(len(h.Records), "record", "records"))
@@ -125,7 +132,7 @@ func (a *app) printRecord(x engine.Execution) {
 	}
 	fmt.Fprintln(a.out)
 	for _, h := range x.History {
-		fmt.Fprintf(a.out, "            attempt %d in %s, %s to %s", h.Number, h.Executor, stamp(h.StartedAt), stamp(h.EndedAt))
+		fmt.Fprintf(a.out, "            attempt %d in %s, %s to %s", h.Number, h.Executor, a.stamp(h.StartedAt), a.stamp(h.EndedAt))
 		if h.Failure != nil {
 			fmt.Fprintf(a.out, ": %s", oneLine(h.Failure.Message))
 		}

@@ -63,7 +63,7 @@ func TestHistoryOfOneExecution(t *testing.T) {
 	if strings.Contains(o.out, "other") || !strings.Contains(o.out, "SIGKILL") || !strings.Contains(o.out, "record  r completed") {
 		t.Errorf("output:\n%s", o.out)
 	}
-	lines := jsonLines[history.Event](t, durable(t, "history", "--json", "--execution", "r", forge(t, engine.Completed)).want(t, exitOK).out)
+	lines := jsonLines[history.Event](t, durable(t, "history", "--jsonl", "--execution", "r", forge(t, engine.Completed)).want(t, exitOK).out)
 	if len(lines) != 4 {
 		t.Errorf("%d lines, want 4: %v", len(lines), lines)
 	}

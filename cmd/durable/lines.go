@@ -3,8 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
@@ -19,8 +24,9 @@ const mostRead = jsstore.DefaultPayloadLimit
 
 // A lineReader reads lines, and counts them.
 type lineReader struct {
-	r *bufio.Reader
-	n int
+	r    *bufio.Reader
+	n    int
+	read int64 // bytes of these lines
 }
 
 func newLineReader(r io.Reader) *lineReader { return &lineReader{r: bufio.NewReader(r)} }
@@ -32,6 +38,7 @@ func (l *lineReader) next() ([]byte, int, error) {
 		line, err := l.line()
 		if len(line) > 0 {
 			l.n++
+			l.read += int64(len(line))
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 && (err == nil || err == io.EOF) {
 			return line, l.n, nil // the end comes again
@@ -82,9 +89,128 @@ func (e *enqueuing) batch(lines *lineReader, r engine.Request, known schemas) (l
 			bad = append(bad, err)
 			continue
 		}
-		one := r
+		one := e.dueAt(r)
 		one.Input = p
 		list, numbers = append(list, one), append(numbers, n)
 	}
 	return list, numbers, bad, nil
+}
+
+// A lining is one run of enqueue --lines.
+type lining struct {
+	*enqueuing
+	lines            *lineReader
+	size             int64 // of what is read; 0 if nobody knows
+	bar              *bar  // nil where nobody would see it
+	enqueued, failed int
+}
+
+// interruptedLines is how long lines that are on their way may take once the run is
+// interrupted: then it is known of each what became of it.
+const interruptedLines = 2 * time.Second
+
+// enqueueLines enqueues an execution for each line that is not empty.
+func (e *enqueuing) enqueueLines(ctx context.Context, c *engine.Client, r engine.Request, known schemas) error {
+	l := &lining{enqueuing: e, lines: newLineReader(e.in)}
+	if in, ok := e.in.(*stdin); ok {
+		l.size = in.size()
+	}
+	// Ids on a terminal tell as much as a bar, and lines that somebody types need none.
+	if !e.err.terminal || e.out.terminal || e.asked {
+		return l.run(ctx, c, r, known)
+	}
+	units := steps("lines")
+	if l.size > 0 {
+		units = progress.Units{Formatter: byteSize}
+	}
+	l.bar = newBar(e.err, units, l.size)
+	w := e.err.Writer
+	e.err.Writer = barLines{l.bar}
+	err := l.run(ctx, c, r, known)
+	l.show()
+	l.bar.end(err == nil)
+	e.err.Writer = w
+	return err
+}
+
+func (l *lining) show() {
+	if l.bar == nil {
+		return
+	}
+	message := grouped(l.enqueued) + " enqueued"
+	if l.failed > 0 {
+		message += ", " + grouped(l.failed) + " not"
+	}
+	if l.size > 0 {
+		l.bar.set(message, l.lines.read, l.size)
+	} else {
+		l.bar.set(message, int64(l.lines.n), 0)
+	}
+}
+
+func (l *lining) run(ctx context.Context, c *engine.Client, r engine.Request, known schemas) error {
+	sending, cancel := lingering(ctx, interruptedLines)
+	defer cancel()
+	done := 0 // the last line of which it is known what became of it
+	for {
+		list, numbers, bad, err := l.batch(l.lines, r, known)
+		if ctx.Err() != nil {
+			return l.interrupted(done)
+		}
+		l.failed += len(bad)
+		for _, b := range bad {
+			l.report(ctx, b)
+		}
+		ids, errs := c.EnqueueMany(sending, list)
+		for i, id := range ids {
+			if errs[i] != nil {
+				l.failed++
+				l.report(sending, &exitError{exitIncomplete, fmt.Errorf("line %d: %w", numbers[i], errs[i]), ""})
+				continue
+			}
+			l.enqueued++
+			if err := l.printID(id); err != nil {
+				return err
+			}
+		}
+		done = l.lines.n
+		l.show()
+		switch {
+		case ctx.Err() != nil:
+			return l.interrupted(done)
+		case err == io.EOF && l.failed > 0:
+			return &exitError{exitIncomplete, fmt.Errorf("%s not enqueued", count(l.failed, "line was", "lines were")), ""}
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return usage("", "read the inputs: %w", err)
+		}
+	}
+}
+
+// interrupted says how far it came.
+func (l *lining) interrupted(line int) error {
+	err := fmt.Errorf("interrupted after line %d: %s", line, count(l.enqueued, "execution was enqueued", "executions were enqueued"))
+	if l.failed > 0 {
+		err = fmt.Errorf("%w, %s not", err, count(l.failed, "line was", "lines were"))
+	}
+	return &exitError{exitInterrupted, err, fmt.Sprintf("tail -n +%d gives the lines that are left", line+1)}
+}
+
+// lingering returns a context that ends so long after ctx does.
+func lingering(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	later, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(by, func() { end(context.Cause(ctx)) })
+		context.AfterFunc(later, func() { timer.Stop() })
+	})
+	return later, func() { stop(); end(context.Canceled) }
+}
+
+// barLines are lines that stay above a bar.
+type barLines struct{ *bar }
+
+func (b barLines) Write(p []byte) (int, error) {
+	b.line(strings.TrimRight(string(p), "\n"))
+	return len(p), nil
 }

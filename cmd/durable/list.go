@@ -14,13 +14,17 @@ import (
 
 func (a *app) list() *cobra.Command {
 	var q query
-	var aside bool
+	var aside, watch bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List executions, the newest first",
 		Long: "List executions, the newest first, those that are queued or delayed included.\n" +
-			"With --json it prints a line each, without inputs and outputs. With --set-aside it\n" +
-			"lists messages that nobody could act upon, and records that can't be read.\n\n" +
+			"With --json it prints {\"executions\": [...]}, without inputs and outputs, and\n" +
+			"\"isCut\": true where --limit has left some out; with --jsonl a line each. With\n" +
+			"--set-aside it lists messages that nobody could act upon, and records that can't be\n" +
+			"read. With --watch it shows at a terminal the newest that fit, and what becomes of\n" +
+			"them, until q is typed; elsewhere a line for each and then, as durable watch does,\n" +
+			"for each change, until interrupted.\n\n" +
 			"A large store is searched by an index, a file that the first list builds and the\n" +
 			"next ones bring up to date; it may be removed at any time.",
 		Args: exactly(0, "no arguments"),
@@ -29,8 +33,11 @@ func (a *app) list() *cobra.Command {
 			if err := q.parse(now); err != nil {
 				return err
 			}
-			if aside && selects(cmd) {
+			switch {
+			case aside && (selects(cmd) || watch):
 				return usage("", "--set-aside lists no executions: it goes with --limit only")
+			case watch && q.after != "":
+				return usage("", "--watch shows the newest, and --after lists what is behind: give one")
 			}
 			s, err := a.open(cmd)
 			if err != nil {
@@ -40,24 +47,38 @@ func (a *app) list() *cobra.Command {
 			if aside {
 				return a.listAside(cmd.Context(), s, q.limit)
 			}
-			if a.json {
-				_, err = a.search(cmd.Context(), s, q, a.printLines)
-				return err
+			if watch {
+				return a.watchList(cmd.Context(), s, q)
 			}
 			var list []engine.Execution
-			f, err := a.search(cmd.Context(), s, q, func(more []engine.Execution) error {
+			show := func(more []engine.Execution) error {
 				list = append(list, more...)
 				return nil
-			})
-			if err == nil {
-				a.printList(list, f, now)
 			}
-			return err
+			if a.jsonl { // which need not all be there before the first is printed
+				show = func(more []engine.Execution) error { return a.printForPrograms(more, false) }
+			}
+			f, err := a.search(cmd.Context(), s, q, show)
+			switch {
+			case err != nil || a.jsonl:
+				return err
+			case a.json:
+				return a.printForPrograms(list, f.next.ID != "")
+			}
+			a.printList(list, f, now)
+			return nil
 		},
 	}
 	q.flags(cmd)
+	cmd.Flags().BoolVar(&watch, "watch", false, "show what becomes of them")
 	cmd.Flags().BoolVar(&aside, "set-aside", false, "what can't be read: messages that were set aside, and records")
 	return cmd
+}
+
+// bare is an execution without what takes memory and is in no list.
+func bare(x engine.Execution) engine.Execution {
+	x.Input, x.Output, x.Spawns, x.History = engine.Execution{}.Input, engine.Execution{}.Output, nil, nil
+	return x
 }
 
 // compareBelow orders the ids of a tree: the root, then by position, 2 before 10
@@ -69,13 +90,20 @@ func compareBelow(x, y string) int {
 	return strings.Compare(x, y)
 }
 
-func (a *app) printLines(list []engine.Execution) error {
-	for _, x := range list {
-		if err := printJSON(a.out, viewOf(x)); err != nil {
-			return err
-		}
+// An executionsView is a list as --json prints it.
+type executionsView struct {
+	Executions []*view `json:"executions"`
+	// Cut says that --limit has left some out.
+	Cut bool `json:"isCut,omitempty"`
+}
+
+// printForPrograms prints those that are shown, which may be cut by --limit.
+func (a *app) printForPrograms(list []engine.Execution, cut bool) error {
+	v := executionsView{Executions: make([]*view, len(list)), Cut: cut}
+	for i, x := range list {
+		v.Executions[i] = viewOf(x)
 	}
-	return nil
+	return printAll(a, v.Executions, v)
 }
 
 func (a *app) printList(list []engine.Execution, f found, now time.Time) {
@@ -91,12 +119,7 @@ func (a *app) printList(list []engine.Execution, f found, now time.Time) {
 		fmt.Fprintf(a.out, "%s; %s\n", what, a.place.named())
 		return
 	}
-	t := plainTable()
-	t.AppendHeader(table.Row{"EXECUTION", "TASK", "STATUS", "CREATED"})
-	for _, x := range list {
-		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), ago(x.CreatedAt, now)})
-	}
-	fmt.Fprintln(a.out, t.Render())
+	a.printRows(list, now)
 	executions := count(f.total, "execution", "executions")
 	switch {
 	case f.next.ID == "" && f.total <= len(list):
@@ -108,6 +131,15 @@ func (a *app) printList(list []engine.Execution, f found, now time.Time) {
 	default:
 		fmt.Fprintf(a.out, "%s of %s; --after %s lists the next, --limit 0 all\n", grouped(len(list)), executions, f.next)
 	}
+}
+
+func (a *app) printRows(list []engine.Execution, now time.Time) {
+	t := plainTable()
+	t.AppendHeader(table.Row{"EXECUTION", "TASK", "STATUS", "CREATED"})
+	for _, x := range list {
+		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), a.moment(x.CreatedAt, now)})
+	}
+	fmt.Fprintln(a.out, t.Render())
 }
 
 // plainTable is a table of columns and nothing else.

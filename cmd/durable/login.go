@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -8,8 +10,11 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 	"github.com/synadia-io/orbit.go/natscontext"
+
+	"github.com/durable-execution/durable/jsstore"
 )
 
 // A login is how to come in at a server, by the flags and the environment as the
@@ -19,12 +24,13 @@ type login struct {
 	creds, nkey         string
 	tlsca, cert, key    string
 	user, password      string
+	domain, prefix      string // of the JetStream API, in a server or an account elsewhere
 	from                string // what has led to the server if no flag has
 	skipsEnvironment    bool   // for commands that make things: only flags lead them to a server
 	ignoredAnotherPlace bool   // the environment would have led somewhere
 }
 
-// A loginFlag is a flag with the variable that stands for it.
+// A loginFlag is a flag with the variable that stands for it; empty for none.
 type loginFlag struct {
 	name, variable, usage string
 	value                 *string
@@ -40,12 +46,18 @@ func (l *login) list() []loginFlag {
 		{"tlskey", "NATS_KEY", "file of the key of --tlscert", &l.key},
 		{"user", "NATS_USER", "user, or a token where there is no password", &l.user},
 		{"password", "NATS_PASSWORD", "password of --user; the environment is the better place", &l.password},
+		{"js-domain", "", "JetStream domain that the store is in", &l.domain},
+		{"js-api-prefix", "", "what the subjects of the JetStream API begin with", &l.prefix},
 	}
 }
 
 func (l *login) flags(cmd *cobra.Command) {
 	for _, f := range l.list() {
-		cmd.PersistentFlags().StringVar(f.value, f.name, "", f.usage+" ($"+f.variable+")")
+		about := f.usage
+		if f.variable != "" {
+			about += " ($" + f.variable + ")"
+		}
+		cmd.PersistentFlags().StringVar(f.value, f.name, "", about)
 	}
 }
 
@@ -84,7 +96,7 @@ func (p *place) lead(cmd *cobra.Command) error {
 // complete takes what no flag says from the environment, and judges the whole.
 func (p *place) complete() error {
 	for _, f := range p.login.list() {
-		if f.name != "context" && *f.value == "" {
+		if f.name != "context" && f.variable != "" && *f.value == "" {
 			*f.value = os.Getenv(f.variable)
 		}
 	}
@@ -99,8 +111,11 @@ func (p *place) complete() error {
 			}
 		}
 	}
-	if (p.cert == "") != (p.key == "") {
-		return usage("", "--tlscert and --tlskey go together")
+	if err := p.login.read(); err != nil {
+		return err
+	}
+	if p.domain != "" && p.prefix != "" {
+		return usage("", "--js-domain and --js-api-prefix name two places: give one")
 	}
 	if p.context == "" {
 		return nil
@@ -111,6 +126,37 @@ func (p *place) complete() error {
 	}
 	if p.server == "" {
 		p.server = url
+	}
+	return nil
+}
+
+// read says what is wrong with the files, which the client would say of the server.
+func (l login) read() error {
+	if (l.cert == "") != (l.key == "") {
+		return usage("", "--tlscert and --tlskey go together")
+	}
+	if l.cert != "" {
+		if _, err := tls.LoadX509KeyPair(l.cert, l.key); err != nil {
+			return usage("", "--tlscert %s and --tlskey %s: %w", l.cert, l.key, err)
+		}
+	}
+	if l.tlsca != "" {
+		text, err := os.ReadFile(l.tlsca)
+		if err != nil {
+			return usage("", "--tlsca: %w", err)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(text) {
+			return usage("", "--tlsca %s: there is no certificate in it", l.tlsca)
+		}
+	}
+	if l.creds != "" {
+		text, err := os.ReadFile(l.creds)
+		if err == nil {
+			_, err = nkeys.ParseDecoratedUserNKey(text)
+		}
+		if err != nil {
+			return usage("nsc generate creds makes such a file", "--creds %s: %w", l.creds, err)
+		}
 	}
 	return nil
 }
@@ -204,9 +250,10 @@ func (l login) options() ([]nats.Option, error) {
 	return opts, nil
 }
 
-// dialNATS connects to a server. At p.server it comes in as the flags say, anywhere
-// else - to a process that has the directory open - as nobody in particular.
-func (p place) dialNATS(url string, opts ...nats.Option) (*nats.Conn, error) {
+// dialNATS connects to a server, and completes c with where JetStream is from there. At
+// p.server it comes in as the flags say, anywhere else - to a process that has the
+// directory open - as nobody in particular.
+func (p place) dialNATS(url string, c *jsstore.Config, opts ...nats.Option) (*nats.Conn, error) {
 	if url != p.server {
 		return nats.Connect(url, opts...)
 	}
@@ -214,6 +261,7 @@ func (p place) dialNATS(url string, opts ...nats.Option) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Domain, c.APIPrefix = p.domain, p.prefix
 	opts = append(opts, own...)
 	if p.context == "" {
 		return nats.Connect(url, opts...)
@@ -226,9 +274,10 @@ func (p place) dialNATS(url string, opts ...nats.Option) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if domain := found.JSDomain; domain != "" || found.JSAPIPrefix != "" {
-		nc.Close()
-		return nil, &exitError{exitStore, fmt.Errorf("NATS context %s has a JetStream domain or an API prefix", p.context), "durable speaks to $JS.API and nothing else"}
+	if c.Domain == "" && c.APIPrefix == "" {
+		if c.Domain = found.JSDomain; c.Domain == "" {
+			c.APIPrefix = found.JSAPIPrefix
+		}
 	}
 	return nc, nil
 }

@@ -27,7 +27,7 @@ func uploadedOnce(t *testing.T) (dir, store string) {
 func idsOf(t *testing.T, store string) map[engine.Status]string {
 	t.Helper()
 	ids := map[engine.Status]string{}
-	for _, v := range jsonLines[view](t, durable(t, "list", "--json", "--roots", "--dir", store).want(t, exitOK).out) {
+	for _, v := range jsonLines[view](t, durable(t, "list", "--jsonl", "--roots", "--dir", store).want(t, exitOK).out) {
 		ids[v.Status] = v.ID
 	}
 	return ids
@@ -53,6 +53,10 @@ func TestLooking(t *testing.T) {
 		{"get-json", []string{"get", good, "--json"}},
 		{"get-failed-json", []string{"get", bad, "--json"}},
 		{"tree-json", []string{"tree", good, "--json"}},
+		{"list-utc", []string{"list", "--task", "summarizeFile", "--status", "completed", "--time-format", "utc"}},
+		{"tree-jsonl", []string{"tree", bad, "--jsonl"}},
+		{"list-json", []string{"list", "--json", "--roots", "--status", "completed"}},
+		{"list-jsonl", []string{"list", "--jsonl", "--status", "failed"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := durable(t, append(c.args, "--dir", store)...).want(t, exitOK)
@@ -67,7 +71,9 @@ func TestLooking(t *testing.T) {
 			if o.err != "" {
 				t.Errorf("stderr = %q", o.err)
 			}
-			if slices.Contains(c.args, "--json") {
+			if c.name == "list-json" {
+				jsonLines[executionsView](t, o.out)
+			} else if strings.Contains(c.name, "json") {
 				jsonLines[view](t, o.out)
 			}
 		})
@@ -81,8 +87,8 @@ func TestLooking(t *testing.T) {
 	if o := durable(t, "list", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "no such executions; the store is in "+store+"\n" {
 		t.Errorf("an empty list says %q", o.out)
 	}
-	if o := durable(t, "list", "--json", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "" {
-		t.Errorf("an empty list is %q as JSON", o.out)
+	if o := durable(t, "list", "--jsonl", "--dir", store, "--task", "nosuch").want(t, exitOK); o.out != "" {
+		t.Errorf("an empty list is %q as JSON lines", o.out)
 	}
 }
 
@@ -97,14 +103,14 @@ func TestDeleting(t *testing.T) {
 	}{
 		{[]string{"nosuch", bad}, exitNotFound}, // and the other all the same
 		{[]string{bad}, exitNotFound},
-		{[]string{good, "--json"}, exitOK},
+		{[]string{good, "--json", "--reason", "tidied"}, exitOK},
 	} {
 		o := durable(t, append([]string{"delete", "--dir", store}, c.args...)...).want(t, c.code)
 		said.WriteString("$ durable delete " + strings.Join(c.args, " ") + "\n" + o.out + o.err + "\n")
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(said.String(), good, "GOOD"), bad, "BAD")
 	golden(t, "delete", scrub(strings.ReplaceAll(text, store, "STORE"), dir))
-	if o := durable(t, "list", "--json", "--dir", store).want(t, exitOK); o.out != "" {
+	if o := durable(t, "list", "--jsonl", "--dir", store).want(t, exitOK); o.out != "" {
 		t.Errorf("left after all was deleted:\n%s", o.out)
 	}
 }
@@ -185,7 +191,7 @@ func TestTreesAlign(t *testing.T) {
 
 	var out lockedBuffer
 	a := app{streams: streams{out: screen{Writer: &out}}}
-	a.printTree(root, at(60_000))
+	a.printTree(root, at(60_000), 0)
 	golden(t, "aligned-tree", out.String())
 }
 
@@ -211,6 +217,8 @@ func TestResultsAlign(t *testing.T) {
 
 func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 	a := app{}
+	store := memstore.New(memstore.Config{})
+	defer store.Close()
 	now := time.Now()
 	for _, s := range engine.Statuses() {
 		x := engine.Execution{ID: "x", Task: "t", Status: s, CreatedAt: now, StartAt: now.Add(time.Minute), Failure: &engine.Failure{Kind: engine.KindPanic, Message: "boom", Stack: "main.go:1\nmain.go:2"}}
@@ -218,12 +226,14 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 			x.FinishedAt = now
 		}
 		x.Input = codec.Payload{Type: codec.MsgPack, Data: []byte{0xc1}} // no MessagePack at all
-		v := viewOf(x)
-		v.Input = &x.Input
+		v, err := fullViewOf(t.Context(), store, x)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var out lockedBuffer
 		a.out = screen{Writer: &out}
 		a.printExecution(x, v, now)
-		a.printTree(&node{Execution: x}, now)
+		a.printTree(&node{Execution: x}, now, 0)
 		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), string(s)) {
 			t.Errorf("%s:\n%s", s, out.String())
 		}

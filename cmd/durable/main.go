@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/gdamore/tcell/v2"
 	"golang.org/x/term"
 )
 
@@ -21,5 +22,5 @@ func main() {
 		<-signals
 		os.Exit(exitInterrupted)
 	}()
-	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, asked: term.IsTerminal(int(os.Stdin.Fd())), out: screenOf(os.Stdout), err: screenOf(os.Stderr)}))
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, asked: term.IsTerminal(int(os.Stdin.Fd())), out: screenOf(os.Stdout), err: screenOf(os.Stderr), terminal: tcell.NewScreen}))
 }

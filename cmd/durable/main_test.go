@@ -108,7 +108,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`upload-[0-9a-v]{26}`), "upload-HASH"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`demo-\d+`), "demo-PID"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}`), "STAMP"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}Z?`), "STAMP"},
 	{regexp.MustCompile(`\d\d:\d\d:\d\d`), "CLOCK"},
 	{regexp.MustCompile(`\d+[smhd] ago|just now`), "AGO"},
 	{regexp.MustCompile(`\+?\b\d+(\.\d+)?m?s\b`), "SPAN"},

@@ -53,7 +53,7 @@ func newMeter(out screen) *meter {
 		after: func(line string) { fmt.Fprintln(out, line) },
 	}
 	if out.terminal {
-		m.display = newBar(out)
+		m.display = newMeterBar(out)
 	} else {
 		m.display = &plainLines{out: out, last: m.began}
 	}

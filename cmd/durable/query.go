@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +36,7 @@ func (q *query) flags(cmd *cobra.Command) {
 	f.StringVar(&q.prefix, "prefix", "", "only executions whose id begins so")
 	f.StringVar(&q.failure, "error", "", "only executions with this text in their error, in upper or lower case")
 	f.StringArrayVar(&q.meta, "meta", nil, "only executions with this metadata, `KEY=VALUE`; several may be given")
-	f.StringVar(&q.since, "since", "", "only from this `time` on: 90s, 15m, 2h, 7d ago, 2026-11-25, 2026-11-25T10:30, or RFC 3339")
+	f.StringVar(&q.since, "since", "", "only from this `time` on: 2026-11-25, 2026-11-25T10:30, as for enqueue --at, or so long ago: 15m, 2h, 7d")
 	f.StringVar(&q.until, "until", "", "only before this `time`")
 	f.StringVar(&q.by, "time", "created", "what --since and --until are about: created, started (the latest attempt), finished")
 	f.BoolVar(&q.roots, "roots", false, "only executions that no other spawned")
@@ -90,11 +90,17 @@ func (q *query) parse(now time.Time) error {
 	if span == nil {
 		return usage("created, started or finished", "--time %q is none", q.by)
 	}
-	if span.From, err = moment("since", q.since, now); err != nil {
-		return err
-	}
-	if span.Until, err = moment("until", q.until, now); err != nil {
-		return err
+	for _, one := range []struct {
+		flag, value string
+		at          *time.Time
+	}{{"since", q.since, &span.From}, {"until", q.until, &span.Until}} {
+		if *one.at, err = parsePast(one.value, now); err != nil {
+			hint := ""
+			if errors.Is(err, errTime) {
+				hint = "or so long ago: 15m, 2h, 7d"
+			}
+			return usage(hint, "--%s %q: %w", one.flag, one.value, err)
+		}
 	}
 	if q.cursor, err = engine.ParseCursor(q.after); err != nil {
 		return usage("createdAt:executionId of the last one listed", "--after: %w", err)
@@ -128,26 +134,16 @@ func parsePairs(list []string) (engine.Metadata, error) {
 	return m, nil
 }
 
-// moment reads a time: so long ago, or a date with or without a time of day, which
-// are those of the reader's zone unless it names one.
-func moment(flag, text string, now time.Time) (time.Time, error) {
+// parsePast reads a time that is given as so long ago, or as [parseTime] reads it;
+// empty is the zero time.
+func parsePast(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 100_000 {
-			return now.AddDate(0, 0, -n), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, err := parseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usage("2h, 7d, 2026-11-25, 2026-11-25T10:30", "--%s %q is no time", flag, text)
+	return parseTime(text)
 }
 
 func statusNames() string {

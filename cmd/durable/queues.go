@@ -26,8 +26,8 @@ func (a *app) queues() *cobra.Command {
 		Short: "Show the queues: what waits, what runs, limits and pauses",
 		Long: "Show the queues that executors serve or have served: READY counts what is due and\n" +
 			"not taken, IN HAND what executors hold, OLDEST is the age of the oldest of these,\n" +
-			"LIMIT bounds what the whole fleet may hold. With --json it prints one object, as\n" +
-			"the endpoint queues of the API does.",
+			"LIMIT bounds what the whole fleet may hold. With --json it prints what the endpoint\n" +
+			"queues of the API answers, with --jsonl a queue a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage(cmd.CommandPath()+" --help lists them", "queues has no command %q", args[0])
@@ -51,7 +51,7 @@ func (a *app) queues() *cobra.Command {
 			all.Count(present)
 			slices.SortFunc(all.Queues, func(x, y api.Queue) int { return strings.Compare(x.Queue, y.Queue) })
 			if a.json {
-				return printJSON(a.out, all)
+				return printAll(a, all.Queues, all)
 			}
 			a.printQueues(all, time.Now())
 			return nil
@@ -65,24 +65,34 @@ func (a *app) printQueues(all api.Queues, now time.Time) {
 	if len(all.Queues) == 0 {
 		fmt.Fprintf(a.out, "no queues; %s\n", a.place.named())
 	} else {
-		t := a.wideTable()
-		t.AppendHeader(table.Row{"QUEUE", "READY", "IN HAND", "OLDEST", "LIMIT", "EXECUTORS", "PAUSED"})
-		for _, q := range all.Queues {
-			oldest, limit := "", "none"
-			if q.OldestAt > 0 {
-				oldest = coarse(time.Duration(q.OldestMS) * time.Millisecond)
-			}
-			if q.MaxInFlight > 0 {
-				limit = grouped(q.MaxInFlight)
-			}
-			executors := grouped(q.Executors)
-			if q.Executors == 0 && q.Ready > 0 {
-				executors = a.out.paint(red, executors)
-			}
-			t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InFlight), oldest, limit, executors, a.out.paint(yellow, paused(q, now))})
-		}
-		fmt.Fprintln(a.out, t.Render())
+		fmt.Fprintln(a.out, a.fitting(a.queueTable(all.Queues, now)))
 	}
+	a.printWaiting(all)
+}
+
+// queueTable is a row for each queue.
+func (a *app) queueTable(list []api.Queue, now time.Time) table.Writer {
+	t := plainTable()
+	t.AppendHeader(table.Row{"QUEUE", "READY", "IN HAND", "OLDEST", "LIMIT", "EXECUTORS", "PAUSED"})
+	for _, q := range list {
+		oldest, limit := "", "none"
+		if q.OldestAt > 0 {
+			oldest = coarse(time.Duration(q.OldestMS) * time.Millisecond)
+		}
+		if q.MaxInFlight > 0 {
+			limit = grouped(q.MaxInFlight)
+		}
+		executors := grouped(q.Executors)
+		if q.Executors == 0 && q.Ready > 0 {
+			executors = a.out.paint(red, executors)
+		}
+		t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InFlight), oldest, limit, executors, a.out.paint(yellow, a.paused(q, now))})
+	}
+	return t
+}
+
+// printWaiting says what is in no queue that is served.
+func (a *app) printWaiting(all api.Queues) {
 	if all.Later > 0 {
 		fmt.Fprintf(a.out, "%s for a time to come, the ends of retentions included\n", count(int(all.Later), "message waits", "messages wait"))
 	}
@@ -92,13 +102,13 @@ func (a *app) printQueues(all api.Queues, now time.Time) {
 }
 
 // paused says until when a queue is paused, and why.
-func paused(q api.Queue, now time.Time) string {
+func (a *app) paused(q api.Queue, now time.Time) string {
 	if !q.Paused {
 		return ""
 	}
 	s := "until resumed"
 	if until := time.UnixMilli(q.PausedUntil); until.Sub(now) < pauseForever/2 {
-		s = "ends " + ago(until, now)
+		s = "ends " + a.moment(until, now)
 	}
 	if q.PauseReason != "" {
 		s += ": " + oneLine(q.PauseReason)
@@ -106,13 +116,13 @@ func paused(q api.Queue, now time.Time) string {
 	return s
 }
 
-// wideTable is a plain table whose rows are cut where the terminal ends.
-func (a *app) wideTable() table.Writer {
-	t := plainTable()
-	if w := a.out.width(); w > 0 {
-		t.Style().Size.WidthMax = w
+// fitting is a table whose rows are cut where the terminal ends.
+func (a *app) fitting(t table.Writer) string {
+	lines := strings.Split(t.Render(), "\n")
+	for i, line := range lines {
+		lines[i] = snip(strings.TrimRight(line, " "), a.out.width())
 	}
-	return t
+	return strings.Join(lines, "\n")
 }
 
 // A queueChange is what a command did to a queue, as --json prints it.
@@ -141,7 +151,7 @@ func (a *app) queuePause() *cobra.Command {
 			c := queueChange{Queue: args[0], Done: "paused", PausedUntil: until.UnixMilli(), PauseReason: reason}
 			how := "until it is resumed"
 			if cmd.Flags().Changed("for") {
-				how = "until " + stamp(until)
+				how = "until " + a.stamp(until)
 			}
 			return a.changeQueue(cmd, c, how, func(ctx context.Context, s *jsstore.Store) error {
 				if err := s.ExplainPause(ctx, args[0], reason); err != nil {
@@ -151,7 +161,8 @@ func (a *app) queuePause() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&lasts, "for", pauseForever, "how long")
+	lasts = pauseForever
+	durationVar(cmd.Flags(), &lasts, "for", "how long")
 	cmd.Flag("for").DefValue = "until it is resumed"
 	cmd.Flags().StringVar(&reason, "reason", "", "why; durable queues shows it")
 	return cmd

@@ -125,7 +125,7 @@ func (d *demo) show(ctx context.Context, results []result, took string) error {
 		return fmt.Errorf("tree of %s: %w", id, err)
 	}
 	fmt.Fprintf(d.say, "\none of the trees: %s\n\n", d.say.paint(bold, d.command("tree "+id)))
-	d.printTree(n, time.Now())
+	d.printTree(n, time.Now(), 0)
 	return nil
 }
 

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/gdamore/tcell/v2"
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
@@ -30,6 +33,7 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
   durable list            look at what is stored
   durable tree ID         look at one execution and all below it
   durable watch           see what changes, as it happens
+  durable top             see the fleet live: load, queues, rates
   durable queues          see what waits, and pause, resume or limit a queue
   durable doctor          find out what is wrong, and how to put it right
   durable setup           make what executors need on a NATS server
@@ -43,6 +47,12 @@ by flags alone.
 
 Credentials go with a server: flags before variables, these before the context.
 
+--json prints one JSON document, and --jsonl an object a line: they differ where
+a list is printed. What goes on (watch, list --watch, enqueue --lines, demo) and
+what acts on several things (delete, putback, forget) prints an object a line
+with either. Fields are added and not renamed; times are milliseconds since the
+epoch, UTC.
+
 Exit codes:
   0    done
   1    an execution did not complete, or not in the time that was to be waited;
@@ -52,20 +62,24 @@ Exit codes:
   2    the command line can't be understood
   3    no such execution, task, queue or message
   4    the store can't be opened or reached, or does not answer
-  130  interrupted by SIGINT or SIGTERM`
+  130  interrupted by SIGINT or SIGTERM, or Ctrl-C in a live view`
 
 // streams are what a run reads, and where it writes.
 type streams struct {
 	in       io.Reader // nil is empty
 	asked    bool      // a person at a terminal types what is read
 	out, err screen
+	// terminal opens the terminal that out is on for who has it to itself; nil if out is
+	// on none.
+	terminal func() (tcell.Screen, error)
 }
 
 // An app is one run of the program: its streams and the flags that all commands have.
 type app struct {
 	streams
 	place
-	json bool
+	format
+	times
 }
 
 // An exitError is an error that knows its exit code and, maybe, what to do about
@@ -84,12 +98,13 @@ func usage(hint, format string, args ...any) error {
 }
 
 // run is the program: it does what args say and returns the exit code.
-func run(ctx context.Context, args []string, io streams) int {
-	a := &app{streams: io}
+func run(ctx context.Context, args []string, s streams) int {
+	a := &app{streams: s}
 	if a.in == nil {
 		a.in = strings.NewReader("")
 	}
-	out := &strictWriter{w: io.out.Writer}
+	a.in = &stdin{ctx: ctx, r: a.in}
+	out := &strictWriter{w: s.out.Writer}
 	a.out.Writer = out
 	root := a.commands()
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
@@ -130,17 +145,22 @@ func (a *app) commands() *cobra.Command {
 		return usage(cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
 	a.place.flags(root)
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
+	a.format.flags(root)
+	a.times.flags(root)
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		return cmp.Or(a.format.decide(), a.times.valid())
+	}
 	root.AddCommand(
 		a.demo(), a.dev(), a.serve(), a.setup(), a.doctor(),
 		a.completes(a.enqueue(), false, someTask), a.completes(a.wait(), false, someID),
 		a.completes(a.get(), false, someID), a.completes(a.tree(), false, someID), a.list(), a.completes(a.watch(), false, someID),
-		a.queues(), a.executors(), a.completes(a.tasks(), false, someTask),
+		a.top(), a.queues(), a.executors(), a.completes(a.tasks(), false, someTask),
 		a.completes(a.cancel(), false, someID), a.completes(a.wake(), false, someID),
 		a.completes(a.retry(), false, someID), a.completes(a.delete(), true, someID),
 		a.putBack(), a.forget(),
 		a.bench(), a.benchProcess(), a.history(), a.version(),
 	)
+	wrapHelp(root)
 	return root
 }
 
@@ -190,11 +210,21 @@ func (a *app) report(ctx context.Context, err error) int {
 	case errors.Is(err, engine.ErrInvalidOption):
 		code = exitUsage
 	}
-	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), oneLine(err.Error()))
+	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), told(err))
 	if hint != "" {
 		fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "hint:"), oneLine(hint))
 	}
 	return code
+}
+
+// told is an error in a line.
+func told(err error) string {
+	text := err.Error()
+	// What the client says where there is no connection, since nothing is to be sent later.
+	if lost := nats.ErrReconnectBufExceeded; errors.Is(err, lost) {
+		text = strings.ReplaceAll(text, lost.Error(), "the connection to the server is lost")
+	}
+	return oneLine(text)
 }
 
 // A strictWriter remembers the first error, so that output that went nowhere

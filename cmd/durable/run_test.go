@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
 )
 
 func TestMistakesAreToldInALineAndAHint(t *testing.T) {
@@ -45,6 +49,14 @@ func TestMistakesAreToldInALineAndAHint(t *testing.T) {
 		{"list --time ended", exitUsage},
 		{"list --after here", exitUsage},
 		{"list --via magic", exitUsage},
+		{"list --watch --after 1:a", exitUsage},
+		{"list --json --jsonl", exitUsage},
+		{"list --time-format iso", exitUsage},
+		{"enqueue a --at 2026-12-01T09:00Z --delay 1s", exitUsage},
+		{"enqueue a --at tomorrow", exitUsage},
+		{"enqueue a --at 2026-12-01T09:00[Europe/Nowhere]", exitUsage},
+		{"enqueue a --at 1999-12-01T09:00", exitUsage},
+		{"enqueue a --delay 2x", exitUsage},
 		{"list --dir x --server y", exitUsage},
 		{"list --server=", exitUsage},
 		{"list --dir=", exitUsage},
@@ -93,11 +105,19 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 			t.Errorf("exit code %s is not in\n%s", code, help)
 		}
 	}
-	for line := range strings.Lines(longHelp + "\n" + demoHelp) {
-		if len(line) > 81 {
-			t.Errorf("%d columns: %s", len(line), line)
+	var fits func(c *cobra.Command)
+	fits = func(c *cobra.Command) {
+		words := strings.Fields(c.CommandPath())[1:]
+		for line := range strings.Lines(durable(t, append(words, "--help")...).want(t, exitOK).out) {
+			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > helpColumns {
+				t.Errorf("%s: %d columns: %s", c.CommandPath(), n, line)
+			}
+		}
+		for _, below := range c.Commands() {
+			fits(below)
 		}
 	}
+	fits((&app{}).commands())
 	for _, command := range []string{"demo", "get", "tree", "list", "cancel", "delete", "version"} {
 		if o := durable(t, command, "--help").want(t, exitOK); !strings.Contains(o.out, "--json") || o.err != "" {
 			t.Errorf("help of %s: %s%s", command, o.out, o.err)
@@ -134,5 +154,12 @@ func TestAnInterruptedLookSaysSo(t *testing.T) {
 	o := durableIn(ctx, screen{}, "list", "--dir", store).want(t, exitInterrupted)
 	if o.err != "durable: interrupted\n" {
 		t.Errorf("stderr = %q", o.err)
+	}
+}
+
+func TestALostConnectionIsToldInWords(t *testing.T) {
+	err := fmt.Errorf("watch: %w", nats.ErrReconnectBufExceeded)
+	if got, want := told(err), "watch: the connection to the server is lost"; got != want {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }

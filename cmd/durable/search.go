@@ -13,7 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/jsstore/index"
@@ -96,8 +95,7 @@ func scan(ctx context.Context, s engine.Store, q query, show func([]engine.Execu
 		if err != nil {
 			return found{}, fmt.Errorf("list executions: %w", err)
 		}
-		x.Input, x.Output, x.Spawns, x.History = codec.Payload{}, codec.Payload{}, nil, nil
-		list = append(list, x)
+		list = append(list, bare(x))
 	}
 	slices.SortFunc(list, engine.NewestFirst)
 	f := found{total: len(list)}

@@ -23,7 +23,7 @@ func shelf(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill(t, s.Store)
+	stock(t, s.Store)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func noon(minutes int) time.Time {
 	return time.Date(2024, 11, 23, 12, minutes, 0, 0, time.UTC)
 }
 
-func fill(t *testing.T, s *jsstore.Store) {
+func stock(t *testing.T, s *jsstore.Store) {
 	t.Helper()
 	put := func(x engine.Execution, events ...engine.Event) engine.Execution {
 		t.Helper()
@@ -120,7 +120,7 @@ func TestSearchingByScanAndByIndexIsTheSame(t *testing.T) {
 		}
 	}
 	golden(t, "search", all.String())
-	golden(t, "search-json", durable(t, "list", "--dir", dir, "--json", "--tree", "order-0").want(t, exitOK).out)
+	golden(t, "search-json", durable(t, "list", "--dir", dir, "--json", "--prefix", "order", "--roots", "--limit", "2").want(t, exitOK).out)
 	if _, err := os.Stat(filepath.Join(dir, "index", "durable.db")); err != nil {
 		t.Error(err)
 	}
@@ -132,7 +132,7 @@ func TestPagesFollowEachOther(t *testing.T) {
 		var got []string
 		after := ""
 		for range 20 {
-			lines := jsonLines[view](t, durable(t, "list", "--dir", dir, "--json", "--limit", "4", "--after", after, "--via", via).want(t, exitOK).out)
+			lines := jsonLines[view](t, durable(t, "list", "--dir", dir, "--jsonl", "--limit", "4", "--after", after, "--via", via).want(t, exitOK).out)
 			if len(lines) == 0 {
 				break
 			}
@@ -143,7 +143,7 @@ func TestPagesFollowEachOther(t *testing.T) {
 			after = fmt.Sprintf("%d:%s", last.CreatedAt, last.ID)
 		}
 		var want []string
-		for _, v := range jsonLines[view](t, durable(t, "list", "--dir", dir, "--json", "--limit", "0").want(t, exitOK).out) {
+		for _, v := range jsonLines[view](t, durable(t, "list", "--dir", dir, "--jsonl", "--limit", "0").want(t, exitOK).out) {
 			want = append(want, v.ID)
 		}
 		if strings.Join(got, " ") != strings.Join(want, " ") || len(want) != 15 {
@@ -184,24 +184,26 @@ func TestTheIndexSaysThatItIsBuilt(t *testing.T) {
 	durableIn(ctx, screen{}, "list", "--dir", dir, "--via", "index").want(t, exitInterrupted)
 }
 
-func TestTimesAsOneTypesThem(t *testing.T) {
+func TestTimesAreToldAsTimesOrAsSoLongAgo(t *testing.T) {
 	now := time.Date(2026, 11, 25, 10, 30, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{
-		"":                          {},
-		"90s":                       now.Add(-90 * time.Second),
-		"2h30m":                     now.Add(-150 * time.Minute),
-		"7d":                        now.AddDate(0, 0, -7),
-		"2026-11-24":                time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC),
-		"2026-11-24T08:15":          time.Date(2026, 11, 24, 8, 15, 0, 0, time.UTC),
-		"2026-11-24 08:15:30":       time.Date(2026, 11, 24, 8, 15, 30, 0, time.UTC),
-		"2026-11-24T08:15:30+02:00": time.Date(2026, 11, 24, 6, 15, 30, 0, time.UTC),
+		"":                                {},
+		"90s":                             now.Add(-90 * time.Second),
+		"2h30m":                           now.Add(-150 * time.Minute),
+		"7d":                              now.AddDate(0, 0, -7),
+		"1w2d12h":                         now.Add(-228 * time.Hour),
+		"2026-11-24":                      time.Date(2026, 11, 24, 0, 0, 0, 0, time.Local),
+		"2026-11-24T08:15":                time.Date(2026, 11, 24, 8, 15, 0, 0, time.Local),
+		"2026-11-24 08:15:30":             time.Date(2026, 11, 24, 8, 15, 30, 0, time.Local),
+		"2026-11-24T08:15:30+02:00":       time.Date(2026, 11, 24, 6, 15, 30, 0, time.UTC),
+		"2026-11-24T08:15[Europe/Berlin]": time.Date(2026, 11, 24, 7, 15, 0, 0, time.UTC),
 	} {
-		if got, err := moment("since", text, now); err != nil || !got.Equal(want) {
+		if got, err := parsePast(text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q = %s, %v, want %s", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"yesterday", "-5m", "5", "d", "-3d", "2026-13-01"} {
-		if got, err := moment("since", text, now); err == nil {
+		if got, err := parsePast(text, now); err == nil {
 			t.Errorf("%q = %s, want an error", text, got)
 		}
 	}
@@ -231,7 +233,7 @@ func TestWhatIsEnqueuedWithMetadataIsFoundByIt(t *testing.T) {
 			"--meta order=42": 1, "--meta order=43": 1, "--meta order=44": 2, "--meta order=45": 0, "--meta Order=42": 0,
 			`--meta customer=Zoë\ =\ 1`: 2, `--meta customer=Zoë\ =\ 1 --status ready`: 1, `--meta customer=Zoë\ =\ 1 --meta order=42`: 1,
 		} {
-			got := jsonLines[view](t, in("", "list --json --via "+via+" "+filter).want(t, exitOK).out)
+			got := jsonLines[view](t, in("", "list --jsonl --via "+via+" "+filter).want(t, exitOK).out)
 			if len(got) != want {
 				t.Errorf("list %s by %s: %d executions, want %d", filter, via, len(got), want)
 			}

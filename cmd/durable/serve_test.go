@@ -203,7 +203,7 @@ func TestAServedIndexThatIsDamagedIsBuiltAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	fill(t, s.Store)
+	stock(t, s.Store)
 	file := filepath.Join(t.TempDir(), "index.db")
 	var errs lockedBuffer
 	a := &app{streams: streams{err: screen{Writer: &errs}}}

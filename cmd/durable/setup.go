@@ -34,7 +34,8 @@ func (a *app) setup() *cobra.Command {
 		Short: "Make a namespace on a NATS server, and its queues",
 		Long:  setupHelp,
 		Example: "  durable setup --server nats://127.0.0.1:4222\n" +
-			"  durable setup --server tls://nats-1:4222,tls://nats-2:4222 --replicas 3 --queue default --queue mail",
+			"  durable setup --server tls://nats-1:4222,tls://nats-2:4222 \\\n" +
+			"    --replicas 3 --queue default --queue mail",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.place.check(cmd); err != nil {
@@ -56,7 +57,7 @@ func (a *app) setup() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.IntVar(&c.Replicas, "replicas", 0, "copies of each stream, on as many servers: 1, 3 or 5 (1 for a new namespace)")
-	f.DurationVar(&c.Lease, "lease", 0, "how late a crashed executor is noticed, at least 1s (30s for a new namespace)")
+	durationVar(f, &c.Lease, "lease", "how late a crashed executor is noticed, at least 1s (30s for a new namespace)")
 	f.StringVar(&retention, "retention", "", "how long finished trees are kept: a duration, or forever (168h for a new namespace)")
 	f.Int64Var(&c.MaxReady, "max-ready", 0, "executions that may be due or running at once; -1 is no limit (that for a new namespace)")
 	f.StringArrayVar(&queues, "queue", []string{engine.DefaultQueue}, "queue to make the consumers of; may be repeated")
@@ -71,8 +72,8 @@ func settle(c *jsstore.Config, retention string) error {
 		c.Retention = engine.Forever
 	default:
 		var err error
-		if c.Retention, err = time.ParseDuration(retention); err != nil || c.Retention < time.Second {
-			return usage("such as 720h, or forever", "--retention %q: want a duration of 1s at least", retention)
+		if c.Retention, err = parseDuration(retention); err != nil || c.Retention < time.Second {
+			return usage("such as 30d, or forever", "--retention %q: want a duration of 1s at least", retention)
 		}
 	}
 	switch {
@@ -92,7 +93,7 @@ func (p place) setUp(ctx context.Context, c jsstore.Config, queues []string) ([]
 			return nil, usage("", "--queue: %w", err)
 		}
 	}
-	nc, err := p.dialNATS(p.server, nats.Name("durable setup"), quiet)
+	nc, err := p.dialNATS(p.server, &c, nats.Name("durable setup"), quiet)
 	if err != nil {
 		return nil, p.unconnected(fmt.Errorf("connect to %s: %w", redacted(p.server), err), p.server)
 	}
@@ -108,21 +109,26 @@ func (p place) setUp(ctx context.Context, c jsstore.Config, queues []string) ([]
 	return parts, err
 }
 
+// A partsView is what a namespace consists of as --json prints it.
+type partsView struct {
+	Parts []partView `json:"parts"`
+}
+
+type partView struct {
+	Kind     string      `json:"kind"`
+	Name     string      `json:"name"`
+	Did      jsstore.Did `json:"did"`
+	Replicas int         `json:"replicas,omitempty"`
+	Most     int64       `json:"maxMessages,omitempty"` // -1 is no limit
+}
+
 func (a *app) printParts(parts []jsstore.Part) error {
 	if a.json {
+		v := partsView{Parts: []partView{}}
 		for _, p := range parts {
-			v := struct {
-				Kind     string      `json:"kind"`
-				Name     string      `json:"name"`
-				Did      jsstore.Did `json:"did"`
-				Replicas int         `json:"replicas,omitempty"`
-				Most     int64       `json:"maxMessages,omitempty"` // -1 is no limit
-			}{p.Kind, p.Name, p.Did, p.Replicas, p.MaxMessages}
-			if err := printJSON(a.out, v); err != nil {
-				return err
-			}
+			v.Parts = append(v.Parts, partView{p.Kind, p.Name, p.Did, p.Replicas, p.MaxMessages})
 		}
-		return nil
+		return printAll(a, v.Parts, v)
 	}
 	t := plainTable()
 	done := map[jsstore.Did]int{}

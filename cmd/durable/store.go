@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,11 +134,12 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 
 // connect opens the namespace on a server; who only looks makes none.
 func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
-	nc, err := p.dialNATS(url, append(jsstore.ConnectOptions(), quiet)...)
+	c := jsstore.Config{Namespace: p.namespace, MustExist: looks}
+	nc, err := p.dialNATS(url, &c, append(jsstore.ConnectOptions(), quiet)...)
 	if err != nil {
 		return nil, p.unconnected(fmt.Errorf("connect to %s: %w", redacted(url), err), url)
 	}
-	s, err := jsstore.Open(ctx, nc, jsstore.Config{Namespace: p.namespace, MustExist: looks})
+	s, err := jsstore.Open(ctx, nc, c)
 	if err != nil {
 		nc.Close()
 	}
@@ -146,6 +149,9 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 	case errors.Is(err, jsstore.ErrMissing):
 		return nil, &exitError{exitStore, err, p.command("setup") + " makes what a namespace lacks"}
 	case err != nil:
+		if url == p.server {
+			p.domain, p.prefix = c.Domain, c.APIPrefix // which may be a context's
+		}
 		return nil, p.unconnected(err, url)
 	}
 	return &store{Store: s, js: s, url: url, close: func() error {
@@ -168,12 +174,18 @@ func redactedError(err error, url string) error {
 }
 
 func (p place) unconnected(err error, url string) error {
-	known := (*exitError)(nil)
+	known, remote := (*exitError)(nil), (*net.OpError)(nil)
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, nats.ErrAuthorization):
-		return &exitError{exitStore, err, "the user or the password is not known there: nats://USER:PASSWORD@HOST:PORT, or --creds, --nkey, --context"}
+		return &exitError{exitStore, err, "the user or the password is not known there, or expired: nats://USER:PASSWORD@HOST:PORT, or --creds, --nkey, --context"}
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return &exitError{exitStore, err, "--tlsca names the certificates that the server's is checked by"}
+	case errors.As(err, &remote) && remote.Op == "remote error": // as package tls calls an alert
+		return &exitError{exitStore, err, "--tlscert and --tlskey name a certificate that the server takes"}
+	case p.domain != "" || p.prefix != "":
+		return &exitError{exitStore, redactedError(err, url), "is JetStream there from here? --js-domain, --js-api-prefix and NATS contexts say where it is"}
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do"}
 	}

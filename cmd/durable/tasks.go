@@ -20,7 +20,8 @@ func (a *app) tasks() *cobra.Command {
 		Short: "Show the tasks that executors have code for",
 		Long: "Show the tasks that the executors have code for which answer within half a second;\n" +
 			"with a TASK, its JSON Schemas too. A task is there twice where executors see\n" +
-			"different types. With --json it prints a line each, with the schemas.",
+			"different types. With --json it prints what the endpoint tasks of the API answers,\n" +
+			"with --jsonl a task a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage("usage: "+cmd.UseLine(), "tasks takes one task at most, not %d", len(args))
@@ -53,12 +54,7 @@ func (a *app) tasks() *cobra.Command {
 				a.note("an executor's answer was too long for a message: schemas or tasks are missing")
 			}
 			if a.json {
-				for _, t := range all.Tasks {
-					if err := printJSON(a.out, t); err != nil {
-						return err
-					}
-				}
-				return nil
+				return printAll(a, all.Tasks, all)
 			}
 			if len(args) == 1 {
 				a.printTask(all.Tasks)
@@ -75,7 +71,7 @@ func (a *app) printTasks(list []api.Task) {
 		fmt.Fprintf(a.out, "no executor answers that has a task; %s\n", a.place.named())
 		return
 	}
-	t := a.wideTable()
+	t := plainTable()
 	widest := 0
 	if w := a.out.width(); w > 0 {
 		widest = max(w/4, 10) // a type may have a long name, and there are two
@@ -84,7 +80,7 @@ func (a *app) printTasks(list []api.Task) {
 	for _, task := range list {
 		t.AppendRow(table.Row{oneLine(task.ID), oneLine(strings.Join(task.Queues, ",")), grouped(len(task.Executors)), snip(oneLine(task.Input), widest), snip(oneLine(task.Output), widest)})
 	}
-	fmt.Fprintln(a.out, t.Render())
+	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintln(a.out, count(len(list), "task", "tasks"))
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,10 +16,16 @@ import (
 )
 
 func (a *app) tree() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	cmd := &cobra.Command{
 		Use:   "tree ID",
 		Short: "Show an execution and all below it, with times and attempts",
-		Args:  executionID,
+		Long: "Show an execution and all below it, with times and attempts. With --json it prints\n" +
+			"what get does, with \"children\" of the same kind; with --jsonl an execution a line,\n" +
+			"each before those below it. With --watch it shows at a terminal what becomes of it,\n" +
+			"what has finished with all below it in a line, until ID has finished or q is typed;\n" +
+			"then, and elsewhere, it prints the tree once ID has finished.",
+		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			s, err := a.open(cmd)
@@ -26,21 +33,36 @@ func (a *app) tree() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			n, err := grow(ctx, s, args[0])
-			if err != nil {
-				return fmt.Errorf("tree of %s: %w", args[0], err)
+			var n *node
+			if watch {
+				n, err = a.watchTree(ctx, s, args[0])
+			} else {
+				n, err = grow(ctx, s, args[0])
+			}
+			if n == nil || err != nil {
+				return about("tree of "+args[0], err)
 			}
 			if a.json {
 				v, err := n.view(ctx, s)
 				if err != nil {
 					return err
 				}
-				return printJSON(a.out, v)
+				return printAll(a, v.flat(nil), v)
 			}
-			a.printTree(n, time.Now())
+			a.printTree(n, time.Now(), 0)
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "show what becomes of it until it has finished")
+	return cmd
+}
+
+// about says what an error was about, unless it says all itself.
+func about(what string, err error) error {
+	if exit := (*exitError)(nil); err == nil || errors.As(err, &exit) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // A node is an execution and what is known of those below it.
@@ -52,12 +74,33 @@ type node struct {
 // grow reads the tree below id. The error is ErrNotFound if there is no such
 // execution.
 func grow(ctx context.Context, s engine.Store, id string) (*node, error) {
-	nodes := map[string]*node{}
+	all, err := readTree(ctx, s, id)
+	if err != nil {
+		return nil, err
+	}
+	if n := grown(all, id); n != nil {
+		return n, nil
+	}
+	return nil, engine.ErrNotFound
+}
+
+// readTree reads all executions of the tree that id is in.
+func readTree(ctx context.Context, s engine.Store, id string) (map[string]engine.Execution, error) {
+	all := map[string]engine.Execution{}
 	for r, err := range s.List(ctx, engine.Filter{Tree: engine.RootOf(id)}) {
 		if err != nil {
 			return nil, err
 		}
-		nodes[r.ID] = &node{Execution: r.Execution}
+		all[r.ID] = r.Execution
+	}
+	return all, nil
+}
+
+// grown is what there is of the tree below id; nil if there is nothing.
+func grown(all map[string]engine.Execution, id string) *node {
+	nodes := make(map[string]*node, len(all))
+	for id, x := range all {
+		nodes[id] = &node{Execution: x}
 	}
 	for _, n := range nodes {
 		if parent := nodes[n.Parent]; parent != nil {
@@ -67,10 +110,7 @@ func grow(ctx context.Context, s engine.Store, id string) (*node, error) {
 	for _, n := range nodes {
 		slices.SortFunc(n.below, func(x, y *node) int { return compareBelow(x.ID, y.ID) })
 	}
-	if n := nodes[id]; n != nil {
-		return n, nil
-	}
-	return nil, engine.ErrNotFound
+	return nodes[id]
 }
 
 func (n *node) size() int {
@@ -81,10 +121,15 @@ func (n *node) size() int {
 	return size
 }
 
+// settled reports whether an execution has finished with all below it.
+func (n *node) settled() bool {
+	return n.Status.Finished() && !slices.ContainsFunc(n.below, func(b *node) bool { return !b.settled() })
+}
+
 func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 	v, err := fullViewOf(ctx, s, n.Execution)
 	if err != nil {
-		return nil, fmt.Errorf("output of %s: %w", n.ID, err)
+		return nil, err
 	}
 	for _, b := range n.below {
 		c, err := b.view(ctx, s)
@@ -94,6 +139,15 @@ func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 		v.Children = append(v.Children, c)
 	}
 	return v, nil
+}
+
+// flat appends an execution and those below it, each by itself.
+func (v *view) flat(list []*view) []*view {
+	list = append(list, &view{Execution: v.Execution})
+	for _, c := range v.Children {
+		list = c.flat(list)
+	}
+	return list
 }
 
 // branches draws everything below the first line, which stands alone.
@@ -108,12 +162,18 @@ type limb struct {
 	name  string
 	cells [5]string // status, time of day, time since the root, duration, tries
 	notes []string
+	// stands is how many executions it is about; status, if it is settled, is theirs.
+	stands int
+	status engine.Status
 }
 
-// printTree prints a line for each execution, and one for each failure below it.
-func (a *app) printTree(n *node, now time.Time) {
+func (l limb) height() int { return 1 + len(l.notes) }
+
+// printTree prints a line for each execution, and one for each failure below it. With a
+// height, what is settled is folded, and what is too much for so many lines left out.
+func (a *app) printTree(n *node, now time.Time, height int) {
 	fmt.Fprintf(a.out, "%s  %s\n", a.out.paint(bold, n.ID), count(n.size(), "execution", "executions"))
-	fmt.Fprintf(a.out, "created %s, %s\n", stamp(n.CreatedAt), ago(n.CreatedAt, now))
+	fmt.Fprintf(a.out, "created %s, %s\n", a.stamp(n.CreatedAt), ago(n.CreatedAt, now))
 	if n.RetryOf != "" {
 		fmt.Fprintf(a.out, "retry of %s\n", n.RetryOf)
 	}
@@ -121,13 +181,27 @@ func (a *app) printTree(n *node, now time.Time) {
 		fmt.Fprintf(a.out, "metadata %s\n", pairsOf(n.Metadata))
 	}
 	fmt.Fprintln(a.out)
+	if height > 0 {
+		height = max(height-4, 1) // what is above, and a line of what may be left out
+	}
 
 	limbs := []limb{{name: "TASK", cells: [5]string{"STATUS", "STARTED", "AFTER", "TOOK", "TRIES"}}}
-	limbs = a.limbs(limbs, n, 0, n.CreatedAt, now)
+	limbs = a.limbs(limbs, n, 0, n.CreatedAt, now, height > 0)
+	left := 0
+	if height > 0 {
+		limbs, left = fit(limbs, height)
+	}
+	defer func() {
+		if left > 0 {
+			fmt.Fprintln(a.out, a.out.paint(faint, "and "+count(left, "more", "more")))
+		}
+	}()
 	wide := 0
 	var columns [5]int
 	for _, l := range limbs {
-		wide = max(wide, 3*l.depth+len(l.name))
+		if l.cells[0] != "" { // what has no columns needs no room before them
+			wide = max(wide, 3*l.depth+len(l.name))
+		}
 		for i, c := range l.cells {
 			columns[i] = max(columns[i], text.StringWidthWithoutEscSequences(c))
 		}
@@ -171,15 +245,19 @@ func step(l list.Writer, levels int) {
 	}
 }
 
-func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time) []limb {
-	l := limb{depth: depth, name: n.Task}
+func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds bool) []limb {
+	l := limb{depth: depth, name: n.Task, stands: 1}
+	folded := folds && depth > 0 && n.settled()
+	if folded {
+		l.status = n.Status
+	}
 	if depth > 0 {
 		l.name = strings.TrimPrefix(n.ID, n.Root()) + " " + n.Task
 	}
 	l.cells[0] = a.out.paint(statusColour(n.Status), string(n.Status))
 	l.cells[1], l.cells[2], l.cells[4] = "-", "-", tries(n.Execution)
 	if first := firstStart(n.Execution); !first.IsZero() {
-		l.cells[1], l.cells[2] = clock(first), "+"+span(first.Sub(born))
+		l.cells[1], l.cells[2] = a.clock(first), "+"+span(first.Sub(born))
 		end := n.FinishedAt
 		if end.IsZero() {
 			end = now
@@ -192,8 +270,12 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time) []lim
 	if n.Sleeping && n.Status == engine.Running {
 		l.notes = append(l.notes, a.out.paint(faint, "  asleep"))
 	}
+	if folded && len(n.below) > 0 {
+		l.stands = n.size()
+		l.cells[4] += "  " + a.out.paint(faint, "with "+grouped(l.stands-1)+" below")
+	}
 	for _, t := range n.History {
-		if t.Failure != nil && t.EndedAt != n.FinishedAt {
+		if !folded && t.Failure != nil && t.EndedAt != n.FinishedAt {
 			l.notes = append(l.notes, a.out.paint(yellow, fmt.Sprintf("  attempt %d on %s, %s: %s",
 				t.Number, t.Executor, span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Message))))
 		}
@@ -202,8 +284,11 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time) []lim
 		l.notes = append(l.notes, a.out.paint(statusColour(n.Status), "  "+oneLine(n.Failure.Message)))
 	}
 	limbs = append(limbs, l)
+	if folded {
+		return limbs
+	}
 	for _, b := range n.below {
-		limbs = a.limbs(limbs, b, depth+1, born, now)
+		limbs = a.limbs(limbs, b, depth+1, born, now, folds)
 	}
 	return limbs
 }

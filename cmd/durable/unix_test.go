@@ -183,7 +183,7 @@ func TestCtrlCDrainsAndCtrlCAgainEndsAtOnce(t *testing.T) {
 		t.Errorf("exit code = %d, want %d and one task:\n%s", code, exitInterrupted, out)
 	}
 	waiting := 0
-	for _, v := range jsonLines[view](t, durable(t, "list", "--json", "--roots", "--dir", store).out) {
+	for _, v := range jsonLines[view](t, durable(t, "list", "--jsonl", "--roots", "--dir", store).out) {
 		if v.Status == engine.WaitingForChildren {
 			waiting++
 		}

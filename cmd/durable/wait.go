@@ -39,7 +39,7 @@ func (a *app) wait() *cobra.Command {
 			return a.await(ctx, s, args[0])
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait; 0 is for as long as it takes")
+	durationVar(cmd.Flags(), &timeout, "timeout", "how long to wait; 0 is for as long as it takes")
 	return cmd
 }
 
@@ -60,7 +60,7 @@ func (a *app) await(ctx context.Context, s *store, id string) error {
 	}
 	v, err := fullViewOf(ctx, s, x)
 	if err != nil {
-		return fmt.Errorf("output of %s: %w", id, err)
+		return err
 	}
 	switch {
 	case a.json:

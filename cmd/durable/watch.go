@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +18,7 @@ func (a *app) watch() *cobra.Command {
 			"an ID, what changes in its tree, until that execution has finished. It is a view: of\n" +
 			"states that follow each other at once it may show the last alone, and what waits in\n" +
 			"a queue shows once it has begun. With --json a line\n" +
-			"is what durable list --json prints.",
+			"is what durable list --jsonl prints.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -42,15 +41,15 @@ func (a *app) watch() *cobra.Command {
 
 func (a *app) watchAll(ctx context.Context, s *store) error {
 	if s.own { // nobody else can open the store while this one watches
-		return &exitError{exitIncomplete, errors.New("nobody executes in this store now: nothing changes"), a.command("list") + " shows what is there"}
+		return a.nobodyExecutes()
 	}
-	all, err := s.js.Changes(ctx, "")
+	all, err := s.changes(ctx, "")
 	if err != nil {
 		return err
 	}
-	for r, err := range all {
+	for x, err := range all {
 		if err == nil {
-			err = a.printChange(r.Execution)
+			err = a.printChange(x)
 		}
 		if err != nil {
 			return err
@@ -64,19 +63,19 @@ func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// It is listened to before it is looked at, so that the end can't be missed.
-	tree, err := s.js.Changes(ctx, engine.RootOf(id))
+	tree, err := s.changes(ctx, engine.RootOf(id))
 	if err != nil {
 		return err
 	}
 	changes, failed := make(chan engine.Execution), make(chan error, 1)
 	go func() {
-		for r, err := range tree {
+		for x, err := range tree {
 			if err != nil {
 				failed <- err
 				return
 			}
 			select {
-			case changes <- r.Execution:
+			case changes <- x:
 			case <-ctx.Done():
 			}
 		}
@@ -87,7 +86,7 @@ func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 			break
 		}
 		if s.own {
-			return &exitError{exitIncomplete, errors.New("nobody executes in this store now: nothing changes"), ""}
+			return a.nobodyExecutes()
 		}
 		select {
 		case x = <-changes:
@@ -114,11 +113,11 @@ func (a *app) printChange(x engine.Execution) error {
 		text += ", retry " + grouped(x.Attempt)
 	case x.Status == engine.Ready && x.Attempt > 0 && len(x.History) > 0:
 		if f := x.History[len(x.History)-1].Failure; f != nil {
-			text += ", to be tried again " + ago(x.StartAt, time.Now()) + ": " + oneLine(f.Message)
+			text += ", to be tried again " + a.moment(x.StartAt, time.Now()) + ": " + oneLine(f.Message)
 		}
 	case x.Failure != nil:
 		text += ": " + oneLine(x.Failure.Message)
 	}
-	_, err := fmt.Fprintln(a.out, a.out.paint(faint, clock(at))+"  "+snip(text, max(a.out.width()-10, 0)))
+	_, err := fmt.Fprintln(a.out, a.out.paint(faint, a.clock(at))+"  "+snip(text, max(a.out.width()-10, 0)))
 	return err
 }

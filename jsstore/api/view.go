@@ -69,7 +69,7 @@ type Attempt struct {
 	Error     *Failure `json:"error,omitempty"`
 }
 
-// View returns an execution as lists tell of it.
+// View returns an execution as lists tell of it: without its input, output and history.
 func View(x engine.Execution) Execution {
 	return Execution{
 		ID: x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
@@ -96,9 +96,22 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// whole is an execution with all that fits an answer: its input and its output, which
-// may have to be gathered from its children, as JSON.
-func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, error) {
+// Whole returns an execution with all that is known of it, however long, but whether it
+// is closed: the input and the output, which may have to be gathered from its children,
+// are read from s and shown as [Shown] does.
+func Whole(ctx context.Context, s engine.Store, x engine.Execution) (Execution, error) {
+	v := withHistory(x)
+	var err error
+	if v.Input, err = inputOf(ctx, s, x); err != nil {
+		return v, fmt.Errorf("input of %s: %w", x.ID, err)
+	}
+	if v.Output, err = outputOf(ctx, s, x); err != nil {
+		return v, fmt.Errorf("output of %s: %w", x.ID, err)
+	}
+	return v, nil
+}
+
+func withHistory(x engine.Execution) Execution {
 	v := View(x)
 	for _, a := range x.History {
 		v.History = append(v.History, Attempt{
@@ -106,6 +119,38 @@ func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, err
 			StartedAt: millis(a.StartedAt), EndedAt: millis(a.EndedAt), Error: failure(a.Failure),
 		})
 	}
+	return v
+}
+
+// inputOf returns the input as JSON; nil if there is none.
+func inputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.RawMessage, error) {
+	if x.Input.IsZero() {
+		return nil, nil
+	}
+	p, err := s.Load(ctx, x.ID, x.Input)
+	if err != nil {
+		return nil, err
+	}
+	return marshal(Shown(p))
+}
+
+// outputOf returns the output that others see as JSON; nil if there is none. One that
+// has not completed has at most what its own code has returned: its children may not
+// even be there.
+func outputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.RawMessage, error) {
+	if x.Status != engine.Completed {
+		x.Gathers, x.OutputOf = false, ""
+	}
+	p, err := engine.OutputWith(ctx, s, x, func(p codec.Payload) (codec.Payload, error) { return Shown(p), nil })
+	if err != nil || p.IsZero() {
+		return nil, err
+	}
+	return marshal(p)
+}
+
+// whole is [Whole] as far as it fits an answer.
+func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, error) {
+	v := withHistory(x)
 	var err error
 	if v.Input, err = s.input(ctx, x); err != nil {
 		return v, fmt.Errorf("input of %s: %w", x.ID, err)
@@ -142,28 +187,18 @@ const mostGathered = 1000
 
 // input returns the input as JSON; nil if it has none or if that can't fit an answer.
 func (s *Service) input(ctx context.Context, x engine.Execution) (json.RawMessage, error) {
-	if x.Input.IsZero() || s.tooLong(x.Input) {
+	if s.tooLong(x.Input) {
 		return nil, nil
 	}
-	p, err := s.Store.Load(ctx, x.ID, x.Input)
-	if err != nil {
-		return nil, err
-	}
-	return raw(Shown(p))
+	return inputOf(ctx, s.Store, x)
 }
 
 func (s *Service) output(ctx context.Context, x engine.Execution) (json.RawMessage, error) {
 	if s.tooLong(x.Output) || (x.Gathers && x.Spawned > mostGathered) {
 		return nil, nil
 	}
-	p, err := engine.OutputWith(ctx, s.Store, x, func(p codec.Payload) (codec.Payload, error) { return Shown(p), nil })
-	if err != nil || p.IsZero() {
-		return nil, err
-	}
-	return raw(p)
+	return outputOf(ctx, s.Store, x)
 }
-
-func raw(p codec.Payload) (json.RawMessage, error) { return marshal(p) }
 
 // tooLong reports whether a payload is kept in several messages and is longer than an
 // answer can be, so that it need not be read.

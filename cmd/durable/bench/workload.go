@@ -125,7 +125,7 @@ var workloads = []workload{
 	},
 	{
 		name: "latency", noun: "execution", count: 2000, callers: 1, paced: true,
-		about: "from the call that enqueues to the output in hand; --rate for an open loop",
+		about: "from the call that enqueues to the output; --rate for an open loop",
 		run: func(b *bed, q *quota, s *sample) (int, error) {
 			return b.clocked(q, s.hist("latency"), b.enqueueAndWait)
 		},
@@ -158,7 +158,7 @@ var workloads = []workload{
 	},
 	{
 		name: "sequence", noun: "sequence", count: 1000, callers: 1,
-		about: "steps one after the other, the output of each the input of the next",
+		about: "steps one after the other, each output the input of the next",
 		run: func(b *bed, q *quota, _ *sample) (int, error) {
 			return b.bulk(q, chunk, func(n int) error {
 				hs, err := sequence.EnqueueMany(b.work, b.client, b.payloads(n))

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// mostListed is how many executions a list that is watched remembers: more than a
+// terminal has lines.
+const mostListed = 1000
+
+// watchList shows the beginning of a list and what becomes of it: at a terminal the newest
+// that fit, and elsewhere a line for each, the oldest first, and then one for each change.
+// It ends when it is interrupted, or q is typed.
+func (a *app) watchList(ctx context.Context, s *store, q query) error {
+	if s.own {
+		return a.nobodyExecutes()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// It is listened to before it is looked at, so that nothing is missed between.
+	changes, err := s.changes(ctx, q.filter.Within())
+	if err != nil {
+		return err
+	}
+	q.limit = min(cmp.Or(q.limit, mostListed), mostListed)
+	var list []engine.Execution
+	if _, err = a.search(ctx, s, q, func(more []engine.Execution) error {
+		list = append(list, more...)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if a.json || !a.out.terminal {
+		for _, x := range slices.Backward(list) {
+			if err := a.printChange(x); err != nil {
+				return err
+			}
+		}
+		for x, err := range changes {
+			if err == nil && q.filter.Matches(x) {
+				err = a.printChange(bare(x))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	l := &listing{list: list, changed: make(chan struct{}, 1)}
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer stop()
+	following.Go(func() { l.follow(changes, q.filter.Matches) })
+	return a.live(ctx, l.changed, func(on *app, height int) (bool, error) {
+		list, err := l.newest(max(height-2, 1))
+		if err == nil {
+			on.printRows(list, time.Now())
+			fmt.Fprintf(on.out, "the newest %s; q ends\n", grouped(len(list)))
+		}
+		return false, err
+	})
+}
+
+// A listing is a list that is watched.
+type listing struct {
+	changed chan struct{} // has something when there is something new
+
+	mu   sync.Mutex
+	list []engine.Execution
+	err  error
+}
+
+// newest returns so many of the list, the newest first.
+func (l *listing) newest(n int) ([]engine.Execution, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.list[:min(n, len(l.list))]), l.err
+}
+
+func (l *listing) follow(changes func(func(engine.Execution, error) bool), matches func(engine.Execution) bool) {
+	for x, err := range changes {
+		l.mu.Lock()
+		if l.err = err; err == nil {
+			l.put(bare(x), matches(x))
+		}
+		l.mu.Unlock()
+		select {
+		case l.changed <- struct{}{}:
+		default: // it is about to be drawn
+		}
+	}
+}
+
+// put puts an execution where it belongs in the list, or takes it out.
+func (l *listing) put(x engine.Execution, belongs bool) {
+	at, known := slices.BinarySearchFunc(l.list, x, engine.NewestFirst)
+	switch {
+	case known && belongs:
+		l.list[at] = x
+	case known:
+		l.list = slices.Delete(l.list, at, at+1)
+	case belongs && at < mostListed:
+		l.list = slices.Insert(l.list, at, x)
+		l.list = l.list[:min(len(l.list), mostListed)]
+	}
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones have names where the machine knows none, as in a container
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A times says how times are shown to people.
+type times struct {
+	style string
+}
+
+// The styles of times.
+const (
+	relativeTimes = "relative" // where there is room for one: how long ago
+	localTimes    = "local"    // in full, in the reader's zone
+	utcTimes      = "utc"      // in full, in UTC, as RFC 3339 has them
+)
+
+func (t *times) flags(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringVar(&t.style, "time-format", relativeTimes, "how times are shown: relative, local or utc")
+	must(cmd.RegisterFlagCompletionFunc("time-format", cobra.FixedCompletions([]string{relativeTimes, localTimes, utcTimes}, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+func (t times) valid() error {
+	switch t.style {
+	case relativeTimes, localTimes, utcTimes:
+		return nil
+	}
+	return usage("relative, local and utc are", "--time-format %q is none", t.style)
+}
+
+// moment is a time where there is room for one.
+func (t times) moment(at, now time.Time) string {
+	if t.style == localTimes || t.style == utcTimes {
+		return t.stamp(at)
+	}
+	return ago(at, now)
+}
+
+// stamp is a time in full, to the millisecond.
+func (t times) stamp(at time.Time) string {
+	if t.style == utcTimes {
+		return at.UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	return at.Local().Format("2006-01-02 15:04:05.000")
+}
+
+// clock is the time of day of a stamp, to the second.
+func (t times) clock(at time.Time) string {
+	if t.style == utcTimes {
+		return at.UTC().Format("15:04:05Z")
+	}
+	return at.Local().Format("15:04:05")
+}
+
+// A durationFlag is a duration that may have days and weeks.
+type durationFlag time.Duration
+
+func (d *durationFlag) Type() string { return "duration" }
+
+// String is empty for none, of which the help then says nothing.
+func (d *durationFlag) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return time.Duration(*d).String()
+}
+
+func (d *durationFlag) Set(text string) error {
+	parsed, err := parseDuration(text)
+	*d = durationFlag(parsed)
+	return err
+}
+
+func durationVar(f *pflag.FlagSet, d *time.Duration, name string, usage string) {
+	f.Var((*durationFlag)(d), name, usage)
+}
+
+var errDuration = errors.New("want a duration such as 90s, 1h30m or 2d")
+
+// parseDuration reads what time.ParseDuration does, after weeks and days of 24 hours.
+func parseDuration(text string) (time.Duration, error) {
+	var days time.Duration
+	rest := text
+	for _, unit := range []struct {
+		name   string
+		length time.Duration
+	}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}} {
+		number, after, found := strings.Cut(rest, unit.name)
+		if !found {
+			continue
+		}
+		n, err := time.ParseDuration(number + "h") // as many hours
+		if err != nil || strings.Trim(number, "0123456789.") != "" || n > 100*365*24*time.Hour {
+			return 0, errDuration
+		}
+		days += n * (unit.length / time.Hour)
+		rest = after
+	}
+	if rest == "" && rest != text {
+		return days, nil
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || (days > 0 && d < 0) {
+		return 0, errDuration
+	}
+	return days + d, nil
+}
+
+var errTime = errors.New("want a time such as 2026-12-01T09:00, 2026-12-01T09:00Z or 2026-12-01T09:00[Europe/Berlin]")
+
+// parseTime reads a date, perhaps with a time of day. Its zone is that of its offset, or
+// of a name in brackets or behind a space; without either it is this machine's.
+func parseTime(text string) (time.Time, error) {
+	wall, zone := text, time.Local
+	if name, named := strings.CutSuffix(text, "]"); named {
+		wall, name, named = cutLast(name, "[")
+		return parseIn(wall, name, named)
+	}
+	if before, name, found := cutLast(text, " "); found && strings.ContainsFunc(name, isLetter) && !strings.Contains(name, ":") {
+		return parseIn(before, name, true)
+	}
+	return parseWall(wall, zone)
+}
+
+func parseIn(wall, name string, named bool) (time.Time, error) {
+	if !named || name == "" || strings.EqualFold(name, "local") {
+		return time.Time{}, errTime
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("no time zone has the name %q", name)
+	}
+	return parseWall(wall, zone)
+}
+
+// parseWall reads a time with an offset, or one that clocks in the zone show once.
+func parseWall(text string, zone *time.Location) (time.Time, error) {
+	text = strings.Replace(text, " ", "T", 1)
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		if zone != time.Local && !sameClock(t, t.In(zone)) {
+			return time.Time{}, fmt.Errorf("clocks in %s have another offset then: %s", zone, t.In(zone).Format(time.RFC3339))
+		}
+		return t, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if wall, err := time.Parse(layout, text); err == nil {
+			return onClock(wall, zone)
+		}
+	}
+	return time.Time{}, errTime
+}
+
+// onClock returns when clocks in the zone show what wall does. Where they are set
+// forward there is no such time, and where they are set back there are two.
+func onClock(wall time.Time, zone *time.Location) (time.Time, error) {
+	var found []time.Time
+	for _, around := range []time.Duration{-24 * time.Hour, 24 * time.Hour} { // the offsets before and after
+		_, offset := wall.Add(around).In(zone).Zone()
+		t := wall.Add(-time.Duration(offset) * time.Second).In(zone)
+		if sameClock(wall, t) && (len(found) == 0 || !found[0].Equal(t)) {
+			found = append(found, t)
+		}
+	}
+	switch shown := wall.Format("2006-01-02T15:04:05"); len(found) {
+	case 0:
+		return time.Time{}, fmt.Errorf("clocks in %s do not show %s: they are set forward", zone, shown)
+	case 2:
+		return time.Time{}, fmt.Errorf("clocks in %s show %s twice: say %s or %s", zone, shown, found[0].Format(time.RFC3339), found[1].Format(time.RFC3339))
+	}
+	return found[0], nil
+}
+
+func sameClock(a, b time.Time) bool {
+	const layout = "2006-01-02T15:04:05.999999999"
+	return a.Format(layout) == b.Format(layout)
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }

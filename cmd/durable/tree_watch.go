@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// settling is how long a tree may take, once the execution that is watched has finished,
+// to end what is below it.
+const settling = 2 * time.Second
+
+// watchTree shows what becomes of a tree until the execution has finished, and returns
+// it then; nil, if somebody has left before.
+func (a *app) watchTree(ctx context.Context, s *store, id string) (*node, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// It is listened to before it is looked at, so that the end can't be missed.
+	changes, err := s.changes(ctx, engine.RootOf(id))
+	if err != nil {
+		return nil, err
+	}
+	g := &growing{s: s, id: id, changed: make(chan struct{}, 1)}
+	if err := g.read(ctx); err != nil {
+		return nil, err
+	}
+	n, ended := g.now()
+	switch {
+	case n == nil:
+		return nil, engine.ErrNotFound
+	case n.settled() || ended && s.own:
+		return n, nil
+	case s.own:
+		return nil, a.nobodyExecutes()
+	}
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer stop()
+	following.Go(func() { g.follow(ctx, changes) })
+	if a.out.terminal && !a.json {
+		err = a.live(ctx, g.changed, func(on *app, height int) (bool, error) {
+			if n, ended = g.now(); n != nil && !ended {
+				on.printTree(n, time.Now(), height)
+			}
+			return ended, g.failure()
+		})
+	} else {
+		ended, err = true, g.end(ctx)
+	}
+	if !ended || err != nil {
+		return nil, err
+	}
+	return grow(ctx, s, id) // the last of it may have come without a change
+}
+
+// A growing is a tree that is watched. It is read again where something has come to it,
+// which no record may tell of yet.
+type growing struct {
+	s       *store
+	id      string
+	changed chan struct{} // has something when there is something new
+
+	mu    sync.Mutex
+	all   map[string]engine.Execution
+	ended time.Time // when the execution was first seen to have finished
+	err   error
+}
+
+func (g *growing) read(ctx context.Context) error {
+	all, err := readTree(ctx, g.s, g.id)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.all = all
+	return nil
+}
+
+// now returns the tree as far as it is known, and whether there is nothing more to come.
+func (g *growing) now() (n *node, ended bool) {
+	g.mu.Lock()
+	all := maps.Clone(g.all)
+	g.mu.Unlock()
+	n = grown(all, g.id)
+	if n == nil || !n.Status.Finished() {
+		return n, false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended.IsZero() {
+		g.ended = time.Now()
+	}
+	return n, n.settled() || time.Since(g.ended) > settling
+}
+
+func (g *growing) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+// end returns once there is nothing more to come.
+func (g *growing) end(ctx context.Context) error {
+	tick := time.NewTicker(frame)
+	defer tick.Stop()
+	for {
+		_, ended := g.now()
+		if err := g.failure(); ended || err != nil {
+			return err
+		}
+		select {
+		case <-g.changed:
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// follow takes changes until ctx ends or there can be no more.
+func (g *growing) follow(ctx context.Context, changes func(func(engine.Execution, error) bool)) {
+	var rest time.Time // until when it is not read again: a large tree takes a while
+	for x, err := range changes {
+		if err != nil {
+			g.mu.Lock()
+			g.err = err
+			g.mu.Unlock()
+		} else if began := time.Now(); g.take(x) && began.After(rest) {
+			_ = g.read(ctx) // a server that is gone ends the changes too
+			rest = time.Now().Add(10 * time.Since(began))
+		}
+		select {
+		case g.changed <- struct{}{}:
+		default: // it is about to be drawn
+		}
+	}
+}
+
+// take takes a change, and reports whether there may be more below it than is known.
+func (g *growing) take(x engine.Execution) (more bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, known := g.all[x.ID]
+	g.all[x.ID] = x
+	return !known || x.Spawned > before.Spawned || (x.Status == engine.WaitingForFinalize && before.Status != x.Status)
+}
+
+// fit folds siblings that follow each other and are settled into a line, if there are
+// more lines than that, and cuts what is too much then. It returns how many executions
+// are cut.
+func fit(limbs []limb, height int) (shown []limb, left int) {
+	lines := func(list []limb) (n int) {
+		for _, l := range list {
+			n += l.height()
+		}
+		return n
+	}
+	if lines(limbs) <= height {
+		return limbs, 0
+	}
+	for i := 0; i < len(limbs); {
+		j := i
+		for j < len(limbs) && limbs[j].status != "" && limbs[j].depth == limbs[i].depth {
+			j++
+		}
+		if j-i < 2 {
+			shown = append(shown, limbs[i])
+			i++
+			continue
+		}
+		shown = append(shown, together(limbs[i:j]))
+		i = j
+	}
+	if lines(shown) <= height {
+		return shown, 0
+	}
+	for len(shown) > 2 && lines(shown) > height {
+		left += shown[len(shown)-1].stands
+		shown = shown[:len(shown)-1]
+	}
+	return shown, left
+}
+
+// together is a line for several that are settled.
+func together(limbs []limb) limb {
+	l := limb{depth: limbs[0].depth, status: limbs[0].status}
+	counts := map[engine.Status]int{}
+	for _, one := range limbs {
+		counts[one.status]++
+		l.stands += one.stands
+	}
+	var list []string
+	for _, s := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, grouped(counts[s])+" "+string(s))
+	}
+	l.name = fmt.Sprintf("%s ended: %s", grouped(len(limbs)), strings.Join(list, ", "))
+	return l
+}

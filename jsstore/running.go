@@ -1,0 +1,49 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// oldestInHand is how many messages are looked through for what runs, in a stream: those
+// that executors hold are among the first, which are delivered first.
+const oldestInHand = 1000
+
+// Running returns executions that run, by their records, of those that were due first:
+// it looks through the first thousand messages of the queues and as many that have come
+// out of the timers, however many wait. In no order; without those that sleep. It reads by
+// direct gets, which a replica may answer: it is a view.
+func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
+	var list []engine.Execution
+	for _, p := range []place{{s.layout.ready(), s.layout.readyOf("*")}, {s.layout.timers(), s.layout.dueOf("*")}} {
+		var subjects []string
+		query := map[string]any{"seq": 1, "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": directBytes}
+		for m, err := range s.directGet(ctx, p.stream, query) {
+			if err != nil {
+				return nil, fmt.Errorf("look for what runs: %w", err)
+			}
+			if d := s.parse(m); isExecution(d) {
+				subjects = append(subjects, s.layout.recordSubject(d.Execution.ID))
+			}
+		}
+		if len(subjects) == 0 {
+			continue
+		}
+		for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
+			if err != nil {
+				return nil, fmt.Errorf("look for what runs: %w", err)
+			}
+			r, err := decodeRecord(m)
+			if err != nil && !errors.Is(err, engine.ErrNewer) {
+				continue // deleted or damaged: it does not run
+			}
+			if r.Status == engine.Running && !r.Sleeping {
+				list = append(list, r.Execution)
+			}
+		}
+	}
+	return list, nil
+}
