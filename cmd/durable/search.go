@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -163,7 +164,8 @@ func worthAnIndex(ctx context.Context, s *store, path string) (bool, error) {
 }
 
 // indexPath is where the index of the store is: in the store's directory, or in that
-// of the user's caches for a server elsewhere, by its URL.
+// of the user's caches for a server elsewhere, by all that leads to the namespace there:
+// in another account, or another domain, there is another one of that name.
 func (a *app) indexPath() (string, error) {
 	if a.server == "" {
 		return filepath.Join(a.dir, "index", a.namespace+".db"), nil
@@ -172,7 +174,13 @@ func (a *app) indexPath() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("no directory for an index: %w", err)
 	}
-	sum := sha256.Sum256([]byte(a.server + "\n" + a.namespace))
+	way := []string{a.server, a.namespace}
+	for _, f := range a.login.list() {
+		if f.name != "password" { // which is of the same user
+			way = append(way, *f.value)
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join(way, "\n")))
 	return filepath.Join(cache, "durable", "index", hex.EncodeToString(sum[:8])+".db"), nil
 }
 

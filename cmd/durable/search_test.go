@@ -252,3 +252,27 @@ func TestWhatIsEnqueuedWithMetadataIsFoundByIt(t *testing.T) {
 		}
 	}
 }
+
+func TestEachWayToANamespaceHasAnIndexOfItsOwn(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	path := func(p place) string {
+		t.Helper()
+		path, err := (&app{place: p}).indexPath()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	of := func(l login) place { return place{server: "nats://somewhere", namespace: "durable", login: l} }
+	seen := map[string]login{}
+	for _, l := range []login{{}, {user: "a", password: "x"}, {user: "b", password: "x"}, {context: "a"}, {domain: "a"}, {prefix: "a"}, {creds: "a"}} {
+		at := path(of(l))
+		if other, is := seen[at]; is {
+			t.Errorf("%+v has the index of %+v", l, other)
+		}
+		seen[at] = l
+	}
+	if path(of(login{user: "a", password: "y"})) != path(of(login{user: "a", password: "x"})) {
+		t.Error("with another password there is another index")
+	}
+}
