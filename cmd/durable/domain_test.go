@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
@@ -98,6 +100,7 @@ func TestAStoreInAnotherDomainIsWorkedOnThroughALeaf(t *testing.T) {
 		in("enqueue", "idle", `"x"`, "--id", id+"idle").want(t, exitOK)
 		in("cancel", id+"idle").want(t, exitOK)
 		in("retry", id+"idle", "--id", id+"again").want(t, exitOK)
+		begun(t, id+"again", where...) // before, nobody knows that it sleeps
 		in("wake", id+"again", "--output", "true").want(t, exitOK)
 		in("queues", "pause", "default", "--reason", "test").want(t, exitOK)
 		in("queues", "resume", "default").want(t, exitOK)
@@ -114,5 +117,49 @@ func TestAStoreInAnotherDomainIsWorkedOnThroughALeaf(t *testing.T) {
 	durable(t, "list", "--context", "hub", "--js-api-prefix", "x", "--js-domain", "y").want(t, exitUsage)
 	if _, err := jsstore.Connect(t.Context(), leaf, jsstore.Config{Domain: "hub", APIPrefix: "x"}); err == nil {
 		t.Error("a domain and a prefix are taken")
+	}
+}
+
+// All messages of a batch go where its last one goes: a leaf has buckets of its own.
+func TestWritesGoTogetherToAnotherDomain(t *testing.T) {
+	leaf := leafOf(t)
+	nc, err := nats.Connect(leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	s, err := jsstore.Open(t.Context(), nc, jsstore.Config{Domain: "hub", GroupWrites: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	heard := map[string]*nats.Subscription{}
+	for _, subject := range []string{"$KV.>", "$JS.hub.API.$KV.>"} {
+		if heard[subject], err = nc.SubscribeSync(subject); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range 500 {
+		all.Go(func() {
+			x := engine.Execution{ID: fmt.Sprint("x", i), Task: "task", Queue: engine.DefaultQueue, Status: engine.Running}
+			revision, err := s.Update(t.Context(), x, 0)
+			r, getErr := s.Get(t.Context(), x.ID)
+			if err != nil || getErr != nil || r.Revision != revision {
+				t.Errorf("%s: revision %d, %v; read %d, %v", x.ID, revision, err, r.Revision, getErr)
+			}
+		})
+	}
+	all.Wait()
+	batched := map[string]int{}
+	for subject, sub := range heard {
+		for m, err := sub.NextMsg(0); err == nil; m, err = sub.NextMsg(0) {
+			if m.Header.Get("Nats-Batch-Id") != "" {
+				batched[subject]++
+			}
+		}
+	}
+	if batched["$KV.>"] > 0 || batched["$JS.hub.API.$KV.>"] < 100 {
+		t.Errorf("messages in batches: %v, want most of 500, and all of them to the hub", batched)
 	}
 }

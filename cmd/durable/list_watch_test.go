@@ -18,7 +18,7 @@ func TestWatchedListsShowWhatBecomesOfThem(t *testing.T) {
 	stop := developing(t, dir)
 	durable(t, "enqueue", "approve", `"may I?"`, "--id", "ask", "--dir", dir).want(t, exitOK)
 	durable(t, "enqueue", "sumOfSquares", `{"numbers":[1]}`, "--id", "sum", "--wait", "--dir", dir).want(t, exitOK)
-	begun(t, "ask", dir)
+	begun(t, "ask", "--dir", dir)
 	term, ended := onTerminal(t, t.Context(), "list", "--watch", "--roots", "--dir", dir)
 	running, left := onTerminal(t, t.Context(), "list", "--watch", "--status", "running", "--dir", dir)
 	text := term.until(t, "ask        approve       running", "sum        sumOfSquares  completed", "the newest 2; q ends")

@@ -120,10 +120,10 @@ func TestTopShowsTheFleetUntilItIsLeft(t *testing.T) {
 }
 
 // begun returns once an execution is recorded to run.
-func begun(t *testing.T, id, dir string) {
+func begun(t *testing.T, id string, where ...string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		v := jsonLines[view](t, durable(t, "get", id, "--json", "--dir", dir).want(t, exitOK).out)[0]
+		v := jsonLines[view](t, durable(t, append([]string{"get", id, "--json"}, where...)...).want(t, exitOK).out)[0]
 		if v.Status == engine.Running {
 			return
 		}
@@ -137,7 +137,7 @@ func TestTopPrintsOnceWhereThereIsNoTerminal(t *testing.T) {
 	dir := t.TempDir()
 	stop := developing(t, dir)
 	durable(t, "enqueue", "nap", `{"seconds":3600}`, "--id", "long", "--dir", dir).want(t, exitOK)
-	begun(t, "long", dir)
+	begun(t, "long", "--dir", dir)
 	for _, args := range [][]string{{"top"}, {"top", "--once"}} {
 		if o := durable(t, append(args, "--dir", dir)...).want(t, exitOK); !strings.HasPrefix(o.out, "1 of 16 slots in use; 0 executions/s finish, 0/s do not complete\n\nEXECUTOR") || !strings.Contains(o.out, "\nlong ") {
 			t.Errorf("%v prints\n%s", args, o.out)

@@ -17,7 +17,7 @@ func TestWatchedTreesAreShownUntilTheyEnd(t *testing.T) {
 	for i, leave := range []bool{true, false} {
 		id := fmt.Sprint("ask", i)
 		durable(t, "enqueue", "approve", `"may I?"`, "--id", id, "--dir", dir).want(t, exitOK)
-		begun(t, id, dir)
+		begun(t, id, "--dir", dir)
 		term, ended := onTerminal(t, t.Context(), "tree", id, "--watch", "--dir", dir)
 		term.until(t, id+"  1 execution", "approve  running", "  asleep")
 		if leave {
