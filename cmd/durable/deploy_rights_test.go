@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 )
 
 // What may be tried, and by whom: everybody else must not. All of it is published to, or
@@ -264,13 +266,8 @@ func TestNoHeaderOfAProducerReachesOtherMessages(t *testing.T) {
 		{[]string{"Nats-Schedule", "@every 1s", "Nats-Schedule-Target", "durable.ready.default.other.x"}, "10188"},
 		{[]string{"Nats-Schedule-Next", "purge", "Nats-Scheduler", "durable.ready.default.other.x"}, "10188"},
 		{[]string{"Nats-TTL", "1"}, "10166"},
-		{[]string{"Nats-Batch-Id", "b", "Nats-Batch-Sequence", "1", "Nats-Batch-Commit", "1"}, "10174"},
 	} {
-		m := nats.NewMsg("durable.ready.default.greet.h")
-		for i := 0; i < len(c.header); i += 2 {
-			m.Header.Set(c.header[i], c.header[i+1])
-		}
-		answer, err := nc.RequestMsg(m, 5*time.Second)
+		answer, err := nc.RequestMsg(withHeader("durable.ready.default.greet.h", c.header...), 5*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,4 +275,30 @@ func TestNoHeaderOfAProducerReachesOtherMessages(t *testing.T) {
 			t.Errorf("%v: answer %s, want error %s", c.header, answer.Data, c.want)
 		}
 	}
+	// A batch is taken, and each of its messages needs the right to its subject.
+	for i, c := range []struct {
+		first   string
+		refused bool
+	}{{"durable.ready.default.greet.b", false}, {"durable.ready.default.other.b", true}, {"durable.cancel.b", true}} {
+		id := nuid.Next()
+		if err := nc.PublishMsg(withHeader(c.first, "Nats-Batch-Id", id, "Nats-Batch-Sequence", "1")); err != nil {
+			t.Fatal(err)
+		}
+		last := withHeader(fmt.Sprint("durable.ready.default.greet.last", i), "Nats-Batch-Id", id, "Nats-Batch-Sequence", "2", "Nats-Batch-Commit", "1")
+		answer, err := nc.RequestMsg(last, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(answer.Data), `"error"`) != c.refused {
+			t.Errorf("a batch that begins with %s: answer %s, want that it is refused: %t", c.first, answer.Data, c.refused)
+		}
+	}
+}
+
+func withHeader(subject string, pairs ...string) *nats.Msg {
+	m := nats.NewMsg(subject)
+	for i := 0; i < len(pairs); i += 2 {
+		m.Header.Set(pairs[i], pairs[i+1])
+	}
+	return m
 }
