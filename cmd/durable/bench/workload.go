@@ -150,10 +150,11 @@ var workloads = []workload{
 			})
 		},
 		runs: func(c Config) int { return c.Children + 2 },
-		// A ready message and a closure each of the children and the finalize, the ready
-		// message of the parent. A record of each child and of the finalize; of the parent
-		// one once it has spawned, one once all children have ended, one in the end.
-		parts:   func(c Config) (int, int) { return 2*c.Children + 3, c.Children + 4 },
+		// A ready message and a closure of each child, the ready messages of the finalize,
+		// which has no closure, and of the parent. A record of each child and of the
+		// finalize; of the parent one once it has spawned, one once all children have
+		// ended, one in the end.
+		parts:   func(c Config) (int, int) { return 2*c.Children + 2, c.Children + 4 },
 		floorIs: "the least that is published, delivered and acked for a parent, and the least of creates, at what one costs that is pipelined",
 	},
 	{
@@ -166,9 +167,9 @@ var workloads = []workload{
 			})
 		},
 		runs: func(c Config) int { return c.Steps },
-		// A ready message and a closure of each step, the ready message of the sequence. A
-		// record of each step, and of the sequence one before each step and one in the end.
-		parts:   func(c Config) (int, int) { return 2*c.Steps + 1, 2*c.Steps + 1 },
+		// A ready message of each step, which has no closure, and of the sequence. A record
+		// of each step, and of the sequence one before each step and one in the end.
+		parts:   func(c Config) (int, int) { return c.Steps + 1, 2*c.Steps + 1 },
 		floorIs: "the least that is published, delivered and acked for a sequence, and the least of creates, at what one costs that is pipelined",
 	},
 	{
