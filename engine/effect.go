@@ -33,10 +33,10 @@ type (
 		Again    bool
 	}
 
-	// TellParent tells the parent that its child or finalize, Child, has finished.
-	// Direct says that the parent waits for nothing else, so that nobody else is about to
-	// write its record: who holds the child's message may write that itself, and carry
-	// out what follows, in place of sending the closure.
+	// TellParent tells the parent that its child or finalize, Child, has finished. Who
+	// holds the child's message may write the parent's record itself, and carry out what
+	// follows, in place of sending the closure. Direct says that the parent waits for
+	// nothing else, so that nobody else is about to write.
 	TellParent struct {
 		Closure Closure
 		Child   *Execution
@@ -85,6 +85,9 @@ func Again(fx []Effect) []Effect {
 		case SpawnFinalize:
 			f.Again = true
 			list[i] = f
+		case TellParent:
+			f.Closure.Again = true
+			list[i] = f
 		}
 	}
 	return list
@@ -114,7 +117,7 @@ func effects(of *Execution, again bool) []Effect {
 		fx = append(fx, Withdraw{Execution: &x})
 	}
 	if x.tellsParent() {
-		fx = append(fx, TellParent{Closure: x.closure(), Child: &x, Direct: x.Only || x.IsFinalize})
+		fx = append(fx, TellParent{Closure: x.closure(again), Child: &x, Direct: x.Only || x.IsFinalize})
 	}
 	if x.hasBelow() {
 		fx = append(fx, CancelBelow{Parent: &x})
@@ -156,10 +159,10 @@ func (x *Execution) mayBeQueued() bool {
 
 func (x *Execution) tellsParent() bool { return x.Parent != "" && !x.ParentFinished }
 
-func (x *Execution) closure() Closure {
+func (x *Execution) closure(again bool) Closure {
 	c := Closure{
 		Parent: x.Parent, ID: x.ID, Task: x.Task,
-		Index: x.Index, IsFinalize: x.IsFinalize, Status: x.Status,
+		Index: x.Index, IsFinalize: x.IsFinalize, Status: x.Status, Again: again,
 	}
 	if x.Failure != nil {
 		c.Message = x.Failure.Message
@@ -177,6 +180,15 @@ func (x *Execution) closure() Closure {
 func (x *Execution) hasBelow() bool {
 	return x.Status.Finished() && x.Status != Completed &&
 		(x.Ended.Len() < x.Spawned || x.Finalize != nil && x.Status == Cancelled)
+}
+
+// Knows reports whether x, which may have finished, counts the execution that c tells
+// of as ended.
+func (x *Execution) Knows(c Closure) bool {
+	if c.IsFinalize {
+		return x.Status == Completed || x.Status == FinalizeFailed
+	}
+	return x.Ended.Has(c.Index)
 }
 
 // Below returns the ids of the executions below a finished x that have not

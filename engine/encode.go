@@ -126,6 +126,7 @@ func (w *closure) encode() []byte {
 	m.Int("index", int64(w.Index))
 	m.Bool("isFinalize", w.IsFinalize)
 	m.Bool("isWake", w.IsWake)
+	m.Bool("again", w.Again)
 	m.AnyString("status", string(w.Status))
 	m.String("error", w.Message)
 	m.Binary("output", w.Output)

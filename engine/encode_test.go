@@ -54,7 +54,7 @@ func TestRecordsAreEncodedAsReflectionEncodesThem(t *testing.T) {
 
 func TestClosuresAreEncodedAsReflectionEncodesThem(t *testing.T) {
 	full := Closure{
-		Parent: "p", ID: "p.0", Task: "task", Index: 300, IsFinalize: true, IsWake: true, Status: Completed, Message: "why",
+		Parent: "p", ID: "p.0", Task: "task", Index: 300, IsFinalize: true, IsWake: true, Again: true, Status: Completed, Message: "why",
 		Output: text("out"), OutputOf: "p.f-f",
 	}
 	w := full.wire()

@@ -115,6 +115,9 @@ type Closure struct {
 	IsFinalize bool
 	// IsWake says that it wakes Parent, which sleeps. It is told by no execution.
 	IsWake bool
+	// Again says that the parent may have been told already, and not all that follows
+	// been carried out.
+	Again  bool
 	Status Status
 	// Message says why it did not complete.
 	Message string

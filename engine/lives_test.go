@@ -265,6 +265,9 @@ func once(effects []Effect) []Effect {
 		case SpawnFinalize:
 			e.Again = false
 			list[i] = e
+		case TellParent:
+			e.Closure.Again = false
+			list[i] = e
 		default:
 			list[i] = e
 		}

@@ -16,6 +16,7 @@ type closure struct {
 	Index      int        `json:"index,omitempty"`
 	IsFinalize bool       `json:"isFinalize,omitempty"`
 	IsWake     bool       `json:"isWake,omitempty"`
+	Again      bool       `json:"again,omitempty"`
 	Status     Status     `json:"status"`
 	Message    string     `json:"error,omitempty"`
 	Output     []byte     `json:"output,omitempty"`
@@ -38,7 +39,7 @@ func EncodeClosure(c Closure) ([]byte, error) {
 
 func (c Closure) wire() *closure {
 	return &closure{
-		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize, IsWake: c.IsWake,
+		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize, IsWake: c.IsWake, Again: c.Again,
 		Status: c.Status, Message: cut(c.Message, maxMessage),
 		Output: c.Output.Data, OutputType: wireType(c.Output), OutputOf: c.OutputOf,
 	}
@@ -59,7 +60,7 @@ func DecodeClosure(data []byte) (Closure, error) {
 		return Closure{}, fmt.Errorf("decode closure: %w", err)
 	}
 	return Closure{
-		Parent: w.Parent, ID: w.ID, Task: w.Task, Index: w.Index, IsFinalize: w.IsFinalize, IsWake: w.IsWake,
+		Parent: w.Parent, ID: w.ID, Task: w.Task, Index: w.Index, IsFinalize: w.IsFinalize, IsWake: w.IsWake, Again: w.Again,
 		Status: w.Status, Message: w.Message,
 		Output: payload(w.Output, w.OutputType), OutputOf: w.OutputOf,
 	}, nil

@@ -9,7 +9,7 @@ import (
 
 func fullClosure() Closure {
 	return Closure{
-		Parent: "te_root", ID: "te_root.3", Task: "task", Index: 3, IsFinalize: true, IsWake: true, Status: Failed, Message: "why",
+		Parent: "te_root", ID: "te_root.3", Task: "task", Index: 3, IsFinalize: true, IsWake: true, Again: true, Status: Failed, Message: "why",
 		Output: text("out"), OutputOf: "te_root.3-f",
 	}
 }

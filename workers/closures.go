@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.Cl
 // tell tells a parent what its one child was told for, which has just ended, in place of
 // the message that would.
 func (x *Executor) tell(ctx context.Context, t engine.TellParent) error {
-	f := family{parent: t.Closure.Parent, again: true, step: t.Child}
+	f := family{parent: t.Closure.Parent, step: t.Child}
 	f.count(t.Closure)
 	return x.closeChildren(ctx, &f)
 }
@@ -105,7 +106,8 @@ type family struct {
 	children []engine.Closure
 	finalize *engine.Closure
 	wake     *engine.Closure   // the first: there is one outcome
-	again    bool              // some of it may have been told before
+	again    bool              // some of it may have been delivered before
+	retold   bool              // some of it may have been told before, by another message or none
 	step     *engine.Execution // the one child, where there is no message of it
 	open     int               // children that the parent waits for once it is told
 }
@@ -117,6 +119,7 @@ func (f *family) add(m engine.ClosureMessage, held *hand) {
 }
 
 func (f *family) count(c engine.Closure) {
+	f.retold = f.retold || c.Again
 	switch {
 	case c.IsFinalize:
 		f.finalize = &c
@@ -156,10 +159,11 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		// not have been carried out, if the message had another holder before; but
 		// spawning is the business of the parent's own message.
 		// Who wakes an execution writes its record, and leaves the rest to this.
-		// A parent that is over with this child unheard of was ended by somebody else, whose
-		// business the rest is: it has the child cancelled, upon which the parent is told.
-		others := f.step != nil && len(r.Below()) > 0
-		if (f.again || f.wake != nil) && !others && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
+		// A parent that is over and does not know of a child that tells again was ended by
+		// somebody else, whose business the rest is: they have the child cancelled, upon which
+		// it tells again; were they to do so once more for that, it would have no end.
+		again := f.again || f.wake != nil || f.retold && f.isKnownTo(&r.Execution)
+		if again && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
 			fx = engine.Effects(r.Execution)
 		}
 		if r.Status.Finished() && r.Parent != "" {
@@ -204,6 +208,11 @@ func (x *Executor) moveParent(ctx context.Context, f *family) (engine.Record, []
 		return r, nil, err
 	}
 	return engine.Modify(ctx, x.store, r, f.event())
+}
+
+// isKnownTo reports whether the parent counts any of the family.
+func (f *family) isKnownTo(parent *engine.Execution) bool {
+	return f.finalize != nil && parent.Knows(*f.finalize) || slices.ContainsFunc(f.children, parent.Knows)
 }
 
 // expires returns what has the tree looked at in which the family ended. Who wakes

@@ -80,3 +80,28 @@ func TestTheEndOfChildrenWhoseAnswerWasLostLeadsOn(t *testing.T) {
 		})
 	}
 }
+
+// TestAClosureThatIsToldAgainLeadsOn has a parent that knows of its child, of whose
+// finalize nobody has enqueued: who told it has died. Whoever gets the child's message
+// then may be one that can't write the parent's record, and tells it by a message.
+func TestAClosureThatIsToldAgainLeadsOn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		parent := engine.Define[string, string]("parent")
+		w.start(w.store, workers.Config{}, []engine.Binding{engine.BindParent(parent, spawns(kid{}), joins)}) // not the child
+		h := enqueue(w, parent, "in")
+		pass(time.Second)
+		w.want(h.ID(), engine.WaitingForChildren)
+		r, err := w.store.Get(w.ctx, h.ID())
+		check(t, err)
+		end := engine.Closure{Parent: h.ID(), ID: h.ID() + ".0", Task: "kid", Status: engine.Completed}
+		_, _, err = engine.Move(w.ctx, w.store, r, engine.ChildrenEnded{At: now(), Children: []engine.Closure{end}})
+		check(t, err)
+		check(t, w.store.Carry(w.ctx, engine.TellParent{Closure: end}))
+		pass(time.Minute)
+		w.want(h.ID(), engine.WaitingForFinalize) // for the first time: it is somebody else's to go on
+		end.Again = true
+		check(t, w.store.Carry(w.ctx, engine.TellParent{Closure: end}))
+		w.start(w.store, workers.Config{}, []engine.Binding{engine.Bind(kids, grow)})
+		result(w, h)
+	})
+}
