@@ -265,7 +265,9 @@ func TestEachFaultIsFound(t *testing.T) {
 			symptom{"stream.config", problem, records, "--allow-msg-ttl"}},
 		{"a subject is gone", func(w *ward) { w.stream(control, func(c *stream) { c.Subjects = c.Subjects[:1] }) },
 			symptom{"stream.config", problem, control, "--subjects='durable.closure.>' --subjects='durable.cancel.>'"}},
-		{"writes are in memory", func(w *ward) { w.remake(control, func(c *stream) { c.AllowAtomicPublish, c.PersistMode = false, jetstream.AsyncPersistMode }) },
+		{"writes are in memory", func(w *ward) {
+			w.remake(control, func(c *stream) { c.AllowAtomicPublish, c.PersistMode = false, jetstream.AsyncPersistMode })
+		},
 			symptom{"stream.config", problem, control, "persist mode"}},
 		{"nothing is acknowledged", func(w *ward) { w.stream(ready, func(c *stream) { c.NoAck = true }) },
 			symptom{"stream.config", problem, ready, "does not acknowledge publishes"}},
