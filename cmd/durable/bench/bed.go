@@ -249,12 +249,21 @@ func (b *bed) traffic(s *snapshot) {
 	}
 }
 
-// count reads what has been stored and acknowledged.
+// count reads what has been stored and acknowledged, once nothing is in hand any more:
+// who waits for an outcome has it before the message is put down.
 func (b *bed) count(s *snapshot) error {
+	return b.await(func() (bool, error) {
+		s.acks, s.deliveries = 0, 0
+		inHand, err := b.countNow(s)
+		return inHand == 0, err
+	})
+}
+
+func (b *bed) countNow(s *snapshot) (inHand int, err error) {
 	for i, name := range b.streams() {
 		state, err := b.state(i)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		s.stored[i] = state.LastSeq
 		if i == inRecords {
@@ -262,16 +271,17 @@ func (b *bed) count(s *snapshot) error {
 		}
 		stream, err := b.js.Stream(b.work, name)
 		if err != nil {
-			return fmt.Errorf("consumers of %s: %w", name, b.cause(err))
+			return 0, fmt.Errorf("consumers of %s: %w", name, b.cause(err))
 		}
 		consumers := stream.ListConsumers(b.work)
 		for info := range consumers.Info() {
 			s.acks += info.AckFloor.Consumer
 			s.deliveries += info.Delivered.Consumer
+			inHand += info.NumAckPending
 		}
 		if err := consumers.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
-			return fmt.Errorf("consumers of %s: %w", name, b.cause(err))
+			return 0, fmt.Errorf("consumers of %s: %w", name, b.cause(err))
 		}
 	}
-	return nil
+	return inHand, nil
 }
