@@ -153,23 +153,14 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 			yield(nil, err)
 			return
 		}
-		inbox := s.nc.NewInbox()
-		sub, err := s.nc.SubscribeSync(inbox)
+		answers, err := s.requests.ask(s.apiName+"DIRECT.GET."+stream, body)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		defer func() { _ = sub.Unsubscribe() }()             // fails only on a closed connection
-		if err := sub.SetPendingLimits(-1, -1); err != nil { // the query limits it
-			yield(nil, err)
-			return
-		}
-		if err := s.nc.PublishRequest(s.apiName+"DIRECT.GET."+stream, inbox, body); err != nil {
-			yield(nil, err)
-			return
-		}
+		defer answers.end()
 		for {
-			m, err := nextMsg(ctx, sub)
+			m, err := answers.next(ctx)
 			if err != nil {
 				yield(nil, fmt.Errorf("read %s: %w", stream, err))
 				return
@@ -188,16 +179,6 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 			}
 		}
 	}
-}
-
-func nextMsg(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
-	defer cancel()
-	m, err := sub.NextMsgWithContext(ctx)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		err = context.Cause(ctx)
-	}
-	return m, err
 }
 
 // direct reads an answer to a direct get.

@@ -27,6 +27,7 @@ type requests struct {
 	mu      sync.Mutex
 	next    uint64
 	pending map[uint64]*call
+	series  map[uint64]*series
 	sweeps  bool // the sweep that ends calls without an answer is set
 }
 
@@ -41,7 +42,7 @@ type call struct {
 }
 
 func newRequests(nc *nats.Conn) (*requests, error) {
-	r := &requests{nc: nc, prefix: nc.NewInbox() + ".", pending: map[uint64]*call{}}
+	r := &requests{nc: nc, prefix: nc.NewInbox() + ".", pending: map[uint64]*call{}, series: map[uint64]*series{}}
 	sub, err := nc.Subscribe(r.prefix+"*", r.answered)
 	if err != nil {
 		return nil, err
@@ -56,11 +57,19 @@ func (r *requests) answered(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	if c := r.take(id); c != nil {
+	r.mu.Lock()
+	c, s := r.pending[id], r.series[id]
+	delete(r.pending, id)
+	r.mu.Unlock()
+	switch {
+	case c != nil:
 		c.answer <- m
+	case s != nil:
+		s.add(m)
 	}
 }
 
+// take ends a call without an answer; nil if it has or is about to have one.
 func (r *requests) take(id uint64) *call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,13 +109,17 @@ func (r *requests) start(m *nats.Msg) (*call, error) {
 		time.AfterFunc(answerTimeout, r.sweep)
 	}
 	r.mu.Unlock()
-	var buffer [64]byte
-	m.Reply = string(strconv.AppendUint(append(buffer[:0], r.prefix...), c.id, 36))
+	m.Reply = r.reply(c.id)
 	if err := r.publish(m); err != nil {
 		r.take(c.id)
 		return nil, err
 	}
 	return c, nil
+}
+
+func (r *requests) reply(id uint64) string {
+	var buffer [64]byte
+	return string(strconv.AppendUint(append(buffer[:0], r.prefix...), id, 36))
 }
 
 // publish sends m, to the bucket where that is, and asks for no answer but at m.Reply.
@@ -191,9 +204,105 @@ func (r *requests) disconnected() {
 		close(c.answer)
 	}
 	clear(r.pending)
+	for _, s := range r.series {
+		s.lose()
+	}
 }
 
 func (r *requests) close() {
 	_ = r.sub.Unsubscribe() // fails only on a connection that is closed already
 	r.disconnected()
+}
+
+// A series is a request that several messages answer. They gather in it until they are
+// taken, however long that takes: what waits here must not keep the answers to others.
+// A subscription for each would be one for the server to note and forget, and a channel
+// of 65,536 places here (nats.DefaultMaxChanLen).
+type series struct {
+	r  *requests
+	id uint64
+
+	mu   sync.Mutex
+	list []*nats.Msg
+	lost bool          // the connection
+	more chan struct{} // of capacity 1: there is something to see
+}
+
+// ask sends a request that a series answers. The caller ends it.
+func (r *requests) ask(subject string, body []byte) (*series, error) {
+	s := &series{r: r, more: make(chan struct{}, 1)}
+	r.mu.Lock()
+	r.next++
+	s.id = r.next
+	r.series[s.id] = s
+	r.mu.Unlock()
+	if err := r.nc.PublishRequest(subject, r.reply(s.id), body); err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *series) end() {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	delete(s.r.series, s.id)
+}
+
+func (s *series) add(m *nats.Msg) {
+	s.mu.Lock()
+	s.list = append(s.list, m)
+	s.mu.Unlock()
+	s.tell()
+}
+
+func (s *series) lose() {
+	s.mu.Lock()
+	s.lost = true
+	s.mu.Unlock()
+	s.tell()
+}
+
+func (s *series) tell() {
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// next returns the next message. The errors are those of requests.wait.
+func (s *series) next(ctx context.Context) (*nats.Msg, error) {
+	if m, err := s.take(); m != nil || err != nil {
+		return m, err
+	}
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.more:
+		case <-timer.C:
+			return nil, errNoAnswer
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if m, err := s.take(); m != nil || err != nil {
+			return m, err
+		}
+	}
+}
+
+// take returns a message that is there, if there is one.
+func (s *series) take() (*nats.Msg, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.list) > 0:
+		m := s.list[0]
+		s.list[0] = nil // the array keeps it otherwise
+		s.list = s.list[1:]
+		return m, nil
+	case s.lost:
+		return nil, nats.ErrDisconnected
+	}
+	return nil, nil
 }
