@@ -1,7 +1,10 @@
 package jsstore
 
 import (
+	"bytes"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,4 +183,38 @@ func TestAnswersToPublishesAreRead(t *testing.T) {
 			t.Errorf("%s: %d, want an error", broken, seq)
 		}
 	}
+}
+
+func TestAnswersToGetsAreReadTheSameEitherWay(t *testing.T) {
+	const head, tail = `{"type":"io.nats.jetstream.api.v1.stream_msg_get_response",`, `"time":"2026-11-25T21:00:00.123456789Z"}}`
+	for answer, plain := range map[string]bool{
+		head + `"message":{"subject":"a.b","seq":7,"hdrs":"TkFUUy8xLjANCkE6IGINCg0K","data":"AQIDBA==",` + tail: true,
+		head + `"message":{"subject":"a.b","seq":18446744073709551615,"data":"AQIDBA==",` + tail:                true,
+		head + `"message":{"subject":"a.b","seq":7,"hdrs":"TkFUUy8xLjANCkE6IGINCg0K",` + tail:                   true,
+		head + `"message":{"subject":"a.b","seq":7,` + tail:                                                     true,
+		head + `"message":{"subject":"a\u003eb","seq":7,"data":"AQIDBA==",` + tail:                              false,
+		head + `"message":{"subject":"a.b","seq":7,"new":1,"data":"AQIDBA==",` + tail:                           false,
+		head + `"message":{"seq":7,"subject":"a.b","data":"AQIDBA==",` + tail:                                   false,
+		head + `"message":{"subject":"a.b","seq":7,"data":"AQ?","time":"2026-11-25T21:00:00Z"}}`:                false,
+		head + `"message":{"subject":"a.b","seq":7,"data":"AQIDBA==","time":"today"}}`:                          false,
+		head + `"message":{"subject":"a.b","seq":-1,` + tail:                                                    false,
+		head + `"message":{"subject":"a.b","se`:                                                                 false,
+		head + `"error":{"code":404,"err_code":10037,"description":"no message found"}}`:                        false,
+		`{}`: false,
+		``:   false,
+	} {
+		got := plainMessage([]byte(answer))
+		want, refusal, err := anyMessage([]byte(answer))
+		if (got != nil) != plain {
+			t.Errorf("%s: read at once %v, want %v", answer, got != nil, plain)
+		}
+		if got != nil && (refusal != nil || err != nil || !sameMessage(got, want)) {
+			t.Errorf("%s: read at once %+v, want %+v, %v, %v", answer, got, want, refusal, err)
+		}
+	}
+}
+
+func sameMessage(a, b *stored) bool {
+	return a.Subject == b.Subject && a.Sequence == b.Sequence && a.Time.Equal(b.Time) && bytes.Equal(a.Data, b.Data) &&
+		maps.EqualFunc(a.Header, b.Header, slices.Equal)
 }
