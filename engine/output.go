@@ -45,11 +45,13 @@ func (in Input) contentType() codec.Type {
 	return t
 }
 
-// InputOf returns what the run function of x is given. An error that wraps
+// InputOf returns what the run function of x is given. Of a finalize that takes its
+// parent's record, which is not read if it is among those known to the caller, as it
+// was when the finalize was made. An error that wraps
 // codec.ErrKey says that the client's codec lacks a key; ErrInvalidInput, that what
 // is stored is damaged or past a limit of the codec.
-func (c *Client) InputOf(ctx context.Context, x Execution) (Input, error) {
-	r := reader{store: c.store, unwrap: c.codec.Open}
+func (c *Client) InputOf(ctx context.Context, x Execution, known ...Record) (Input, error) {
+	r := reader{store: c.store, unwrap: c.codec.Open, known: known}
 	in, err := r.input(ctx, x)
 	if errors.Is(err, ErrDamaged) {
 		err = Permanent(fmt.Errorf("%w: %w", ErrInvalidInput, err))
@@ -62,7 +64,19 @@ func (c *Client) InputOf(ctx context.Context, x Execution) (Input, error) {
 type reader struct {
 	store  Store
 	unwrap func(codec.Payload) (codec.Payload, error)
+	known  []Record
 	layers []string
+}
+
+// parent returns the parent of a finalize.
+func (r *reader) parent(ctx context.Context, x Execution) (Record, error) {
+	for _, p := range r.known {
+		// It is this finalize's, and not that of another life of its id: see Spawn.execution.
+		if p.ID == x.Parent && p.Status == WaitingForFinalize && p.ChangedAt.Equal(x.CreatedAt) {
+			return p, nil
+		}
+	}
+	return r.store.Get(ctx, x.Parent)
 }
 
 // open returns a payload of the execution with the given id, from wherever it is,
@@ -123,7 +137,7 @@ func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 		p, err := r.open(ctx, "input", x.ID, x.Input)
 		return Input{Payload: p}, err
 	}
-	parent, err := r.store.Get(ctx, x.Parent)
+	parent, err := r.parent(ctx, x)
 	if err != nil {
 		return Input{}, fmt.Errorf("parent of finalize %s: %w", x.ID, err)
 	}

@@ -139,8 +139,14 @@ func (a *attempt) call(ctx context.Context, input engine.Input, unread error) (r
 // and a store that fails is not its fault; only what is gone stays gone, what is
 // damaged stays damaged, and a key that is not here does not come.
 func (a *attempt) input() (in engine.Input, err error) {
+	var known []engine.Record
+	if a.execution.IsFinalize {
+		if parent, ok := a.x.parents.recall(a.execution.Parent); ok {
+			known = append(known, parent)
+		}
+	}
 	a.x.steady("read an input", func(context.Context) error {
-		in, err = a.x.client.InputOf(a.ctx, *a.execution)
+		in, err = a.x.client.InputOf(a.ctx, *a.execution, known...)
 		for _, lasts := range []error{engine.ErrNotFound, engine.ErrInvalidInput, engine.ErrNewer, codec.ErrKey} {
 			if errors.Is(err, lasts) {
 				return nil

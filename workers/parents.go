@@ -1,18 +1,19 @@
 package workers
 
 import (
+	"container/list"
 	"sync"
 
 	"github.com/durable-execution/durable/engine"
 )
 
 const (
-	// maxParents bounds how many records an executor remembers.
-	maxParents = 1000
 	// lightRecord is about how many bytes a record may have to be remembered. It is less
 	// than what a store keeps beside the record, which it would keep again each time that
 	// a remembered one is written.
 	lightRecord = 7 << 10
+	// maxRemembered is about how many bytes all of them may have.
+	maxRemembered = 16 << 20
 )
 
 // parents remembers the records of executions that wait for what is below them, as this
@@ -21,10 +22,15 @@ const (
 // vain: the more often it does, the less is recalled.
 type parents struct {
 	mu   sync.Mutex
-	byID map[string]engine.Record
-	ring []string // of ids, the oldest at next
-	next int
+	byID map[string]*list.Element // of a remembered
+	all  list.List                // the oldest first
+	size int
 	luck int // from -maxLuck to maxLuck; nothing is recalled below 0
+}
+
+type remembered struct {
+	engine.Record
+	size int
 }
 
 const (
@@ -35,33 +41,42 @@ const (
 // remember keeps r, if it waits and is light, or forgets what it was before.
 func (p *parents) remember(r engine.Record) {
 	waits := r.Status == engine.WaitingForChildren || r.Status == engine.WaitingForFinalize
+	size := sizeOf(&r.Execution)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !waits || !light(&r.Execution) {
-		delete(p.byID, r.ID)
+	if e, known := p.byID[r.ID]; known {
+		p.forget(e)
+	}
+	if !waits || size > lightRecord {
 		return
 	}
 	if p.byID == nil {
-		p.byID, p.ring = map[string]engine.Record{}, make([]string, maxParents)
+		p.byID = map[string]*list.Element{}
 	}
-	if _, known := p.byID[r.ID]; !known {
-		delete(p.byID, p.ring[p.next])
-		p.ring[p.next] = r.ID
-		p.next = (p.next + 1) % maxParents
+	p.byID[r.ID] = p.all.PushBack(&remembered{r, size})
+	for p.size += size; p.size > maxRemembered; {
+		p.forget(p.all.Front())
 	}
-	p.byID[r.ID] = r
 }
 
-func light(x *engine.Execution) bool {
-	const fields = 200 // of a child, beside its input
-	n := len(x.Input.Data) + len(x.Output.Data)
+// forget is called with the lock held.
+func (p *parents) forget(e *list.Element) {
+	r := p.all.Remove(e).(*remembered)
+	delete(p.byID, r.ID)
+	p.size -= r.size
+}
+
+// sizeOf estimates how many bytes the record of x has.
+func sizeOf(x *engine.Execution) int {
+	const fields, of = 1000, 200 // of the execution, and of a child
+	n := fields + len(x.Input.Data) + len(x.Output.Data)
 	for _, s := range x.Spawns {
-		n += len(s.Input.Data) + fields
+		n += of + len(s.Input.Data)
 	}
 	for _, s := range x.Steps {
-		n += len(s.Input.Data) + fields
+		n += of + len(s.Input.Data)
 	}
-	return n <= lightRecord
+	return n
 }
 
 // recall returns the record of an execution as far as it is remembered. Whoever asks
@@ -69,12 +84,15 @@ func light(x *engine.Execution) bool {
 func (p *parents) recall(id string) (engine.Record, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r, known := p.byID[id]
-	if known && p.luck < 0 {
+	e, known := p.byID[id]
+	if !known {
+		return engine.Record{}, false
+	}
+	if p.luck < 0 {
 		p.luck++
 		return engine.Record{}, false
 	}
-	return r, known
+	return e.Value.(*remembered).Record, true
 }
 
 func (p *parents) learn(latest bool) {
