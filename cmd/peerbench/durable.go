@@ -18,7 +18,16 @@ import (
 // 100 slots, which are the default.
 
 func openDurable(ctx context.Context, s service) (*peer, error) {
-	store, err := jsstore.Connect(ctx, s.Address, jsstore.Config{})
+	return connectDurable(ctx, s, jsstore.Config{})
+}
+
+// openGrouped is for a server that syncs always, as the README has it.
+func openGrouped(ctx context.Context, s service) (*peer, error) {
+	return connectDurable(ctx, s, jsstore.Config{GroupWrites: true})
+}
+
+func connectDurable(ctx context.Context, s service, c jsstore.Config) (*peer, error) {
+	store, err := jsstore.Connect(ctx, s.Address, c)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ const (
 var rows = []row{
 	{System: "durable, server in process", Level: "sync 10 ms", Settles: syncedSoon, Module: durableModule, service: inProcess, open: openEmbedded},
 	{System: "durable", Level: "sync 10 ms", Settles: syncedSoon, Module: durableModule, service: natsServer("10ms"), open: openDurable},
-	{System: "durable", Level: "sync always", Settles: syncedAlways, Module: durableModule, service: natsServer("always"), open: openDurable},
+	{System: "durable", Level: "sync always", Settles: syncedAlways, Module: durableModule, service: natsServer("always"), open: openGrouped},
 
 	riverRow("synchronous_commit on", pgOn, postgres("on")),
 	riverRow("synchronous_commit off", pgOff, postgres("off")),
