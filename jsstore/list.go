@@ -165,6 +165,10 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 				yield(nil, fmt.Errorf("read %s: %w", stream, err))
 				return
 			}
+			if err := noResponders(m); err != nil {
+				yield(nil, fmt.Errorf("read %s: %w", stream, err))
+				return
+			}
 			status := m.Header.Get("Status")
 			switch {
 			case status == "204" || status == "404": // the end; nothing
