@@ -4,6 +4,7 @@
 // move: that is engine.Apply.
 //
 // Each duty is one file and one loop: claim.go takes executions, attempt.go runs
-// one, closures.go and cancels.go take control messages, lease.go keeps what is
-// in hand, drain.go ends it all.
+// one, closures.go tells parents of their children, by messages or, where one child is
+// all that a parent waits for, without; cancels.go takes cancellations, lease.go keeps
+// what is in hand, drain.go ends it all. PERFORMANCE.md says what it costs.
 package workers
