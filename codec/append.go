@@ -120,14 +120,7 @@ func (m *Map) Strings(name string, s map[string]string) {
 		return
 	}
 	m.name(name)
-	switch {
-	case n < 16:
-		m.data = append(m.data, 0x80|byte(n))
-	case n <= math.MaxUint16:
-		m.data = binary.BigEndian.AppendUint16(append(m.data, 0xde), uint16(n))
-	default:
-		m.data = binary.BigEndian.AppendUint32(append(m.data, 0xdf), uint32(n))
-	}
+	m.data = appendHead(m.data, n, 0x80, 0xde)
 	for _, key := range slices.Sorted(maps.Keys(s)) {
 		m.data = appendString(appendString(m.data, key), s[key])
 	}
@@ -145,14 +138,7 @@ func (m *Map) List(name string, n int, fn func(i int, m *Map)) {
 		return
 	}
 	m.name(name)
-	switch {
-	case n < 16:
-		m.data = append(m.data, 0x90|byte(n))
-	case n <= math.MaxUint16:
-		m.data = binary.BigEndian.AppendUint16(append(m.data, 0xdc), uint16(n))
-	default:
-		m.data = binary.BigEndian.AppendUint32(append(m.data, 0xdd), uint32(n))
-	}
+	m.data = appendHead(m.data, n, 0x90, 0xdc)
 	for i := range n {
 		m.short(func(m *Map) { fn(i, m) })
 	}
@@ -168,6 +154,18 @@ func (m *Map) short(fn func(*Map)) {
 	}
 	m.data[at] = 0x80 | byte(m.n)
 	m.n = n
+}
+
+// appendHead writes the head of a map or a list of n: short is that of fewer than 16,
+// and long that of as many as 16 bits count, before that of more.
+func appendHead(data []byte, n int, short, long byte) []byte {
+	switch {
+	case n < 16:
+		return append(data, short|byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(data, long), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(data, long+1), uint32(n))
 }
 
 func appendString(data []byte, s string) []byte {
