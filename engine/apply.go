@@ -45,9 +45,9 @@ func Apply(x Execution, ev Event) (Execution, []Effect, error) {
 	return x, effects(&x, false), nil
 }
 
-// happen calls the event's own apply. By a method of the interface it would be as
-// long as this is not, and cost each event a copy of the execution on the heap: of
-// such a call the compiler can't tell that it does not keep x.
+// happen calls the event's own apply. Called through the interface it would cost each
+// event a copy of the execution on the heap: the compiler can't tell of such a call that
+// it does not keep x.
 func happen(x *Execution, ev Event) {
 	switch e := ev.(type) {
 	case Claimed:

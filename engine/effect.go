@@ -194,7 +194,7 @@ func (x *Execution) Knows(c Closure) bool {
 // Below returns the ids of the executions below a finished x that have not
 // finished as far as x knows.
 func (x Execution) Below() []string {
-	if !x.Status.Finished() || x.Status == Completed {
+	if !x.hasBelow() {
 		return nil
 	}
 	var ids []string
@@ -205,7 +205,7 @@ func (x Execution) Below() []string {
 	}
 	// The finalize exists once all children have ended. One that has failed has
 	// nothing left to cancel.
-	if len(ids) == 0 && x.Finalize != nil && x.Status == Cancelled {
+	if len(ids) == 0 {
 		ids = append(ids, finalizeID(x.ID))
 	}
 	return ids

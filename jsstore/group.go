@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 )
 
@@ -163,12 +164,12 @@ func (g *group) ended(list []grouped, answer *nats.Msg, ok bool) bool {
 		return true
 	}
 	var ack struct {
-		Sequence uint64           `json:"seq"`
-		Count    int              `json:"count"`
-		Error    *json.RawMessage `json:"error"`
+		Sequence uint64              `json:"seq"`
+		Count    int                 `json:"count"`
+		Error    *jetstream.APIError `json:"error"`
 	}
 	if json.Unmarshal(answer.Data, &ack) != nil || ack.Error != nil || ack.Count != len(list) {
-		g.refused.Store(strings.Contains(string(answer.Data), codeBatchDisabled))
+		g.refused.Store(ack.Error != nil && ack.Error.ErrorCode == codeBatchDisabled)
 		return false
 	}
 	// They are stored one after the other, the last where the answer says.
@@ -179,7 +180,3 @@ func (g *group) ended(list []grouped, answer *nats.Msg, ok bool) bool {
 	}
 	return true
 }
-
-// codeBatchDisabled is in the answer of a stream made before its like took batches
-// (JSAtomicPublishDisabledErr).
-const codeBatchDisabled = `"err_code":10174`

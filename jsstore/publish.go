@@ -201,6 +201,7 @@ const (
 	codeNoMessage                 = 10037 // JSNoMessageFoundErr
 	codeInsufficient              = 10023 // JSInsufficientResourcesErr
 	codeNotAvailable              = 10008 // JSClusterNotAvailErr
+	codeBatchDisabled             = 10174 // JSAtomicPublishDisabledErr: the stream was made before its like took batches
 )
 
 // apiError maps the server's errors to the engine's, here and nowhere else.

@@ -69,13 +69,11 @@ func (r *requests) answered(m *nats.Msg) {
 	}
 }
 
-// take ends a call without an answer; nil if it has or is about to have one.
-func (r *requests) take(id uint64) *call {
+// forget ends a call that nobody waits for.
+func (r *requests) forget(id uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.pending[id]
 	delete(r.pending, id)
-	return c
 }
 
 // newCall returns a call that is not under way.
@@ -111,7 +109,7 @@ func (r *requests) start(m *nats.Msg) (*call, error) {
 	r.mu.Unlock()
 	m.Reply = r.reply(c.id)
 	if err := r.publish(m); err != nil {
-		r.take(c.id)
+		r.forget(c.id)
 		return nil, err
 	}
 	return c, nil
@@ -172,7 +170,7 @@ func (r *requests) wait(ctx context.Context, c *call) (*nats.Msg, error) {
 		}
 		return answerOf(m, ok)
 	case <-ctx.Done():
-		r.take(c.id)
+		r.forget(c.id)
 		return nil, context.Cause(ctx)
 	}
 }

@@ -85,10 +85,10 @@ func (p *parents) recall(id string) (engine.Record, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e, known := p.byID[id]
-	if !known {
+	switch {
+	case !known:
 		return engine.Record{}, false
-	}
-	if p.luck < 0 {
+	case p.luck < 0:
 		p.luck++
 		return engine.Record{}, false
 	}
