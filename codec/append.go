@@ -126,34 +126,40 @@ func (m *Map) Strings(name string, s map[string]string) {
 	}
 }
 
-// Map writes a map of up to 15 fields, which fn writes into it.
-func (m *Map) Map(name string, fn func(*Map)) {
+// An Outer is the map around one that is being written.
+type Outer struct{ head, n int }
+
+// Open begins a map of up to 15 fields in a field: they come next, until [Map.Close] is
+// given what Open has returned.
+func (m *Map) Open(name string) Outer {
 	m.name(name)
-	m.short(fn)
+	return m.Element()
 }
 
-// List writes a list of n such maps, unless n is 0.
-func (m *Map) List(name string, n int, fn func(i int, m *Map)) {
+// Close ends the map that was begun last. It panics if that has more than 15 fields.
+func (m *Map) Close(o Outer) {
+	if m.n > 15 {
+		panic("codec: a map within a map has more than 15 fields")
+	}
+	m.data[o.head] = 0x80 | byte(m.n)
+	m.n = o.n
+}
+
+// List begins a list of n maps, unless n is 0. Each is then to be written, from
+// [Map.Element] to Close.
+func (m *Map) List(name string, n int) {
 	if n == 0 {
 		return
 	}
 	m.name(name)
 	m.data = appendHead(m.data, n, 0x90, 0xdc)
-	for i := range n {
-		m.short(func(m *Map) { fn(i, m) })
-	}
 }
 
-// short writes a map that fn writes into m as its own.
-func (m *Map) short(fn func(*Map)) {
-	at, n := len(m.data), m.n
+// Element begins a map of a list, with up to 15 fields.
+func (m *Map) Element() Outer {
+	o := Outer{len(m.data), m.n}
 	m.data, m.n = append(m.data, 0), 0
-	fn(m)
-	if m.n > 15 {
-		panic("codec: a map within a map has more than 15 fields")
-	}
-	m.data[at] = 0x80 | byte(m.n)
-	m.n = n
+	return o
 }
 
 // appendHead writes the head of a map or a list of n: short is that of fewer than 16,

@@ -47,9 +47,16 @@ func (w *written) write() []byte {
 	m.Float("f", w.F)
 	m.Bool("b", w.B)
 	m.Binary("d", w.D)
-	m.List("list", len(w.List), func(i int, m *codec.Map) { w.List[i].write(m) })
+	m.List("list", len(w.List))
+	for i := range w.List {
+		outer := m.Element()
+		w.List[i].write(m)
+		m.Close(outer)
+	}
 	if w.One != nil {
-		m.Map("one", w.One.write)
+		outer := m.Open("one")
+		w.One.write(m)
+		m.Close(outer)
 	}
 	m.AnyInt("anyI", w.AnyI)
 	m.AnyString("anyS", w.AnyS)
@@ -71,6 +78,7 @@ func (w *written) check(t *testing.T) {
 	if got := w.write(); !bytes.Equal(got, want) {
 		t.Errorf("%.200x, want as Marshal has it: %.200x", got, want)
 	}
+	w.readBack(t)
 }
 
 // TestMapIsWrittenAsMarshalWritesAStruct crosses each border at which a length or a

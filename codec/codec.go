@@ -196,17 +196,16 @@ func (p *Payload) UnmarshalJSON(data []byte) error {
 // their json tags, so that a value looks the same in both encodings; integers
 // take the fewest bytes; maps are sorted, so that equal values are equal bytes.
 func Marshal(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := encoders.Get().(*msgpack.Encoder)
-	defer func() { enc.ResetWriter(nil); encoders.Put(enc) }()
-	enc.ResetDict(&buf, nil)
+	enc := encoders.Get().(*encoder)
+	defer enc.putBack()
+	enc.ResetDict(&enc.buf, nil)
 	enc.SetCustomStructTag("json")
 	enc.UseCompactInts(true)
 	enc.SetSortMapKeys(true)
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	data := buf.Bytes()
+	data := bytes.Clone(enc.buf.Bytes())
 	if needsSorting(reflect.TypeOf(v)) {
 		if _, err := sortMaps(data, 0); err != nil {
 			return nil, err
@@ -258,7 +257,24 @@ func unmarshal(data []byte, v any, m mode) (err error) {
 	return nil
 }
 
+// An encoder has a buffer that grows once for many values.
+type encoder struct {
+	*msgpack.Encoder
+	buf bytes.Buffer
+}
+
+// keptBuffer is how long a buffer may be to be kept.
+const keptBuffer = 64 << 10
+
+func (e *encoder) putBack() {
+	if e.buf.Cap() > keptBuffer {
+		e.buf = bytes.Buffer{}
+	}
+	e.buf.Reset()
+	encoders.Put(e)
+}
+
 var (
-	encoders = sync.Pool{New: func() any { return msgpack.NewEncoder(nil) }}
+	encoders = sync.Pool{New: func() any { return &encoder{Encoder: msgpack.NewEncoder(nil)} }}
 	decoders = sync.Pool{New: func() any { return msgpack.NewDecoder(nil) }}
 )

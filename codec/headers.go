@@ -29,14 +29,6 @@ const (
 	// before, and 0 where it can't have been. Without it, it is 0 in a settled
 	// message and 1 in any other.
 	HeaderExclusive = "Durable-Exclusive"
-	// HeaderInputFrom is the execution whose output is the input.
-	HeaderInputFrom = "Durable-Input-From"
-	HeaderParent    = "Durable-Parent"
-	HeaderIndex     = "Durable-Index"
-	// HeaderOnly says, by 1, that its parent waits for no other child meanwhile.
-	HeaderOnly = "Durable-Only"
-	// HeaderFinalize is 1 in the finalize of its parent.
-	HeaderFinalize = "Durable-Finalize"
 	// HeaderSleeping is 1 where no code is run: the execution waits to be woken.
 	HeaderSleeping = "Durable-Sleeping"
 	// HeaderRetryOf is the root that the execution was started again for.

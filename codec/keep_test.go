@@ -60,7 +60,9 @@ func TestFieldsThatAStructLacksAreKept(t *testing.T) {
 			old.Name = "changed"
 			m := codec.NewMap(0)
 			m.String("name", old.Name)
-			m.Map("nested", func(m *codec.Map) { m.Int("a", int64(old.Nested.A)) })
+			outer := m.Open("nested")
+			m.Int("a", int64(old.Nested.A))
+			m.Close(outer)
 			m.Int("Plain", int64(old.Plain))
 			if err := m.Fields(rest); err != nil {
 				t.Fatal(err)

@@ -50,17 +50,29 @@ func (r *record) encode(buffer, rest []byte) ([]byte, error) {
 	m.String("outputOf", r.OutputOf)
 	r.Failure.encode(m)
 	m.Int("children", int64(r.Spawned))
-	m.List("spawns", len(r.Spawns), func(i int, m *codec.Map) { r.Spawns[i].encode(m) })
+	m.List("spawns", len(r.Spawns))
+	for i := range r.Spawns {
+		r.Spawns[i].encode(m)
+	}
 	m.String("spawnsAt", r.SpawnsAt)
 	m.Int("sequence", int64(r.Sequence))
-	m.List("steps", len(r.Steps), func(i int, m *codec.Map) { r.Steps[i].encode(m) })
+	m.List("steps", len(r.Steps))
+	for i := range r.Steps {
+		r.Steps[i].encode(m)
+	}
 	m.Binary("ended", r.Ended)
-	m.List("childrenTasksErrors", len(r.ChildFailures), func(i int, m *codec.Map) { r.ChildFailures[i].encode(m) })
+	m.List("childrenTasksErrors", len(r.ChildFailures))
+	for i := range r.ChildFailures {
+		r.ChildFailures[i].encode(m)
+	}
 	if r.Finalize != nil {
-		m.Map("finalize", r.Finalize.encode)
+		r.Finalize.encodeIn(m, m.Open("finalize"))
 	}
 	m.Bool("parentFinished", r.ParentFinished)
-	m.List("history", len(r.History), func(i int, m *codec.Map) { r.History[i].encode(m) })
+	m.List("history", len(r.History))
+	for i := range r.History {
+		r.History[i].encode(m)
+	}
 	if err := m.Fields(rest); err != nil {
 		return nil, err
 	}
@@ -71,33 +83,35 @@ func (w *policy) encode(m *codec.Map) {
 	if w == nil {
 		return
 	}
-	m.Map("policy", func(m *codec.Map) {
-		m.Int("timeoutMs", w.Timeout)
-		m.Int("maxRetries", int64(w.MaxRetries))
-		m.Int("baseDelayMs", w.BaseDelay)
-		m.Float("delayMultiplier", w.Multiplier)
-		m.Int("maxDelayMs", w.MaxDelay)
-		m.Float("jitter", w.Jitter)
-		m.Int("sleepMsBeforeRun", w.Delay)
-		m.String("onChildFailure", string(w.OnChildFailure))
-		if w.Retention != nil {
-			m.AnyInt("retentionMs", *w.Retention)
-		}
-	})
+	outer := m.Open("policy")
+	m.Int("timeoutMs", w.Timeout)
+	m.Int("maxRetries", int64(w.MaxRetries))
+	m.Int("baseDelayMs", w.BaseDelay)
+	m.Float("delayMultiplier", w.Multiplier)
+	m.Int("maxDelayMs", w.MaxDelay)
+	m.Float("jitter", w.Jitter)
+	m.Int("sleepMsBeforeRun", w.Delay)
+	m.String("onChildFailure", string(w.OnChildFailure))
+	if w.Retention != nil {
+		m.AnyInt("retentionMs", *w.Retention)
+	}
+	m.Close(outer)
 }
 
 func (w *failure) encode(m *codec.Map) {
 	if w == nil {
 		return
 	}
-	m.Map("error", func(m *codec.Map) {
-		m.AnyString("kind", string(w.Kind))
-		m.String("message", w.Message)
-		m.String("stack", w.Stack)
-	})
+	outer := m.Open("error")
+	m.AnyString("kind", string(w.Kind))
+	m.String("message", w.Message)
+	m.String("stack", w.Stack)
+	m.Close(outer)
 }
 
-func (w *spawn) encode(m *codec.Map) {
+func (w *spawn) encode(m *codec.Map) { w.encodeIn(m, m.Element()) }
+
+func (w *spawn) encodeIn(m *codec.Map, outer codec.Outer) {
 	m.AnyString("taskId", w.Task)
 	m.AnyString("queue", w.Queue)
 	w.Policy.encode(m)
@@ -107,14 +121,17 @@ func (w *spawn) encode(m *codec.Map) {
 	m.Bool("validated", w.Validated)
 	m.Strings("metadata", w.Metadata)
 	m.Bool("sleeping", w.Sleeping)
+	m.Close(outer)
 }
 
 func (w *attempt) encode(m *codec.Map) {
+	outer := m.Element()
 	m.Int("attempt", int64(w.Number))
 	m.String("executor", w.Executor)
 	m.Int("startedAt", w.StartedAt)
 	m.Int("endedAt", w.EndedAt)
 	w.Failure.encode(m)
+	m.Close(outer)
 }
 
 func (w *closure) encode() []byte {
@@ -132,5 +149,27 @@ func (w *closure) encode() []byte {
 	m.Binary("output", w.Output)
 	m.String("outputType", string(w.OutputType))
 	m.String("outputOf", w.OutputOf)
+	return m.Bytes()
+}
+
+func (w *due) encode(buffer []byte) []byte {
+	if size := sizeOfFields + len(w.Input); cap(buffer) < size {
+		buffer = make([]byte, 0, size)
+	}
+	m := codec.NewMapIn(buffer)
+	m.Int("v", int64(w.Version))
+	m.String("parentId", w.Parent)
+	m.Int("index", int64(w.Index))
+	m.Bool("only", w.Only)
+	m.Bool("isFinalize", w.IsFinalize)
+	m.String("retryOf", w.RetryOf)
+	w.Policy.encode(m)
+	m.Binary("input", w.Input)
+	m.String("inputType", string(w.InputType))
+	m.String("inputFrom", w.InputFrom)
+	m.Bool("validated", w.Validated)
+	m.Strings("metadata", w.Metadata)
+	m.Bool("sleeping", w.Sleeping)
+	m.Int("createdAt", w.CreatedAt)
 	return m.Bytes()
 }

@@ -45,14 +45,23 @@ func (c Closure) wire() *closure {
 	}
 }
 
-// DecodeClosure is the reverse of [EncodeClosure]. It refuses what is no closure,
+// DecodeClosure is the reverse of [EncodeClosure]. The output lies in data, which must not
+// change any more. It refuses what is no closure,
 // and what only a later version understands with ErrNewer.
 func DecodeClosure(data []byte) (Closure, error) {
 	var w closure
-	err := codec.Unmarshal(data, &w)
-	if err == nil {
-		err = CheckVersion(w.Version)
+	if w.decode(data) {
+		return w.closure()
 	}
+	var other closure
+	if err := codec.Unmarshal(data, &other); err != nil {
+		return Closure{}, fmt.Errorf("decode closure: %w", err)
+	}
+	return other.closure()
+}
+
+func (w *closure) closure() (Closure, error) {
+	err := CheckVersion(w.Version)
 	if err == nil && (w.Parent == "" || !w.Status.Finished()) {
 		err = fmt.Errorf("parent %q, status %q", w.Parent, w.Status)
 	}

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/durable-execution/durable/codec"
 )
 
 func fullClosure() Closure {
@@ -129,4 +131,23 @@ func TestChildOfADeepParentIsFoundByItsID(t *testing.T) {
 			t.Fatalf("depth %d: got %+v, %v", depth, got, ok)
 		}
 	}
+}
+
+// FuzzDecodeClosure holds what is read field by field against what reflection reads.
+func FuzzDecodeClosure(f *testing.F) {
+	data, err := EncodeClosure(fullClosure())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var read, want closure
+		if !read.decode(data) {
+			return
+		}
+		if err := codec.Unmarshal(data, &want); err != nil {
+			t.Fatalf("%x is read, and Unmarshal says %v", data, err)
+		}
+		marshalled(t, &want, read.encode(), nil)
+	})
 }

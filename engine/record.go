@@ -118,10 +118,11 @@ func EncodeRecord(x Execution) ([]byte, error) { return EncodeRecordIn(nil, &x) 
 // EncodeRecordIn is EncodeRecord into a buffer, from its beginning, or into another if
 // it is too small: for who encodes many and keeps none.
 func EncodeRecordIn(buffer []byte, x *Execution) ([]byte, error) {
+	var p policy
 	r := record{
 		Version: leastVersion,
 		ID:      x.ID, Parent: x.Parent, Index: x.Index, Only: x.Only, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf,
-		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(),
+		Task: x.Task, Queue: x.Queue, Policy: x.Policy.wire(&p),
 		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
 		Metadata: x.Metadata, Sleeping: x.Sleeping,
 		Status: x.Status, Closed: x.Closed, Attempt: x.Attempt, Polls: x.Polls, Crashes: x.Crashes,
@@ -153,15 +154,25 @@ func EncodeRecordIn(buffer []byte, x *Execution) ([]byte, error) {
 // leastVersion is that of a program that may write the record again.
 const leastVersion = 1
 
-// DecodeRecord is the reverse of [EncodeRecord]. The error is ErrDamaged for what
-// is no record, and ErrNewer, with what is understood of it, for a record that
-// this program may not write again.
+// DecodeRecord is the reverse of [EncodeRecord]. Payloads lie in data, which must not
+// change any more. The error is ErrDamaged for what is no record, and ErrNewer, with what
+// is understood of it, for a record that this program may not write again.
 func DecodeRecord(data []byte) (Execution, error) {
 	var r record
-	rest, err := codec.UnmarshalKeeping(data, &r)
-	switch {
-	case err != nil:
+	if r.decode(data) {
+		return r.execution(nil)
+	}
+	var other record // which reflection has on the heap
+	rest, err := codec.UnmarshalKeeping(data, &other)
+	if err != nil {
 		return Execution{}, fmt.Errorf("decode record: %w: %w", ErrDamaged, err)
+	}
+	return other.execution(rest)
+}
+
+func (r *record) execution(rest []byte) (Execution, error) {
+	var err error
+	switch {
 	case r.Version < 1, r.ID == "", r.Spawned < 0, r.Spawned > maxSpawned, r.Version <= Version && !r.Status.Valid():
 		return Execution{}, fmt.Errorf("decode record %q: %w: version %d, status %q, %d children", r.ID, ErrDamaged, r.Version, r.Status, r.Spawned)
 	case r.Version > Version:
@@ -221,8 +232,10 @@ func DecodeSpawns(data []byte) ([]Spawn, error) {
 	return spawns(w), nil
 }
 
-func (p Policy) wire() *policy {
-	w := policy{
+// wire returns the policy's wire form, in w, or nil for the zero policy: what is encoded
+// and forgotten need not be on the heap.
+func (p *Policy) wire(w *policy) *policy {
+	*w = policy{
 		Timeout: p.Timeout.Milliseconds(), MaxRetries: p.Retry.MaxRetries,
 		BaseDelay: p.Retry.BaseDelay.Milliseconds(), Multiplier: p.Retry.Multiplier,
 		MaxDelay: p.Retry.MaxDelay.Milliseconds(), Jitter: p.Retry.Jitter,
@@ -234,10 +247,10 @@ func (p Policy) wire() *policy {
 			*w.Retention = p.Retention.Milliseconds()
 		}
 	}
-	if w == (policy{}) {
+	if *w == (policy{}) {
 		return nil
 	}
-	return &w
+	return w
 }
 
 func (w *policy) policy() Policy {
@@ -277,10 +290,11 @@ func wireSpawns(list []Spawn) []spawn {
 	if len(list) == 0 {
 		return nil
 	}
-	w := make([]spawn, len(list))
-	for i, s := range list {
+	w, policies := make([]spawn, len(list)), make([]policy, len(list))
+	for i := range list {
+		s := &list[i]
 		w[i] = spawn{
-			Task: s.Task, Queue: s.Queue, Policy: s.Policy.wire(),
+			Task: s.Task, Queue: s.Queue, Policy: s.Policy.wire(&policies[i]),
 			Input: s.Input.Data, InputType: wireType(s.Input), InputFrom: s.InputFrom, Validated: s.Validated,
 			Metadata: s.Metadata, Sleeping: s.Sleeping,
 		}

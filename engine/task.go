@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/durable-execution/durable/codec"
@@ -129,7 +130,8 @@ func (t Task[In, Out]) Enqueue(ctx context.Context, c *Client, in In, opts ...Op
 // inputs. If some were refused by the store, the error joins an *[EnqueueError]
 // for each, and their handles are zero.
 func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opts ...Option) ([]Handle[Out], error) {
-	dues := make([]Due, len(ins))
+	dues, done := manyDues(len(ins))
+	defer done()
 	for i, in := range ins {
 		var err error
 		if dues[i], err = t.due(c, in, opts); err != nil {
@@ -150,6 +152,26 @@ func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opt
 		return handles, fmt.Errorf("enqueue task %q: %w", t.def.ID, err)
 	}
 	return handles, nil
+}
+
+// dues are used again: those of a thousand executions are most of a megabyte.
+var dues = sync.Pool{New: func() any { return new([]Due) }}
+
+// mostDues is how many are kept.
+const mostDues = 4096
+
+// manyDues returns n dues, and what is to be called when the store has them.
+func manyDues(n int) (list []Due, done func()) {
+	if n > mostDues {
+		return make([]Due, n), func() {}
+	}
+	kept := dues.Get().(*[]Due)
+	*kept = slices.Grow((*kept)[:0], n)
+	list = (*kept)[:n]
+	return list, func() {
+		clear(list)
+		dues.Put(kept)
+	}
 }
 
 // due makes the execution that an enqueue of in stores.

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func (s *Store) tellParent(c engine.Closure) error {
 		return err
 	}
 	s.closures.put(time.Time{}, "closures", c.Parent, func(h *hand[engine.ClosureMessage]) engine.ClosureMessage {
-		c, _ := engine.DecodeClosure(data) // as it did above
+		c, _ := engine.DecodeClosure(bytes.Clone(data)) // as it did above
 		return engine.ClosureMessage{Baton: h, Closure: c, Again: h.delivery > 1, Deliveries: h.delivery}
 	})
 	return nil

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (s *Store) enqueue(d engine.Due) error {
 		now := &engine.Delivery{Baton: h, Message: name, Deliveries: h.delivery, Hint: h.message.recorded}
 		now.First = h.delivery == 1
 		now.Fresh = now.First && !d.Exclusive && !delayed
-		now.Execution, now.Invalid = engine.DecodeRecord(r.data)
+		now.Execution, now.Invalid = engine.DecodeRecord(bytes.Clone(r.data))
 		now.Unsettled, now.Given = d.Unsettled, d.Given
 		if now.Hint {
 			now.Execution = engine.Execution{ID: x.ID, Queue: x.Queue, Task: x.Task, Sleeping: x.Sleeping}

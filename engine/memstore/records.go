@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (s *Store) get(id string) (engine.Record, error) {
 	if !recorded {
 		return engine.Record{}, fmt.Errorf("get %s: %w", id, engine.ErrNotFound)
 	}
-	x, err := engine.DecodeRecord(r.data)
+	x, err := engine.DecodeRecord(bytes.Clone(r.data))
 	return engine.Record{Execution: x, Revision: r.revision}, err
 }
 

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/durable-execution/durable/engine"
@@ -75,7 +76,7 @@ func (s *Store) announce(x engine.Execution) error {
 		// No notice is longer than a payload: watchers have to cope with the rest.
 		finished := engine.Execution{ID: x.ID}
 		if len(data) <= s.config.Payload {
-			if finished, err = engine.DecodeRecord(data); err != nil {
+			if finished, err = engine.DecodeRecord(bytes.Clone(data)); err != nil {
 				return err
 			}
 		}

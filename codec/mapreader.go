@@ -1,0 +1,188 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// A MapReader reads the MessagePack encoding of a map field by field, as a [Map] writes
+// it, without reflection and without copying: for what is read so often that it shows.
+// It knows no more than what a Map writes. Where it meets anything else - a null, a
+// value of another type, bytes that are missing - it stops and [MapReader.OK] is false:
+// what it is, and what is wrong with it, is for [Unmarshal] to say.
+type MapReader struct {
+	data []byte // what is left
+	n    int    // fields of the map that are left
+	ok   bool
+}
+
+// NewMapReader returns a reader of the map that data is the encoding of.
+func NewMapReader(data []byte) MapReader {
+	r := MapReader{data: data, ok: true}
+	r.n = r.head(0x80, 0xde)
+	return r
+}
+
+// Next returns the name of the next field, whose value is then to be read, until there
+// is none. The name is good until data changes.
+func (r *MapReader) Next() (name []byte, ok bool) {
+	if !r.ok || r.n == 0 {
+		return nil, false
+	}
+	r.n--
+	name = r.Text()
+	return name, r.ok
+}
+
+// OK reports whether the map, and nothing behind it, has been read.
+func (r *MapReader) OK() bool { return r.ok && r.n == 0 && len(r.data) == 0 }
+
+// Stop has the reader stop at a field that the caller does not know.
+func (r *MapReader) Stop() { r.ok = false }
+
+// take returns the next n bytes.
+func (r *MapReader) take(n uint64) []byte {
+	if !r.ok || n > uint64(len(r.data)) {
+		r.ok = false
+		return nil
+	}
+	data := r.data[:n:n]
+	r.data = r.data[n:]
+	return data
+}
+
+func (r *MapReader) code() byte {
+	if c := r.take(1); r.ok {
+		return c[0]
+	}
+	return 0xc1 // which begins nothing
+}
+
+func (r *MapReader) uint(bytes uint64) uint64 {
+	data := r.take(bytes)
+	if !r.ok {
+		return 0
+	}
+	switch bytes {
+	case 1:
+		return uint64(data[0])
+	case 2:
+		return uint64(binary.BigEndian.Uint16(data))
+	case 4:
+		return uint64(binary.BigEndian.Uint32(data))
+	}
+	return binary.BigEndian.Uint64(data)
+}
+
+// head reads the head of a map or a list, as appendHead writes it.
+func (r *MapReader) head(short, long byte) int {
+	switch c := r.code(); c {
+	case long:
+		return int(r.uint(2))
+	case long + 1:
+		return int(r.uint(4))
+	default:
+		r.ok = r.ok && c&0xf0 == short
+		return int(c & 0x0f)
+	}
+}
+
+// Text reads a string as bytes that lie in the data that is read.
+func (r *MapReader) Text() []byte {
+	switch c := r.code(); {
+	case c >= 0xa0 && c < 0xc0:
+		return r.take(uint64(c & 0x1f))
+	case c >= 0xd9 && c <= 0xdb:
+		return r.take(r.uint(1 << (c - 0xd9)))
+	}
+	r.ok = false
+	return nil
+}
+
+// String reads a string.
+func (r *MapReader) String() string { return string(r.Text()) }
+
+// Int reads an integer.
+func (r *MapReader) Int() int64 {
+	switch c := r.code(); {
+	case c < 0x80, c >= 0xe0:
+		return int64(int8(c))
+	case c >= 0xcc && c <= 0xcf:
+		u := r.uint(1 << (c - 0xcc))
+		r.ok = r.ok && u <= math.MaxInt64
+		return int64(u)
+	case c == 0xd0:
+		return int64(int8(r.uint(1)))
+	case c == 0xd1:
+		return int64(int16(r.uint(2)))
+	case c == 0xd2:
+		return int64(int32(r.uint(4)))
+	case c == 0xd3:
+		return int64(r.uint(8))
+	}
+	r.ok = false
+	return 0
+}
+
+// Float reads a number that was written as one.
+func (r *MapReader) Float() float64 {
+	r.ok = r.code() == 0xcb && r.ok
+	return math.Float64frombits(r.uint(8))
+}
+
+// Bool reads true or false.
+func (r *MapReader) Bool() bool {
+	c := r.code()
+	r.ok = r.ok && (c == 0xc2 || c == 0xc3)
+	return c == 0xc3
+}
+
+// Binary reads bytes. They lie in the data that is read.
+func (r *MapReader) Binary() []byte {
+	c := r.code()
+	if c < 0xc4 || c > 0xc6 {
+		r.ok = false
+		return nil
+	}
+	return r.take(r.uint(1 << (c - 0xc4)))
+}
+
+// Strings reads a map of strings.
+func (r *MapReader) Strings() map[string]string {
+	n := r.head(0x80, 0xde)
+	if !r.ok || n > len(r.data)/2 { // an entry takes two bytes at least
+		r.ok = false
+		return nil
+	}
+	m := make(map[string]string, n)
+	for range n {
+		key := r.String()
+		m[key] = r.String()
+	}
+	return m
+}
+
+// Open begins a map in a field: its fields come next, until [MapReader.Close] is given
+// what Open has returned.
+func (r *MapReader) Open() (outer int) {
+	outer = r.n
+	r.n = r.head(0x80, 0xde)
+	return outer
+}
+
+// Close ends the map that was opened last.
+func (r *MapReader) Close(outer int) {
+	r.ok = r.ok && r.n == 0
+	r.n = outer
+}
+
+// Len begins a list and returns how many elements come next. Each takes a byte at least,
+// so that who makes room for all of them takes no more memory than is proportional to
+// the data.
+func (r *MapReader) Len() int {
+	n := r.head(0x90, 0xdc)
+	if r.ok = r.ok && n <= len(r.data); !r.ok {
+		return 0
+	}
+	return n
+}

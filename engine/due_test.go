@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// waiting is populated as far as a message says it, in which it waits.
+func waiting() Execution {
+	x := populated()
+	return Execution{
+		Parent: x.Parent, Index: x.Index, Only: x.Only, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf, Policy: x.Policy,
+		Input: x.Input, InputFrom: x.InputFrom, Validated: x.Validated, Metadata: x.Metadata, Sleeping: x.Sleeping, CreatedAt: x.CreatedAt,
+	}
+}
+
+func TestWhatIsDueIsReadAsItWasWritten(t *testing.T) {
+	json := waiting()
+	json.Input = codec.Payload{Type: codec.JSON, Data: []byte("1")}
+	for _, want := range []Execution{waiting(), json, {}, {Policy: Policy{Retention: Forever}}, {Input: text("no policy")}} {
+		data := EncodeDue(&want)
+		var got Execution
+		if err := DecodeDue(data, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+	}
+	var got Execution
+	if err := DecodeDue([]byte("\xc1\x82\xa5later\x01\xa5index\x02"), &got); err != nil || got.Index != 2 || string(got.Unknown) != "\x81\xa5later\x01" {
+		t.Errorf("with a field that nobody knows: %+v, %v, want it kept", got, err)
+	}
+	golden(t, "due.hex", fmt.Appendf(nil, "%x\n", EncodeDue(new(waiting()))))
+}
+
+func TestWhatIsDueIsEncodedAsReflectionEncodesIt(t *testing.T) {
+	full := due{Version: 2, InputType: codec.JSON}
+	if !full.decode(EncodeDue(new(waiting()))[1:]) {
+		t.Fatal("it is not read")
+	}
+	if list := zeros(reflect.ValueOf(full), "due"); len(list) > 0 {
+		t.Errorf("left zero: %s", list)
+	}
+	for _, w := range append(one(full), full, due{}, due{Policy: &policy{}}) {
+		marshalled(t, &w, w.encode(nil), nil)
+	}
+}
+
+// one returns x with each of its fields alone.
+func one[T any](x T) (list []T) {
+	for i := range reflect.TypeFor[T]().NumField() {
+		var y T
+		reflect.ValueOf(&y).Elem().Field(i).Set(reflect.ValueOf(x).Field(i))
+		list = append(list, y)
+	}
+	return list
+}
+
+func TestGarbageIsNotDue(t *testing.T) {
+	full := EncodeDue(new(waiting()))
+	for what, data := range map[string][]byte{
+		"nothing": nil, "an input": []byte(`{"a":1}`), "the mark alone": {dueMark}, "a list": {dueMark, 0x91, 1}, "half of it": full[:len(full)/2],
+		"more than it": append(bytes.Clone(full), 0), "a field of another type": append([]byte{dueMark}, "\x81\xa5index\xa11"...),
+	} {
+		if err := DecodeDue(data, new(Execution)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v, want ErrDamaged", what, err)
+		}
+	}
+	later := (&due{Version: Version + 1, Parent: "te_root"}).encode(nil)
+	var x Execution
+	if err := DecodeDue(append([]byte{dueMark}, later...), &x); !errors.Is(err, ErrNewer) || x.Parent != "te_root" {
+		t.Errorf("of a later version: %+v, %v, want ErrNewer and what is understood", x, err)
+	}
+}
+
+// FuzzDecodeDue holds what is read field by field against what reflection reads.
+func FuzzDecodeDue(f *testing.F) {
+	for _, x := range []Execution{waiting(), fresh(), {}} {
+		f.Add(EncodeDue(&x)[1:])
+	}
+	f.Add([]byte("\x81\xa5later\x01"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		data = append([]byte{dueMark}, data...)
+		var x Execution
+		if err := DecodeDue(data, &x); err != nil {
+			return
+		}
+		var w, read due
+		if err := codec.Unmarshal(data[1:], &w); err != nil {
+			t.Fatalf("%x is read, and Unmarshal says %v", data, err)
+		}
+		if read.decode(data[1:]) {
+			marshalled(t, &w, read.encode(nil), nil)
+		}
+		again := EncodeDue(&x)
+		var y Execution
+		if err := DecodeDue(again, &y); err != nil || !bytes.Equal(EncodeDue(&y), again) {
+			t.Fatalf("%+v written again is %+v, %v", x, y, err)
+		}
+	})
+}
