@@ -161,7 +161,7 @@ func (s *Store) messageOf(p Area, m *stored) Message {
 	c := Message{Sequence: m.Sequence, Left: left(m), Vanishes: vanishes(m)}
 	if p != Records {
 		c.Key = s.layout.idIn(m.Subject)
-		if d := s.parse(m); isExecution(d) {
+		if d := s.layout.parse(m); isExecution(d) {
 			c.Record.Execution = d.Execution
 		}
 		return c

@@ -182,8 +182,8 @@ func TestAMessageAllocatesLittle(t *testing.T) {
 		do   func() bool
 		most float64
 	}{
-		{"make a ready message", func() bool { return s.ReadyMessage(d) != nil }, 11},
-		{"read a ready message", func() bool { got, ok := s.Delivery(m); return ok && got.Invalid == nil }, 6},
+		{"make a ready message", func() bool { return s.ReadyMessage(d) != nil }, 5},
+		{"read a ready message", func() bool { got, ok := s.Delivery(m); return ok && got.Invalid == nil }, 5},
 		{"read the answer to a publish", func() bool { seq, err := jsstore.PubAck(ack); return seq == 123456 && err == nil }, 5},
 	} {
 		worked := true

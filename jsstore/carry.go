@@ -15,33 +15,38 @@ import (
 
 // Enqueue implements [engine.Store].
 func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
-	limit := s.Limits().Payload
+	ms, limit := make([]*nats.Msg, len(due)), s.config.PayloadLimit
 	var errs []error
-	refuse := func(i int, err error) {
+	for i, err := range s.publishEach(ctx, ms, func(i int) (err error) {
+		if n := len(due[i].Input.Data); n > limit {
+			return fmt.Errorf("%w: input of %d bytes, the limit is %d", engine.ErrTooLarge, n, limit)
+		}
+		ms[i], err = s.ready(ctx, &due[i])
+		return err
+	}, exclusive) {
+		if err == nil {
+			continue
+		}
+		// Refused after it was sent twice, an id that nobody else has is our own.
+		if errors.Is(err, engine.ErrExists) && !due[i].Exclusive && ms[i].Header.Get(codec.HeaderExclusive) != "" {
+			continue
+		}
 		errs = append(errs, &engine.EnqueueError{Index: i, ID: due[i].ID, Err: err})
 	}
-	var ms []*nats.Msg
-	var index []int
-	for i, d := range due {
-		if n := len(d.Input.Data); n > limit {
-			refuse(i, fmt.Errorf("%w: input of %d bytes, the limit is %d", engine.ErrTooLarge, n, limit))
-			continue
-		}
-		var err error
-		if d.Input, err = s.keep(ctx, d.ID, d.Input); err != nil {
-			refuse(i, err)
-			continue
-		}
-		ms, index = append(ms, s.readyMessage(d)), append(index, i)
-	}
-	for k, err := range s.publishAll(ctx, ms, exclusive) {
-		// Refused after it was sent twice, an id that nobody else has is our own.
-		ours := !due[index[k]].Exclusive && ms[k].Header.Get(codec.HeaderExclusive) != ""
-		if err != nil && !(ours && errors.Is(err, engine.ErrExists)) {
-			refuse(index[k], err)
-		}
-	}
 	return errors.Join(errs...)
+}
+
+// ready returns the message of what is due, whose input it keeps beside if that is long.
+func (s *Store) ready(ctx context.Context, d *engine.Due) (*nats.Msg, error) {
+	input, err := s.keep(ctx, d.ID, d.Input)
+	if err != nil {
+		return nil, err
+	}
+	if !input.Equal(d.Input) {
+		kept := *d
+		kept.Input, d = input, &kept
+	}
+	return s.layout.readyMessage(d), nil
 }
 
 // Cancel implements [engine.Store]. The one message is stored for the executor
@@ -123,14 +128,10 @@ func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
 // the one that is meant.
 func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 	ms := make([]*nats.Msg, len(dues))
-	for i, d := range dues {
-		var err error
-		if d.Input, err = s.keep(ctx, d.ID, d.Input); err != nil {
-			return err
-		}
-		ms[i] = s.readyMessage(d)
-	}
-	errs := s.publishAll(ctx, ms, exclusive)
+	errs := s.publishEach(ctx, ms, func(i int) (err error) {
+		ms[i], err = s.ready(ctx, &dues[i])
+		return err
+	}, exclusive)
 	for i, err := range errs {
 		if errors.Is(err, engine.ErrExists) {
 			errs[i] = nil
@@ -142,14 +143,14 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 // withdraw takes a message out of the queue and the timers. In whose hands it is
 // already has heard of the cancellation.
 func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
-	if err := s.remove(ctx, s.layout.ready(), s.layout.readySubject(x)); err != nil {
+	if err := s.remove(ctx, s.layout.ready(), s.layout.readySubject(&x)); err != nil {
 		return err
 	}
 	// No consumer is on what is due later, so that a purge is safe.
 	if err := s.change(ctx, "STREAM.PURGE."+s.layout.timers(), map[string]any{"filter": s.layout.laterSubject(x.ID)}); err != nil {
 		return err
 	}
-	return s.remove(ctx, s.layout.timers(), s.layout.dueSubject(x))
+	return s.remove(ctx, s.layout.timers(), s.layout.dueSubject(&x))
 }
 
 // remove removes all messages of a subject that a consumer is on, one by one. A

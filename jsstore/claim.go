@@ -60,7 +60,7 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 // before, limited that what is due goes through the ready stream.
 func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool) {
 	about := meta(m.Reply)
-	d := s.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
+	d := s.layout.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
 		// Nothing can be recorded under such an id.
 		s.layAside(m, d.Invalid)
@@ -184,7 +184,7 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 
 // timer returns the message that has an execution delivered at a time.
 func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
-	x := *b.execution
+	x := b.execution
 	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}}
 	if recorded {
 		m.Header.Set(codec.HeaderHint, "1")
@@ -198,7 +198,9 @@ func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 				m.Header[name] = values
 			}
 		}
-		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
+		if !engine.IsDue(m.Data) {
+			m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
+		}
 		m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	}
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))

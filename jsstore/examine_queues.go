@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/durable-execution/durable/codec"
 )
 
 const (
@@ -172,7 +170,7 @@ func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
 			continue
 		}
 		m, err := e.get(ctx, e.layout.ready(), e.layout.ns+".ready."+l.queue+"."+l.task+".>", 1)
-		if err != nil || m != nil && m.Header.Get(codec.HeaderSleeping) != "" {
+		if err != nil || m != nil && e.layout.parse(m).Execution.Sleeping {
 			continue // it needs no code
 		}
 		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution lies", "executions lie")+" there, and no executor of the queue has bound the task",
@@ -232,8 +230,8 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 			if by := info.TimeStamp.Sub(dueAt(m)); by > overdue {
 				late, latest = late+1, max(latest, by)
 			}
-			if x, err := e.layout.execution(m.Header.Get(headerScheduleTarget)); err == nil && m.Header.Get(codec.HeaderSleeping) == "" {
-				later[load{x.Queue, x.Task}]++
+			if d := e.layout.parse(m); isExecution(d) && !d.Execution.Sleeping {
+				later[load{d.Execution.Queue, d.Execution.Task}]++
 			}
 		}
 		return struct{}{}, nil

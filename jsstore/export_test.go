@@ -28,7 +28,7 @@ func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return s.publish(ctx, m, nil)
 }
 
-func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return s.readyMessage(d) }
+func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return s.layout.readyMessage(&d) }
 
 // Delivery reads a message that was delivered for the first time.
 func (s *Store) Delivery(m *nats.Msg) (*engine.Delivery, bool) { return s.delivery(m, false, false) }

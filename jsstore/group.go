@@ -1,6 +1,7 @@
 package jsstore
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -62,19 +63,19 @@ func newGroups(l layout, r *requests) map[string]*group {
 	return groups
 }
 
-// start sends a message of the store's, alone or with others. The caller must wait
-// for the call.
-func (s *Store) start(m *nats.Msg) (*call, error) {
+// start sends a message of the store's, alone or with others. Somebody must wait for
+// the call.
+func (s *Store) start(c *call, m *nats.Msg) error {
 	for prefix, g := range s.groups {
 		if strings.HasPrefix(m.Subject, prefix) && !g.refused.Load() {
-			return g.start(m), nil
+			g.start(c, m)
+			return nil
 		}
 	}
-	return s.requests.start(m)
+	return s.requests.start(c, m)
 }
 
-func (g *group) start(m *nats.Msg) *call {
-	c := g.requests.newCall()
+func (g *group) start(c *call, m *nats.Msg) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting = append(g.waiting, grouped{m, c})
@@ -82,7 +83,6 @@ func (g *group) start(m *nats.Msg) *call {
 		g.busy = true
 		go g.send()
 	}
-	return c
 }
 
 // send sends what waits, and what gathers meanwhile, until nothing does.
@@ -111,20 +111,15 @@ func (g *group) next() []grouped {
 
 // oneByOne sends each message by itself, all of them at once.
 func (g *group) oneByOne(list []grouped) {
-	calls := make([]*call, len(list))
+	all := g.requests.newAnswers(len(list))
 	for i, w := range list {
-		var err error
-		if calls[i], err = g.requests.start(w.m); err != nil {
-			calls[i] = nil
-			close(w.c.answer) // not connected, as far as whoever waits is concerned
+		if g.requests.start(&all.calls[i], w.m) != nil {
+			all.put(i, nil, false) // not connected, as far as whoever waits is concerned
 		}
 	}
-	for i, c := range calls {
-		if c == nil {
-			continue
-		}
-		m, ok := <-c.answer
-		list[i].c.end(m, ok)
+	all.wait(context.Background(), len(list)) // not for ever: see sweep
+	for i, w := range list {
+		w.c.end(all.list[i].m, all.list[i].ok)
 	}
 }
 
@@ -145,8 +140,8 @@ func (g *group) together(list []grouped) bool {
 			continue
 		}
 		m.Header.Set(headerBatchCommit, "1")
-		c, err := g.requests.start(m)
-		if err != nil {
+		c := g.requests.newCall()
+		if g.requests.start(c, m) != nil {
 			return false
 		}
 		answer, ok := <-c.answer

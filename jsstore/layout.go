@@ -28,7 +28,7 @@ func (l layout) control() string { return l.ns + "-control" }
 func (l layout) bucket() string  { return l.ns + "-executions" }
 func (l layout) records() string { return "KV_" + l.bucket() }
 
-func (l layout) readySubject(x engine.Execution) string {
+func (l layout) readySubject(x *engine.Execution) string {
 	return strings.Join([]string{l.ns, "ready", x.Queue, x.Task, x.ID}, ".")
 }
 
@@ -37,7 +37,7 @@ func (l layout) readyOf(id string) string      { return l.ns + ".ready.*.*." + i
 func (l layout) readyIn(queue string) string   { return l.ns + ".ready." + queue + ".>" }
 func (l layout) laterSubject(id string) string { return l.ns + ".later." + id }
 
-func (l layout) dueSubject(x engine.Execution) string {
+func (l layout) dueSubject(x *engine.Execution) string {
 	return strings.Join([]string{l.ns, "due", x.Queue, x.Task, x.ID}, ".")
 }
 

@@ -38,7 +38,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 					yield(engine.Record{}, err)
 					return
 				}
-				if d := s.parse(m); isExecution(d) {
+				if d := s.layout.parse(m); isExecution(d) {
 					queued[d.Execution.ID] = engine.Record{Execution: d.Execution}
 				}
 			}

@@ -15,42 +15,43 @@ import (
 )
 
 // readyMessage returns the ready message that holds an execution until an
-// executor records more of it.
-func (s *Store) readyMessage(d engine.Due) *nats.Msg {
-	x := d.Execution
+// executor records more of it. It has no headers where it can do without.
+func (l layout) readyMessage(d *engine.Due) *nats.Msg {
+	x := &d.Execution
+	m := &nats.Msg{Subject: l.readySubject(x)}
+	if d.Unsettled {
+		m.Data, m.Header = x.Input.Data, given(d)
+		return m
+	}
+	m.Data = engine.EncodeDue(x)
+	if d.Exclusive {
+		exclusive(m)
+	}
+	return m
+}
+
+// given returns the headers that leave to the definition what nobody has asked for.
+func given(d *engine.Due) nats.Header {
+	x := &d.Execution
 	h := newHeaders(8)
-	m := &nats.Msg{Subject: s.layout.readySubject(x), Data: x.Input.Data, Header: h.Header}
 	if x.Input.Type != "" {
 		h.Set(codec.HeaderContentType, string(x.Input.Type))
 	}
 	h.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
-	if d.Unsettled {
-		setGiven(h, d.Given)
-	} else {
-		setPolicy(h, x.Policy)
-	}
-	if x.Parent != "" {
-		h.Set(codec.HeaderParent, x.Parent)
-		h.Set(codec.HeaderIndex, strconv.Itoa(x.Index))
-		setFlag(h, codec.HeaderOnly, x.Only)
-	}
-	if x.InputFrom != "" {
-		h.Set(codec.HeaderInputFrom, x.InputFrom)
-	}
+	setGiven(h, d.Given)
 	if x.RetryOf != "" {
 		h.Set(codec.HeaderRetryOf, x.RetryOf)
 	}
 	for key, value := range x.Metadata {
 		h.Set(codec.HeaderMetadata+key, value)
 	}
-	setFlag(h, codec.HeaderFinalize, x.IsFinalize)
 	setFlag(h, codec.HeaderValidated, x.Validated)
 	setFlag(h, codec.HeaderSleeping, x.Sleeping)
 	setFlag(h, codec.HeaderExclusive, d.Exclusive)
-	if d.Unsettled && !d.Exclusive {
+	if !d.Exclusive {
 		h.Set(codec.HeaderExclusive, "0")
 	}
-	return m
+	return h.Header
 }
 
 // headers are the headers of a message to send, one value each. The values lie in one
@@ -70,22 +71,6 @@ func (h *headers) Set(name, value string) {
 	h.values = append(h.values, value)
 	last := len(h.values)
 	h.Header[name] = h.values[last-1 : last : last]
-}
-
-// setPolicy sets the headers of a whole policy.
-func setPolicy(h *headers, p engine.Policy) {
-	h.Set(codec.HeaderSettled, "1")
-	setMillis(h, codec.HeaderTimeout, p.Timeout)
-	setMillis(h, codec.HeaderDelay, p.Delay)
-	if p.Retry.MaxRetries > 0 {
-		setRetry(h, p.Retry)
-	}
-	if p.OnChildFailure != "" {
-		h.Set(codec.HeaderOnChildFailure, string(p.OnChildFailure))
-	}
-	if p.Retention != 0 {
-		setRetention(h, p.Retention)
-	}
 }
 
 // setGiven sets the headers of what is asked for where the definition has the
@@ -144,58 +129,39 @@ func setFlag(h *headers, name string, on bool) {
 
 // parse reads a ready or due message. What can't be understood of it is in the
 // delivery's Invalid.
-func (s *Store) parse(m *stored) *engine.Delivery {
+func (l layout) parse(m *stored) *engine.Delivery {
 	d := new(engine.Delivery)
 	subject := m.Subject
-	if strings.HasPrefix(subject, s.layout.laterSubject("")) {
+	if strings.HasPrefix(subject, l.laterSubject("")) {
 		subject = m.Header.Get(headerScheduleTarget) // a timer that has not fired
 	}
-	d.Execution, d.Invalid = s.layout.execution(subject)
-	x := &d.Execution
-	h := reader{header: m.Header}
-	x.CreatedAt = h.created(m.Time)
+	x, h := &d.Execution, reader{header: m.Header}
+	*x, d.Invalid = l.execution(subject)
+	x.CreatedAt = instant(m.Time.UnixMilli())
 	x.Status, x.StartAt, x.ChangedAt = engine.Ready, x.CreatedAt, x.CreatedAt
 	if d.Invalid != nil {
 		return d
 	}
-	x.Input = codec.Payload{Type: codec.Type(m.Header.Get(codec.HeaderContentType)), Data: m.Data}
-	if x.Input.Type == "" && len(x.Input.Data) > 0 {
-		x.Input.Type = codec.JSON
-	}
-	x.Policy = engine.Policy{
-		Delay: h.millis(codec.HeaderDelay), Timeout: h.millis(codec.HeaderTimeout),
-		OnChildFailure: engine.ChildPolicy(m.Header.Get(codec.HeaderOnChildFailure)),
-		Retry: engine.Retry{
-			MaxRetries: int(h.integer(codec.HeaderRetries)),
-			BaseDelay:  h.millis(codec.HeaderBaseDelay), MaxDelay: h.millis(codec.HeaderMaxDelay),
-			Multiplier: h.float(codec.HeaderMultiplier), Jitter: h.float(codec.HeaderJitter),
-		},
-	}
-	if m.Header.Get(codec.HeaderRetention) != "" {
-		if x.Policy.Retention = h.millis(codec.HeaderRetention); x.Policy.Retention == 0 {
-			x.Policy.Retention = engine.Forever
-		}
-	}
-	x.Parent, x.Index = m.Header.Get(codec.HeaderParent), int(h.integer(codec.HeaderIndex))
-	x.Only, x.IsFinalize = h.flag(codec.HeaderOnly), h.flag(codec.HeaderFinalize)
-	x.InputFrom = m.Header.Get(codec.HeaderInputFrom)
-	x.RetryOf = m.Header.Get(codec.HeaderRetryOf)
-	x.Validated = h.flag(codec.HeaderValidated)
-	x.Sleeping = h.flag(codec.HeaderSleeping)
-	x.Metadata = h.metadata()
-	x.StartAt = x.CreatedAt.Add(x.Policy.Delay)
-	d.Hint = h.flag(codec.HeaderHint)
 	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
-	if !h.flag(codec.HeaderSettled) && !d.Hint {
-		d.Unsettled, d.Given = true, h.given(x)
-		x.Input = orNull(x.Input)
+	d.Hint = h.flag(codec.HeaderHint)
+	exclusive := false
+	switch {
+	case d.Hint:
+		x.Sleeping = h.flag(codec.HeaderSleeping)
+	case engine.IsDue(m.Data) && m.Header.Get(codec.HeaderContentType) == "":
+		if err := h.due(x, m); errors.Is(err, engine.ErrNewer) {
+			version = err
+		}
+	default:
+		h.execution(d, m)
+		// Who does not know the engine may not know that an id was used before.
+		exclusive = d.Unsettled
 	}
-	// Who does not know the engine may not know that an id was used before.
-	exclusive := d.Unsettled
 	if m.Header.Get(codec.HeaderExclusive) != "" {
 		exclusive = h.flag(codec.HeaderExclusive)
 	}
 	d.Fresh = !exclusive && !d.Hint
+	x.ChangedAt, x.StartAt = x.CreatedAt, x.CreatedAt.Add(x.Policy.Delay)
 	// What a later version has written may look wrong to this one.
 	if d.Invalid = version; d.Invalid != nil {
 		return d
@@ -212,6 +178,50 @@ func (s *Store) parse(m *stored) *engine.Delivery {
 		d.Invalid = err
 	}
 	return d
+}
+
+// due reads what a program has written that has the task's definition.
+func (r *reader) due(x *engine.Execution, m *stored) error {
+	err := engine.DecodeDue(m.Data, x)
+	r.err = cmp.Or(r.err, err)
+	x.CreatedAt = r.created(x.CreatedAt, m.Time)
+	if err := x.Metadata.Validate(); err != nil {
+		r.err, x.Metadata = cmp.Or(r.err, err), nil // it is not to be found by what it may not have
+	}
+	return err
+}
+
+// execution reads what an input and headers say, which is how clients enqueue that
+// don't know the task's definition.
+func (r *reader) execution(d *engine.Delivery, m *stored) {
+	x, h := &d.Execution, r.header
+	x.CreatedAt = r.created(instant(r.integer(codec.HeaderCreated)), m.Time)
+	x.Input = codec.Payload{Type: codec.Type(h.Get(codec.HeaderContentType)), Data: m.Data}
+	if x.Input.Type == "" && len(x.Input.Data) > 0 {
+		x.Input.Type = codec.JSON
+	}
+	x.Policy = engine.Policy{
+		Delay: r.millis(codec.HeaderDelay), Timeout: r.millis(codec.HeaderTimeout),
+		OnChildFailure: engine.ChildPolicy(h.Get(codec.HeaderOnChildFailure)),
+		Retry: engine.Retry{
+			MaxRetries: int(r.integer(codec.HeaderRetries)),
+			BaseDelay:  r.millis(codec.HeaderBaseDelay), MaxDelay: r.millis(codec.HeaderMaxDelay),
+			Multiplier: r.float(codec.HeaderMultiplier), Jitter: r.float(codec.HeaderJitter),
+		},
+	}
+	if h.Get(codec.HeaderRetention) != "" {
+		if x.Policy.Retention = r.millis(codec.HeaderRetention); x.Policy.Retention == 0 {
+			x.Policy.Retention = engine.Forever
+		}
+	}
+	x.RetryOf = h.Get(codec.HeaderRetryOf)
+	x.Validated = r.flag(codec.HeaderValidated)
+	x.Sleeping = r.flag(codec.HeaderSleeping)
+	x.Metadata = r.metadata()
+	x.Input = orNull(x.Input)
+	if !r.flag(codec.HeaderSettled) {
+		d.Unsettled, d.Given = true, r.given(x)
+	}
 }
 
 // kinship returns what is wrong with the family that a message claims. Whoever may
@@ -350,20 +360,19 @@ func (r *reader) flag(name string) bool {
 	return text == "1"
 }
 
-// created returns when an execution was enqueued: what the header says or, without
-// it, when the server stored the message. More than a century ahead is no date
-// that a timer could be set by.
-func (r *reader) created(stored time.Time) time.Time {
-	at := stored.UTC().Truncate(time.Millisecond)
-	ms := r.integer(codec.HeaderCreated)
-	if ms == 0 {
-		return at
+// created returns when an execution was enqueued: at, or if that is not said, when the
+// server stored the message. More than a century ahead is no date that a timer could be
+// set by.
+func (r *reader) created(at, stored time.Time) time.Time {
+	stored = stored.UTC().Truncate(time.Millisecond)
+	if at.IsZero() || at.Equal(instant(0)) {
+		return stored
 	}
-	if ms > at.AddDate(100, 0, 0).UnixMilli() {
-		r.fail(codec.HeaderCreated, r.header.Get(codec.HeaderCreated), errors.New("more than a century ahead, in milliseconds since the epoch"))
-		return at
+	if at.After(stored.AddDate(100, 0, 0)) {
+		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead, in milliseconds since the epoch"))
+		return stored
 	}
-	return instant(ms)
+	return at
 }
 
 func (r *reader) fail(name, text string, err error) {

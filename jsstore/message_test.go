@@ -2,6 +2,7 @@ package jsstore
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -16,7 +17,7 @@ import (
 )
 
 func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
-	s := &Store{layout: layout{ns: "ns"}}
+	l := layout{ns: "ns"}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
 	want := engine.Execution{
 		ID: "te_1.0-f", Parent: "te_1.0", IsFinalize: true, Task: "task", Queue: "q",
@@ -30,8 +31,8 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 	}
 	for i, exclusive := range []bool{false, true, true} {
 		want.Policy.Retention = []time.Duration{0, time.Minute, engine.Forever}[i]
-		m := s.readyMessage(engine.Due{Execution: want, Exclusive: exclusive})
-		d := s.parse(&stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
+		m := l.readyMessage(&engine.Due{Execution: want, Exclusive: exclusive})
+		d := l.parse(&stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
 		if d.Invalid != nil || d.Unsettled || d.Fresh == exclusive {
 			t.Errorf("invalid %v, unsettled %v, fresh %v, want nil, false, %v", d.Invalid, d.Unsettled, d.Fresh, !exclusive)
 		}
@@ -42,9 +43,9 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 }
 
 func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
-	s := &Store{layout: layout{ns: "ns"}}
+	l := layout{ns: "ns"}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
-	d := s.parse(&stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
+	d := l.parse(&stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
 		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}, codec.HeaderRetention: {"0"}, "Durable-Meta-order": {"41", "42"}}})
 	if d.Invalid != nil {
 		t.Fatal(d.Invalid)
@@ -58,7 +59,7 @@ func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
 }
 
 func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
-	s := &Store{layout: layout{ns: "ns"}}
+	l := layout{ns: "ns"}
 	for _, c := range []struct{ subject, header, value, want string }{
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "soon", codec.HeaderTimeout},
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "-5", "timeout"},
@@ -88,7 +89,7 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 		if c.header == codec.HeaderMultiplier || c.header == codec.HeaderJitter {
 			h.Set(codec.HeaderRetries, "1")
 		}
-		d := s.parse(&stored{Subject: c.subject, Header: h, Time: time.Now()})
+		d := l.parse(&stored{Subject: c.subject, Header: h, Time: time.Now()})
 		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) {
 			t.Errorf("%s with %s: %q: error = %v, want one that names %q", c.subject, c.header, c.value, d.Invalid, c.want)
 		}
@@ -96,50 +97,81 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 }
 
 func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
-	s := &Store{layout: layout{ns: "ns"}}
-	headers := func(pairs ...string) nats.Header {
-		h := nats.Header{}
-		for i := 0; i < len(pairs); i += 2 {
-			h.Set(pairs[i], pairs[i+1])
-		}
-		return h
-	}
-	parent, index, finalize, from := codec.HeaderParent, codec.HeaderIndex, codec.HeaderFinalize, codec.HeaderInputFrom
+	l := layout{ns: "ns"}
+	type claim = engine.Execution
 	for _, c := range []struct {
-		id     string
-		header nats.Header
-		want   string // empty: it is right
+		id    string
+		claim claim
+		want  string // empty: it is right
 	}{
-		{"evil", headers(parent, "te_1"), "evil is the id of a root"},
-		{"evil", headers(parent, "te_1", index, "3"), "evil is the id of a root"},
-		{"evil", headers(parent, "te_1", finalize, "1"), "evil is the id of a root"},
-		{"evil", headers(finalize, "1"), "evil is the id of a root"},
-		{"evil", headers(from, "te_1"), "evil is not in the tree of te_1"},
-		{"evil.0", headers(parent, "evil", from, "te_1"), "evil.0 is not in the tree of te_1"},
-		{"evil.0", headers(parent, "te_1"), "evil.0 is not the id of child 0"},
-		{"evil.0", headers(parent, "evil", index, "1"), "evil.0 is not the id of child 1"},
-		{"evil.0", headers(parent, "evil", finalize, "1"), "evil.0 is not the id of the finalize"},
-		{"evil.f", headers(parent, "te_1", finalize, "1"), "evil.f is not the id of the finalize"},
-		{"evil.0", headers(), "evil.0 is not the id of child 0"},
-		{"good", headers(), ""},
-		{"good.0", headers(parent, "good"), ""},
-		{"good.1", headers(parent, "good", index, "1", from, "good.0"), ""},
-		{"good.1-f", headers(parent, "good.1", finalize, "1"), ""},
-		{"good.0", headers(codec.HeaderHint, "1"), ""}, // the record says whose it is
+		{"evil", claim{Parent: "te_1"}, "evil is the id of a root"},
+		{"evil", claim{Parent: "te_1", Index: 3}, "evil is the id of a root"},
+		{"evil", claim{Parent: "te_1", IsFinalize: true}, "evil is the id of a root"},
+		{"evil", claim{IsFinalize: true}, "evil is the id of a root"},
+		{"evil", claim{Only: true}, "evil is the id of a root"},
+		{"evil", claim{InputFrom: "te_1"}, "evil is not in the tree of te_1"},
+		{"evil.0", claim{Parent: "evil", InputFrom: "te_1"}, "evil.0 is not in the tree of te_1"},
+		{"evil.0", claim{Parent: "te_1"}, "evil.0 is not the id of child 0"},
+		{"evil.0", claim{Parent: "evil", Index: 1}, "evil.0 is not the id of child 1"},
+		{"evil.0", claim{Parent: "evil", Index: -1}, "evil.0 is not the id of child -1"},
+		{"evil.0", claim{Parent: "evil", IsFinalize: true}, "evil.0 is not the id of the finalize"},
+		{"evil.f", claim{Parent: "te_1", IsFinalize: true}, "evil.f is not the id of the finalize"},
+		{"evil.0", claim{}, "evil.0 is not the id of child 0"},
+		{"good", claim{}, ""},
+		{"good.0", claim{Parent: "good"}, ""},
+		{"good.1", claim{Parent: "good", Index: 1, InputFrom: "good.0"}, ""},
+		{"good.1-f", claim{Parent: "good.1", IsFinalize: true}, ""},
 	} {
-		d := s.parse(&stored{Subject: "ns.ready.q.t." + c.id, Header: c.header, Time: time.Now()})
+		d := l.parse(&stored{Subject: "ns.ready.q.t." + c.id, Data: engine.EncodeDue(&c.claim), Time: time.Now()})
 		if c.want == "" {
 			if d.Invalid != nil {
-				t.Errorf("%s %v: error = %v, want none", c.id, c.header, d.Invalid)
+				t.Errorf("%s %+v: error = %v, want none", c.id, c.claim, d.Invalid)
 			}
 			continue
 		}
 		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) {
-			t.Errorf("%s %v: error = %v, want one that says %q", c.id, c.header, d.Invalid, c.want)
+			t.Errorf("%s %+v: error = %v, want one that says %q", c.id, c.claim, d.Invalid, c.want)
 		}
-		if x := d.Execution; x.Parent != "" || x.Index != 0 || x.IsFinalize || x.InputFrom != "" {
-			t.Errorf("%s %v: its end would be told to %q", c.id, c.header, x.Parent)
+		if x := d.Execution; x.Parent != "" || x.Index != 0 || x.Only || x.IsFinalize || x.InputFrom != "" {
+			t.Errorf("%s %+v: its end would be told to %q", c.id, c.claim, x.Parent)
 		}
+	}
+	hint := l.parse(&stored{Subject: "ns.ready.q.t.good.0", Header: nats.Header{codec.HeaderHint: {"1"}}, Time: time.Now()})
+	if hint.Invalid != nil {
+		t.Errorf("a hint: error = %v, want none: the record says whose it is", hint.Invalid)
+	}
+}
+
+// TestBodiesThatCannotBeUnderstoodSayWhy is about those that programs write.
+func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
+	l, now := layout{ns: "ns"}, time.Now()
+	for _, c := range []struct {
+		x    engine.Execution
+		want string
+	}{
+		{engine.Execution{Policy: engine.Policy{Timeout: -time.Second}}, "timeout"},
+		{engine.Execution{Metadata: engine.Metadata{"a.b": "c"}}, `metadata key "a.b"`},
+		{engine.Execution{CreatedAt: now.AddDate(101, 0, 0)}, "a century ahead"},
+	} {
+		d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: engine.EncodeDue(&c.x), Time: now})
+		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) || d.Execution.ID != "id" {
+			t.Errorf("%+v: id %q, error = %v, want one that says %q", c.x, d.Execution.ID, d.Invalid, c.want)
+		}
+		if d.Execution.Metadata != nil || d.Execution.CreatedAt.After(now) {
+			t.Errorf("%+v: metadata %v, created at %s: refused and kept", c.x, d.Execution.Metadata, d.Execution.CreatedAt)
+		}
+	}
+	if d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Time: now}); !errors.Is(d.Invalid, engine.ErrDamaged) {
+		t.Errorf("garbage: %v, want ErrDamaged", d.Invalid)
+	}
+	// What a later version has written is left to it, whatever it looks like to this one.
+	if d := l.parse(&stored{Subject: "ns.ready.q.t.id.0", Data: []byte("\xc1\x82\xa1v\x63\xa5index\xff"), Time: now}); !errors.Is(d.Invalid, engine.ErrNewer) || d.Execution.ID != "id.0" {
+		t.Errorf("of version 99: %q, %v, want ErrNewer", d.Execution.ID, d.Invalid)
+	}
+	// With a content type it is an input, though none that can be read.
+	d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Header: nats.Header{codec.HeaderContentType: {"application/msgpack"}}, Time: now})
+	if d.Invalid != nil || len(d.Execution.Input.Data) != len("\xc1garbage") {
+		t.Errorf("an input: %v, %+v, want it as it is", d.Invalid, d.Execution.Input)
 	}
 }
 

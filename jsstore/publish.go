@@ -99,50 +99,78 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg))
 // request sends a message of the store's, alone or with others, and waits for the
 // answer.
 func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	c, err := s.start(m)
-	if err != nil {
+	c := s.requests.newCall()
+	if err := s.start(c, m); err != nil {
 		return nil, err
 	}
 	return s.requests.wait(ctx, c)
 }
 
-// window is how many publishes of one call are under way at once.
-const window = 1000
+// window is how many publishes of one call are under way at once. When half of them have
+// been answered, as many more are sent.
+const window = 2000
 
 // publishAll is publish for many messages at once. It returns an error for each.
 func (s *Store) publishAll(ctx context.Context, ms []*nats.Msg, again func(*nats.Msg)) []error {
+	return s.publishEach(ctx, ms, func(int) error { return nil }, again)
+}
+
+// publishEach is publishAll for messages that are made as they are sent, so that the
+// server has something to do meanwhile: ready puts one in its place, or its error stands
+// for the message's.
+func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i int) error, again func(*nats.Msg)) []error {
 	errs := make([]error, len(ms))
-	for first := 0; first < len(ms); first += window {
-		batch := ms[first:min(first+window, len(ms))]
-		calls := make([]*call, len(batch))
-		for i, m := range batch {
-			calls[i], errs[first+i] = s.start(m)
+	if len(ms) == 1 {
+		if errs[0] = ready(0); errs[0] == nil {
+			_, errs[0] = s.publish(ctx, ms[0], again)
 		}
-		for i, c := range calls {
-			if c == nil {
-				continue
-			}
-			answer, err := s.requests.wait(ctx, c)
-			if err == nil {
-				_, err = pubAck(answer)
-			}
-			errs[first+i] = err
+		return errs
+	}
+	all := s.requests.newAnswers(len(ms))
+	for i := range ms {
+		if i >= window && i%(window/2) == 0 {
+			all.wait(ctx, i-window/2)
+		}
+		if ctx.Err() != nil {
+			break // what is not sent is not answered
+		}
+		if errs[i] = ready(i); errs[i] == nil {
+			errs[i] = s.start(&all.calls[i], ms[i])
+		}
+		if errs[i] != nil {
+			all.put(i, nil, true)
 		}
 	}
-	for i, err := range errs {
-		if err != nil && temporary(err) && ctx.Err() == nil {
+	all.wait(ctx, len(ms))
+	for i, m := range ms {
+		if errs[i] == nil {
+			errs[i] = acked(all.of(ctx, i))
+		}
+		if errs[i] != nil && temporary(errs[i]) && ctx.Err() == nil {
 			if again != nil {
-				again(ms[i])
+				again(m)
 			}
-			_, errs[i] = s.publish(ctx, ms[i], again)
+			_, errs[i] = s.publish(ctx, m, again)
 		}
 	}
 	return errs
 }
 
+func acked(answer *nats.Msg, err error) error {
+	if err == nil {
+		_, err = pubAck(answer)
+	}
+	return err
+}
+
 // exclusive marks a ready message that is sent again: the first may have been
 // stored, run and gone.
-func exclusive(m *nats.Msg) { m.Header.Set(codec.HeaderExclusive, "1") }
+func exclusive(m *nats.Msg) {
+	if m.Header == nil {
+		m.Header = nats.Header{}
+	}
+	m.Header.Set(codec.HeaderExclusive, "1")
+}
 
 // errUnavailable is an answer that tells of a server which can't do anything now.
 var errUnavailable = errors.New("JetStream is not available")

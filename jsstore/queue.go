@@ -155,7 +155,7 @@ func (s *Store) move(m *nats.Msg, b *baton) {
 // there: its holder may be about to put it down, and then nothing would be left that
 // leads to the execution.
 func (s *Store) moveToReady(m *nats.Msg, b *baton) error {
-	moved := nats.NewMsg(s.layout.readySubject(*b.execution))
+	moved := nats.NewMsg(s.layout.readySubject(b.execution))
 	moved.Data = m.Data
 	for name, values := range m.Header {
 		if !strings.HasPrefix(name, "Nats-") {

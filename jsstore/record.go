@@ -291,7 +291,7 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 		if err != nil {
 			return engine.Record{}, err
 		}
-		queued := s.parse(m)
+		queued := s.layout.parse(m)
 		switch {
 		case !isExecution(queued):
 		case errors.Is(queued.Invalid, engine.ErrNewer):

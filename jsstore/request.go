@@ -34,11 +34,15 @@ type requests struct {
 // bucketSubjects is what the subjects of the messages of buckets begin with.
 const bucketSubjects = "$KV."
 
-// A call is a request under way. It is done when answer can be received from.
+// A call is a request under way. It is done when answer can be received from, or when it
+// is among those that are answered.
 type call struct {
 	id     uint64
 	began  time.Time
 	answer chan *nats.Msg // of capacity 1; nil comes in time's stead, closed when the connection was lost
+
+	all *answers // instead of answer, and the call's place there
+	at  int
 }
 
 func newRequests(nc *nats.Conn) (*requests, error) {
@@ -63,7 +67,7 @@ func (r *requests) answered(m *nats.Msg) {
 	r.mu.Unlock()
 	switch {
 	case c != nil:
-		c.answer <- m
+		c.end(m, true)
 	case s != nil:
 		s.add(m)
 	}
@@ -82,25 +86,28 @@ func (r *requests) newCall() *call {
 	if c == nil {
 		c = &call{answer: make(chan *nats.Msg, 1)}
 	}
-	c.id, c.began = 0, time.Now()
+	c.id = 0
 	return c
 }
 
-// end is for a call that is not under way: it has the answer of another.
+// end gives a call that is under way no more its answer: nil comes in time's stead, not ok
+// says that the connection was lost.
 func (c *call) end(m *nats.Msg, ok bool) {
-	if !ok {
+	switch {
+	case c.all != nil:
+		c.all.put(c.at, m, ok)
+	case ok:
+		c.answer <- m
+	default:
 		close(c.answer)
-		return
 	}
-	c.answer <- m
 }
 
-// start sends m. The caller must wait for the call.
-func (r *requests) start(m *nats.Msg) (*call, error) {
-	c := r.newCall()
+// start sends m. Somebody must wait for the call.
+func (r *requests) start(c *call, m *nats.Msg) error {
 	r.mu.Lock()
 	r.next++
-	c.id = r.next
+	c.id, c.began = r.next, time.Now()
 	r.pending[c.id] = c
 	if !r.sweeps {
 		r.sweeps = true
@@ -108,11 +115,11 @@ func (r *requests) start(m *nats.Msg) (*call, error) {
 	}
 	r.mu.Unlock()
 	m.Reply = r.reply(c.id)
-	if err := r.publish(m); err != nil {
+	err := r.publish(m)
+	if err != nil {
 		r.forget(c.id)
-		return nil, err
 	}
-	return c, nil
+	return err
 }
 
 func (r *requests) reply(id uint64) string {
@@ -151,7 +158,7 @@ func (r *requests) sweep() {
 		left := answerTimeout - time.Since(c.began)
 		if left <= 0 {
 			delete(r.pending, id)
-			c.answer <- nil
+			c.end(nil, true)
 			continue
 		}
 		next = min(next, left)
@@ -187,11 +194,76 @@ func answerOf(m *nats.Msg, ok bool) (*nats.Msg, error) {
 
 // request sends m and waits for the answer.
 func (r *requests) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	c, err := r.start(m)
-	if err != nil {
+	c := r.newCall()
+	if err := r.start(c, m); err != nil {
 		return nil, err
 	}
 	return r.wait(ctx, c)
+}
+
+// answers are those to many calls, which one waits for together: a wake-up for each would
+// cost more than the rest of it.
+type answers struct {
+	requests *requests
+	calls    []call
+
+	mu     sync.Mutex
+	list   []result
+	count  int
+	wanted int
+	enough chan struct{} // of capacity 1: as many as are wanted have come
+}
+
+// A result is what a call was ended with.
+type result struct {
+	m     *nats.Msg
+	ok    bool
+	there bool
+}
+
+// newAnswers returns what n calls, which are not under way, are answered in.
+func (r *requests) newAnswers(n int) *answers {
+	a := &answers{requests: r, calls: make([]call, n), list: make([]result, n), enough: make(chan struct{}, 1)}
+	for i := range a.calls {
+		a.calls[i].all, a.calls[i].at = a, i
+	}
+	return a
+}
+
+func (a *answers) put(i int, m *nats.Msg, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list[i] = result{m, ok, true}
+	if a.count++; a.count == a.wanted {
+		a.enough <- struct{}{}
+	}
+}
+
+// wait waits until n calls have been answered, or ctx ends.
+func (a *answers) wait(ctx context.Context, n int) {
+	a.mu.Lock()
+	if a.count >= n {
+		a.mu.Unlock()
+		return
+	}
+	a.wanted = n
+	a.mu.Unlock()
+	select {
+	case <-a.enough:
+	case <-ctx.Done():
+	}
+}
+
+// of returns the answer to call i as requests.wait does, but does not wait.
+func (a *answers) of(ctx context.Context, i int) (*nats.Msg, error) {
+	a.mu.Lock()
+	g := a.list[i]
+	a.mu.Unlock()
+	if g.there {
+		return answerOf(g.m, g.ok)
+	}
+	a.requests.forget(a.calls[i].id)
+	return nil, context.Cause(ctx)
 }
 
 // disconnected ends all calls: their answers will not come.
@@ -199,7 +271,7 @@ func (r *requests) disconnected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.pending {
-		close(c.answer)
+		c.end(nil, false)
 	}
 	clear(r.pending)
 	for _, s := range r.series {

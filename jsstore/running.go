@@ -25,7 +25,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 			if err != nil {
 				return nil, fmt.Errorf("look for what runs: %w", err)
 			}
-			if d := s.parse(m); isExecution(d) {
+			if d := s.layout.parse(m); isExecution(d) {
 				subjects = append(subjects, s.layout.recordSubject(d.Execution.ID))
 			}
 		}

@@ -290,8 +290,8 @@ func enqueueAs(t *testing.T, ctx context.Context, server, url, task, input strin
 	return id
 }
 
-// A producer says in headers that its execution is somebody's child: it is believed to be
-// none, and the parent goes on waiting for its own.
+// A producer writes as programs of the fleet do that its execution is somebody's child: it
+// is believed to be none, and the parent goes on waiting for its own.
 func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 	server, ctx := prepared(t), bounded(t)
 	o, app := employ(t, server), apply(t, server)
@@ -305,14 +305,16 @@ func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, header := range []nats.Header{
-		{codec.HeaderParent: {victim.ID()}},
-		{codec.HeaderParent: {victim.ID()}, codec.HeaderFinalize: {"1"}},
-		{codec.HeaderInputFrom: {child}},
-		{codec.HeaderFinalize: {"1"}, codec.HeaderParent: {victim.ID()}, codec.HeaderIndex: {"0"}, codec.HeaderValidated: {"1"}},
+	for i, claim := range []engine.Execution{
+		{Parent: victim.ID()},
+		{Parent: victim.ID(), Only: true},
+		{Parent: victim.ID(), IsFinalize: true},
+		{InputFrom: child},
+		{Parent: victim.ID(), IsFinalize: true, Index: 1, Validated: true},
 	} {
+		claim.Input = codec.Payload{Type: codec.JSON, Data: []byte(`["evil"]`)}
 		m := nats.NewMsg(fmt.Sprint("durable.ready.default.greet.evil-", i))
-		m.Data, m.Header = []byte(`["evil"]`), header
+		m.Data = engine.EncodeDue(&claim)
 		if _, err := producer.RequestMsgWithContext(ctx, m); err != nil {
 			t.Fatal(err)
 		}
@@ -323,7 +325,7 @@ func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 		}
 		x, err := engine.DecodeRecord(notice.Data)
 		if err != nil || x.ID != fmt.Sprint("evil-", i) || x.Status != engine.Failed || !strings.Contains(x.Failure.Message, "evil-") {
-			t.Errorf("%v: %s %s, %v, want failed, with the reason", header, x.ID, x.Status, err)
+			t.Errorf("%+v: %s %s, %v, want failed, with the reason", claim, x.ID, x.Status, err)
 		}
 	}
 	// All that they could have had told is told before this: closures are handled in order.
