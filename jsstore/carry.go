@@ -201,19 +201,18 @@ func (s *Store) announce(x *engine.Execution) error {
 		y := *x
 		x, y.Spawns = &y, nil
 	}
-	var data []byte
+	// Nobody may be listening, and a notice may get lost: waiters look themselves.
+	notice := outgoing{m: nats.Msg{Subject: s.layout.endedSubject(x.ID)}}
 	if len(x.Input.Data)+len(x.Output.Data) <= maxNotice {
 		buffer := buffers.Get().(*[]byte)
-		var err error
-		if data, err = engine.EncodeRecordIn(*buffer, x); err != nil {
+		data, err := engine.EncodeRecordIn(*buffer, x)
+		if err != nil {
 			return err
 		}
-		defer giveBack(buffer, data)
+		if len(data) <= maxNotice {
+			notice.m.Data, notice.buffer = data, buffer
+		}
 	}
-	if len(data) > maxNotice {
-		data = nil
-	}
-	// Nobody may be listening, and a notice may get lost: waiters look themselves.
-	_ = s.nc.Publish(s.layout.endedSubject(x.ID), data)
+	s.requests.sender.send(notice)
 	return nil
 }

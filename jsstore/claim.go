@@ -158,8 +158,17 @@ type baton struct {
 func (b *baton) Extend(context.Context) error { return b.s.nc.Publish(b.m.Reply, []byte("+WPI")) }
 
 // Done implements [engine.Baton]. The ack is not awaited: lost, it has the
-// message delivered again to somebody who finds everything done.
-func (b *baton) Done(context.Context) error { return b.s.nc.Publish(b.m.Reply, []byte("+ACK")) }
+// message delivered again, after the lease, to somebody who finds everything done. So it
+// is not given to a connection that is known to be lost.
+func (b *baton) Done(context.Context) error {
+	if !b.s.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	b.s.requests.sender.send(outgoing{m: nats.Msg{Subject: b.m.Reply, Data: ack}})
+	return nil
+}
+
+var ack = []byte("+ACK")
 
 // longNak is from where on a delay is a timer and no longer a delayed
 // redelivery, which is precise to the millisecond but stays in hand on the server.

@@ -63,16 +63,15 @@ func newGroups(l layout, r *requests) map[string]*group {
 	return groups
 }
 
-// start sends a message of the store's, alone or with others. Somebody must wait for
-// the call.
-func (s *Store) start(c *call, m *nats.Msg) error {
+// groupOf returns what m is to be sent by, so that the server stores it together with
+// others; nil if that is by itself.
+func (s *Store) groupOf(m *nats.Msg) *group {
 	for prefix, g := range s.groups {
 		if strings.HasPrefix(m.Subject, prefix) && !g.refused.Load() {
-			g.start(c, m)
-			return nil
+			return g
 		}
 	}
-	return s.requests.start(c, m)
+	return nil
 }
 
 func (g *group) start(c *call, m *nats.Msg) {
@@ -113,13 +112,11 @@ func (g *group) next() []grouped {
 func (g *group) oneByOne(list []grouped) {
 	all := g.requests.newAnswers(len(list))
 	for i, w := range list {
-		if g.requests.start(&all.calls[i], w.m) != nil {
-			all.put(i, nil, false) // not connected, as far as whoever waits is concerned
-		}
+		g.requests.startNow(&all.calls[i], w.m)
 	}
 	all.wait(context.Background(), len(list)) // not for ever: see sweep
 	for i, w := range list {
-		w.c.end(all.list[i].m, all.list[i].ok)
+		w.c.end(all.list[i])
 	}
 }
 
@@ -141,20 +138,17 @@ func (g *group) together(list []grouped) bool {
 		}
 		m.Header.Set(headerBatchCommit, "1")
 		c := g.requests.newCall()
-		if g.requests.start(c, m) != nil {
-			return false
-		}
-		answer, ok := <-c.answer
-		return g.ended(list, answer, ok)
+		g.requests.startNow(c, m)
+		return g.ended(list, <-c.answer)
 	}
 	return false
 }
 
 // ended hands the answer to a batch to all who wait for one of it.
-func (g *group) ended(list []grouped, answer *nats.Msg, ok bool) bool {
-	if !ok || answer == nil { // whether they are stored is not known of any
+func (g *group) ended(list []grouped, all result) bool {
+	if all.err != nil { // whether they are stored is not known of any
 		for _, w := range list {
-			w.c.end(answer, ok)
+			w.c.end(all)
 		}
 		return true
 	}
@@ -163,7 +157,7 @@ func (g *group) ended(list []grouped, answer *nats.Msg, ok bool) bool {
 		Count    int                 `json:"count"`
 		Error    *jetstream.APIError `json:"error"`
 	}
-	if json.Unmarshal(answer.Data, &ack) != nil || ack.Error != nil || ack.Count != len(list) {
+	if json.Unmarshal(all.m.Data, &ack) != nil || ack.Error != nil || ack.Count != len(list) {
 		g.refused.Store(ack.Error != nil && ack.Error.ErrorCode == codeBatchDisabled)
 		return false
 	}
@@ -171,7 +165,7 @@ func (g *group) ended(list []grouped, answer *nats.Msg, ok bool) bool {
 	first := ack.Sequence - uint64(len(list)) + 1
 	for i, w := range list {
 		data := strconv.AppendUint([]byte(`{"stream":"","seq":`), first+uint64(i), 10)
-		w.c.end(&nats.Msg{Data: slices.Concat(data, []byte("}"))}, true)
+		w.c.end(result{m: &nats.Msg{Data: slices.Concat(data, []byte("}"))}})
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package jsstore_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,40 @@ func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 			if err := d.Done(t.Context()); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// A message that can't be put down now is not taken for put down: it would come again
+// after the lease, and what waits for it to be gone would wait as long.
+func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
+	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
+		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
+		f, err := s.Claim(t.Context(), engine.DefaultQueue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		f.Request(1)
+		x := engine.Execution{ID: "x", Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready, CreatedAt: time.Now(), StartAt: time.Now()}
+		if err := s.Enqueue(t.Context(), engine.Due{Execution: x}); err != nil {
+			t.Fatal(err)
+		}
+		d := <-f.Messages()
+		time.Sleep(5 * time.Second) // no request may be under way when the server stops
+		h.Crash()
+		time.Sleep(time.Second)
+		if err := d.Done(t.Context()); err == nil {
+			t.Error("it is put down, and there is no server")
+		}
+		h.Start()
+		time.Sleep(2 * time.Second)
+		if err := d.Done(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if _, err := s.Get(t.Context(), "x"); !errors.Is(err, engine.ErrNotFound) {
+			t.Errorf("get = %v, want ErrNotFound: it lies in no queue any more", err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -100,8 +101,10 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg))
 // answer.
 func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	c := s.requests.newCall()
-	if err := s.start(c, m); err != nil {
-		return nil, err
+	if g := s.groupOf(m); g != nil {
+		g.start(c, m)
+	} else {
+		s.requests.start(c, m)
 	}
 	return s.requests.wait(ctx, c)
 }
@@ -134,11 +137,13 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 		if ctx.Err() != nil {
 			break // what is not sent is not answered
 		}
-		if errs[i] = ready(i); errs[i] == nil {
-			errs[i] = s.start(&all.calls[i], ms[i])
-		}
-		if errs[i] != nil {
-			all.put(i, nil, true)
+		c := &all.calls[i]
+		if errs[i] = ready(i); errs[i] != nil {
+			c.end(result{err: errs[i]})
+		} else if g := s.groupOf(ms[i]); g != nil {
+			g.start(c, ms[i])
+		} else {
+			s.requests.startNow(c, ms[i])
 		}
 	}
 	all.wait(ctx, len(ms))
@@ -166,10 +171,10 @@ func acked(answer *nats.Msg, err error) error {
 // exclusive marks a ready message that is sent again: the first may have been
 // stored, run and gone.
 func exclusive(m *nats.Msg) {
-	if m.Header == nil {
-		m.Header = nats.Header{}
-	}
-	m.Header.Set(codec.HeaderExclusive, "1")
+	h := nats.Header{}
+	maps.Copy(h, m.Header) // that one may be on its way
+	h.Set(codec.HeaderExclusive, "1")
+	m.Header = h
 }
 
 // errUnavailable is an answer that tells of a server which can't do anything now.

@@ -252,7 +252,6 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	if err != nil {
 		return 0, err
 	}
-	defer giveBack(buffer, data)
 	if most := int(s.nc.MaxPayload()) - 1024; len(data) > most {
 		return 0, fmt.Errorf("%w: record of %d bytes, the limit is %d", engine.ErrTooLarge, len(data), most)
 	}
@@ -260,7 +259,11 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	if d, ends := x.TimeToLive(s.Limits()); ends {
 		m.Header.Set(jetstream.MsgTTLHeader, seconds(d))
 	}
-	return s.putOver(ctx, m, at)
+	revision, err := s.putOver(ctx, m, at)
+	if err == nil { // otherwise it may be on its way still
+		giveBack(buffer, data)
+	}
+	return revision, err
 }
 
 // Get implements [engine.Store]. An execution on its way from the queue through

@@ -16,6 +16,7 @@ import (
 // that many publishes can be under way at once, each with a context of its own.
 type requests struct {
 	nc     *nats.Conn
+	sender *sender
 	sub    *nats.Subscription
 	prefix string
 	idle   sync.Pool // of calls that were answered, to be used again
@@ -39,14 +40,22 @@ const bucketSubjects = "$KV."
 type call struct {
 	id     uint64
 	began  time.Time
-	answer chan *nats.Msg // of capacity 1; nil comes in time's stead, closed when the connection was lost
+	answer chan result // of capacity 1
 
 	all *answers // instead of answer, and the call's place there
 	at  int
 }
 
+// A result is what a call ends with: an answer, or errNoAnswer, nats.ErrDisconnected, or
+// why it could not be sent.
+type result struct {
+	m   *nats.Msg
+	err error
+}
+
 func newRequests(nc *nats.Conn) (*requests, error) {
 	r := &requests{nc: nc, prefix: nc.NewInbox() + ".", pending: map[uint64]*call{}, series: map[uint64]*series{}}
+	r.sender = newSender(nc, r.refused)
 	sub, err := nc.Subscribe(r.prefix+"*", r.answered)
 	if err != nil {
 		return nil, err
@@ -67,7 +76,7 @@ func (r *requests) answered(m *nats.Msg) {
 	r.mu.Unlock()
 	switch {
 	case c != nil:
-		c.end(m, true)
+		c.end(result{m: m})
 	case s != nil:
 		s.add(m)
 	}
@@ -84,27 +93,48 @@ func (r *requests) forget(id uint64) {
 func (r *requests) newCall() *call {
 	c, _ := r.idle.Get().(*call)
 	if c == nil {
-		c = &call{answer: make(chan *nats.Msg, 1)}
+		c = &call{answer: make(chan result, 1)}
 	}
 	c.id = 0
 	return c
 }
 
-// end gives a call that is under way no more its answer: nil comes in time's stead, not ok
-// says that the connection was lost.
-func (c *call) end(m *nats.Msg, ok bool) {
-	switch {
-	case c.all != nil:
-		c.all.put(c.at, m, ok)
-	case ok:
-		c.answer <- m
-	default:
-		close(c.answer)
+// end ends a call that is not under way any more.
+func (c *call) end(g result) {
+	if c.all != nil {
+		c.all.put(c.at, g)
+		return
+	}
+	c.answer <- g
+}
+
+// start sends m with the messages of others. Somebody must wait for the call.
+func (r *requests) start(c *call, m *nats.Msg) {
+	id := r.begin(c, m)
+	r.sender.send(outgoing{m: *r.placed(m), request: id})
+}
+
+// startNow sends m, for who has many to send.
+func (r *requests) startNow(c *call, m *nats.Msg) {
+	id := r.begin(c, m)
+	if err := r.publish(m); err != nil {
+		r.refused(id, err)
 	}
 }
 
-// start sends m. Somebody must wait for the call.
-func (r *requests) start(c *call, m *nats.Msg) error {
+// refused ends a call that could not be sent.
+func (r *requests) refused(id uint64, err error) {
+	r.mu.Lock()
+	c := r.pending[id]
+	delete(r.pending, id)
+	r.mu.Unlock()
+	if c != nil {
+		c.end(result{err: err})
+	}
+}
+
+// begin has the call under way, whose message is yet to be sent, and returns its number.
+func (r *requests) begin(c *call, m *nats.Msg) uint64 {
 	r.mu.Lock()
 	r.next++
 	c.id, c.began = r.next, time.Now()
@@ -115,11 +145,7 @@ func (r *requests) start(c *call, m *nats.Msg) error {
 	}
 	r.mu.Unlock()
 	m.Reply = r.reply(c.id)
-	err := r.publish(m)
-	if err != nil {
-		r.forget(c.id)
-	}
-	return err
+	return c.id
 }
 
 func (r *requests) reply(id uint64) string {
@@ -127,14 +153,17 @@ func (r *requests) reply(id uint64) string {
 	return string(strconv.AppendUint(append(buffer[:0], r.prefix...), id, 36))
 }
 
-// publish sends m, to the bucket where that is, and asks for no answer but at m.Reply.
-func (r *requests) publish(m *nats.Msg) error {
-	if r.bucket != "" && strings.HasPrefix(m.Subject, bucketSubjects) {
-		elsewhere := *m
-		elsewhere.Subject = r.bucket + m.Subject
-		m = &elsewhere
+// publish sends m at once, and asks for no answer but at m.Reply.
+func (r *requests) publish(m *nats.Msg) error { return r.nc.PublishMsg(r.placed(m)) }
+
+// placed returns m, or what is to be sent in its place where the bucket is elsewhere.
+func (r *requests) placed(m *nats.Msg) *nats.Msg {
+	if r.bucket == "" || !strings.HasPrefix(m.Subject, bucketSubjects) {
+		return m
 	}
-	return r.nc.PublishMsg(m)
+	elsewhere := *m
+	elsewhere.Subject = r.bucket + m.Subject
+	return &elsewhere
 }
 
 // errNoAnswer is what a call ends with when the server did not answer in time:
@@ -158,7 +187,7 @@ func (r *requests) sweep() {
 		left := answerTimeout - time.Since(c.began)
 		if left <= 0 {
 			delete(r.pending, id)
-			c.end(nil, true)
+			c.end(result{err: errNoAnswer})
 			continue
 		}
 		next = min(next, left)
@@ -171,33 +200,19 @@ func (r *requests) sweep() {
 // wait returns the answer, errNoAnswer when there was none in time, or ctx's cause.
 func (r *requests) wait(ctx context.Context, c *call) (*nats.Msg, error) {
 	select {
-	case m, ok := <-c.answer:
-		if ok {
-			r.idle.Put(c) // whoever has sent to it had taken it from those under way
-		}
-		return answerOf(m, ok)
+	case g := <-c.answer:
+		r.idle.Put(c) // whoever has sent to it had taken it from those under way
+		return g.m, g.err
 	case <-ctx.Done():
 		r.forget(c.id)
 		return nil, context.Cause(ctx)
 	}
 }
 
-func answerOf(m *nats.Msg, ok bool) (*nats.Msg, error) {
-	switch {
-	case !ok:
-		return nil, nats.ErrDisconnected
-	case m == nil:
-		return nil, errNoAnswer
-	}
-	return m, nil
-}
-
 // request sends m and waits for the answer.
 func (r *requests) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	c := r.newCall()
-	if err := r.start(c, m); err != nil {
-		return nil, err
-	}
+	r.start(c, m)
 	return r.wait(ctx, c)
 }
 
@@ -208,17 +223,10 @@ type answers struct {
 	calls    []call
 
 	mu     sync.Mutex
-	list   []result
+	list   []result // zero as long as there is none
 	count  int
 	wanted int
 	enough chan struct{} // of capacity 1: as many as are wanted have come
-}
-
-// A result is what a call was ended with.
-type result struct {
-	m     *nats.Msg
-	ok    bool
-	there bool
 }
 
 // newAnswers returns what n calls, which are not under way, are answered in.
@@ -230,10 +238,10 @@ func (r *requests) newAnswers(n int) *answers {
 	return a
 }
 
-func (a *answers) put(i int, m *nats.Msg, ok bool) {
+func (a *answers) put(i int, g result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.list[i] = result{m, ok, true}
+	a.list[i] = g
 	if a.count++; a.count == a.wanted {
 		a.enough <- struct{}{}
 	}
@@ -259,8 +267,8 @@ func (a *answers) of(ctx context.Context, i int) (*nats.Msg, error) {
 	a.mu.Lock()
 	g := a.list[i]
 	a.mu.Unlock()
-	if g.there {
-		return answerOf(g.m, g.ok)
+	if g != (result{}) {
+		return g.m, g.err
 	}
 	a.requests.forget(a.calls[i].id)
 	return nil, context.Cause(ctx)
@@ -271,7 +279,7 @@ func (r *requests) disconnected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.pending {
-		c.end(nil, false)
+		c.end(result{err: nats.ErrDisconnected})
 	}
 	clear(r.pending)
 	for _, s := range r.series {
@@ -280,6 +288,7 @@ func (r *requests) disconnected() {
 }
 
 func (r *requests) close() {
+	r.sender.flush()
 	_ = r.sub.Unsubscribe() // fails only on a connection that is closed already
 	r.disconnected()
 }

@@ -214,23 +214,27 @@ func TestPublishOfAPlaceInATreeThatIsNotItsOwnIsNoExecution(t *testing.T) {
 			}))
 		h := enqueue(w, parent, "", engine.ID("p"))
 		pass(time.Second)
-		for id, headers := range map[string][]string{
-			"forged":  {"Durable-Parent", "p", "Durable-Index", "0"},
-			"forged2": {"Durable-Parent", "p", "Durable-Finalize", "1"},
-			"reads":   {"Durable-Input-From", "p"},
-			"1":       {"Durable-Parent", "p", "Nats-Schedule-Target", "durable.due.default.parent.2"},
+		for id, claim := range map[string]engine.Execution{
+			"forged":  {Parent: "p"},
+			"forged2": {Parent: "p", IsFinalize: true},
+			"reads":   {InputFrom: "p"},
+			"1":       {Parent: "p", Index: 1},
 			"p.1":     {},
-			"p.2":     {"Durable-Parent", "p", "Durable-Index", "0"},
-			"q.0":     {"Durable-Parent", "q", "Durable-Input-From", "p.0"},
-			"p.-1":    {"Durable-Parent", "p", "Durable-Index", "-1"},
+			"p.2":     {Parent: "p"},
+			"q.0":     {Parent: "q", InputFrom: "p.0"},
+			"p.-1":    {Parent: "p", Index: -1},
 		} {
-			check(t, w.pub("durable.ready.default.greet."+id, `{"name":"forger"}`, headers...))
+			claim.Input = codec.Payload{Type: codec.JSON, Data: []byte(`{"name":"forger"}`)}
+			check(t, w.pub("durable.ready.default.greet."+id, string(engine.EncodeDue(&claim)), "Nats-Schedule-Target", "durable.due.default.parent.2"))
 		}
+		// What no header says any more is not heeded.
+		check(t, w.pub("durable.ready.default.greet.alone", `{"name":"world"}`, "Durable-Parent", "p", "Durable-Index", "0"))
 		pass(2 * time.Second)
 		for _, id := range []string{"forged", "forged2", "reads", "1"} {
 			contains(t, id, w.want(id, engine.Failed).Failure.Message, "invalid message")
 		}
-		equal(t, "executions", w.count(), 2+4)
+		equal(t, "parent of one that says it by headers", w.want("alone", engine.Completed).Parent, "")
+		equal(t, "executions", w.count(), 2+4+1)
 		equal(t, "status of the parent", w.get("p").Status, engine.WaitingForChildren)
 		out := result(w, h)
 		v, err := child.Result(out.Children).Get()
