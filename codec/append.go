@@ -26,7 +26,7 @@ func NewMap(capacity int) *Map {
 }
 
 // NewMapIn returns an empty map that is written into a buffer, from its beginning,
-// or into another if it is too small. [Map.Bytes] may begin a little later in it.
+// or into another if it is too small.
 func NewMapIn(buffer []byte) *Map {
 	var head [room]byte
 	return &Map{data: append(buffer[:0], head[:]...)}
@@ -35,8 +35,8 @@ func NewMapIn(buffer []byte) *Map {
 // Bytes ends the map and returns its encoding.
 func (m *Map) Bytes() []byte {
 	if m.n < 16 {
-		m.data[room-1] = 0x80 | byte(m.n)
-		return m.data[room-1:]
+		m.data[0] = 0x80 | byte(m.n)
+		return append(m.data[:1], m.data[room:]...)
 	}
 	m.data[0] = 0xde
 	binary.BigEndian.PutUint16(m.data[1:], uint16(m.n))

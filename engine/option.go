@@ -53,6 +53,7 @@ type options struct {
 	encoding Encoding
 	metadata Metadata // never changed in place: definitions share it
 	id       *ID
+	valid    bool // as it is: [options.with] has made it
 }
 
 func (r Retry) set(o *options)       { o.policy.Retry = r }
@@ -65,6 +66,13 @@ func (id ID) set(o *options)         { o.id = &id }
 
 // with returns o changed by opts, or an error that wraps ErrInvalidOption.
 func (o options) with(opts []Option) (options, error) {
+	if len(opts) == 0 && o.valid {
+		return o, nil
+	}
+	return o.changed(opts)
+}
+
+func (o options) changed(opts []Option) (options, error) {
 	for _, opt := range opts {
 		if opt == nil {
 			return o, fmt.Errorf("%w: an option is nil", ErrInvalidOption)
@@ -87,6 +95,7 @@ func (o options) with(opts []Option) (options, error) {
 	if err != nil {
 		return o, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
+	o.valid = true
 	return o, nil
 }
 

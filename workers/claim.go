@@ -200,7 +200,9 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		if err != nil {
 			return err
 		}
-		a.execution, a.revision = &next, r.Revision
+		// The delivery has done its part: its memory is that of the claim.
+		a.delivery.Execution = next
+		a.execution, a.revision = &a.delivery.Execution, r.Revision
 	} else {
 		next, _, err := engine.Move(ctx, x.store, r, append(before, a.start)...)
 		if err != nil {
