@@ -55,7 +55,8 @@ func (c *Client) again(ctx context.Context, root string, input *codec.Payload, o
 	if err != nil {
 		return "", fmt.Errorf("input: %w", err)
 	}
-	due := (&Definition{ID: r.Task, sleeping: r.Sleeping}).due(o, given)
+	var due Due
+	(&Definition{ID: r.Task, sleeping: r.Sleeping}).due(&due, &o, given)
 	due.RetryOf, due.Validated = root, r.Validated && input == nil
 	if err := c.enqueue(ctx, due); err != nil {
 		return "", err

@@ -19,7 +19,8 @@ type Client struct {
 	store       Store
 	codec       *codec.Codec
 	closed      atomic.Bool
-	definitions sync.Map // of task id to *Definition
+	definitions sync.Map                   // of task id to *Definition
+	latest      atomic.Pointer[Definition] // that it has met
 }
 
 // A ClientOption changes a client.
@@ -57,27 +58,32 @@ func (c *Client) accepts(d *Definition) error {
 // another that the client has met, see [Definition.Conflict], and one that asks for
 // a layer that the client's codec lacks.
 func (c *Client) Know(d *Definition) error {
+	if c.latest.Load() == d {
+		return nil
+	}
 	if err := c.codec.Has(d.options.encoding.Layers); err != nil {
 		return fmt.Errorf("task %q, defined at %s: %w", d.ID, d.Place, err)
 	}
 	if known, loaded := c.definitions.LoadOrStore(d.ID, d); loaded {
-		return known.(*Definition).Conflict(d)
+		if err := known.(*Definition).Conflict(d); err != nil {
+			return err
+		}
 	}
+	c.latest.Store(d)
 	return nil
 }
 
-func (d *Definition) due(o options, input codec.Payload) Due {
+// due makes x, which is zero, the execution that an enqueue of input stores.
+func (d *Definition) due(x *Due, o *options, input codec.Payload) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	x := Execution{
-		Task: d.ID, Sleeping: d.sleeping, Queue: o.queue, Policy: o.policy, Input: input, Validated: true, Metadata: o.metadata,
-		Status: Ready, CreatedAt: now, StartAt: now.Add(o.policy.Delay), ChangedAt: now,
-	}
+	x.Task, x.Sleeping, x.Queue, x.Policy, x.Metadata = d.ID, d.sleeping, o.queue, o.policy, o.metadata
+	x.Input, x.Validated = input, true
+	x.Status, x.CreatedAt, x.StartAt, x.ChangedAt = Ready, now, now.Add(o.policy.Delay), now
 	if o.id != nil {
-		x.ID = string(*o.id)
-		return Due{Execution: x, Exclusive: true}
+		x.ID, x.Exclusive = string(*o.id), true
+		return
 	}
 	x.ID = newID(now)
-	return Due{Execution: x}
 }
 
 // typeOf returns the encoding that e asks for, or else the client's. A nil client
@@ -119,16 +125,20 @@ func (c *Client) seal(what string, p codec.Payload, layers []string) (codec.Payl
 	return p, nil
 }
 
-func (c *Client) enqueue(ctx context.Context, due Due) error {
+func (c *Client) enqueue(ctx context.Context, due Due) error { return c.enqueueOne(ctx, []Due{due}) }
+
+// enqueueOne enqueues the one that the list has: see manyDues.
+func (c *Client) enqueueOne(ctx context.Context, list []Due) error {
+	due := &list[0]
 	if !due.Exclusive {
-		return c.store.Enqueue(ctx, due)
+		return c.store.Enqueue(ctx, list...)
 	}
 	// Look before: an execution of this id may have finished, or be queued under
 	// another task, neither of which the queue remembers.
 	if known, err := c.same(ctx, due); known || err != nil {
 		return err
 	}
-	if err := c.store.Enqueue(ctx, due); err != nil && !errors.Is(err, ErrExists) {
+	if err := c.store.Enqueue(ctx, list...); err != nil && !errors.Is(err, ErrExists) {
 		return err
 	}
 	// And after: another caller may have been first with another input.
@@ -140,7 +150,7 @@ func (c *Client) enqueue(ctx context.Context, due Due) error {
 // ErrIDConflict if that is one of another task or with another input, and wraps
 // codec.ErrKey if this client can't tell. Inputs are compared without their
 // layers: encrypted, no two are the same bytes.
-func (c *Client) same(ctx context.Context, due Due) (bool, error) {
+func (c *Client) same(ctx context.Context, due *Due) (bool, error) {
 	r, err := c.store.Get(ctx, due.ID)
 	if err == nil && r.Revision == 0 {
 		// A message was found and no record. Had another's message come first, and

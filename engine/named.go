@@ -126,7 +126,8 @@ func (c *Client) requested(r Request) (Due, error) {
 	if input, err = c.seal("input", input, c.layersOf(o.encoding)); err != nil {
 		return Due{}, err
 	}
-	due := d.due(o, input)
+	var due Due
+	d.due(&due, &o, input)
 	due.Validated = false // the validator needs the types
 	if !ok {
 		due.Unsettled, due.Given = true, given(r.Options)

@@ -38,25 +38,18 @@ type attempt struct {
 	execution *engine.Execution // as the code sees it: running; nobody changes it
 
 	// turn guards the rest: the grace and the outcome may want to write the record
-	// at the same time. It is a channel, since it is held as long as a store does
-	// not answer: whoever waits for a mutex stops the clock of a synctest bubble.
-	turn     chan struct{}
+	// at the same time.
+	turn
 	recorded bool            // that it is running
 	revision engine.Revision // of the record that says so or, before, of the one that it is written over
 	timers   []*time.Timer
 }
 
 func newAttempt(x *Executor, d *engine.Delivery, held *hand, release func()) *attempt {
-	a := &attempt{
-		x: x, delivery: d, held: held, release: release,
-		turn: make(chan struct{}, 1),
-	}
+	a := &attempt{x: x, delivery: d, held: held, release: release}
 	a.ctx, a.stop = context.WithCancelCause(context.Background())
 	return a
 }
-
-func (a *attempt) lock()   { a.turn <- struct{}{} }
-func (a *attempt) unlock() { <-a.turn }
 
 // record returns the claim as a record, written or yet to be.
 func (a *attempt) record() engine.Record {

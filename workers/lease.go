@@ -139,9 +139,7 @@ func (x *Executor) recheck() {
 // claim returns the revision at which the attempt was recorded as running; false
 // if it was not, or is being settled.
 func (a *attempt) claim() (id string, r engine.Revision, ok bool) {
-	select {
-	case a.turn <- struct{}{}:
-	default:
+	if !a.tryLock() {
 		return "", 0, false
 	}
 	defer a.unlock()

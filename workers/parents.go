@@ -1,7 +1,6 @@
 package workers
 
 import (
-	"container/list"
 	"sync"
 
 	"github.com/durable-execution/durable/engine"
@@ -22,8 +21,7 @@ const (
 // vain: the more often it does, the less is recalled.
 type parents struct {
 	mu   sync.Mutex
-	byID map[string]*list.Element // of a remembered
-	all  list.List                // the oldest first
+	byID map[string]*remembered
 	size int
 	luck int // from -maxLuck to maxLuck; nothing is recalled below 0
 }
@@ -44,26 +42,30 @@ func (p *parents) remember(r engine.Record) {
 	size := sizeOf(&r.Execution)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e, known := p.byID[r.ID]; known {
-		p.forget(e)
-	}
+	p.forget(r.ID)
 	if !waits || size > lightRecord {
 		return
 	}
 	if p.byID == nil {
-		p.byID = map[string]*list.Element{}
+		p.byID = map[string]*remembered{}
 	}
-	p.byID[r.ID] = p.all.PushBack(&remembered{r, size})
-	for p.size += size; p.size > maxRemembered; {
-		p.forget(p.all.Front())
+	// Any goes, and not the oldest: it is what is about to be needed where they take turns.
+	for id := range p.byID {
+		if p.size+size <= maxRemembered {
+			break
+		}
+		p.forget(id)
 	}
+	p.byID[r.ID] = &remembered{r, size}
+	p.size += size
 }
 
 // forget is called with the lock held.
-func (p *parents) forget(e *list.Element) {
-	r := p.all.Remove(e).(*remembered)
-	delete(p.byID, r.ID)
-	p.size -= r.size
+func (p *parents) forget(id string) {
+	if r, known := p.byID[id]; known {
+		delete(p.byID, id)
+		p.size -= r.size
+	}
 }
 
 // sizeOf estimates how many bytes the record of x has.
@@ -84,7 +86,7 @@ func sizeOf(x *engine.Execution) int {
 func (p *parents) recall(id string) (engine.Record, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e, known := p.byID[id]
+	r, known := p.byID[id]
 	switch {
 	case !known:
 		return engine.Record{}, false
@@ -92,7 +94,7 @@ func (p *parents) recall(id string) (engine.Record, bool) {
 		p.luck++
 		return engine.Record{}, false
 	}
-	return e.Value.(*remembered).Record, true
+	return r.Record, true
 }
 
 func (p *parents) learn(latest bool) {

@@ -112,8 +112,8 @@ var workloads = []workload{
 		tidy:    (*bed).empty,
 	},
 	{
-		name: "bulk", noun: "execution", count: 50_000, callers: 1, unmanned: true,
-		about: "enqueueing with EnqueueMany, 1,000 at a time; nobody executes",
+		name: "bulk", noun: "execution", count: 100_000, callers: 4, unmanned: true,
+		about: "enqueueing with EnqueueMany, 1,000 at a time by each; nobody executes",
 		run: func(b *bed, q *quota, _ *sample) (int, error) {
 			n, err := b.enqueueMany(q)
 			return n, err
