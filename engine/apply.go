@@ -31,18 +31,24 @@ func (e *TransitionError) Error() string {
 //   - Attempt is at most Policy.Retry.MaxRetries;
 //   - each child is in Ended at most once, and no other index is.
 func Apply(x Execution, ev Event) (Execution, []Effect, error) {
-	if !slices.Contains(ev.from(), x.Status) || !news(&x, ev) {
-		return x, nil, &TransitionError{ID: x.ID, From: x.Status, Event: eventName(ev)}
+	fx, err := applyTo(&x, ev)
+	return x, fx, err
+}
+
+// applyTo is Apply in place. With an error x is as it was.
+func applyTo(x *Execution, ev Event) ([]Effect, error) {
+	if !slices.Contains(ev.from(), x.Status) || !news(x, ev) {
+		return nil, &TransitionError{ID: x.ID, From: x.Status, Event: eventName(ev)}
 	}
 	before, spawned := x.Status, x.Spawned
-	happen(&x, ev)
+	happen(x, ev)
 	if x.Status == WaitingForChildren && before == WaitingForChildren && x.Spawned == spawned {
-		return x, nil, nil // some children ended, others did not: nothing follows
+		return nil, nil // some children ended, others did not: nothing follows
 	}
 	if x.Status.Finished() {
 		x.Closed = !x.tellsParent() && !x.hasBelow()
 	}
-	return x, effects(&x, false), nil
+	return effects(x, false), nil
 }
 
 // happen calls the event's own apply. Called through the interface it would cost each

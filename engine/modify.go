@@ -18,7 +18,7 @@ func Move(ctx context.Context, s Store, r Record, events ...Event) (Record, []Ef
 	next, fx := r.Execution, []Effect(nil)
 	for _, ev := range events {
 		var err error
-		if next, fx, err = Apply(next, ev); err != nil {
+		if fx, err = applyTo(&next, ev); err != nil {
 			return r, nil, err
 		}
 	}

@@ -119,18 +119,18 @@ func parseBlobRef(data []byte) (r blobRef, err error) {
 }
 
 // keepPayloads is keep for all payloads of x that an Update writes.
-func (s *Store) keepPayloads(ctx context.Context, x engine.Execution) (engine.Execution, error) {
+func (s *Store) keepPayloads(ctx context.Context, x *engine.Execution) error {
 	var err error
 	// A client that knows no limit but that of a message may have enqueued it: were
 	// it refused here, its execution could never end.
 	if x.Input, err = s.keepAny(ctx, x.ID, x.Input); err != nil {
-		return x, fmt.Errorf("input of %s: %w", x.ID, err)
+		return fmt.Errorf("input of %s: %w", x.ID, err)
 	}
 	if x.Output, err = s.keep(ctx, x.ID, x.Output); err != nil {
-		return x, fmt.Errorf("output of %s: %w", x.ID, err)
+		return fmt.Errorf("output of %s: %w", x.ID, err)
 	}
 	if x.SpawnsAt != "" {
-		return x, nil // in the pages they have been kept
+		return nil // in the pages they have been kept
 	}
 	var list []engine.Spawn // the caller's is not to be changed
 	for i, c := range x.Spawns {
@@ -141,13 +141,13 @@ func (s *Store) keepPayloads(ctx context.Context, x engine.Execution) (engine.Ex
 			list = append(list, x.Spawns...)
 		}
 		if list[i].Input, err = s.keep(ctx, x.ID, c.Input); err != nil {
-			return x, fmt.Errorf("input of child %d of %s: %w", i, x.ID, err)
+			return fmt.Errorf("input of child %d of %s: %w", i, x.ID, err)
 		}
 	}
 	if list != nil {
 		x.Spawns = list
 	}
-	return x, nil
+	return nil
 }
 
 // Load implements [engine.Store]. A reference is looked up below the root of the

@@ -239,12 +239,10 @@ func giveBack(buffer *[]byte, used []byte) {
 
 // Update implements [engine.Store].
 func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
-	x, err := s.keepPayloads(ctx, x)
-	if err != nil {
+	if err := s.keepPayloads(ctx, &x); err != nil {
 		return 0, err
 	}
-	x, err = s.keepSpawns(ctx, x)
-	if err != nil {
+	if err := s.keepSpawns(ctx, &x); err != nil {
 		return 0, err
 	}
 	buffer := buffers.Get().(*[]byte)

@@ -31,13 +31,13 @@ const (
 // and leaves in x where they are: a name of this list and the number of pages. If
 // the record is not written then, nothing points to the pages, and they go with
 // the tree.
-func (s *Store) keepSpawns(ctx context.Context, x engine.Execution) (engine.Execution, error) {
+func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 	if x.SpawnsAt != "" {
 		x.Spawns = nil
-		return x, nil
+		return nil
 	}
 	if sizeOf(x.Spawns) <= inlineSpawns {
-		return x, nil
+		return nil
 	}
 	name := nuid.Next()
 	prefix := s.layout.spawnsPrefix(x.ID, name)
@@ -51,7 +51,7 @@ func (s *Store) keepSpawns(ctx context.Context, x engine.Execution) (engine.Exec
 		}
 		data, err := engine.EncodeSpawns(rest[:n])
 		if err != nil {
-			return x, err
+			return err
 		}
 		pages = append(pages, &nats.Msg{Subject: prefix + "." + strconv.Itoa(len(pages)), Data: data})
 		rest = rest[n:]
@@ -60,13 +60,13 @@ func (s *Store) keepSpawns(ctx context.Context, x engine.Execution) (engine.Exec
 	// leaves pages that nothing points to; and the tree that they are below may be
 	// one that vanishes without a look, if the next attempt spawns nothing.
 	if err := s.lookAt(ctx, x.Root(), time.Now().Add(strayPages)); err != nil {
-		return x, fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
+		return fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
 	}
 	if err := errors.Join(s.publishAll(ctx, pages, nil)...); err != nil {
-		return x, fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
+		return fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
 	}
 	x.Spawns, x.SpawnsAt = nil, fmt.Sprintf("%s.%d", name, len(pages))
-	return x, nil
+	return nil
 }
 
 // sizeOf estimates the encoded size of a list from above.
