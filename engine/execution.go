@@ -135,6 +135,17 @@ type Spawn struct {
 	Sleeping  bool // see [Execution.Sleeping]
 }
 
+// Size returns about how many bytes s has in a record, more rather than fewer: a store
+// keeps long lists beside the record, and who remembers records remembers no others.
+func (s *Spawn) Size() int {
+	const names, pair = 160, 6 // of the fields, and what a pair of the metadata adds
+	n := names + len(s.Task) + len(s.Queue) + len(s.Input.Data)
+	for key, value := range s.Metadata {
+		n += pair + len(key) + len(value)
+	}
+	return n
+}
+
 // maxHistory bounds the record of an execution that is tried again and again.
 const maxHistory = 20
 

@@ -72,11 +72,8 @@ func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 // sizeOf estimates the encoded size of a list from above.
 func sizeOf(list []engine.Spawn) int {
 	n := 0
-	for _, s := range list {
-		n += len(s.Task) + len(s.Queue) + len(s.Input.Data) + 160
-		for key, value := range s.Metadata {
-			n += len(key) + len(value) + 6
-		}
+	for i := range list {
+		n += list[i].Size()
 	}
 	return n
 }

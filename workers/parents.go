@@ -70,13 +70,13 @@ func (p *parents) forget(id string) {
 
 // sizeOf estimates how many bytes the record of x has.
 func sizeOf(x *engine.Execution) int {
-	const fields, of = 1000, 200 // of the execution, and of a child
+	const fields = 1000 // of the execution itself
 	n := fields + len(x.Input.Data) + len(x.Output.Data)
-	for _, s := range x.Spawns {
-		n += of + len(s.Input.Data)
+	for i := range x.Spawns {
+		n += x.Spawns[i].Size()
 	}
-	for _, s := range x.Steps {
-		n += of + len(s.Input.Data)
+	for i := range x.Steps {
+		n += x.Steps[i].Size()
 	}
 	return n
 }
