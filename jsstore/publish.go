@@ -134,10 +134,10 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 		if i >= window && i%(window/2) == 0 {
 			all.wait(ctx, i-window/2)
 		}
-		if ctx.Err() != nil {
-			break // what is not sent is not answered
-		}
 		c := &all.calls[i]
+		if errs[i] = context.Cause(ctx); errs[i] != nil {
+			continue // nobody waits for its answer
+		}
 		if errs[i] = ready(i); errs[i] != nil {
 			c.end(result{err: errs[i]})
 		} else if g := s.groupOf(ms[i]); g != nil {
@@ -148,9 +148,10 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 	}
 	all.wait(ctx, len(ms))
 	for i, m := range ms {
-		if errs[i] == nil {
-			errs[i] = acked(all.of(ctx, i))
+		if errs[i] != nil {
+			continue // it was not sent
 		}
+		errs[i] = acked(all.of(ctx, i))
 		if errs[i] != nil && temporary(errs[i]) && ctx.Err() == nil {
 			if again != nil {
 				again(m)

@@ -243,7 +243,10 @@ func (a *answers) put(i int, g result) {
 	defer a.mu.Unlock()
 	a.list[i] = g
 	if a.count++; a.count == a.wanted {
-		a.enough <- struct{}{}
+		select {
+		case a.enough <- struct{}{}:
+		default: // who waited has gone
+		}
 	}
 }
 
