@@ -4,7 +4,7 @@ import "github.com/durable-execution/durable/codec"
 
 // What is written field by field is read so, too: by reflection it takes five times as
 // long. A decode reports whether it has read all that data says; what it does not know,
-// or is not as encode writes it, is then left to [codec.UnmarshalKeeping]. Bytes lie in
+// or is not as encode writes it, is then left to reflection. Bytes lie in
 // data. Fuzz tests hold each against reflection.
 
 func (r *record) decode(data []byte) bool {

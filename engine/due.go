@@ -73,12 +73,11 @@ func DecodeDue(data []byte, x *Execution) error {
 	if w.decode(data[1:]) {
 		return w.describe(x)
 	}
+	// What is unknown is not kept: in a record it could say what no message may.
 	var other due // which reflection has on the heap
-	rest, err := codec.UnmarshalKeeping(data[1:], &other)
-	if err != nil {
+	if err := codec.Unmarshal(data[1:], &other); err != nil {
 		return fmt.Errorf("decode message: %w: %w", ErrDamaged, err)
 	}
-	x.Unknown = rest
 	return other.describe(x)
 }
 
