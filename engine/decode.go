@@ -2,10 +2,10 @@ package engine
 
 import "github.com/durable-execution/durable/codec"
 
-// What is written field by field is read so, too: by reflection it takes five times as
+// What is written field by field is read so, too: by reflection it takes four times as
 // long. A decode reports whether it has read all that data says; what it does not know,
-// or is not as encode writes it, is then left to reflection. Bytes lie in
-// data. Fuzz tests hold each against reflection.
+// or is not as encode writes it, is then left to reflection. Bytes lie in data. Fuzz tests
+// hold each against reflection.
 
 func (r *record) decode(data []byte) bool {
 	m := codec.NewMapReader(data)
@@ -230,20 +230,20 @@ func (w *attempt) decode(m *codec.MapReader) {
 	m.Close(outer)
 }
 
-func (w *ChildFailure) decode(m *codec.MapReader) {
+func (c *ChildFailure) decode(m *codec.MapReader) {
 	outer := m.Open()
 	for name, ok := m.Next(); ok; name, ok = m.Next() {
 		switch string(name) {
 		case "index":
-			w.Index = int(m.Int())
+			c.Index = int(m.Int())
 		case "executionId":
-			w.ID = m.String()
+			c.ID = m.String()
 		case "taskId":
-			w.Task = m.String()
+			c.Task = m.String()
 		case "status":
-			w.Status = statusOf(m.Text())
+			c.Status = statusOf(m.Text())
 		case "error":
-			w.Message = m.String()
+			c.Message = m.String()
 		default:
 			m.Stop()
 		}

@@ -9,8 +9,7 @@ import (
 
 // dueMark begins the message of an execution that is due, as a program writes it that
 // has the task's definition. No MessagePack and no JSON begins so: what anybody else
-// enqueues is an input, and headers say the rest. A server searches the headers of each
-// message that it stores some twenty times, for those that it knows.
+// enqueues is an input, and headers say the rest, which cost everybody more.
 const dueMark = 0xc1
 
 // due is an [Execution] as the message that it waits in: see codec/WIRE.md. Its id, task
@@ -63,8 +62,9 @@ func EncodeDue(x *Execution) []byte {
 func IsDue(data []byte) bool { return len(data) > 0 && data[0] == dueMark }
 
 // DecodeDue is the reverse of [EncodeDue]: it sets what a message says of x. The input
-// lies in data, which must not change any more. The error is ErrDamaged for what is no such message, and ErrNewer, with
-// what is understood of it, for one that a later version has written.
+// lies in data, which must not change any more. The error is ErrDamaged for what is no
+// such message, and ErrNewer, with what is understood of it, for one that a later version
+// has written.
 func DecodeDue(data []byte, x *Execution) error {
 	if !IsDue(data) {
 		return fmt.Errorf("decode message: %w", ErrDamaged)
