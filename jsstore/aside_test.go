@@ -203,6 +203,7 @@ func TestWhatWasSetAsideIsPutBackOrForgotten(t *testing.T) {
 		if len(list) != 1 {
 			t.Fatalf("aside: %+v, want one", list)
 		}
+		time.Sleep(time.Second) // of fake time: until the server has seen to the ack, which nobody awaits
 		if err := s.PutBack(t.Context(), list[0].Name); err != nil {
 			t.Fatal(err)
 		}

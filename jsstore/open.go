@@ -265,6 +265,7 @@ func (s *Store) followConnection() {
 			s.reconnected()
 		case nats.CLOSED:
 			s.requests.disconnected()
+			s.requests.sender.close()
 			return
 		}
 	}

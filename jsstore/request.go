@@ -55,12 +55,11 @@ type result struct {
 
 func newRequests(nc *nats.Conn) (*requests, error) {
 	r := &requests{nc: nc, prefix: nc.NewInbox() + ".", pending: map[uint64]*call{}, series: map[uint64]*series{}}
-	r.sender = newSender(nc, r.refused)
 	sub, err := nc.Subscribe(r.prefix+"*", r.answered)
 	if err != nil {
 		return nil, err
 	}
-	r.sub = sub
+	r.sub, r.sender = sub, newSender(nc, r.refused)
 	// Answers are small and their number is that of the calls.
 	return r, sub.SetPendingLimits(-1, -1)
 }
@@ -291,7 +290,7 @@ func (r *requests) disconnected() {
 }
 
 func (r *requests) close() {
-	r.sender.flush()
+	r.sender.close()
 	_ = r.sub.Unsubscribe() // fails only on a connection that is closed already
 	r.disconnected()
 }

@@ -16,16 +16,20 @@ type sender struct {
 	// refused is told of a request that could not be sent.
 	refused func(id uint64, err error)
 
-	mu    sync.Mutex
-	queue []outgoing
-	spare []outgoing // an array for the next queue
-	busy  bool       // a goroutine sends
-	idle  *sync.Cond // nothing is left to send
+	mu     sync.Mutex
+	queue  []outgoing
+	spare  []outgoing // an array for the next queue
+	busy   bool       // there is something to send
+	closed bool
+	more   *sync.Cond // busy, or closed
+	idle   *sync.Cond // not busy any more
 }
 
+// newSender returns a sender that is at work until it is closed.
 func newSender(nc *nats.Conn, refused func(uint64, error)) *sender {
 	s := &sender{nc: nc, refused: refused}
-	s.idle = sync.NewCond(&s.mu)
+	s.more, s.idle = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
+	go s.run()
 	return s
 }
 
@@ -39,54 +43,75 @@ type outgoing struct {
 // send has a message sent soon. Neither its body nor its header may change any more.
 func (s *sender) send(o outgoing) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue = append(s.queue, o)
-	if !s.busy {
-		s.busy = true
-		go s.run()
+	closed := s.closed
+	if !closed {
+		s.queue = append(s.queue, o)
+		if !s.busy {
+			s.busy = true
+			s.more.Signal()
+		}
+	}
+	s.mu.Unlock()
+	if closed {
+		s.publish(&o)
 	}
 }
 
 func (s *sender) run() {
-	for {
+	for s.wait() {
 		runtime.Gosched() // the others first
-		list := s.next()
-		if len(list) == 0 {
-			return
-		}
+		list := s.take()
 		for i := range list {
-			o := &list[i]
-			if err := s.nc.PublishMsg(&o.m); err != nil && o.request != 0 {
-				s.refused(o.request, err)
-			}
-			if o.buffer != nil {
-				giveBack(o.buffer, o.m.Data)
-			}
+			s.publish(&list[i])
 		}
 		clear(list)
-		s.mu.Lock()
-		s.spare = list[:0]
-		s.mu.Unlock()
+		s.sent(list)
 	}
 }
 
-// next takes what there is to send.
-func (s *sender) next() []outgoing {
+// wait waits for something to send; false says that nothing will come.
+func (s *sender) wait() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.busy && !s.closed {
+		s.more.Wait()
+	}
+	return s.busy
+}
+
+func (s *sender) take() []outgoing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.queue
-	if s.busy = len(list) > 0; !s.busy {
-		s.idle.Broadcast()
-		return nil
-	}
 	s.queue, s.spare = s.spare, nil
 	return list
 }
 
-// flush waits until the connection has all that was to be sent.
-func (s *sender) flush() {
+func (s *sender) sent(list []outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.spare = list[:0]
+	if s.busy = len(s.queue) > 0; !s.busy {
+		s.idle.Broadcast()
+	}
+}
+
+func (s *sender) publish(o *outgoing) {
+	if err := s.nc.PublishMsg(&o.m); err != nil && o.request != 0 {
+		s.refused(o.request, err)
+	}
+	if o.buffer != nil {
+		giveBack(o.buffer, o.m.Data)
+	}
+}
+
+// close returns when the connection has all that was to be sent. What is sent afterwards
+// it has at once.
+func (s *sender) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.more.Signal()
 	for s.busy {
 		s.idle.Wait()
 	}

@@ -113,7 +113,7 @@ var workloads = []workload{
 	},
 	{
 		name: "bulk", noun: "execution", count: 100_000, callers: 4, unmanned: true,
-		about: "enqueueing with EnqueueMany, 1,000 at a time by each; nobody executes",
+		about: "enqueueing with EnqueueMany, 1,000 at a time; nobody executes",
 		run: func(b *bed, q *quota, _ *sample) (int, error) {
 			n, err := b.enqueueMany(q)
 			return n, err
