@@ -251,44 +251,16 @@ func (c *ChildFailure) decode(m *codec.MapReader) {
 	m.Close(outer)
 }
 
+// decode reads a message as the record that it is a part of, and takes what it may say.
 func (w *due) decode(data []byte) bool {
-	m := codec.NewMapReader(data)
-	for name, ok := m.Next(); ok; name, ok = m.Next() {
-		switch string(name) {
-		case "v":
-			w.Version = int(m.Int())
-		case "parentId":
-			w.Parent = m.String()
-		case "index":
-			w.Index = int(m.Int())
-		case "only":
-			w.Only = m.Bool()
-		case "isFinalize":
-			w.IsFinalize = m.Bool()
-		case "retryOf":
-			w.RetryOf = m.String()
-		case "policy":
-			the(&m, &w.Policy).decode(&m)
-		case "input":
-			w.Input = m.Binary()
-		case "inputType":
-			w.InputType = typeOf(m.Text())
-		case "inputFrom":
-			w.InputFrom = m.String()
-		case "validated":
-			w.Validated = m.Bool()
-		case "metadata":
-			firstOf(&m, w.Metadata == nil)
-			w.Metadata = m.Strings()
-		case "sleeping":
-			w.Sleeping = m.Bool()
-		case "createdAt":
-			w.CreatedAt = m.Int()
-		default:
-			return false
-		}
+	var r record
+	ok := r.decode(data)
+	*w = due{
+		Version: r.Version, Parent: r.Parent, Index: r.Index, Only: r.Only, IsFinalize: r.IsFinalize, RetryOf: r.RetryOf, Policy: r.Policy,
+		Input: r.Input, InputType: r.InputType, InputFrom: r.InputFrom, Validated: r.Validated,
+		Metadata: r.Metadata, Sleeping: r.Sleeping, CreatedAt: r.CreatedAt,
 	}
-	return m.OK()
+	return ok
 }
 
 func (w *policy) decode(m *codec.MapReader) {

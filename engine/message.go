@@ -46,8 +46,8 @@ func (c Closure) wire() *closure {
 }
 
 // DecodeClosure is the reverse of [EncodeClosure]. The output lies in data, which must not
-// change any more. It refuses what is no closure,
-// and what only a later version understands with ErrNewer.
+// change any more. It refuses what is no closure, and what only a later version
+// understands with ErrNewer.
 func DecodeClosure(data []byte) (Closure, error) {
 	var w closure
 	if w.decode(data) {

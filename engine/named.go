@@ -117,10 +117,8 @@ func (c *Client) requested(r Request) (Due, error) {
 		input = codec.Payload{Type: codec.JSON, Data: []byte("null")}
 	}
 	if ok {
-		if s := d.schema(); s != nil {
-			if err := s.ValidatePayload(input); err != nil {
-				return Due{}, d.invalid(err)
-			}
+		if err := d.judge(input); err != nil {
+			return Due{}, err
 		}
 	}
 	if input, err = c.seal("input", input, c.layersOf(o.encoding)); err != nil {

@@ -222,6 +222,16 @@ func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, erro
 	return c.seal("input", p, c.layersOf(e))
 }
 
+// judge refuses an encoded input that the task's schema refuses.
+func (d *Definition) judge(p codec.Payload) error {
+	if s := d.schema(); s != nil {
+		if err := s.ValidatePayload(p); err != nil {
+			return d.invalid(err)
+		}
+	}
+	return nil
+}
+
 func (d *Definition) invalid(err error) error {
 	return fmt.Errorf("%w of task %q: %w", ErrInvalidInput, d.ID, err)
 }
@@ -234,12 +244,13 @@ func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
 		err := joinInto(&in, *p.Joined)
 		return in, err
 	}
-	if s := t.def.schema(); validated || s == nil || !t.isEncoding(p.Payload, &in) {
-		if !validated && s != nil {
-			if err := s.ValidatePayload(p.Payload); err != nil {
-				return in, t.def.invalid(err)
-			}
+	decoded := !validated && t.isEncoding(p.Payload, &in)
+	if !validated && !decoded {
+		if err := t.def.judge(p.Payload); err != nil {
+			return in, err
 		}
+	}
+	if !decoded {
 		in = *new(In)
 		if err := p.Decode(&in); err != nil {
 			return in, t.def.invalid(err)
@@ -259,7 +270,7 @@ func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
 // accepts that: so the executor is spared to look at it as JSON, which takes ten times as
 // long.
 func (t Task[In, Out]) isEncoding(p codec.Payload, in *In) bool {
-	if t.def.explicit != nil || p.Type != codec.MsgPack || p.Decode(in) != nil {
+	if t.def.explicit != nil || p.Type != codec.MsgPack || t.def.inferred() == nil || p.Decode(in) != nil {
 		return false
 	}
 	data, err := codec.Marshal(*in)

@@ -91,27 +91,15 @@ func TestRetentionIsTheNamespacesUntilSomebodyChangesIt(t *testing.T) {
 func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
-		f, err := s.Claim(t.Context(), engine.DefaultQueue)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		f.Request(10)
-		enqueue := func(id string) {
-			t.Helper()
-			x := engine.Execution{ID: id, Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready, CreatedAt: time.Now(), StartAt: time.Now()}
-			if err := s.Enqueue(t.Context(), engine.Due{Execution: x}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		enqueue("before")
+		f := claim(t, s, 10)
+		enqueue(t, s, "before", 0)
 		if d := <-f.Messages(); !d.Fresh {
 			t.Error("the first delivery is not fresh")
 		}
 		h.Crash()
 		h.Start()
 		time.Sleep(2 * time.Second) // of fake time: until it has asked again
-		enqueue("after")
+		enqueue(t, s, "after", 0)
 		for range 2 {
 			d := <-f.Messages()
 			if want := d.Execution.ID == "after"; d.Fresh != want || d.First != want {
@@ -129,16 +117,8 @@ func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
-		f, err := s.Claim(t.Context(), engine.DefaultQueue)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		f.Request(1)
-		x := engine.Execution{ID: "x", Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready, CreatedAt: time.Now(), StartAt: time.Now()}
-		if err := s.Enqueue(t.Context(), engine.Due{Execution: x}); err != nil {
-			t.Fatal(err)
-		}
+		f := claim(t, s, 1)
+		enqueue(t, s, "x", 0)
 		d := <-f.Messages()
 		time.Sleep(5 * time.Second) // no request may be under way when the server stops
 		h.Crash()
@@ -161,12 +141,7 @@ func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 func TestFeedLivesThroughARestartOfTheServer(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
-		f, err := s.Claim(t.Context(), engine.DefaultQueue)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		f.Request(100)
+		f := claim(t, s, 100)
 		for n := range 3 {
 			// A server that stops sleeps with its streams locked, and who asks for one
 			// then waits for a mutex, which stops the clock of the bubble: no request
