@@ -129,7 +129,7 @@ func (e Claimed) apply(x *Execution) {
 	x.Message, x.Delivery = e.Message, e.Delivery
 	x.ExpiresAt = time.Time{}
 	if x.Policy.Timeout > 0 {
-		x.ExpiresAt = e.At.Add(x.Policy.Timeout)
+		x.ExpiresAt = e.At.Add(min(x.Policy.Timeout, longestDelay)) // a timer may be set by it
 	}
 }
 

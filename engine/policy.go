@@ -60,9 +60,18 @@ type Retry struct {
 	Jitter float64
 }
 
-// longestDelay keeps the arithmetic of delays within time.Duration (292 years)
-// when it is added to any date of this era.
+// longestDelay bounds every wait. A date of this century plus one or two of them stays
+// before 2262, the last year that a server counts in nanoseconds since the epoch.
 const longestDelay = 100 * 365 * 24 * time.Hour
+
+// plus returns a + b, neither of which is negative, or the longest duration if the sum
+// does not fit.
+func plus(a, b time.Duration) time.Duration {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
 
 // Delay returns how long to wait before retry k, counted from 1. The random
 // number r, from 0 to 1, decides the jitter.

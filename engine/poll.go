@@ -44,7 +44,7 @@ func (p Poll) event(x Execution, at time.Time) Event {
 	}
 	wait := p.Every
 	if p.Deadline > 0 {
-		left := x.CreatedAt.Add(x.Policy.Delay + p.Deadline).Sub(at)
+		left := x.CreatedAt.Add(x.Policy.Delay).Add(p.Deadline).Sub(at)
 		if left <= 0 {
 			return Erred{At: at, Final: true, Failure: Failure{
 				Kind: KindTimeout, Message: fmt.Sprintf("not done within %s, after %s", p.Deadline, plural(n, "poll", "polls")),

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/durable-execution/durable/codec"
@@ -353,9 +352,7 @@ func instant(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// maxMillis is the longest time.Duration.
-const maxMillis = math.MaxInt64 / int64(time.Millisecond)
-
 func duration(ms int64) time.Duration {
-	return time.Duration(max(-maxMillis, min(ms, maxMillis))) * time.Millisecond
+	d, _ := codec.Millis(ms)
+	return d
 }

@@ -209,9 +209,9 @@ func TestRecordKeepsTimesAndDurationsInMilliseconds(t *testing.T) {
 }
 
 func TestDurationsPastTheLongestAreTheLongest(t *testing.T) {
-	longest := time.Duration(maxMillis) * time.Millisecond
+	longest := time.Duration(codec.MaxMillis) * time.Millisecond
 	for ms, want := range map[int64]time.Duration{
-		math.MaxInt64: longest, maxMillis + 1: longest, maxMillis: longest, math.MinInt64: -longest, 1: time.Millisecond,
+		math.MaxInt64: longest, codec.MaxMillis + 1: longest, codec.MaxMillis: longest, math.MinInt64: -longest, 1: time.Millisecond,
 	} {
 		if got := duration(ms); got != want {
 			t.Errorf("%d ms = %s, want %s", ms, got, want)

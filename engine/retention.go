@@ -68,7 +68,7 @@ func ValidateRetention(d time.Duration) error {
 // again when its lease is over, and must find what it led to, or the execution
 // would be taken for one that never ran; and what is cancelled below a failed root
 // ends in this time, unless nobody executes.
-func grace(l Limits) time.Duration { return 2 * l.Lease }
+func grace(l Limits) time.Duration { return min(plus(l.Lease, l.Lease), longestDelay) }
 
 // kept returns how long the tree of a root is kept once the root has finished;
 // false is for ever.
@@ -77,7 +77,7 @@ func (x *Execution) kept(l Limits) (time.Duration, bool) {
 	if d == 0 {
 		d = l.Retention
 	}
-	return d + grace(l), d > 0 && d != Forever
+	return plus(d, grace(l)), d > 0 && d != Forever
 }
 
 // TimeToLive returns for how long the record of x is kept once it is written; a

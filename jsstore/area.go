@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -184,5 +185,5 @@ func vanishes(m *stored) time.Time {
 	if err != nil || n <= 0 {
 		return time.Time{}
 	}
-	return m.Time.Add(time.Duration(n) * time.Second)
+	return m.Time.Add(time.Duration(min(n, codec.MaxMillis/1000)) * time.Second)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -129,7 +128,7 @@ func (e *examiner) readLease(ctx context.Context) {
 	}
 	e.about = 1
 	if n.LeaseMS > 0 {
-		e.config.Lease, e.settled = time.Duration(n.LeaseMS)*time.Millisecond, true
+		e.config.Lease, e.settled = n.lease(), true
 	}
 	e.fine("stream.namespace", "layout version %d, lease %s", n.Version, e.config.Lease)
 }

@@ -307,16 +307,14 @@ func (r *reader) integer(name string) int64 {
 	return n
 }
 
-// maxMillis keeps a number of milliseconds within time.Duration.
-const maxMillis = int64(1<<63-1) / int64(time.Millisecond)
-
 func (r *reader) millis(name string) time.Duration {
 	n := r.integer(name)
-	if n > maxMillis || n < -maxMillis {
+	d, fits := codec.Millis(n)
+	if !fits {
 		r.fail(name, strconv.FormatInt(n, 10), errors.New("more than 292 years"))
 		return 0
 	}
-	return time.Duration(n) * time.Millisecond
+	return d
 }
 
 func (r *reader) float(name string) float64 {

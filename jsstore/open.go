@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -28,8 +29,9 @@ const (
 	// reconnectWait is the least time between two tries of one server.
 	reconnectWait = 250 * time.Millisecond
 
-	minLease = time.Second // SEMANTICS.md, Crashes and leases
-	maxName  = 32          // leaves the names of streams and subjects readable
+	minLease = time.Second    // SEMANTICS.md, Crashes and leases
+	maxLease = 24 * time.Hour // a crash should not go unnoticed for longer
+	maxName  = 32             // leaves the names of streams and subjects readable
 
 	// minAPILevel is that of nats-server 2.14, the first with all that timers need.
 	minAPILevel = 4
@@ -42,7 +44,7 @@ type Config struct {
 	Namespace string
 	// Lease is how long a claim lasts without renewal. Executors renew at a third
 	// of it. Zero means what the namespace has, and DefaultLease for a new one;
-	// less than 1 s is refused. It bounds how late a crash is noticed. It holds for
+	// less than 1 s, or more than 24 h, is refused. It bounds how late a crash is noticed. It holds for
 	// the whole namespace: opening it with another one changes it.
 	Lease time.Duration
 	// Retention is how long a finished tree is kept whose root says nothing of it:
@@ -106,6 +108,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("JetStream domain %q and API prefix %q: give one", c.Domain, c.APIPrefix)
 	case c.Lease != 0 && c.Lease < minLease:
 		return c, fmt.Errorf("lease %s: less than %s", c.Lease, minLease)
+	case c.Lease > maxLease:
+		return c, fmt.Errorf("lease %s: more than %s", c.Lease, maxLease)
 	case c.Replicas < 1 || c.Replicas > 5:
 		return c, fmt.Errorf("%d replicas: want 1 to 5", c.Replicas)
 	case len(c.Namespace) > maxName || engine.ValidateQueue(c.Namespace) != nil:
@@ -358,6 +362,19 @@ type namespace struct {
 
 const layoutVersion = 1
 
+func (n namespace) lease() time.Duration {
+	d, _ := codec.Millis(n.LeaseMS)
+	return d
+}
+
+func (n namespace) retention() time.Duration {
+	d, fits := codec.Millis(n.RetentionMS)
+	if d == 0 || !fits {
+		return engine.Forever
+	}
+	return d
+}
+
 // setUp checks the server and makes what the namespace lacks.
 func (s *Store) setUp(ctx context.Context) error {
 	var info *jetstream.AccountInfo
@@ -437,7 +454,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		if s.config.Lease != 0 {
 			want.LeaseMS = s.config.Lease.Milliseconds()
 		}
-		s.config.Lease = time.Duration(want.LeaseMS) * time.Millisecond
+		s.config.Lease = want.lease()
 		switch s.config.Retention {
 		case 0:
 		case engine.Forever:
@@ -445,9 +462,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		default:
 			want.RetentionMS = s.config.Retention.Milliseconds()
 		}
-		if s.config.Retention = time.Duration(want.RetentionMS) * time.Millisecond; want.RetentionMS == 0 {
-			s.config.Retention = engine.Forever
-		}
+		s.config.Retention = want.retention()
 		if m != nil && have == want {
 			s.told(Part{Kind: "record", Name: s.layout.namespaceKey(), Did: did})
 			return nil

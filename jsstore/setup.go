@@ -139,15 +139,15 @@ func (s *Store) missing(queue string) error {
 func (s *Store) differs(have, want namespace) error {
 	if have.LeaseMS != want.LeaseMS {
 		return fmt.Errorf("namespace record: the lease is %s, not %s: durable setup --lease %[2]s changes it",
-			time.Duration(have.LeaseMS)*time.Millisecond, time.Duration(want.LeaseMS)*time.Millisecond)
+			have.lease(), want.lease())
 	}
 	return fmt.Errorf("namespace record: the retention is %s, not %s: durable setup --retention %[2]s changes it",
-		retentionText(have.RetentionMS), retentionText(want.RetentionMS))
+		retentionText(have.retention()), retentionText(want.retention()))
 }
 
-func retentionText(ms int64) string {
-	if ms == 0 {
+func retentionText(d time.Duration) string {
+	if d == engine.Forever {
 		return "forever"
 	}
-	return (time.Duration(ms) * time.Millisecond).String()
+	return d.String()
 }

@@ -75,7 +75,7 @@ func (a *app) bench() *cobra.Command {
 	f.IntVar(&b.Replicas, "replicas", 1, "replicas of what is stored, each on a server of its own")
 	f.StringVar(&b.sync, "sync-interval", "10ms", "how often the server forces what it has written to the disk, or always")
 	f.IntVar(&b.Count, "count", 0, "how many a round does (default: the workload's)")
-	f.DurationVar(&b.For, "for", 0, "how long a round begins new ones, in place of --count")
+	durationVar(f, &b.For, "for", "how long a round begins new ones, in place of --count")
 	f.IntVar(&b.warmup, "warmup", 0, "how many are done before the first round (default: a tenth of the count)")
 	f.IntVar(&b.Rounds, "rounds", 5, "how many rounds")
 	f.IntVar(&b.Payload, "payload", 300, "bytes of an input")
@@ -85,7 +85,8 @@ func (a *app) bench() *cobra.Command {
 	f.Float64Var(&b.Rate, "rate", 0, "executions a second that latency and delayed begin, whatever becomes of those before")
 	f.IntVar(&b.Children, "children", 10, "children of a parent")
 	f.IntVar(&b.Steps, "steps", 5, "steps of a sequence")
-	f.DurationVar(&b.Delay, "delay", 2*time.Second, "delay of what is delayed")
+	b.Delay = 2 * time.Second
+	durationVar(f, &b.Delay, "delay", "delay of what is delayed")
 	f.IntVar(&b.Stored, "stored", 0, "finished executions that there are before")
 	f.IntVar(&b.Waiting, "waiting", 0, "delayed executions that wait all the while")
 	f.BoolVar(&b.NoFloor, "no-floor", false, "leave the floor out")

@@ -54,8 +54,9 @@ func (a *app) demo() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&d.target, "target", "", "directory to upload to (default the directory uploads in that of the store)")
 	f.IntVar(&d.slots, "slots", 8, "tasks that run at the same time")
-	f.DurationVar(&d.drain, "drain", 10*time.Second, "how long tasks that run may go on after Ctrl-C")
-	f.DurationVar(&d.delay, "delay", 0, "artificial work: every task takes so much longer")
+	d.drain = 10 * time.Second
+	durationVar(f, &d.drain, "drain", "how long tasks that run may go on after Ctrl-C")
+	durationVar(f, &d.delay, "delay", "artificial work: every task takes so much longer")
 	f.BoolVar(&d.afresh, "again", false, "run files again that have completed")
 	f.Var(&d.maxSize, "max-size", "size of the largest file that is taken")
 	f.StringVar(&d.logLevel, "log-level", "warn", "what is logged to stderr: debug, info, warn, error")

@@ -73,8 +73,9 @@ warning, and otherwise 0.`,
 	f.BoolVar(&strict, "strict", false, "exit with 1 for a warning too")
 	f.StringVar(&system, "system", "", "URL of a server with a user of the system account, who may ask how it writes")
 	f.StringSliceVar(&c.Monitors, "monitor", nil, "URL of a server's monitoring port, in place of --system: http://HOST:8222")
-	f.DurationVar(&c.Timeout, "timeout", 3*time.Second, "how long one question to the server may take")
-	f.DurationVar(&c.Roll, "wait", time.Second, "how long executors may take to answer")
+	c.Timeout, c.Roll = 3*time.Second, time.Second
+	durationVar(f, &c.Timeout, "timeout", "how long one question to the server may take")
+	durationVar(f, &c.Roll, "wait", "how long executors may take to answer")
 	f.IntVar(&c.Sample, "sample", 10_000, "look for stuck work in so many records, those first that were not written for longest; -1 in all")
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,15 +20,17 @@ func ago(t, now time.Time) string {
 	d := now.Sub(t)
 	switch {
 	case d <= -time.Second:
-		return "in " + coarse(-d)
+		return "in " + coarse(positive(d))
 	case d < time.Second:
 		return "just now"
 	}
 	return coarse(d) + " ago"
 }
 
+// positive returns -d of a negative d, of which the least has no counterpart.
+func positive(d time.Duration) time.Duration { return -max(d, -math.MaxInt64) }
+
 func coarse(d time.Duration) string {
-	const day = 24 * time.Hour
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", d/time.Second)
@@ -43,7 +46,7 @@ func coarse(d time.Duration) string {
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + span(-d)
+		return "-" + span(positive(d))
 	case d < time.Second:
 		return fmt.Sprintf("%dms", d.Milliseconds())
 	case d < time.Minute && d%time.Second == 0:

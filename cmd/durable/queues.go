@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/jsstore/api"
@@ -77,7 +78,8 @@ func (a *app) queueTable(list []api.Queue, now time.Time) table.Writer {
 	for _, q := range list {
 		oldest, limit := "", "none"
 		if q.OldestAt > 0 {
-			oldest = coarse(time.Duration(q.OldestMS) * time.Millisecond)
+			age, _ := codec.Millis(q.OldestMS)
+			oldest = coarse(age)
 		}
 		if q.MaxInFlight > 0 {
 			limit = grouped(q.MaxInFlight)

@@ -50,10 +50,11 @@ func samples() []engine.Binding {
 }
 
 func nap(ctx context.Context, in napInput) (string, error) {
-	d := time.Duration(in.Seconds * float64(time.Second))
-	if d < 0 {
-		return "", engine.Permanent(fmt.Errorf("%g seconds: negative", in.Seconds))
+	const most = 1e9 // about 32 years
+	if !(in.Seconds >= 0 && in.Seconds <= most) {
+		return "", engine.Permanent(fmt.Errorf("%g seconds: want 0 to %g", in.Seconds, most))
 	}
+	d := time.Duration(in.Seconds * float64(time.Second))
 	return "slept " + d.String(), pause(ctx, d)
 }
 

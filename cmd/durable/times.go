@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones have names where the machine knows none, as in a container
@@ -83,35 +85,72 @@ func durationVar(f *pflag.FlagSet, d *time.Duration, name string, usage string) 
 	f.Var((*durationFlag)(d), name, usage)
 }
 
-var errDuration = errors.New("want a duration such as 90s, 1h30m or 2d")
+var (
+	errDuration = errors.New("want a duration such as 90s, 1h30m or 2d")
+	errTooLong  = errors.New("want a duration of at most 106751d, which is 292 years")
+)
 
-// parseDuration reads what time.ParseDuration does, after weeks and days of 24 hours.
+const day = 24 * time.Hour
+
+// parseDuration reads weeks and days of 24 hours, and behind them what
+// time.ParseDuration reads.
 func parseDuration(text string) (time.Duration, error) {
-	var days time.Duration
-	rest := text
+	sum, rest := time.Duration(0), text
 	for _, unit := range []struct {
 		name   string
 		length time.Duration
-	}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}} {
+	}{{"w", 7 * day}, {"d", day}} {
 		number, after, found := strings.Cut(rest, unit.name)
 		if !found {
 			continue
 		}
-		n, err := time.ParseDuration(number + "h") // as many hours
-		if err != nil || strings.Trim(number, "0123456789.") != "" || n > 100*365*24*time.Hour {
-			return 0, errDuration
+		d, err := multiple(number, unit.length)
+		if err == nil {
+			sum, err = addDurations(sum, d)
 		}
-		days += n * (unit.length / time.Hour)
+		if err != nil {
+			return 0, err
+		}
 		rest = after
 	}
 	if rest == "" && rest != text {
-		return days, nil
+		return sum, nil
 	}
 	d, err := time.ParseDuration(rest)
-	if err != nil || (days > 0 && d < 0) {
+	switch {
+	case err != nil && goDuration.MatchString(rest):
+		return 0, errTooLong // nothing else is wrong with it
+	case err != nil || rest != text && d < 0:
 		return 0, errDuration
 	}
-	return days + d, nil
+	return addDurations(sum, d)
+}
+
+// goDuration matches what time.ParseDuration reads, if it is not too long.
+var goDuration = regexp.MustCompile(`^[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`)
+
+// multiple returns a decimal number, without a sign, of units of whole hours.
+func multiple(number string, unit time.Duration) (time.Duration, error) {
+	if strings.Trim(number, "0123456789.") != "" {
+		return 0, errDuration
+	}
+	n, err := parseDuration(number + "h")
+	if err != nil {
+		return 0, err
+	}
+	times := unit / time.Hour
+	if n > math.MaxInt64/times {
+		return 0, errTooLong
+	}
+	return n * times, nil
+}
+
+// addDurations adds b to a, which is not negative.
+func addDurations(a, b time.Duration) (time.Duration, error) {
+	if b > math.MaxInt64-a {
+		return 0, errTooLong
+	}
+	return a + b, nil
 }
 
 var errTime = errors.New("want a time such as 2026-12-01T09:00, 2026-12-01T09:00Z or 2026-12-01T09:00[Europe/Berlin]")

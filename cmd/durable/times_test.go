@@ -1,13 +1,20 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/durable-execution/durable/codec"
 )
 
 func TestDurationsMayHaveDaysAndWeeks(t *testing.T) {
-	const day = 24 * time.Hour
 	for text, want := range map[string]time.Duration{
 		"90s": 90 * time.Second, "1h30m": 90 * time.Minute, "2d": 2 * day, "1.5d": 36 * time.Hour, "1w": 7 * day,
 		"1w2d3h4m": 9*day + 3*time.Hour + 4*time.Minute, "0": 0, "0d": 0, "-1s": -time.Second, "250ms": 250 * time.Millisecond,
@@ -81,5 +88,54 @@ func TestAnExecutionIsDueAtATime(t *testing.T) {
 	o := durable(t, "get", "a", "--time-format", "utc", "--dir", dir).want(t, exitOK)
 	if want := at.Format("2006-01-02T15:04:05"); !strings.Contains(o.out, "starts     "+want) && !strings.Contains(o.out, at.Add(-time.Second).Format("2006-01-02T15:04:05")+".9") {
 		t.Errorf("want %s in\n%s", want, o.out)
+	}
+}
+
+// The sum of all parts is exact, or refused as too long: it never wraps around.
+func TestDurationsAreExactOrRefused(t *testing.T) {
+	lengths := map[string]int64{"w": int64(7 * day), "d": int64(day), "h": int64(time.Hour), "m": int64(time.Minute), "s": int64(time.Second), "ms": int64(time.Millisecond)}
+	rapid.Check(t, func(t *rapid.T) {
+		text, exact := "", new(big.Int)
+		for _, unit := range []string{"w", "d", "h", "m", "s", "ms"} {
+			if !rapid.Bool().Draw(t, unit) {
+				continue
+			}
+			n := rapid.OneOf(rapid.Int64Range(0, math.MaxInt64), rapid.Int64Range(0, math.MaxInt64/lengths[unit])).Draw(t, unit)
+			text += fmt.Sprint(n, unit)
+			exact.Add(exact, new(big.Int).Mul(big.NewInt(n), big.NewInt(lengths[unit])))
+		}
+		if text == "" {
+			t.Skip("no parts")
+		}
+		got, err := parseDuration(text)
+		switch {
+		case err == nil && big.NewInt(int64(got)).Cmp(exact) != 0:
+			t.Errorf("%q = %s, want %s ns", text, got, exact)
+		case exact.IsInt64() && err != nil:
+			t.Errorf("%q: %v, want %s ns", text, err, exact)
+		case !exact.IsInt64() && !errors.Is(err, errTooLong):
+			t.Errorf("%q = %s, %v, want %v", text, got, err, errTooLong)
+		}
+	})
+}
+
+func TestLongDurationsAreRefusedByName(t *testing.T) {
+	for _, text := range []string{"213504d", "106752d", "20000w", "15251w", "9999999999h", "99999999999999999999w", "106751d24h", "106751d23h47m16s855ms"} {
+		if got, err := parseDuration(text); !errors.Is(err, errTooLong) {
+			t.Errorf("%q = %s, %v, want %v", text, got, err, errTooLong)
+		}
+	}
+	if got, err := parseDuration("106751d23h47m16s854ms"); err != nil || got.Milliseconds() != codec.MaxMillis {
+		t.Errorf("the longest = %s, %v", got, err)
+	}
+}
+
+func TestTimesAtTheEndsOfTimeAreShown(t *testing.T) {
+	for _, d := range []time.Duration{math.MinInt64, math.MinInt64 + 1, math.MaxInt64} {
+		for _, text := range []string{span(d), ago(time.Time{}.Add(d), time.Time{}), ago(time.UnixMilli(math.MaxInt64), time.Now()), ago(time.UnixMilli(math.MinInt64), time.Now())} {
+			if text == "" || strings.Contains(text, "--") || strings.Contains(text, "in -") {
+				t.Errorf("%d ns: %q", d, text)
+			}
+		}
 	}
 }

@@ -119,8 +119,8 @@ func (p policy) options() ([]engine.Option, error) {
 		if ms == nil {
 			return 0
 		}
-		d := time.Duration(*ms) * time.Millisecond
-		if d/time.Millisecond != time.Duration(*ms) {
+		d, fits := codec.Millis(*ms)
+		if !fits {
 			err = errors.Join(err, fmt.Errorf("policy: %s: %d milliseconds are more than 292 years", name, *ms))
 		}
 		return d

@@ -133,7 +133,7 @@ func (c Config) complete() (Config, *workload, error) {
 		{c.Executors < 0 || c.Executors > 64, fmt.Sprintf("%d processes of executors: want 0 to 64", c.Executors)},
 		{c.Executors > 0 && w.here, fmt.Sprintf("the workload %s needs its executor in this process", w.name)},
 		{c.Executors > 0 && c.Embedded, "a server in this process has no port for executors in others"},
-		{c.Rate < 0 || c.Rate > 1e6, fmt.Sprintf("a rate of %g a second: want up to 1000000", c.Rate)},
+		{!(c.Rate == 0 || c.Rate >= 1e-3 && c.Rate <= 1e6), fmt.Sprintf("a rate of %g a second: want 0.001 to 1000000", c.Rate)},
 		{c.Rate > 0 && !w.paced, fmt.Sprintf("the workload %s has no rate: latency and delayed have", w.name)},
 		{c.Children < 0, fmt.Sprintf("%d children", c.Children)},
 		{c.Steps < 0, fmt.Sprintf("%d steps", c.Steps)},
