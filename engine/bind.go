@@ -89,15 +89,23 @@ func BindParent[In, Mid, Out any](
 	return b
 }
 
+// A TaskOf is a task of any kind: a [Task], a [PollTask] or a [SleepingTask].
+type TaskOf[In, Out any] interface {
+	Step[In, Out]
+	definition() *Definition
+}
+
+func (t Task[In, Out]) definition() *Definition { return t.def }
+
 // BindParentTask is BindParent with a finalize that is a task of its own and
 // bound by itself: with BindParentTask or BindParent again, it has children and
-// a finalize of its own, to any depth.
+// a finalize of its own, to any depth; it may poll, or sleep until somebody wakes it.
 func BindParentTask[In, Mid, Out any](
 	t Task[In, Out],
 	run func(context.Context, In, *Children) (Mid, error),
-	finalize Task[Joined[In, Mid], Out],
+	finalize TaskOf[Joined[In, Mid], Out],
 ) Binding {
-	return parent(t, run, finalize.def, caller(2))
+	return parent(t, run, finalize.definition(), caller(2))
 }
 
 // BindFanOut binds to t a function that may spawn children, without a finalize:

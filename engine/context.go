@@ -9,6 +9,11 @@ type Run struct {
 	ParentID    string // empty in a root
 	TaskID      string
 	Queue       string
+	// Index is the place among the children of the same parent, from 0. It is 0 in a
+	// root and in a finalize.
+	Index int
+	// IsFinalize says that the execution is its parent's finalize.
+	IsFinalize bool
 	// Metadata is the execution's; it is not to be changed.
 	Metadata Metadata
 	// Attempt counts from 0.

@@ -44,6 +44,9 @@ var (
 	// ErrCancelled is the cause of the context of an attempt that was cancelled.
 	// Code that returns it has its execution end as cancelled, without a retry.
 	ErrCancelled = errors.New("execution cancelled")
+	// ErrPollLimit is how a poll failed that was not done after as many runs as its
+	// [Poll] has.
+	ErrPollLimit = errors.New("poll limit reached")
 )
 
 // What a [Store] tells its callers.
@@ -88,6 +91,8 @@ func (f *Failure) Is(target error) bool {
 		return target == ErrTimedOut
 	case KindInvalidInput:
 		return target == ErrInvalidInput
+	case KindPoll:
+		return target == ErrPollLimit
 	}
 	return false
 }

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -40,10 +43,7 @@ func (h Handle[Out]) check(x Execution) error {
 // output is there and can't be read with the client's codec.
 func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
-	x, err := h.c.Wait(ctx, h.id)
-	if err == nil {
-		err = h.check(x)
-	}
+	x, err := h.WaitExecution(ctx)
 	if err == nil {
 		err = x.Err()
 	}
@@ -57,9 +57,50 @@ func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	return out, p.Decode(&out)
 }
 
+// WaitExecution returns the execution once it has finished, however it did. It returns
+// ctx's cause if ctx ends first; the execution then goes on. The other errors are
+// those of [Handle.Get].
+func (h Handle[Out]) WaitExecution(ctx context.Context) (Execution, error) {
+	x, err := h.c.Wait(ctx, h.id)
+	if err != nil {
+		return x, err
+	}
+	return x, h.check(x)
+}
+
+// Children returns what the execution has spawned: see [Client.Children].
+func (h Handle[Out]) Children(ctx context.Context) ([]Execution, error) {
+	return h.c.Children(ctx, h.id)
+}
+
 // Cancel ends the execution and everything below it: see [Client.Cancel].
 func (h Handle[Out]) Cancel(ctx context.Context, reason string) error {
 	return h.c.Cancel(ctx, h.id, reason)
+}
+
+// Children returns the executions that the one with this id has spawned and that there
+// are now, as a view shows them: children in the order of spawning, its steps if it is a
+// sequence, and last the finalize. Those below them are not among them. The error is
+// ErrNotFound for an id that nothing is known of.
+func (c *Client) Children(ctx context.Context, id string) ([]Execution, error) {
+	if _, err := c.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	var list []Execution
+	for r, err := range c.store.List(ctx, Filter{Parent: id}) {
+		if err != nil {
+			return nil, fmt.Errorf("children of %s: %w", id, err)
+		}
+		list = append(list, r.Execution)
+	}
+	place := func(x Execution) int {
+		if x.IsFinalize {
+			return math.MaxInt
+		}
+		return x.Index
+	}
+	slices.SortFunc(list, func(a, b Execution) int { return cmp.Compare(place(a), place(b)) })
+	return list, nil
 }
 
 // Err returns nil unless x has finished without completing: then it returns an

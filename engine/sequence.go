@@ -8,7 +8,8 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A Step is a [Task] or a [Chain] of them.
+// A Step is a task of any kind - a [Task], a [PollTask], a [SleepingTask] - or a
+// [Chain] of them.
 type Step[In, Out any] interface {
 	steps() []*Definition
 	types(In) Out
@@ -23,9 +24,35 @@ type Chain[In, Out any] struct{ list []*Definition }
 func (c Chain[In, Out]) steps() []*Definition { return c.list }
 func (Chain[In, Out]) types(In) (out Out)     { return out }
 
-// Then appends a task to a task or a chain.
-func Then[In, Mid, Out any](first Step[In, Mid], next Task[Mid, Out]) Chain[In, Out] {
-	return Chain[In, Out]{append(slices.Clone(first.steps()), next.def)}
+// Then appends a step to another. [Seq3] and its kin read better for longer chains.
+func Then[In, Mid, Out any](first Step[In, Mid], next Step[Mid, Out]) Chain[In, Out] {
+	return Chain[In, Out]{slices.Concat(first.steps(), next.steps())}
+}
+
+// Seq2 returns the chain of two steps, for [BindSequence]: the first takes the input, the
+// second what the first returns.
+func Seq2[In, A, Out any](first Step[In, A], second Step[A, Out]) Chain[In, Out] {
+	return Then(first, second)
+}
+
+// Seq3 is [Seq2] with three steps.
+func Seq3[In, A, B, Out any](first Step[In, A], second Step[A, B], third Step[B, Out]) Chain[In, Out] {
+	return Then(Seq2(first, second), third)
+}
+
+// Seq4 is [Seq2] with four steps.
+func Seq4[In, A, B, C, Out any](first Step[In, A], second Step[A, B], third Step[B, C], fourth Step[C, Out]) Chain[In, Out] {
+	return Then(Seq3(first, second, third), fourth)
+}
+
+// Seq5 is [Seq2] with five steps.
+func Seq5[In, A, B, C, D, Out any](first Step[In, A], second Step[A, B], third Step[B, C], fourth Step[C, D], fifth Step[D, Out]) Chain[In, Out] {
+	return Then(Seq4(first, second, third, fourth), fifth)
+}
+
+// Seq6 is [Seq2] with six steps; chains of chains are longer.
+func Seq6[In, A, B, C, D, E, Out any](first Step[In, A], second Step[A, B], third Step[B, C], fourth Step[C, D], fifth Step[D, E], sixth Step[E, Out]) Chain[In, Out] {
+	return Then(Seq5(first, second, third, fourth, fifth), sixth)
 }
 
 // BindSequence makes t run the steps one after the other: the input of each is

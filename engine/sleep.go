@@ -22,6 +22,18 @@ func DefineSleeping[In, Out any](id string, opts ...Option) SleepingTask[In, Out
 	return SleepingTask[In, Out]{t}
 }
 
+// InputSchema is [Task.InputSchema].
+func (t SleepingTask[In, Out]) InputSchema(text string) SleepingTask[In, Out] {
+	t.Task = t.Task.InputSchema(text)
+	return t
+}
+
+// ValidateInput is [Task.ValidateInput].
+func (t SleepingTask[In, Out]) ValidateInput(fn func(In) (In, error)) SleepingTask[In, Out] {
+	t.Task = t.Task.ValidateInput(fn)
+	return t
+}
+
 // BindSleeping binds t where its executions are enqueued by others than Go
 // programs that have its definition: they do not say that they sleep.
 func BindSleeping[In, Out any](t SleepingTask[In, Out]) Binding {

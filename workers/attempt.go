@@ -69,6 +69,7 @@ func (a *attempt) run() {
 		return // it was settled before it began
 	}
 	ctx := engine.NewContext(a.ctx, engine.Run{
+		Index: y.Index, IsFinalize: y.IsFinalize,
 		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue, Metadata: y.Metadata,
 		Attempt: y.Attempt, Polls: y.Polls, PrevError: prevError(y), Stopping: a.x.stopping,
 		Client: a.x.client, Validated: y.Validated,

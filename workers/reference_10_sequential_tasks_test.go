@@ -40,7 +40,7 @@ func Example_sequentialTasks() {
 		engine.Bind(taskC, func(_ context.Context, in afterB) (outputs, error) {
 			return outputs{in.TaskAOutput, in.TaskBOutput, "Hello from task C, " + in.Name + "!"}, nil
 		}),
-		engine.BindSequence(task, engine.Then(engine.Then(taskA, taskB), taskC)))
+		engine.BindSequence(task, engine.Seq3(taskA, taskB, taskC)))
 	defer stop()
 
 	handle, err := task.Enqueue(ctx, client, person{"world"})

@@ -57,7 +57,7 @@ func Example_taskTree() {
 		engine.Bind(taskB3, func(_ context.Context, in afterB2) (outputsB, error) {
 			return outputsB{in.TaskB1Output, in.TaskB2Output, "Hello from task B3, " + in.Name + "!"}, nil
 		}),
-		engine.BindSequence(taskB, engine.Then(engine.Then(taskB1, taskB2), taskB3)),
+		engine.BindSequence(taskB, engine.Seq3(taskB1, taskB2, taskB3)),
 
 		engine.Bind(taskA1, func(_ context.Context, in person) (string, error) {
 			return "Hello from task A1, " + in.Name + "!", nil

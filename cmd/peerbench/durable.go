@@ -62,7 +62,7 @@ func (t *durableTasks) bindings() []engine.Binding {
 	return append(list,
 		engine.Bind(durableShort, t.short),
 		engine.BindParent(durableParent, t.parent, t.finalize),
-		engine.BindSequence(durableChain, engine.Then(engine.Then(engine.Then(engine.Then(s1, s2), s3), s4), s5)))
+		engine.BindSequence(durableChain, engine.Seq5(s1, s2, s3, s4, s5)))
 }
 
 func (t *durableTasks) short(_ context.Context, j job) (int, error) {
