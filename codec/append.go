@@ -14,6 +14,7 @@ import (
 type Map struct {
 	data []byte // of the outermost one with room for its head
 	n    int
+	list bool // the outermost one is a list
 }
 
 // room is what the longest head takes of a map that a Map can hold: 65,535 fields.
@@ -32,8 +33,17 @@ func NewMapIn(buffer []byte) *Map {
 	return &Map{data: append(buffer[:0], head[:]...)}
 }
 
+// NewList returns a writer of a list of n maps, each of which is to be written from
+// [Map.Element] to [Map.Close].
+func NewList(capacity, n int) *Map {
+	return &Map{data: appendHead(make([]byte, 0, capacity), n, 0x90, 0xdc), list: true}
+}
+
 // Bytes ends the map and returns its encoding.
 func (m *Map) Bytes() []byte {
+	if m.list {
+		return m.data
+	}
 	if m.n < 16 {
 		m.data[0] = 0x80 | byte(m.n)
 		return append(m.data[:1], m.data[room:]...)
@@ -127,13 +137,26 @@ func (m *Map) Strings(name string, s map[string]string) {
 }
 
 // An Outer is the map around one that is being written.
-type Outer struct{ head, n int }
+type Outer struct{ field, head, n int }
 
 // Open begins a map of up to 15 fields in a field: they come next, until [Map.Close] is
 // given what Open has returned.
 func (m *Map) Open(name string) Outer {
+	field := len(m.data)
 	m.name(name)
-	return m.Element()
+	o := m.Element()
+	o.field = field
+	return o
+}
+
+// CloseAny is [Map.Close] of what Open has begun, and leaves the field out if nothing was
+// written in it.
+func (m *Map) CloseAny(o Outer) {
+	if m.n == 0 {
+		m.data, m.n = m.data[:o.field], o.n-1
+		return
+	}
+	m.Close(o)
 }
 
 // Close ends the map that was begun last. It panics if that has more than 15 fields.
@@ -157,7 +180,7 @@ func (m *Map) List(name string, n int) {
 
 // Element begins a map of a list, with up to 15 fields.
 func (m *Map) Element() Outer {
-	o := Outer{len(m.data), m.n}
+	o := Outer{head: len(m.data), n: m.n}
 	m.data, m.n = append(m.data, 0), 0
 	return o
 }

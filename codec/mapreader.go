@@ -23,6 +23,14 @@ func NewMapReader(data []byte) MapReader {
 	return r
 }
 
+// NewListReader returns a reader of the list of maps that data is the encoding of, and how
+// many there are: each is then to be read from [MapReader.Open] to [MapReader.Close].
+func NewListReader(data []byte) (r MapReader, n int) {
+	r = MapReader{data: data, ok: true}
+	n = r.Len()
+	return r, n
+}
+
 // Next returns the name of the next field, whose value is then to be read, until there
 // is none. The name is good until data changes.
 func (r *MapReader) Next() (name []byte, ok bool) {

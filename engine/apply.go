@@ -76,6 +76,8 @@ func happen(x *Execution, ev Event) {
 		e.apply(x)
 	case CancelRequested:
 		e.apply(x)
+	default:
+		panic(fmt.Sprintf("engine: happen has no case for %T", ev))
 	}
 }
 

@@ -3,33 +3,12 @@ package engine
 import (
 	"fmt"
 	"sync"
-
-	"github.com/durable-execution/durable/codec"
 )
 
 // dueMark begins the message of an execution that is due, as a program writes it that
 // has the task's definition. No MessagePack and no JSON begins so: what anybody else
 // enqueues is an input, and headers say the rest, which cost everybody more.
 const dueMark = 0xc1
-
-// due is an [Execution] as the message that it waits in: see codec/WIRE.md. Its id, task
-// and queue are in the message's subject, and the names are those of a record.
-type due struct {
-	Version    int        `json:"v,omitempty"` // see [Version]
-	Parent     string     `json:"parentId,omitempty"`
-	Index      int        `json:"index,omitempty"`
-	Only       bool       `json:"only,omitempty"`
-	IsFinalize bool       `json:"isFinalize,omitempty"`
-	RetryOf    string     `json:"retryOf,omitempty"`
-	Policy     *policy    `json:"policy,omitempty"`
-	Input      []byte     `json:"input,omitempty"`
-	InputType  codec.Type `json:"inputType,omitempty"`
-	InputFrom  string     `json:"inputFrom,omitempty"`
-	Validated  bool       `json:"validated,omitempty"`
-	Metadata   Metadata   `json:"metadata,omitempty"`
-	Sleeping   bool       `json:"sleeping,omitempty"`
-	CreatedAt  int64      `json:"createdAt,omitempty"`
-}
 
 // scratch is what messages are written in until their length is known; a longer one
 // than maxScratch is not kept.
@@ -40,14 +19,10 @@ const maxScratch = 16 << 10
 // EncodeDue returns the message that x waits in, ready, until somebody records more of
 // it. Its subject is to say the id, the task and the queue.
 func EncodeDue(x *Execution) []byte {
-	var p policy
-	w := due{
-		Parent: x.Parent, Index: x.Index, Only: x.Only, IsFinalize: x.IsFinalize, RetryOf: x.RetryOf, Policy: x.Policy.wire(&p),
-		Input: x.Input.Data, InputType: wireType(x.Input), InputFrom: x.InputFrom, Validated: x.Validated,
-		Metadata: x.Metadata, Sleeping: x.Sleeping, CreatedAt: millis(x.CreatedAt),
-	}
 	buffer := scratch.Get().(*[]byte)
-	body := w.encode(*buffer)
+	f := writing(*buffer, sizeOfFields+len(x.Input.Data))
+	x.due(&f)
+	body := f.w.Bytes()
 	data := make([]byte, 1+len(body))
 	data[0] = dueMark
 	copy(data[1:], body)
@@ -69,23 +44,23 @@ func DecodeDue(data []byte, x *Execution) error {
 	if !IsDue(data) {
 		return fmt.Errorf("decode message: %w", ErrDamaged)
 	}
-	var w due
-	if w.decode(data[1:]) {
-		return w.describe(x)
+	read := *x
+	f := readingInOrder(data[1:])
+	version := read.due(&f)
+	if !f.done() {
+		// What is unknown is not kept: in a record it could say what no message may.
+		read = *x
+		f, err := readingLoosely(data[1:])
+		if err == nil {
+			version = read.due(&f)
+			err = f.err
+		}
+		if err != nil {
+			return fmt.Errorf("decode message: %w: %w", ErrDamaged, err)
+		}
 	}
-	// What is unknown is not kept: in a record it could say what no message may.
-	var other due // which reflection has on the heap
-	if err := codec.Unmarshal(data[1:], &other); err != nil {
-		return fmt.Errorf("decode message: %w: %w", ErrDamaged, err)
-	}
-	return other.describe(x)
-}
-
-func (w *due) describe(x *Execution) error {
-	x.Parent, x.Index, x.Only, x.IsFinalize, x.RetryOf, x.Policy = w.Parent, w.Index, w.Only, w.IsFinalize, w.RetryOf, w.Policy.policy()
-	x.Input, x.InputFrom, x.Validated = payload(w.Input, w.InputType), w.InputFrom, w.Validated
-	x.Metadata, x.Sleeping, x.CreatedAt = w.Metadata, w.Sleeping, instant(w.CreatedAt)
-	if err := CheckVersion(w.Version); err != nil {
+	*x = read
+	if err := CheckVersion(version); err != nil {
 		return fmt.Errorf("decode message: %w", err)
 	}
 	return nil

@@ -199,16 +199,6 @@ type ChildFailure struct {
 	Message string `json:"error,omitempty"`
 }
 
-func (c *ChildFailure) encode(m *codec.Map) {
-	outer := m.Element()
-	m.AnyInt("index", int64(c.Index))
-	m.AnyString("executionId", c.ID)
-	m.AnyString("taskId", c.Task)
-	m.AnyString("status", string(c.Status))
-	m.String("error", c.Message)
-	m.Close(outer)
-}
-
 // A Set is a set of indices, a bit each.
 type Set []byte
 

@@ -1,102 +1,98 @@
 package engine
 
-import (
-	"fmt"
+import "fmt"
 
-	"github.com/durable-execution/durable/codec"
-)
-
-// closure and cancel are a [Closure] and a [Cancel] as messages: see codec/WIRE.md.
-// Their version is left out while it is the first: see [Version].
-type closure struct {
-	Version    int        `json:"v,omitempty"`
-	Parent     string     `json:"parentId"`
-	ID         string     `json:"executionId"`
-	Task       string     `json:"taskId"`
-	Index      int        `json:"index,omitempty"`
-	IsFinalize bool       `json:"isFinalize,omitempty"`
-	IsWake     bool       `json:"isWake,omitempty"`
-	Again      bool       `json:"again,omitempty"`
-	Status     Status     `json:"status"`
-	Message    string     `json:"error,omitempty"`
-	Output     []byte     `json:"output,omitempty"`
-	OutputType codec.Type `json:"outputType,omitempty"`
-	OutputOf   string     `json:"outputOf,omitempty"`
+// fields lists the fields of a closure: see codec/WIRE.md. The version is left out while it
+// is the first: see [Version].
+func (c *Closure) fields(f *fields) (version int) {
+	f.int("v", &version)
+	f.anyString("parentId", &c.Parent)
+	f.anyString("executionId", &c.ID)
+	f.anyString("taskId", &c.Task)
+	f.int("index", &c.Index)
+	f.bool("isFinalize", &c.IsFinalize)
+	f.bool("isWake", &c.IsWake)
+	f.bool("again", &c.Again)
+	f.status(&c.Status)
+	f.string("error", &c.Message)
+	f.payload("output", "outputType", &c.Output)
+	f.string("outputOf", &c.OutputOf)
+	return version
 }
 
-type cancel struct {
-	Version int    `json:"v,omitempty"`
-	ID      string `json:"executionId"`
-	At      int64  `json:"at,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	Parent  string `json:"parentId,omitempty"`
+// fields lists the fields of a cancellation.
+func (c *Cancel) fields(f *fields) (version int) {
+	f.int("v", &version)
+	f.anyString("executionId", &c.ID)
+	f.moment("at", &c.At)
+	f.string("reason", &c.Reason)
+	f.string("parentId", &c.Parent)
+	return version
 }
 
 // EncodeClosure returns the message that c is sent as.
 func EncodeClosure(c Closure) ([]byte, error) {
-	return c.wire().encode(), nil
-}
-
-func (c Closure) wire() *closure {
-	return &closure{
-		Parent: c.Parent, ID: c.ID, Task: c.Task, Index: c.Index, IsFinalize: c.IsFinalize, IsWake: c.IsWake, Again: c.Again,
-		Status: c.Status, Message: cut(c.Message, maxMessage),
-		Output: c.Output.Data, OutputType: wireType(c.Output), OutputOf: c.OutputOf,
-	}
+	c.Message = cut(c.Message, maxMessage)
+	f := writing(nil, 128+len(c.Output.Data))
+	c.fields(&f)
+	return f.w.Bytes(), nil
 }
 
 // DecodeClosure is the reverse of [EncodeClosure]. The output lies in data, which must not
 // change any more. It refuses what is no closure, and what only a later version
 // understands with ErrNewer.
 func DecodeClosure(data []byte) (Closure, error) {
-	var w closure
-	if w.decode(data) {
-		return w.closure()
+	var c Closure
+	f := readingInOrder(data)
+	version := c.fields(&f)
+	var err error
+	if !f.done() {
+		c = Closure{}
+		if f, err = readingLoosely(data); err == nil {
+			version = c.fields(&f)
+			err = f.err
+		}
 	}
-	var other closure
-	if err := codec.Unmarshal(data, &other); err != nil {
-		return Closure{}, fmt.Errorf("decode closure: %w", err)
+	if err == nil {
+		err = CheckVersion(version)
 	}
-	return other.closure()
-}
-
-func (w *closure) closure() (Closure, error) {
-	err := CheckVersion(w.Version)
-	if err == nil && (w.Parent == "" || !w.Status.Finished()) {
-		err = fmt.Errorf("parent %q, status %q", w.Parent, w.Status)
+	if err == nil && (c.Parent == "" || !c.Status.Finished()) {
+		err = fmt.Errorf("parent %q, status %q", c.Parent, c.Status)
 	}
 	if err != nil {
 		return Closure{}, fmt.Errorf("decode closure: %w", err)
 	}
-	return Closure{
-		Parent: w.Parent, ID: w.ID, Task: w.Task, Index: w.Index, IsFinalize: w.IsFinalize, IsWake: w.IsWake, Again: w.Again,
-		Status: w.Status, Message: w.Message,
-		Output: payload(w.Output, w.OutputType), OutputOf: w.OutputOf,
-	}, nil
+	return c, nil
 }
 
 // EncodeCancel returns the message that c is sent as.
 func EncodeCancel(c Cancel) ([]byte, error) {
-	return codec.Marshal(cancel{
-		ID: c.ID, At: millis(c.At), Reason: bounded(c.Reason), Parent: c.Parent,
-	})
+	c.Reason = bounded(c.Reason)
+	f := writing(nil, 128+len(c.Reason))
+	c.fields(&f)
+	return f.w.Bytes(), nil
 }
 
 // DecodeCancel is the reverse of [EncodeCancel]. It refuses what is no cancel,
 // and what only a later version understands with ErrNewer.
 func DecodeCancel(data []byte) (Cancel, error) {
-	var w cancel
-	err := codec.Unmarshal(data, &w)
+	var c Cancel
+	f, err := readingLoosely(data)
+	version := 0
 	if err == nil {
-		err = CheckVersion(w.Version)
+		version = c.fields(&f)
+		err = f.err
 	}
 	if err == nil {
-		err = ValidateID(w.ID)
+		err = CheckVersion(version)
+	}
+	if err == nil {
+		err = ValidateID(c.ID)
 	}
 	if err != nil {
 		return Cancel{}, fmt.Errorf("decode cancel: %w", err)
 	}
-	return Cancel{ID: w.ID, At: instant(w.At), Reason: w.Reason, Parent: w.Parent}, nil
+	return c, nil
 }
 
 // CancelsBelow returns the cancellations that a finished parent asks for.

@@ -121,7 +121,7 @@ func TestExecutionsInEveryStatusComeBackFromTheirRecords(t *testing.T) {
 }
 
 func TestRecordOfALaterVersionIsRefusedByItsNumber(t *testing.T) {
-	data, err := codec.Marshal(record{Version: Version + 1, ID: "te_x", Task: "task", Status: "dreaming"})
+	data, err := codec.Marshal(map[string]any{"v": Version + 1, "executionId": "te_x", "taskId": "task", "status": "dreaming"})
 	if err != nil {
 		t.Fatal(err)
 	}

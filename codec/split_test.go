@@ -2,6 +2,7 @@ package codec_test
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"testing"
 
@@ -16,6 +17,20 @@ type older struct {
 	Name   string  `json:"name"`
 	Nested *nested `json:"nested,omitempty"`
 	Plain  int
+}
+
+// read reads the fields that it knows, and returns the others.
+func (o *older) read(data []byte) ([]byte, error) {
+	m, err := codec.SplitMap(data)
+	if err != nil {
+		return nil, err
+	}
+	for name, to := range map[string]any{"name": &o.Name, "nested": &o.Nested, "Plain": &o.Plain} {
+		if value, ok := m.Take(name); ok {
+			err = errors.Join(err, codec.Unmarshal(value, to))
+		}
+	}
+	return m.Rest(), err
 }
 
 // later is what a later version has made of older.
@@ -46,7 +61,7 @@ func TestFieldsThatAStructLacksAreKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			var old older
-			rest, err := codec.UnmarshalKeeping(data, &old)
+			rest, err := old.read(data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,18 +106,57 @@ func TestFieldsWithinFieldsAreNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	var old older
-	rest, err := codec.UnmarshalKeeping(data, &old)
+	rest, err := old.read(data)
 	if err != nil || rest != nil || old.Nested == nil || old.Nested.A != 1 {
 		t.Errorf("decoded %+v, kept %x, %v, want a = 1 and nothing kept", old, rest, err)
 	}
 }
 
-func TestKeepingRefusesWhatUnmarshalRefuses(t *testing.T) {
+func TestSplittingRefusesWhatUnmarshalRefuses(t *testing.T) {
 	for _, data := range [][]byte{nil, {0x81}, {0x81, 0xa1, 'x'}, {0x01}, {0x80, 0x80}, {0x81, 0xa4, 'n', 'a', 'm', 'e', 0x01}} {
 		var a, b older
-		_, err := codec.UnmarshalKeeping(data, &a)
+		_, err := a.read(data)
 		if want := codec.Unmarshal(data, &b); (err == nil) != (want == nil) {
 			t.Errorf("%x: %v, want as Unmarshal: %v", data, err, want)
+		}
+	}
+}
+
+func TestOfAFieldThatIsThereTwiceTheLastCounts(t *testing.T) {
+	m, err := codec.SplitMap([]byte("\x83\xa1a\x01\xa1b\x02\xa1a\x03"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, ok := m.Take("a"); !ok || !bytes.Equal(value, []byte{3}) {
+		t.Errorf("a = %x, %t, want 3", value, ok)
+	}
+	if rest := m.Rest(); string(rest) != "\x81\xa1b\x02" {
+		t.Errorf("rest = %x, want b alone", rest)
+	}
+}
+
+func TestNullIsNoMapAndNoList(t *testing.T) {
+	if m, err := codec.SplitMap([]byte{0xc0}); m != nil || err != nil {
+		t.Errorf("map of null: %v, %v, want nil", m, err)
+	}
+	if l, err := codec.SplitList([]byte{0xc0}); l != nil || err != nil {
+		t.Errorf("list of null: %v, %v, want nil", l, err)
+	}
+}
+
+func TestListsAreSplitIntoTheirElements(t *testing.T) {
+	for _, n := range []int{0, 1, 15, 16, 70000} {
+		data, err := codec.Marshal(make([]nested, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, err := codec.SplitList(data); err != nil || len(list) != n {
+			t.Errorf("%d elements: got %d, %v", n, len(list), err)
+		}
+	}
+	for _, data := range []string{"", "\x91", "\x80", "\x01", "\x90\x90", "\xa1x", "\xc4\x01x"} {
+		if list, err := codec.SplitList([]byte(data)); err == nil {
+			t.Errorf("%x is split into %x", data, list)
 		}
 	}
 }

@@ -1,0 +1,449 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// fields writes or reads the fields of a stored type. Each stored type lists its fields
+// once, in a method that calls fields in the order in which they are written: so the
+// writer and the readers can't differ, and a new field is one line.
+//
+// There are two readers. The first takes fields in the order of the list, as this program
+// writes them, without reflection. The other takes them in any order and as any encoder
+// writes them, and keeps the fields that the list does not have. A method of a stored type
+// that is writing changes nothing of it: what is written may be shared.
+type fields struct {
+	writes bool
+	w      codec.Map // the writer
+
+	r    codec.MapReader // the reader in order
+	next []byte          // the name of the field that comes next
+	more bool            // whether one does
+
+	loose *codec.FieldMap // the reader in any order; nil in the others
+	value []byte          // of the field that it is at
+	err   error           // the first that it met
+}
+
+// level is the map around the one that is being written or read.
+type level struct {
+	w       codec.Outer
+	r       int
+	element bool // of a list
+	loose   *codec.FieldMap
+}
+
+func writing(buffer []byte, size int) fields {
+	if cap(buffer) < size {
+		buffer = make([]byte, 0, size)
+	}
+	return fields{writes: true, w: *codec.NewMapIn(buffer)}
+}
+
+func readingInOrder(data []byte) fields {
+	f := fields{r: codec.NewMapReader(data)}
+	f.next, f.more = f.r.Next()
+	return f
+}
+
+func readingLoosely(data []byte) (fields, error) {
+	m, err := codec.SplitMap(data)
+	if err == nil && m == nil {
+		err = errors.New("null")
+	}
+	return fields{loose: m}, err
+}
+
+// done reports whether the reader in order has read all that there is.
+func (f *fields) done() bool { return !f.more && f.r.OK() }
+
+// at reports whether a reader is at the field: its value is then to be read, with take or
+// by a level of its own.
+func (f *fields) at(name string) bool {
+	if f.loose != nil {
+		value, ok := f.loose.Take(name)
+		f.value = value
+		return ok && !isNull(value)
+	}
+	return f.more && string(f.next) == name
+}
+
+// isNull reports whether a value is that of a field that is not there.
+func isNull(value []byte) bool { return value[0] == 0xc0 }
+
+// taken goes on to the next field.
+func (f *fields) taken() { f.next, f.more = f.r.Next() }
+
+// decode reads the value of the field into what v points to, in any order.
+func (f *fields) decode(name string, v any) {
+	if err := codec.Unmarshal(f.value, v); err != nil && f.err == nil {
+		f.err = fmt.Errorf("field %s: %w", name, err)
+	}
+}
+
+// string is left out while it is empty.
+func (f *fields) string(name string, s *string) {
+	if f.writes {
+		f.w.String(name, *s)
+		return
+	}
+	f.read(name, s)
+}
+
+// anyString is there even if it is empty.
+func (f *fields) anyString(name string, s *string) {
+	if f.writes {
+		f.w.AnyString(name, *s)
+		return
+	}
+	f.read(name, s)
+}
+
+func (f *fields) read(name string, s *string) {
+	switch {
+	case !f.at(name):
+	case f.loose != nil:
+		var text string
+		f.decode(name, &text)
+		*s = text
+	default:
+		*s = f.r.String()
+		f.taken()
+	}
+}
+
+func (f *fields) status(s *Status) {
+	const name = "status"
+	switch {
+	case f.writes:
+		f.w.AnyString(name, string(*s))
+	case !f.at(name):
+	case f.loose != nil:
+		var text string
+		f.decode(name, &text)
+		*s = Status(text)
+	default:
+		*s = statusOf(f.r.Text())
+		f.taken()
+	}
+}
+
+func (f *fields) contentType(name string, t *codec.Type) {
+	switch {
+	case f.writes:
+		f.w.String(name, string(*t))
+	case !f.at(name):
+	case f.loose != nil:
+		var text string
+		f.decode(name, &text)
+		*t = codec.Type(text)
+	default:
+		*t = typeOf(f.r.Text())
+		f.taken()
+	}
+}
+
+// int64 is left out while it is 0.
+func (f *fields) int64(name string, i *int64) {
+	switch {
+	case f.writes:
+		f.w.Int(name, *i)
+	case !f.at(name):
+	case f.loose != nil:
+		var n int64
+		f.decode(name, &n)
+		*i = n
+	default:
+		*i = f.r.Int()
+		f.taken()
+	}
+}
+
+func (f *fields) int(name string, i *int) {
+	n := int64(*i)
+	f.int64(name, &n)
+	if !f.writes {
+		*i = int(n)
+	}
+}
+
+// anyInt is there even if it is 0.
+func (f *fields) anyInt(name string, i *int) {
+	if f.writes {
+		f.w.AnyInt(name, int64(*i))
+		return
+	}
+	f.int(name, i)
+}
+
+func (f *fields) float(name string, x *float64) {
+	switch {
+	case f.writes:
+		f.w.Float(name, *x)
+	case !f.at(name):
+	case f.loose != nil:
+		var y float64
+		f.decode(name, &y)
+		*x = y
+	default:
+		*x = f.r.Float()
+		f.taken()
+	}
+}
+
+func (f *fields) bool(name string, on *bool) {
+	switch {
+	case f.writes:
+		f.w.Bool(name, *on)
+	case !f.at(name):
+	case f.loose != nil:
+		var b bool
+		f.decode(name, &b)
+		*on = b
+	default:
+		*on = f.r.Bool()
+		f.taken()
+	}
+}
+
+// binary is left out while it is empty. What is read in order lies in the data.
+func (f *fields) binary(name string, data *[]byte) {
+	switch {
+	case f.writes:
+		f.w.Binary(name, *data)
+	case !f.at(name):
+	case f.loose != nil:
+		var b []byte
+		f.decode(name, &b)
+		*data = b
+	default:
+		*data = f.r.Binary()
+		f.taken()
+	}
+}
+
+func (f *fields) metadata(m *Metadata) {
+	const name = "metadata"
+	switch {
+	case f.writes:
+		f.w.Strings(name, *m)
+	case !f.at(name):
+	case f.loose != nil:
+		var pairs map[string]string
+		f.decode(name, &pairs)
+		*m = pairs
+	default:
+		*m = f.r.Strings()
+		f.taken()
+	}
+}
+
+// moment is a time, in milliseconds since the epoch; the zero time is left out.
+func (f *fields) moment(name string, t *time.Time) {
+	var ms int64
+	if f.writes {
+		ms = millis(*t)
+	}
+	f.int64(name, &ms)
+	if !f.writes {
+		*t = instant(ms)
+	}
+}
+
+// span is a duration, in milliseconds.
+func (f *fields) span(name string, d *time.Duration) {
+	ms := d.Milliseconds()
+	f.int64(name, &ms)
+	if !f.writes {
+		*d = duration(ms)
+	}
+}
+
+// retention is a duration, in milliseconds, of which 0 is for ever; it is left out while
+// nothing is said.
+func (f *fields) retention(name string, d *time.Duration) {
+	if f.writes {
+		switch *d {
+		case 0:
+		case Forever:
+			f.w.AnyInt(name, 0)
+		default:
+			f.w.AnyInt(name, d.Milliseconds())
+		}
+		return
+	}
+	if f.at(name) {
+		f.span(name, d)
+		if *d == 0 {
+			*d = Forever
+		}
+	}
+}
+
+// payload is the data of a payload and, behind it, its type, unless that is MessagePack.
+func (f *fields) payload(name, typeName string, p *codec.Payload) {
+	var data []byte
+	var t codec.Type
+	if f.writes {
+		data, t = p.Data, wireType(*p)
+	}
+	f.binary(name, &data)
+	f.contentType(typeName, &t)
+	if !f.writes {
+		*p = payload(data, t)
+	}
+}
+
+// open begins a map in a field, if the writer is to write one, or if a reader is at one: its
+// fields come next, and then close.
+func (f *fields) open(name string, write bool) (outer level, ok bool) {
+	switch {
+	case f.writes && write:
+		return level{w: f.w.Open(name)}, true
+	case f.writes || !f.at(name):
+		return level{}, false
+	}
+	return f.enter()
+}
+
+// optional is open of a map that p points to, and that is left out while p is nil.
+func optional[T any](f *fields, name string, p **T) (outer level, ok bool) {
+	if outer, ok = f.open(name, *p != nil); ok && !f.writes {
+		*p = new(T)
+	}
+	return outer, ok
+}
+
+// enter begins the map that a reader is at.
+func (f *fields) enter() (outer level, ok bool) {
+	if f.loose == nil {
+		outer.r = f.r.Open()
+		f.taken()
+		return outer, true
+	}
+	m, err := codec.SplitMap(f.value)
+	f.err = orFirst(f.err, err)
+	if m == nil {
+		return outer, false
+	}
+	outer.loose, f.loose = f.loose, m
+	return outer, true
+}
+
+func (f *fields) close(outer level) {
+	switch {
+	case f.writes:
+		f.w.Close(outer.w)
+	case f.loose != nil:
+		f.loose = outer.loose
+	default:
+		if f.more {
+			f.r.Stop()
+		}
+		f.r.Close(outer.r)
+		if !outer.element {
+			f.taken()
+		}
+	}
+}
+
+// closeAny is close of a map that the writer leaves out if nothing was written in it.
+func (f *fields) closeAny(outer level) {
+	if f.writes {
+		f.w.CloseAny(outer.w)
+		return
+	}
+	f.close(outer)
+}
+
+// A list is a list of maps that is being written or read.
+type list struct {
+	there    bool     // a reader in order is at one
+	elements [][]byte // of the reader in any order
+}
+
+// list begins a list in a field, and returns how many elements it has: n if it is being
+// written. Each is then written or read from element to close, and end ends the list.
+func (f *fields) list(name string, n int) (l list, length int) {
+	switch {
+	case f.writes:
+		f.w.List(name, n)
+		return l, n
+	case !f.at(name):
+		return l, 0
+	case f.loose == nil:
+		l.there = true
+		return l, f.r.Len()
+	}
+	elements, err := codec.SplitList(f.value)
+	f.err = orFirst(f.err, err)
+	l.elements = elements
+	return l, len(elements)
+}
+
+// element begins element i of a list.
+func (l list) element(f *fields, i int) (outer level, ok bool) {
+	switch {
+	case f.writes:
+		return level{w: f.w.Element()}, true
+	case f.loose != nil:
+		f.value = l.elements[i]
+		return f.enter()
+	}
+	outer = level{r: f.r.Open(), element: true}
+	f.taken()
+	return outer, true
+}
+
+func (l list) end(f *fields) {
+	if l.there {
+		f.taken()
+	}
+}
+
+// grow makes room for the n elements that a reader is to read. A writer has them.
+func grow[T any](s *[]T, n int) {
+	if len(*s) != n {
+		*s = make([]T, n)
+	}
+}
+
+// word is string for the types that have a name.
+func word[T ~string](f *fields, name string, s *T) {
+	text := string(*s)
+	f.string(name, &text)
+	if !f.writes {
+		*s = T(text)
+	}
+}
+
+func orFirst(first, err error) error {
+	if first != nil {
+		return first
+	}
+	return err
+}
+
+// statusOf and typeOf make no new text of one that is known.
+func statusOf(text []byte) Status {
+	for _, s := range statuses {
+		if string(text) == string(s) {
+			return s
+		}
+	}
+	return Status(text)
+}
+
+func typeOf(text []byte) codec.Type {
+	switch {
+	case string(text) == string(codec.JSON):
+		return codec.JSON
+	case string(text) == string(codec.MsgPack):
+		return codec.MsgPack
+	}
+	return codec.Type(text)
+}

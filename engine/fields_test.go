@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/durable-execution/durable/codec"
+)
+
+// bothReaders fails unless what the reader in order reads, the one in any order reads alike.
+func bothReaders[T any](t *testing.T, data []byte, list func(*T, *fields)) {
+	t.Helper()
+	var a, b T
+	f := readingInOrder(data)
+	if list(&a, &f); !f.done() {
+		return
+	}
+	f, err := readingLoosely(data)
+	if err == nil {
+		list(&b, &f)
+		err = f.err
+	}
+	if err != nil {
+		t.Fatalf("%x is read in order, and in any order not: %v", data, err)
+	}
+	written := func(x *T) []byte {
+		f := writing(nil, 0)
+		list(x, &f)
+		return f.w.Bytes()
+	}
+	if in, any := written(&a), written(&b); !bytes.Equal(in, any) {
+		t.Fatalf("%x is read in order as %x, and in any order as %x", data, in, any)
+	}
+}
+
+// TestFieldsAreReadInAnyOrder reads records whose fields come in other orders than the list
+// has them, as encoders of other languages write maps.
+func TestFieldsAreReadInAnyOrder(t *testing.T) {
+	want := populated()
+	data, err := EncodeRecord(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		shuffled := shuffle(t, data)
+		got, err := DecodeRecord(shuffled)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%x: got %+v, %v, want %+v", shuffled, got, err, want)
+		}
+	}
+}
+
+// shuffle returns a map with its entries in another order: Go's maps have none.
+func shuffle(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var m map[string]any
+	if err := codec.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	w := codec.NewMap(0)
+	for name, value := range m {
+		entry, err := codec.Marshal(map[string]any{name: value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Fields(entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w.Bytes()
+}
+
+// TestEachFieldIsWrittenAlone sets each field of an execution alone, so that one that rests
+// on another, or is written where another should be, shows.
+func TestEachFieldIsWrittenAlone(t *testing.T) {
+	full := reflect.ValueOf(populated())
+	for i := range full.NumField() {
+		field := full.Type().Field(i)
+		want := Execution{ID: "te_x", Status: Ready}
+		reflect.ValueOf(&want).Elem().Field(i).Set(full.Field(i))
+		data, err := EncodeRecord(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := DecodeRecord(data)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s alone: got %+v, %v, want %+v", field.Name, got, err, want)
+		}
+	}
+}
+
+// TestWritingChangesNothing: what is written may be shared by other goroutines, so that even
+// the writing of what is there already would be a race.
+func TestWritingChangesNothing(t *testing.T) {
+	x := populated()
+	x.CreatedAt, x.Policy.Timeout = x.CreatedAt.Add(1), x.Policy.Timeout+1 // less than a millisecond
+	x.History[0].EndedAt = x.History[0].EndedAt.Add(1)
+	before := fmt.Sprintf("%+v %+v %+v", x, x.Failure, x.Finalize)
+	if _, err := EncodeRecord(x); err != nil {
+		t.Fatal(err)
+	}
+	EncodeDue(&x)
+	if after := fmt.Sprintf("%+v %+v %+v", x, x.Failure, x.Finalize); after != before {
+		t.Errorf("after: %s\nbefore: %s", after, before)
+	}
+}
