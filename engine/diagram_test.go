@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -54,23 +53,20 @@ func TestDiagramShowsWhatApplyDoes(t *testing.T) {
 	golden(t, "lifecycle.mmd", []byte(diagram()))
 }
 
-func TestDiagramInTheReadmeShowsWhatApplyDoes(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("there is no README.md yet to compare its diagram")
-	}
+func TestDiagramInTheDesignShowsWhatApplyDoes(t *testing.T) {
+	design, err := os.ReadFile("DESIGN.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for block := range strings.SplitSeq(string(readme), "```mermaid\n") {
+	for block := range strings.SplitSeq(string(design), "```mermaid\n") {
 		block, _, closed := strings.Cut(block, "```")
 		if !closed || !strings.HasPrefix(block, "stateDiagram-v2") {
 			continue
 		}
 		if want := diagram(); block != want {
-			t.Errorf("README.md has:\n%s\nwant, as in engine/testdata/lifecycle.mmd:\n%s", block, want)
+			t.Errorf("DESIGN.md has:\n%s\nwant, as in engine/testdata/lifecycle.mmd:\n%s", block, want)
 		}
 		return
 	}
-	t.Skip("README.md has no mermaid block with a stateDiagram-v2 yet")
+	t.Error("DESIGN.md has no mermaid block with a stateDiagram-v2")
 }

@@ -171,21 +171,21 @@ func TestExamplesInJavaScript(t *testing.T) {
 	}
 }
 
-// TestTheReadmesSnippetsAreTheExamples keeps what the README shows what was tried.
-func TestTheReadmesSnippetsAreTheExamples(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join(packageDir, "..", "..", "README.md"))
+// TestTheSnippetsOnThePageAreTheExamples keeps what the page shows what was tried.
+func TestTheSnippetsOnThePageAreTheExamples(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(packageDir, "..", "..", "engine", "docs", "clients.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for fence, file := range map[string]string{"```sh\n": "enqueue.sh", "```js\n": "js/publish.mjs"} {
-		_, rest, _ := strings.Cut(string(readme), fence)
+		_, rest, _ := strings.Cut(string(page), fence)
 		snippet, _, _ := strings.Cut(rest, "```")
 		example, err := os.ReadFile(filepath.Join(packageDir, "examples", file))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if snippet == "" || !strings.HasSuffix(string(example), snippet) {
-			t.Errorf("README.md has:\n%s\nwhich is not how %s ends", snippet, file)
+			t.Errorf("clients.md has:\n%s\nwhich is not how %s ends", snippet, file)
 		}
 	}
 }
