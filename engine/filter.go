@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,10 +18,13 @@ type Filter struct {
 	// Prefix is what the id begins with.
 	Prefix string
 	// Roots selects those that no other spawned.
-	Roots  bool
-	Status Status
-	Task   string
-	Queue  string
+	Roots bool
+	// Status selects those in just this status, Statuses those in any of these. Where both
+	// are set, both must hold.
+	Status   Status
+	Statuses []Status
+	Task     string
+	Queue    string
 	// Error is part of the message of the failure, upper and lower case alike: of the
 	// last attempt while the execution is active, of the execution once it has
 	// finished.
@@ -51,12 +55,17 @@ func (f Filter) Matches(x Execution) bool {
 	return (f.Tree == "" || x.Root() == f.Tree) &&
 		(f.Parent == "" || x.Parent == f.Parent) &&
 		(!f.Roots || x.Parent == "") &&
-		(f.Status == "" || x.Status == f.Status) &&
+		f.Includes(x.Status) &&
 		(f.Task == "" || x.Task == f.Task) &&
 		(f.Queue == "" || x.Queue == f.Queue) &&
 		strings.HasPrefix(x.ID, f.Prefix) &&
 		f.Created.Holds(x.CreatedAt) && f.Started.Holds(x.StartedAt) && f.Finished.Holds(x.FinishedAt) &&
 		f.matchesMetadata(x) && f.matchesError(x)
+}
+
+// Includes reports whether f selects executions in status s.
+func (f Filter) Includes(s Status) bool {
+	return (f.Status == "" || f.Status == s) && (len(f.Statuses) == 0 || slices.Contains(f.Statuses, s))
 }
 
 func (f Filter) matchesMetadata(x Execution) bool {

@@ -16,6 +16,7 @@ func TestFiltersSelectByEveryField(t *testing.T) {
 		{}, {Tree: "te_root"}, {Parent: "te_root.1"}, {Prefix: "te_ro"}, {Prefix: x.ID}, {Status: Failed}, {Task: "task"}, {Queue: "queue"},
 		{Error: "disk full"}, {Error: "ZOË"}, {Metadata: Metadata{"order": "42"}}, {Metadata: x.Metadata},
 		{Created: Span{From: at(1)}}, {Created: Span{Until: at(2)}}, {Started: Span{at(2), at(3)}}, {Finished: Span{From: at(3)}},
+		{Statuses: []Status{Failed}}, {Statuses: []Status{Ready, TimedOut, Failed}}, {Status: Failed, Statuses: []Status{Failed, Ready}}, {Statuses: []Status{}},
 	} {
 		if !f.Matches(x) {
 			t.Errorf("%+v does not select %+v", f, x)
@@ -25,7 +26,7 @@ func TestFiltersSelectByEveryField(t *testing.T) {
 		{Tree: "te_root.1"}, {Tree: "te_roo"}, {Parent: "te_root"}, {Prefix: "root"}, {Roots: true}, {Status: Ready}, {Task: "tas"}, {Queue: "q"},
 		{Error: "disc"}, {Metadata: Metadata{"order": "4"}}, {Metadata: Metadata{"order": "42", "other": "1"}},
 		{Created: Span{From: at(2)}}, {Created: Span{Until: at(1)}}, {Started: Span{at(3), at(4)}}, {Finished: Span{Until: at(3)}},
-		{Status: Failed, Task: "other"},
+		{Status: Failed, Task: "other"}, {Statuses: []Status{Ready, TimedOut}}, {Status: Failed, Statuses: []Status{Ready}}, {Status: Ready, Statuses: []Status{Failed}},
 	} {
 		if f.Matches(x) {
 			t.Errorf("%+v selects %+v", f, x)

@@ -151,7 +151,7 @@ func TestAnIndexedServiceListsWhatAScanLists(t *testing.T) {
 			}
 		}
 		for _, query := range []string{
-			``, `"limit":4`, `"roots":true`, `"status":"failed","queue":"money"`, `"taskId":"pay","limit":1`, `"executionIdPrefix":"mail"`, `"parentId":"order-1"`,
+			``, `"limit":4`, `"roots":true`, `"status":"failed","queue":"money"`, `"status":["failed","ready"],"limit":3`, `"status":["completed"]`, `"taskId":"pay","limit":1`, `"executionIdPrefix":"mail"`, `"parentId":"order-1"`,
 			`"error":"1 refused"`, `"metadata":{"team":"blue"}`, `"metadata":{"team":"blue","order":"42"}`, `"metadata":{"team":"green"}`,
 			`"createdAt":{"from":1732364880000}`, `"createdAt":{"until":1732363800000}`, `"finishedAt":{"from":1732363200000,"until":1732363560000}`, `"startedAt":{"from":1732365180000}`,
 		} {

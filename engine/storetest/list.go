@@ -50,6 +50,9 @@ var listRules = []rule{
 		lists(t, s, engine.Filter{Status: engine.Completed}, "a.2", "ab")
 		lists(t, s, engine.Filter{Status: engine.Running}, "b")
 		lists(t, s, engine.Filter{Status: engine.Failed})
+		lists(t, s, engine.Filter{Statuses: []engine.Status{engine.Completed, engine.Running, engine.Failed}}, "a.2", "ab", "b")
+		lists(t, s, engine.Filter{Statuses: []engine.Status{engine.Ready, engine.WaitingForChildren}, Roots: true}, "a", "c", "d")
+		lists(t, s, engine.Filter{Status: engine.Ready, Statuses: []engine.Status{engine.Completed}})
 	}},
 
 	{"executions are listed by task", func(t *testing.T, s engine.Store) {

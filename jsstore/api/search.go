@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,10 +12,10 @@ import (
 
 // listRequest asks for the executions that everything in it holds for.
 type listRequest struct {
-	Status engine.Status `json:"status"`
-	Task   string        `json:"taskId"`
-	Queue  string        `json:"queue"`
-	Parent string        `json:"parentId"`
+	Status statuses `json:"status"`
+	Task   string   `json:"taskId"`
+	Queue  string   `json:"queue"`
+	Parent string   `json:"parentId"`
 	// Prefix is what the id begins with.
 	Prefix string `json:"executionIdPrefix"`
 	// Roots leaves out what others have spawned.
@@ -27,6 +28,26 @@ type listRequest struct {
 	Finished span            `json:"finishedAt"`
 	Limit    *int            `json:"limit"`
 	Cursor   string          `json:"cursor"`
+}
+
+// statuses are one status, a text, or a list of them. The empty text, null and the empty
+// list are none.
+type statuses []engine.Status
+
+func (l *statuses) UnmarshalJSON(data []byte) error {
+	var one engine.Status
+	if json.Unmarshal(data, &one) == nil {
+		if *l = nil; one != "" {
+			*l = statuses{one}
+		}
+		return nil
+	}
+	var list []engine.Status
+	if json.Unmarshal(data, &list) != nil {
+		return errors.New("status: want a text or a list of texts")
+	}
+	*l = list
+	return nil
 }
 
 // A span begins at a time and ends just before another; either may be left out.
@@ -47,11 +68,13 @@ func (s span) times() engine.Span {
 
 func (q listRequest) filter() (engine.Filter, error) {
 	f := engine.Filter{
-		Status: q.Status, Task: q.Task, Queue: q.Queue, Parent: q.Parent, Prefix: q.Prefix, Roots: q.Roots, Error: q.Error, Metadata: q.Metadata,
+		Statuses: q.Status, Task: q.Task, Queue: q.Queue, Parent: q.Parent, Prefix: q.Prefix, Roots: q.Roots, Error: q.Error, Metadata: q.Metadata,
 		Created: q.Created.times(), Started: q.Started.times(), Finished: q.Finished.times(),
 	}
-	if q.Status != "" && !q.Status.Valid() {
-		return f, invalid(fmt.Errorf("status %q is none of %v", q.Status, engine.Statuses()))
+	for _, s := range q.Status {
+		if !s.Valid() {
+			return f, invalid(fmt.Errorf("status %q is none of %v", s, engine.Statuses()))
+		}
 	}
 	for _, one := range []struct {
 		value string

@@ -23,7 +23,7 @@ func classOf(x engine.Execution) class {
 // within reports whether f may select members of c.
 func (c class) within(f engine.Filter) bool {
 	return (f.Task == "" || c.task == f.Task) && (f.Queue == "" || c.queue == f.Queue) &&
-		(f.Status == "" || c.status == f.Status) && (!f.Roots || c.root)
+		f.Includes(c.status) && (!f.Roots || c.root)
 }
 
 // classes are all classes that there are, with the number of their members.

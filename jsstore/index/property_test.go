@@ -298,7 +298,7 @@ func (l *life) compare() {
 	for range 3 {
 		f := engine.Filter{}
 		for range 1 + l.rand.IntN(2) {
-			switch l.rand.IntN(11) {
+			switch l.rand.IntN(12) {
 			case 0:
 				f.Task = pick(l, "t", "u", "child", "none")
 			case 1:
@@ -323,6 +323,8 @@ func (l *life) compare() {
 				if len(l.roots) > 0 {
 					f.Tree, f.Parent = pick(l, l.roots...), pick(l, "", f.Tree)
 				}
+			case 11:
+				f.Statuses = []engine.Status{pick(l, engine.Statuses()...), pick(l, engine.Statuses()...)}
 			}
 		}
 		if !l.agree(f, pick(l, 0, 2, 5)) {
