@@ -58,7 +58,7 @@ func (a *app) bench() *cobra.Command {
 		Args: func(_ *cobra.Command, args []string) error {
 			for _, arg := range args {
 				if !slices.Contains(names, arg) {
-					return usage("workloads: "+strings.Join(names, ", "), "there is no workload %q", arg)
+					return unknown("workload", arg, names)
 				}
 			}
 			return nil

@@ -11,8 +11,9 @@ import (
 func (a *app) cancel() *cobra.Command {
 	var l loss
 	cmd := &cobra.Command{
-		Use:   "cancel ID",
-		Short: "End an execution and everything below it",
+		Use:        "cancel ID",
+		SuggestFor: []string{"stop", "kill"},
+		Short:      "End an execution and everything below it",
 		Long: "End an execution and everything below it. When the command returns, the record\n" +
 			"says cancelled, with the reason. At a terminal it asks before. Exit code 1 says\n" +
 			"that the execution had finished before: finished is final.",

@@ -11,8 +11,9 @@ import (
 func (a *app) delete() *cobra.Command {
 	var l loss
 	return l.flags(&cobra.Command{
-		Use:   "delete ID...",
-		Short: "Remove finished executions with all below them before their time",
+		Use:        "delete ID...",
+		SuggestFor: []string{"rm", "remove"},
+		Short:      "Remove finished executions with all below them before their time",
 		Long: "Remove finished executions with all below them, before their retention is over.\n" +
 			"Each ID is that of a root. One that is active is left alone, and the exit code is\n" +
 			"then 1: durable cancel ends it. The others are removed all the same. An id that\n" +

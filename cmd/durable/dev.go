@@ -39,7 +39,7 @@ func (a *app) dev() *cobra.Command {
 			case a.server != "":
 				return usage("durable serve and your own executors work on a server elsewhere", "dev runs a server of its own, in --dir")
 			case port < -1 || port > 65535 || port == 0:
-				return usage("-1 takes any that is free", "--port %d is none", port)
+				return usage("-1 takes any that is free", "--port %d: want 1 to 65535", port)
 			case slots < 1:
 				return usage("", "--slots %d: want at least 1", slots)
 			}

@@ -52,9 +52,10 @@ type enqueuing struct {
 func (a *app) enqueue() *cobra.Command {
 	e := &enqueuing{app: a}
 	cmd := &cobra.Command{
-		Use:   "enqueue TASK [JSON|@FILE|-]",
-		Short: "Enqueue an execution of a task",
-		Long:  enqueueHelp,
+		Use:        "enqueue TASK [JSON|@FILE|-]",
+		SuggestFor: []string{"run", "start", "submit"},
+		Short:      "Enqueue an execution of a task",
+		Long:       enqueueHelp,
 		Example: "  durable enqueue greet '{\"name\":\"world\"}' --wait\n" +
 			"  durable enqueue report @month.json --id report-2026-11 --at 2026-12-01T09:00\n" +
 			"  durable enqueue ship '{\"to\":\"Zoë\"}' --meta order=42 --meta customer=7\n" +

@@ -16,9 +16,10 @@ import (
 
 func (a *app) get() *cobra.Command {
 	return &cobra.Command{
-		Use:   "get ID",
-		Short: "Show all that is known of an execution",
-		Args:  executionID,
+		Use:        "get ID",
+		SuggestFor: []string{"show", "describe", "status"},
+		Short:      "Show all that is known of an execution",
+		Args:       executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			s, err := a.open(cmd)

@@ -2,33 +2,97 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 )
 
-// helpColumns is how wide help is, at a terminal and elsewhere.
+// helpColumns is how wide help is at most, and where it goes to no terminal.
 const helpColumns = 80
 
-// wrapHelp has the help of a command, and of those below it, fit.
-func wrapHelp(cmd *cobra.Command) {
-	cmd.Long = filled(cmd.Long)
-	for _, c := range cmd.Commands() {
-		wrapHelp(c)
+// wrapHelp has the help of a command, and of those below it, fit, and leaves to durable
+// options the flags that all commands have.
+func (a *app) wrapHelp(cmd *cobra.Command) {
+	width := helpColumns
+	if w := a.out.width(); w > 0 {
+		width = min(w, helpColumns)
 	}
-	if !cmd.HasParent() {
-		cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", helpColumns)))
+	wrapLong(cmd, width)
+	usage := strings.NewReplacer(
+		".LocalFlags.FlagUsages", fmt.Sprintf(".LocalNonPersistentFlags.FlagUsagesWrapped %d", width),
+		`{{if .HasAvailableInheritedFlags}}
+
+Global Flags:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}`, "\n\n"+fill("Every command also takes the flags that durable options lists, such as --json, --dir and --server.", width),
+	)
+	cmd.SetUsageTemplate(usage.Replace(cmd.UsageTemplate()))
+}
+
+func wrapLong(cmd *cobra.Command, width int) {
+	cmd.Long = filled(cmd.Long, width)
+	for _, c := range cmd.Commands() {
+		wrapLong(c, width)
+	}
+}
+
+// options lists the flags that all commands have.
+func (a *app) options() *cobra.Command {
+	return &cobra.Command{
+		Use:   "options",
+		Short: "List the flags that every command takes",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			width := helpColumns
+			if w := a.out.width(); w > 0 {
+				width = min(w, helpColumns)
+			}
+			_, err := fmt.Fprintf(a.out, "Every command takes these flags:\n\n%s", cmd.InheritedFlags().FlagUsagesWrapped(width))
+			return err
+		},
+	}
+}
+
+// help is the command of that name, which cobra's would be content to be asked for a
+// command that is none.
+func (a *app) help() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Explain a command",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found := cmd.Root()
+			for _, arg := range args {
+				i := slices.IndexFunc(found.Commands(), func(c *cobra.Command) bool { return c.Name() == arg || c.HasAlias(arg) })
+				if i < 0 {
+					return unknownCommand(found, arg)
+				}
+				found = found.Commands()[i]
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) (names []string, _ cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				for _, c := range cmd.Root().Commands() {
+					if c.IsAvailableCommand() && strings.HasPrefix(c.Name(), typed) {
+						names = append(names, c.Name()+"\t"+c.Short)
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 	}
 }
 
 // filled is a text with its paragraphs filled anew. Lines that begin with a space, or
 // stand before one that does, stay as they are.
-func filled(long string) string {
+func filled(long string, width int) string {
 	var out, paragraph []string
 	end := func() {
 		if len(paragraph) > 0 {
-			out = append(out, fill(strings.Join(paragraph, " ")))
+			out = append(out, fill(strings.Join(paragraph, " "), width))
 			paragraph = nil
 		}
 	}
@@ -47,14 +111,14 @@ func filled(long string) string {
 }
 
 // fill breaks a text into lines that fit.
-func fill(s string) string {
+func fill(s string, width int) string {
 	var b strings.Builder
 	at := 0
 	for i, word := range strings.Fields(s) {
 		n := text.StringWidthWithoutEscSequences(word)
 		switch {
 		case i == 0:
-		case at+1+n > helpColumns:
+		case at+1+n > width:
 			b.WriteByte('\n')
 			at = 0
 		default:

@@ -16,8 +16,9 @@ func (a *app) list() *cobra.Command {
 	var q query
 	var aside, watch bool
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List executions, the newest first",
+		Use:        "list",
+		SuggestFor: []string{"ls", "ps"},
+		Short:      "List executions, the newest first",
 		Long: "List executions, the newest first, those that are queued or delayed included.\n" +
 			"With --json it prints {\"executions\": [...]}, without inputs and outputs, and\n" +
 			"\"isCut\": true where --limit has left some out; with --jsonl a line each. With\n" +

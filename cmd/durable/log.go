@@ -14,11 +14,13 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
+var logLevels = []string{"debug", "info", "warn", "error"}
+
 // startLog makes the log go to stderr or, while there is a live line, above it.
 func (d *demo) startLog() error {
 	level, err := zapcore.ParseLevel(d.logLevel)
 	if err != nil {
-		return usage("the levels are debug, info, warn, error", "--log-level %q is none", d.logLevel)
+		return unknown("--log-level", d.logLevel, logLevels)
 	}
 	d.log = zap.New(logLines{LevelEnabler: level, d: d})
 	return nil

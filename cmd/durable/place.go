@@ -48,7 +48,7 @@ func (p *place) check(cmd *cobra.Command) error {
 		return err
 	}
 	if err := engine.ValidateQueue(p.namespace); err != nil { // the same characters
-		return usage("1 to 32 of A-Z a-z 0-9 _ -", "--namespace %q is none", p.namespace)
+		return usage("1 to 32 of A-Z a-z 0-9 _ -", "--namespace: no namespace can have the name %q", p.namespace)
 	}
 	dir := p.dir
 	if dir == "" {

@@ -62,7 +62,7 @@ func selects(cmd *cobra.Command) bool {
 func (q *query) parse(now time.Time) error {
 	f := engine.Filter{Status: engine.Status(q.status), Task: q.task, Queue: q.queue, Parent: q.parent, Prefix: q.prefix, Roots: q.roots, Error: q.failure}
 	if q.status != "" && !f.Status.Valid() {
-		return usage("the statuses are "+statusNames(), "--status %q is none", q.status)
+		return unknown("--status", q.status, strings.Split(statusNames(), ", "))
 	}
 	for _, one := range []struct {
 		flag, value string
@@ -88,7 +88,7 @@ func (q *query) parse(now time.Time) error {
 	}
 	span := map[string]*engine.Span{"created": &f.Created, "started": &f.Started, "finished": &f.Finished}[q.by]
 	if span == nil {
-		return usage("created, started or finished", "--time %q is none", q.by)
+		return unknown("--time", q.by, []string{"created", "started", "finished"})
 	}
 	for _, one := range []struct {
 		flag, value string
@@ -106,7 +106,7 @@ func (q *query) parse(now time.Time) error {
 		return usage("createdAt:executionId of the last one listed", "--after: %w", err)
 	}
 	if q.via != viaAuto && q.via != viaIndex && q.via != viaScan {
-		return usage("auto, index or scan", "--via %q is none", q.via)
+		return unknown("--via", q.via, []string{viaAuto, viaIndex, viaScan})
 	}
 	q.filter = f
 	return nil

@@ -31,7 +31,7 @@ func (a *app) queues() *cobra.Command {
 			"queues of the API answers, with --jsonl a queue a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage(cmd.CommandPath()+" --help lists them", "queues has no command %q", args[0])
+				return unknownCommand(cmd, args[0])
 			}
 			return nil
 		},

@@ -108,8 +108,6 @@ func run(ctx context.Context, args []string, s streams) int {
 	a.out.Writer = out
 	root := a.commands()
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
-	root.SetOut(a.out)
-	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil && out.err != nil {
 		err = &exitError{exitIncomplete, fmt.Errorf("write output: %w", out.err), ""}
@@ -121,6 +119,7 @@ func run(ctx context.Context, args []string, s streams) int {
 }
 
 func (a *app) commands() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:           "durable",
 		Short:         "Durable tasks on NATS JetStream",
@@ -128,22 +127,20 @@ func (a *app) commands() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
-		// As many typing errors as in lits and tre.
-		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
+			switch {
+			case len(args) > 0:
+				return unknownCommand(cmd, args[0])
+			case version:
+				return a.printVersion()
 			}
-			hint := "durable --help lists the commands"
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = "did you mean durable " + strings.Join(near, ", or durable ") + "?"
-			}
-			return usage(hint, "unknown command %q", args[0])
+			return cmd.Help()
 		},
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd.CommandPath()+" --help lists the flags", "%w", err)
-	})
+	root.Flags().BoolVar(&version, "version", false, "show the versions of this program and of what it is built with")
+	root.SetOut(a.out) // first: completion asks for it as it is made
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(flagError)
 	a.place.flags(root)
 	a.format.flags(root)
 	a.times.flags(root)
@@ -158,9 +155,13 @@ func (a *app) commands() *cobra.Command {
 		a.completes(a.cancel(), false, someID), a.completes(a.wake(), false, someID),
 		a.completes(a.retry(), false, someID), a.completes(a.delete(), true, someID),
 		a.putBack(), a.forget(),
-		a.bench(), a.benchProcess(), a.history(), a.version(),
+		a.bench(), a.benchProcess(), a.history(), a.version(), a.options(),
 	)
-	wrapHelp(root)
+	root.SetHelpCommand(a.help())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	strict(root)
+	a.wrapHelp(root)
 	return root
 }
 

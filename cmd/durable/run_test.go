@@ -119,8 +119,18 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 	}
 	fits((&app{}).commands())
 	for _, command := range []string{"demo", "get", "tree", "list", "cancel", "delete", "version"} {
-		if o := durable(t, command, "--help").want(t, exitOK); !strings.Contains(o.out, "--json") || o.err != "" {
+		o := durable(t, command, "--help").want(t, exitOK)
+		if !strings.Contains(o.out, "--json") || !strings.Contains(o.out, "durable options") || strings.Contains(o.out, "--tlscert") || o.err != "" {
 			t.Errorf("help of %s: %s%s", command, o.out, o.err)
+		}
+		if same := durable(t, "help", command).want(t, exitOK); same != o {
+			t.Errorf("help %s: %s%s", command, same.out, same.err)
+		}
+	}
+	all := durable(t, "options").want(t, exitOK).out
+	for _, flag := range []string{"--json", "--dir", "--server", "--namespace", "--tlscert", "--time-format"} {
+		if !strings.Contains(all, flag+" ") {
+			t.Errorf("durable options lacks %s:\n%s", flag, all)
 		}
 	}
 }
@@ -128,6 +138,12 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 func TestVersionsAreTold(t *testing.T) {
 	if o := durable(t, "version").want(t, exitOK); !strings.Contains(o.out, "nats-server") {
 		t.Errorf("version = %q", o.out)
+	}
+	for _, args := range [][]string{{"--version"}, {"--version", "--json"}} {
+		want := durable(t, append([]string{"version"}, args[1:]...)...)
+		if o := durable(t, args...).want(t, exitOK); o != want {
+			t.Errorf("%v = %q, want %q", args, o.out, want.out)
+		}
 	}
 	if b := jsonLines[build](t, durable(t, "version", "--json").want(t, exitOK).out); len(b) != 1 || b[0].Go == "" {
 		t.Errorf("version --json = %v", b)

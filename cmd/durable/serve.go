@@ -33,7 +33,7 @@ func (a *app) serve() *cobra.Command {
 				return err
 			}
 			if port < -1 || port > 65535 || port == 0 {
-				return usage("-1 takes any that is free", "--port %d is none", port)
+				return usage("-1 takes any that is free", "--port %d: want 1 to 65535", port)
 			}
 			s, err := a.serveable(cmd.Context(), port)
 			if err != nil {

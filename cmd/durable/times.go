@@ -25,9 +25,11 @@ const (
 	utcTimes      = "utc"      // in full, in UTC, as RFC 3339 has them
 )
 
+var timeStyles = []string{relativeTimes, localTimes, utcTimes}
+
 func (t *times) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&t.style, "time-format", relativeTimes, "how times are shown: relative, local or utc")
-	must(cmd.RegisterFlagCompletionFunc("time-format", cobra.FixedCompletions([]string{relativeTimes, localTimes, utcTimes}, cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("time-format", cobra.FixedCompletions(timeStyles, cobra.ShellCompDirectiveNoFileComp)))
 }
 
 func (t times) valid() error {
@@ -35,7 +37,7 @@ func (t times) valid() error {
 	case relativeTimes, localTimes, utcTimes:
 		return nil
 	}
-	return usage("relative, local and utc are", "--time-format %q is none", t.style)
+	return unknown("--time-format", t.style, timeStyles)
 }
 
 // moment is a time where there is room for one.
@@ -81,6 +83,7 @@ func (d *durationFlag) Set(text string) error {
 	return err
 }
 
+// durationVar makes a flag of d, whose value is the default.
 func durationVar(f *pflag.FlagSet, d *time.Duration, name string, usage string) {
 	f.Var((*durationFlag)(d), name, usage)
 }

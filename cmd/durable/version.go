@@ -23,19 +23,21 @@ func (a *app) version() *cobra.Command {
 		Use:   "version",
 		Short: "Show the versions of this program and of what it is built with",
 		Args:  exactly(0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			b := thisBuild()
-			if a.json {
-				return printJSON(a.out, b)
-			}
-			fmt.Fprintf(a.out, "durable %s", b.Version)
-			if b.Revision != "" {
-				fmt.Fprintf(a.out, " (%s)", b.Revision)
-			}
-			fmt.Fprintf(a.out, "\nnats-server %s embedded, nats.go %s, %s %s\n", b.NATSServer, b.NATSClient, b.Go, b.Platform)
-			return nil
-		},
+		RunE:  func(*cobra.Command, []string) error { return a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() error {
+	b := thisBuild()
+	if a.json {
+		return printJSON(a.out, b)
+	}
+	fmt.Fprintf(a.out, "durable %s", b.Version)
+	if b.Revision != "" {
+		fmt.Fprintf(a.out, " (%s)", b.Revision)
+	}
+	fmt.Fprintf(a.out, "\nnats-server %s embedded, nats.go %s, %s %s\n", b.NATSServer, b.NATSClient, b.Go, b.Platform)
+	return nil
 }
 
 func thisBuild() build {
