@@ -55,11 +55,12 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 		return nil
 	}
 	t, now := plainTable(), time.Now()
+	t.whole[0] = true // it is what putback and forget take
 	t.AppendHeader(table.Row{"NAME", "WHAT", "PLACE", "SENT", "REASON"})
 	for _, aside := range list {
 		t.AppendRow(table.Row{aside.Name, sortOf(aside), oneLine(aside.Place), a.moment(aside.At, now), oneLine(aside.Reason)})
 	}
-	fmt.Fprintln(a.out, t.Render())
+	fmt.Fprintln(a.out, a.fitting(t))
 	if found > len(list) {
 		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "thing", "things"))
 	}

@@ -100,12 +100,11 @@ func (a *app) printWrapped(label, words string, c colour) {
 		width = min(w, reportWidth)
 	}
 	wide := text.StringWidthWithoutEscSequences(label)
-	lines := strings.Split(text.WrapSoft(words, max(width-wide, 20)), "\n")
-	for i, line := range lines {
+	for i, line := range strings.Split(fill(words, max(width-wide, 20)), "\n") {
 		if i > 0 {
 			label = strings.Repeat(" ", wide)
 		}
-		fmt.Fprintln(a.out, strings.TrimRight(label+a.out.paint(c, strings.TrimSpace(line)), " "))
+		fmt.Fprintln(a.out, strings.TrimRight(label+a.out.paint(c, line), " "))
 	}
 }
 
@@ -132,15 +131,13 @@ func (a *app) tallied(x jsstore.Examination) string {
 	return strings.Join(parts, ", ")
 }
 
-// withNumbers is a plain table whose columns with these numbers are numbers.
-func withNumbers(columns ...int) table.Writer {
-	t := plainTable()
-	var list []table.ColumnConfig
-	for _, n := range columns {
-		list = append(list, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+// indented is a table that fits where [indent] puts it.
+func (a *app) indented(g *grid) string {
+	width := reportWidth
+	if w := a.out.width(); w > 0 {
+		width = min(w, reportWidth)
 	}
-	t.SetColumnConfigs(list)
-	return t
+	return g.fit(max(width-2, 1))
 }
 
 func (a *app) serversTable(x jsstore.Examination) string {
@@ -159,9 +156,9 @@ func (a *app) serversTable(x jsstore.Examination) string {
 		if s.Give > 0 {
 			clock = fmt.Sprintf("%+dms ±%s", s.Ahead.Milliseconds(), span(s.Give))
 		}
-		t.AppendRow(table.Row{snip(printable(s.Name), 16), printable(s.Version), sync, clock, snip(printable(s.URL), 21)})
+		t.AppendRow(table.Row{printable(s.Name), printable(s.Version), sync, clock, printable(s.URL)})
 	}
-	return t.Render()
+	return a.indented(t)
 }
 
 func (a *app) streamsTable(x jsstore.Examination) string {
@@ -171,9 +168,9 @@ func (a *app) streamsTable(x jsstore.Examination) string {
 	t := withNumbers(2, 3, 4)
 	t.AppendHeader(table.Row{"STREAM", "MESSAGES", "SIZE", "REPLICAS", "LEADER"})
 	for _, s := range x.Streams {
-		t.AppendRow(table.Row{snip(s.Name, 34), grouped(int(s.Messages)), byteSize(int64(s.Bytes)), s.Replicas, snip(printable(s.Leader), 16)})
+		t.AppendRow(table.Row{s.Name, grouped(int(s.Messages)), byteSize(int64(s.Bytes)), s.Replicas, printable(s.Leader)})
 	}
-	return t.Render()
+	return a.indented(t)
 }
 
 func (a *app) executorsTable(x jsstore.Examination) string {
@@ -192,7 +189,7 @@ func (a *app) executorsTable(x jsstore.Examination) string {
 		t.AppendRow(table.Row{snip(printable(e.Executor), 30), e.Running, e.Slots, len(e.Tasks), span(e.Now.Sub(e.StartedAt).Round(time.Second)),
 			fmt.Sprintf("%+dms ±%s", ahead.Milliseconds(), span(give))})
 	}
-	return t.Render()
+	return a.indented(t)
 }
 
 func (a *app) queuesTable(x jsstore.Examination) string {
@@ -212,5 +209,5 @@ func (a *app) queuesTable(x jsstore.Examination) string {
 		}
 		t.AppendRow(table.Row{name, grouped(int(q.Waiting)), grouped(int(q.InHand)), oldest, q.Executors})
 	}
-	return t.Render()
+	return a.indented(t)
 }

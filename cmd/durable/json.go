@@ -43,6 +43,9 @@ func printAll[T any](a *app, list []T, document any) error {
 
 // printJSON prints v on a line.
 func printJSON(w io.Writer, v any) error {
+	if s, ok := w.(screen); ok {
+		w = s.unwrapped() // a text in it may have spaces
+	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)

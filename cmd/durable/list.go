@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
@@ -19,7 +17,11 @@ func (a *app) list() *cobra.Command {
 		Use:        "list",
 		SuggestFor: []string{"ls", "ps"},
 		Short:      "List executions, the newest first",
-		Long: "List executions, the newest first, those that are queued or delayed included.\n" +
+		Long: "List the roots of trees, the newest first, those that are queued or delayed included;\n" +
+			"with --all what is below them too, as with --task, --parent and --tree. A filter takes several\n" +
+			"statuses: --status failed,timed_out, or --status twice, or --failed, --active and\n" +
+			"--finished, which stand for several. Where there is no room for a column it is left\n" +
+			"out, unless --columns names it.\n\n" +
 			"With --json it prints {\"executions\": [...]}, without inputs and outputs, and\n" +
 			"\"isCut\": true where --limit has left some out; with --jsonl a line each. With\n" +
 			"--set-aside it lists messages that nobody could act upon, and records that can't be\n" +
@@ -37,6 +39,10 @@ func (a *app) list() *cobra.Command {
 			switch {
 			case aside && (selects(cmd) || watch):
 				return usage("", "--set-aside lists no executions: it goes with --limit only")
+			case aside && cmd.Flag("columns").Changed:
+				return usage("", "--columns are of executions, and --set-aside lists none")
+			case a.json && cmd.Flag("columns").Changed:
+				return usage("", "--columns are for people: JSON has all that lists know")
 			case watch && q.after != "":
 				return usage("", "--watch shows the newest, and --after lists what is behind: give one")
 			}
@@ -66,7 +72,7 @@ func (a *app) list() *cobra.Command {
 			case a.json:
 				return a.printForPrograms(list, f.next.ID != "")
 			}
-			a.printList(list, f, now)
+			a.printList(list, q, f, now)
 			return nil
 		},
 	}
@@ -107,7 +113,7 @@ func (a *app) printForPrograms(list []engine.Execution, cut bool) error {
 	return printAll(a, v.Executions, v)
 }
 
-func (a *app) printList(list []engine.Execution, f found, now time.Time) {
+func (a *app) printList(list []engine.Execution, q query, f found, now time.Time) {
 	if len(list) == 0 {
 		if f.total > 0 {
 			fmt.Fprintln(a.out, "no more executions")
@@ -118,9 +124,12 @@ func (a *app) printList(list []engine.Execution, f found, now time.Time) {
 			what = "no such executions"
 		}
 		fmt.Fprintf(a.out, "%s; %s\n", what, a.place.named())
+		if f.narrowed && q.filter.Roots && !q.roots {
+			a.note("these are the roots of trees; --all looks below them, too")
+		}
 		return
 	}
-	a.printRows(list, now)
+	fmt.Fprintln(a.out, a.fitting(a.executionsTable(list, q.columns, now)))
 	executions := count(f.total, "execution", "executions")
 	switch {
 	case f.next.ID == "" && f.total <= len(list):
@@ -131,33 +140,5 @@ func (a *app) printList(list []engine.Execution, f found, now time.Time) {
 		fmt.Fprintf(a.out, "%s, and more; --after %s lists the next, --limit 0 all\n", count(len(list), "execution", "executions"), f.next)
 	default:
 		fmt.Fprintf(a.out, "%s of %s; --after %s lists the next, --limit 0 all\n", grouped(len(list)), executions, f.next)
-	}
-}
-
-func (a *app) printRows(list []engine.Execution, now time.Time) {
-	t := plainTable()
-	t.AppendHeader(table.Row{"EXECUTION", "TASK", "STATUS", "CREATED"})
-	for _, x := range list {
-		t.AppendRow(table.Row{x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)), a.moment(x.CreatedAt, now)})
-	}
-	fmt.Fprintln(a.out, t.Render())
-}
-
-// plainTable is a table of columns and nothing else.
-func plainTable() table.Writer {
-	t := table.NewWriter()
-	t.SuppressTrailingSpaces()
-	s := table.StyleDefault
-	s.Options = table.OptionsNoBordersAndSeparators
-	s.Box.PaddingLeft, s.Box.PaddingRight = "", "  "
-	s.Format.Header = text.FormatDefault
-	t.SetStyle(s)
-	return t
-}
-
-// must is for errors that only a programmer can cause.
-func must(err error) {
-	if err != nil {
-		panic(err)
 	}
 }

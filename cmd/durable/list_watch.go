@@ -61,7 +61,7 @@ func (a *app) watchList(ctx context.Context, s *store, q query) error {
 	return a.live(ctx, l.changed, func(on *app, height int) (bool, error) {
 		list, err := l.newest(max(height-2, 1))
 		if err == nil {
-			on.printRows(list, time.Now())
+			fmt.Fprintln(on.out, on.fitting(on.executionsTable(list, q.columns, time.Now())))
 			fmt.Fprintf(on.out, "the newest %s; q ends\n", grouped(len(list)))
 		}
 		return false, err

@@ -41,8 +41,10 @@ func TestLooking(t *testing.T) {
 		name string
 		args []string
 	}{
-		{"list", []string{"list"}},
-		{"list-failed", []string{"list", "--status", "failed"}},
+		{"list", []string{"list", "--all"}},
+		{"list-roots", []string{"list"}},
+		{"list-failed", []string{"list", "--status", "failed", "--all"}},
+		{"list-columns", []string{"list", "--columns", "execution,queue,attempts,error", "--columns", "finished", "--failed"}},
 		{"list-title", []string{"list", "--task", "extractFileTitle", "--limit", "1"}},
 		{"get", []string{"get", good}},
 		{"get-child", []string{"get", bad + ".1"}},
@@ -56,13 +58,13 @@ func TestLooking(t *testing.T) {
 		{"list-utc", []string{"list", "--task", "summarizeFile", "--status", "completed", "--time-format", "utc"}},
 		{"tree-jsonl", []string{"tree", bad, "--jsonl"}},
 		{"list-json", []string{"list", "--json", "--roots", "--status", "completed"}},
-		{"list-jsonl", []string{"list", "--jsonl", "--status", "failed"}},
+		{"list-jsonl", []string{"list", "--jsonl", "--status", "failed", "--all"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := durable(t, append(c.args, "--dir", store)...).want(t, exitOK)
 			text := strings.ReplaceAll(strings.ReplaceAll(o.out, good, "GOOD"), bad, "BAD")
 			text = strings.ReplaceAll(text, store, "STORE")
-			if c.name == "list" || c.name == "list-title" { // the trees are of about one time
+			if c.name == "list" || c.name == "list-roots" || c.name == "list-title" { // the trees are of about one time
 				lines := strings.SplitAfter(text, "\n")
 				slices.Sort(lines[1:])
 				text = strings.ReplaceAll(strings.Join(lines, ""), "BAD", "GOOD")

@@ -112,6 +112,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`\d\d:\d\d:\d\d`), "CLOCK"},
 	{regexp.MustCompile(`\d+[smhd] ago|just now`), "AGO"},
 	{regexp.MustCompile(`\+?\b\d+(\.\d+)?m?s\b`), "SPAN"},
+	{regexp.MustCompile(`\b\d{3,}d\b`), "DAYS"}, // since the fixed times of a test
 	{regexp.MustCompile(`At":\d{13}`), `At":MILLIS`},
 	{regexp.MustCompile(`--after \d{13}:`), "--after MILLIS:"},
 	{regexp.MustCompile(`process \d+( \(the id of this process too\))?`), "process PID"},

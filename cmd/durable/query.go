@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -13,22 +14,31 @@ import (
 
 // A query is what list is asked for, as flags.
 type query struct {
-	task, status, queue  string
+	task, queue          string
+	statuses             []string
 	parent, tree, prefix string
 	failure              string
 	meta                 []string
 	since, until, by     string
-	roots                bool
-	limit                int
-	after, via           string
+	roots, all           bool
 
-	filter engine.Filter
-	cursor engine.Cursor
+	failed, active, finished bool
+
+	names      []string // of columns
+	limit      int
+	after, via string
+
+	filter  engine.Filter
+	cursor  engine.Cursor
+	columns []column // none are the usual ones
 }
 
 func (q *query) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&q.status, "status", "", "only executions in this status")
+	f.StringSliceVar(&q.statuses, "status", nil, "only executions in one of these `statuses`: several with commas, or by several --status")
+	f.BoolVar(&q.failed, "failed", false, "as --status with those of what did not complete, but for cancelled")
+	f.BoolVar(&q.active, "active", false, "as --status with all that have not finished")
+	f.BoolVar(&q.finished, "finished", false, "as --status with all that have finished, cancelled ones included")
 	f.StringVar(&q.task, "task", "", "only executions of this task")
 	f.StringVar(&q.queue, "queue", "", "only executions of this queue")
 	f.StringVar(&q.parent, "parent", "", "only what this execution spawned, its finalize included")
@@ -39,7 +49,9 @@ func (q *query) flags(cmd *cobra.Command) {
 	f.StringVar(&q.since, "since", "", "only from this `time` on: 2026-11-25, 2026-11-25T10:30, as for enqueue --at, or so long ago: 15m, 2h, 7d")
 	f.StringVar(&q.until, "until", "", "only before this `time`")
 	f.StringVar(&q.by, "time", "created", "what --since and --until are about: created, started (the latest attempt), finished")
-	f.BoolVar(&q.roots, "roots", false, "only executions that no other spawned")
+	f.BoolVar(&q.all, "all", false, "children, too, and not only the roots of trees")
+	f.BoolVar(&q.roots, "roots", false, "only executions that no other spawned, with --parent and --tree too")
+	f.StringSliceVar(&q.names, "columns", nil, "`columns` to show, by commas: "+strings.Join(columnNames(), ", "))
 	f.IntVar(&q.limit, "limit", 100, "at most so many; 0 lists all")
 	f.StringVar(&q.after, "after", "", "go on behind this `place`: createdAt:executionId of the last one listed")
 	f.StringVar(&q.via, "via", viaAuto, "where to look: index, scan (read everything), auto (an index that is there, or a large store)")
@@ -47,6 +59,7 @@ func (q *query) flags(cmd *cobra.Command) {
 		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	}
 	must(cmd.RegisterFlagCompletionFunc("status", fixed(strings.Split(statusNames(), ", ")...)))
+	must(cmd.RegisterFlagCompletionFunc("columns", fixed(columnNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("time", fixed("created", "started", "finished")))
 	must(cmd.RegisterFlagCompletionFunc("via", fixed(viaAuto, viaIndex, viaScan)))
 }
@@ -54,16 +67,26 @@ func (q *query) flags(cmd *cobra.Command) {
 // selects reports whether a flag was given that selects executions.
 func selects(cmd *cobra.Command) bool {
 	return slices.ContainsFunc([]string{
-		"status", "task", "queue", "parent", "tree", "prefix", "error", "meta", "since", "until", "time", "roots", "after", "via",
+		"status", "failed", "active", "finished", "all", "task", "queue", "parent", "tree", "prefix", "error", "meta", "since", "until", "time", "roots", "after", "via",
 	}, func(name string) bool { return cmd.Flag(name).Changed })
 }
 
 // parse checks the flags and makes a filter and a cursor of them.
 func (q *query) parse(now time.Time) error {
-	f := engine.Filter{Status: engine.Status(q.status), Task: q.task, Queue: q.queue, Parent: q.parent, Prefix: q.prefix, Roots: q.roots, Error: q.failure}
-	if q.status != "" && !f.Status.Valid() {
-		return unknown("--status", q.status, strings.Split(statusNames(), ", "))
+	f := engine.Filter{Task: q.task, Queue: q.queue, Parent: q.parent, Prefix: q.prefix, Error: q.failure}
+	var err error
+	if f.Statuses, err = q.wantedStatuses(); err != nil {
+		return err
 	}
+	if q.columns, err = parseColumns(q.names); err != nil {
+		return err
+	}
+	if q.roots && q.all {
+		return usage("", "--roots and --all contradict each other: give one")
+	}
+	// These name what may be below a root.
+	below := q.task != "" || q.parent != "" || q.tree != "" || strings.Contains(q.prefix, ".")
+	f.Roots = q.roots || !q.all && !below
 	for _, one := range []struct {
 		flag, value string
 		check       func(string) error
@@ -82,7 +105,6 @@ func (q *query) parse(now time.Time) error {
 	if q.limit < 0 {
 		return usage("0 lists all", "--limit %d: negative", q.limit)
 	}
-	var err error
 	if f.Metadata, err = parsePairs(q.meta); err != nil {
 		return err
 	}
@@ -110,6 +132,33 @@ func (q *query) parse(now time.Time) error {
 	}
 	q.filter = f
 	return nil
+}
+
+// wantedStatuses are those that the flags select; none selects all.
+func (q *query) wantedStatuses() ([]engine.Status, error) {
+	var list []engine.Status
+	for _, name := range q.statuses {
+		s := engine.Status(strings.TrimSpace(name))
+		if !s.Valid() {
+			return nil, unknown("--status", name, strings.Split(statusNames(), ", "))
+		}
+		list = append(list, s)
+	}
+	for _, s := range engine.Statuses() {
+		fails := s.Finished() && s != engine.Completed && s != engine.Cancelled
+		if q.active && s.Active() || q.finished && s.Finished() || q.failed && fails {
+			list = append(list, s)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// narrows reports whether the query selects less than the roots of all trees, or all.
+func (q *query) narrows() bool {
+	f := q.filter
+	f.Roots = q.roots
+	return !reflect.DeepEqual(f, engine.Filter{})
 }
 
 // parsePairs reads metadata as flags give it.

@@ -72,7 +72,7 @@ func (a *app) printQueues(all api.Queues, now time.Time) {
 }
 
 // queueTable is a row for each queue.
-func (a *app) queueTable(list []api.Queue, now time.Time) table.Writer {
+func (a *app) queueTable(list []api.Queue, now time.Time) *grid {
 	t := plainTable()
 	t.AppendHeader(table.Row{"QUEUE", "READY", "IN HAND", "OLDEST", "LIMIT", "EXECUTORS", "PAUSED"})
 	for _, q := range list {
@@ -116,15 +116,6 @@ func (a *app) paused(q api.Queue, now time.Time) string {
 		s += ": " + oneLine(q.PauseReason)
 	}
 	return s
-}
-
-// fitting is a table whose rows are cut where the terminal ends.
-func (a *app) fitting(t table.Writer) string {
-	lines := strings.Split(t.Render(), "\n")
-	for i, line := range lines {
-		lines[i] = snip(strings.TrimRight(line, " "), a.out.width())
-	}
-	return strings.Join(lines, "\n")
 }
 
 // A queueChange is what a command did to a queue, as --json prints it.

@@ -85,9 +85,26 @@ func (d *demo) printResults(results []result, took string) {
 	for _, r := range rows {
 		cells = append(cells, r.cells())
 	}
+	fmt.Fprintf(d.say, "\n%s\n", d.table(rows, cells))
+	if len(rows) < len(results) {
+		fmt.Fprintf(d.say, "and %s more; --json prints all\n", grouped(len(results)-len(rows)))
+	}
+	fmt.Fprintf(d.say, "\n%s\n", d.verdict(results, took))
+}
+
+// leastResults is the width from which on the reasons of what failed stand beside files.
+const leastResults = 60
+
+// table draws the cells of the rows, the first of which are the head.
+func (d *demo) table(rows []result, cells [][]string) string {
+	if w := d.say.width(); w > 0 && w < leastResults {
+		g := withNumbers(3, 4, 5)
+		g.head, g.rows = cells[0], cells[1:]
+		return g.fit(w)
+	}
 	file, title := d.widths(cells)
-	t := plainTable()
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: title, WidthMaxEnforcer: text.WrapSoft}, rightColumn(3), rightColumn(4), rightColumn(5)})
+	t := prettyTable()
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: title, WidthMaxEnforcer: wrapCell}, rightColumn(3), rightColumn(4), rightColumn(5)})
 	for i, c := range cells {
 		row := table.Row{snipLeft(c[0], file)}
 		switch {
@@ -101,11 +118,28 @@ func (d *demo) printResults(results []result, took string) {
 		}
 		t.AppendRow(row)
 	}
-	fmt.Fprintf(d.say, "\n%s\n", t.Render())
-	if len(rows) < len(results) {
-		fmt.Fprintf(d.say, "and %s more; --json prints all\n", grouped(len(results)-len(rows)))
+	return t.Render()
+}
+
+// prettyTable is a table of columns and nothing else whose cells may have several lines.
+func prettyTable() table.Writer {
+	t := table.NewWriter()
+	t.SuppressTrailingSpaces()
+	s := table.StyleDefault
+	s.Options = table.OptionsNoBordersAndSeparators
+	s.Box.PaddingLeft, s.Box.PaddingRight = "", "  "
+	s.Format.Header = text.FormatDefault
+	t.SetStyle(s)
+	return t
+}
+
+// wrapCell breaks a cell between words. A word that is too long is cut.
+func wrapCell(cell string, width int) string {
+	lines := strings.Split(fill(cell, width), "\n")
+	for i, line := range lines {
+		lines[i] = snip(line, width)
 	}
-	fmt.Fprintf(d.say, "\n%s\n", d.verdict(results, took))
+	return strings.Join(lines, "\n")
 }
 
 func (r result) cells() []string {

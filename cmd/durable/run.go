@@ -106,6 +106,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	a.in = &stdin{ctx: ctx, r: a.in}
 	out := &strictWriter{w: s.out.Writer}
 	a.out.Writer = out
+	a.wraps()
 	root := a.commands()
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
 	err := root.ExecuteContext(ctx)

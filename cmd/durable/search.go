@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +49,7 @@ type found struct {
 // once.
 func (a *app) search(ctx context.Context, s *store, q query, show func([]engine.Execution) error) (found, error) {
 	f, err := a.lookFor(ctx, s, q, show)
-	f.narrowed = !reflect.DeepEqual(q.filter, engine.Filter{})
+	f.narrowed = q.narrows()
 	return f, err
 }
 

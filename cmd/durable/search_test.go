@@ -73,24 +73,34 @@ func stock(t *testing.T, s *jsstore.Store) {
 }
 
 var searches = []string{
-	"--limit 3",
-	"--limit 3 --after 1732363920000:order-1.0",
-	"--after 1732363200000:order-0",
+	"--limit 3 --all",
+	"--limit 3 --after 1732363920000:order-1.0 --all",
+	"--after 1732363200000:order-0 --all",
 	"--task pay",
 	"--status ready",
-	"--status failed --queue money --limit 2",
-	"--queue nosuch",
+	"--status failed --queue money --limit 2 --all",
+	"--queue nosuch --all",
+	"--limit 2",
+	"--status failed,ready --all",
+	"--status failed --status completed --status timed_out --status cancelled --queue money --limit 3 --all",
+	"--failed --all",
+	"--active",
+	"--finished --all --task ship --limit 1",
+	"--failed --active --meta team=red",
+	"--parent order-1 --failed",
+	"--prefix order-2.",
+	"--tree order-1 --roots",
 	"--parent order-1",
 	"--tree order-2.0",
 	"--prefix mail",
 	"--roots --limit 0",
-	"--error refused --since 2024-11-23T12:20 --until 2024-11-23T12:30",
-	"--error 2\\ re",
-	"--error 0% --meta order=41",
+	"--error refused --since 2024-11-23T12:20 --until 2024-11-23T12:30 --all",
+	"--error 2\\ re --all",
+	"--error 0% --meta order=41 --all",
 	"--meta team=blue --meta order=42",
 	"--meta team=red",
 	"--since 2024-11-23T12:48:00Z",
-	"--time finished --until 2024-11-23T12:06",
+	"--time finished --until 2024-11-23T12:06 --all",
 	"--time started --since 2024-11-23T12:33 --task ship",
 }
 
@@ -132,7 +142,7 @@ func TestPagesFollowEachOther(t *testing.T) {
 		var got []string
 		after := ""
 		for range 20 {
-			lines := jsonLines[view](t, durable(t, "list", "--dir", dir, "--jsonl", "--limit", "4", "--after", after, "--via", via).want(t, exitOK).out)
+			lines := jsonLines[view](t, durable(t, "list", "--dir", dir, "--all", "--jsonl", "--limit", "4", "--after", after, "--via", via).want(t, exitOK).out)
 			if len(lines) == 0 {
 				break
 			}
@@ -143,7 +153,7 @@ func TestPagesFollowEachOther(t *testing.T) {
 			after = fmt.Sprintf("%d:%s", last.CreatedAt, last.ID)
 		}
 		var want []string
-		for _, v := range jsonLines[view](t, durable(t, "list", "--dir", dir, "--jsonl", "--limit", "0").want(t, exitOK).out) {
+		for _, v := range jsonLines[view](t, durable(t, "list", "--dir", dir, "--all", "--jsonl", "--limit", "0").want(t, exitOK).out) {
 			want = append(want, v.ID)
 		}
 		if strings.Join(got, " ") != strings.Join(want, " ") || len(want) != 15 {

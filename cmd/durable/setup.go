@@ -147,7 +147,7 @@ func (a *app) printParts(parts []jsstore.Part) error {
 		}
 		t.AppendRow(table.Row{a.out.paint(colour, string(p.Did)), p.Kind, p.Name, more})
 	}
-	fmt.Fprintln(a.out, t.Render())
+	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintf(a.out, "namespace %s: %d made, %d changed, %d found\n", a.namespace,
 		done[jsstore.Made], done[jsstore.Changed], done[jsstore.Found])
 	return nil

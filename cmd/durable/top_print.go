@@ -44,6 +44,7 @@ func (a *app) printTop(v topView, height int) {
 		return
 	}
 	t := plainTable()
+	t.whole[0] = true
 	t.AppendHeader(table.Row{"SLOWEST", "TASK", "RUNS FOR", "RETRY", "EXECUTOR"})
 	for _, x := range v.Slowest[:slowest] {
 		t.AppendRow(table.Row{x.ID, x.Task, span(max(v.now.Sub(time.UnixMilli(x.StartedAt)), 0)), retries(x.Attempt), oneLine(x.Executor)})
@@ -52,7 +53,7 @@ func (a *app) printTop(v topView, height int) {
 }
 
 // printPart prints a table, and how many rows it lacks.
-func (a *app) printPart(t table.Writer, more int) {
+func (a *app) printPart(t *grid, more int) {
 	if more > 0 {
 		t.AppendRow(table.Row{a.out.paint(faint, "and "+grouped(more)+" more")})
 	}
