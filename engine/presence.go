@@ -78,6 +78,9 @@ func (p Presence) Binds(task string) bool {
 // A BoundTask is a task that an executor has code for.
 type BoundTask struct {
 	ID string `json:"taskId"`
+	// Queue is where executions of the task go unless they name another; empty from an
+	// executor of a version that does not tell.
+	Queue string `json:"queue,omitempty"`
 	// Fingerprint is the same where input and output look the same on the wire.
 	Fingerprint string `json:"fingerprint"`
 	// Input and Output are the Go types.
@@ -92,7 +95,7 @@ type BoundTask struct {
 // Bound returns what is said of a task that is bound, its schemas included.
 func (d *Definition) Bound() BoundTask {
 	t := BoundTask{
-		ID: d.ID, Input: d.in.String(), Output: d.out.String(),
+		ID: d.ID, Queue: d.options.queue, Input: d.in.String(), Output: d.out.String(),
 		InputSchema: schemaText(d.schema()), OutputSchema: schemaText(codec.SchemaOf(d.out)),
 	}
 	in, out := shape(t.InputSchema, t.Input), shape(t.OutputSchema, t.Output)

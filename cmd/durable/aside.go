@@ -85,7 +85,8 @@ func (a *app) putBack() *cobra.Command {
 func (a *app) forget() *cobra.Command {
 	return a.aboutAside("drop", "forget NAME...", "Drop messages that were set aside",
 		"Drop messages that were set aside, before they vanish by themselves after the\n"+
-			"retention. durable list --set-aside has the names. At a terminal it asks before.\n"+
+			"retention. durable list --set-aside has the names. It asks before,\n"+
+			"unless --yes is given; away from a terminal it wants that.\n"+
 			"--reason goes to the output, for the log that this goes to.", "forgot", (*jsstore.Store).Forget)
 }
 
@@ -102,6 +103,11 @@ func (a *app) aboutAside(verb, use, short, long, done string, do func(*jsstore.S
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if verb != "" {
+				if err := a.mustBeSure(cmd, l.yes); err != nil {
+					return err
+				}
+			}
 			s, err := a.open(cmd)
 			if err != nil {
 				return err

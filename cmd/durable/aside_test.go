@@ -65,8 +65,8 @@ func TestWhatIsSetAsideFromTheCommandLine(t *testing.T) {
 	says(exitIncomplete, "can't be read", "get", "bad")
 	says(exitOK, "put back "+list[0].Name+"\n", "putback", list[0].Name)
 	says(exitNotFound, "nothing lies aside", "putback", list[0].Name)
-	says(exitOK, `"done":"forgot"`, "forget", list[1].Name, "--json")
-	says(exitNotFound, "nothing lies aside", "forget", "x")
+	says(exitOK, `"done":"forgot"`, "forget", list[1].Name, "--yes", "--json")
+	says(exitNotFound, "nothing lies aside", "forget", "x", "--yes")
 	says(exitUsage, "takes a name", "forget")
 	if list = jsonLines[asideView](t, durable(t, "list", "--set-aside", "--jsonl", "--dir", dir).out); len(list) != 1 {
 		t.Errorf("aside: %+v, want the record", list)

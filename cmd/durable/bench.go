@@ -31,6 +31,9 @@ or --server say otherwise; --replicas 3 starts a cluster of three. Files are kep
 directory of their own, in --dir or the system's for temporary files, and removed. On a
 server elsewhere a namespace is made and removed; nothing else there is touched.
 
+With --json it prints one document: the report of a workload or, of several,
+{"reports": [...]}; with --jsonl a report a line, each once it is there.
+
 CPU is that of user and kernel. A round measures the floor and then the engine; the
 figures are the median of the rounds, the least and the most.`
 
@@ -153,6 +156,14 @@ func (b *benchRun) settle(cmd *cobra.Command, args []string) error {
 	if b.CPUProfile != "" && len(args) > 1 {
 		return usage("durable bench WORKLOAD --cpu-profile FILE", "--cpu-profile is of one workload, not of %d", len(args))
 	}
+	for _, f := range []struct{ flag, path string }{{"html", b.html}, {"cpu-profile", b.CPUProfile}} {
+		if f.path == "" {
+			continue
+		}
+		if err := checkOutput(f.path); err != nil {
+			return usage("", "--%s %s: %w", f.flag, printable(f.path), err)
+		}
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -189,12 +200,18 @@ func (b *benchRun) run(cmd *cobra.Command, args []string) error {
 			break
 		}
 		reports = append(reports, r)
-		if b.json {
+		switch {
+		case b.jsonl:
 			err = printJSON(b.out, r)
-		} else {
+		case !b.json:
 			_, err = io.WriteString(b.out, benchText(b.out, r))
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if b.json && !b.jsonl && len(reports) > 0 { // what was measured before it failed, too
+		if err := b.printReports(reports, len(args)); err != nil {
 			return err
 		}
 	}
@@ -207,6 +224,16 @@ func (b *benchRun) run(cmd *cobra.Command, args []string) error {
 		return &exitError{exitInterrupted, errors.New("interrupted: not everything was measured"), ""}
 	}
 	return failed
+}
+
+// printReports prints one document: of one workload its report, of several their list.
+func (b *benchRun) printReports(reports []*bench.Report, asked int) error {
+	if asked == 1 {
+		return printJSON(b.out, reports[0])
+	}
+	return printJSON(b.out, struct {
+		Reports []*bench.Report `json:"reports"`
+	}{reports})
 }
 
 func benchError(ctx context.Context, name string, err error) error {

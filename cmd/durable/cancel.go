@@ -15,11 +15,15 @@ func (a *app) cancel() *cobra.Command {
 		SuggestFor: []string{"stop", "kill"},
 		Short:      "End an execution and everything below it",
 		Long: "End an execution and everything below it. When the command returns, the record\n" +
-			"says cancelled, with the reason. At a terminal it asks before. Exit code 1 says\n" +
+			"says cancelled, with the reason. It asks before, unless --yes is\n" +
+			"given; away from a terminal it wants that. Exit code 1 says\n" +
 			"that the execution had finished before: finished is final.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, id := cmd.Context(), args[0]
+			if err := a.mustBeSure(cmd, l.yes); err != nil {
+				return err
+			}
 			s, err := a.open(cmd)
 			if err != nil {
 				return err
@@ -29,7 +33,7 @@ func (a *app) cancel() *cobra.Command {
 				return err
 			}
 			if err := engine.NewClient(s).Cancel(ctx, id, l.reason); err != nil {
-				return err
+				return a.missing(ctx, s, id, err)
 			}
 			if a.json {
 				return printJSON(a.out, struct {

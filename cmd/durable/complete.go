@@ -73,7 +73,7 @@ func someTask(ctx context.Context, s *store, typed string) []string {
 	var list []string
 	for _, a := range answers {
 		for _, t := range a.Tasks {
-			if strings.HasPrefix(t.ID, typed) && !strings.HasSuffix(t.ID, "-finalize") { // which parents enqueue
+			if strings.HasPrefix(t.ID, typed) && !isFinalize(t.ID) {
 				list = append(list, t.ID+"\t"+t.Input)
 			}
 		}

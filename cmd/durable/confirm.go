@@ -17,7 +17,7 @@ type loss struct {
 
 // flags gives the command the flags --yes and --reason.
 func (l *loss) flags(cmd *cobra.Command, reason, about string) *cobra.Command {
-	cmd.Flags().BoolVar(&l.yes, "yes", false, "do it without asking, where a terminal would be asked")
+	cmd.Flags().BoolVar(&l.yes, "yes", false, "do it without asking; needed where there is no terminal to ask at")
 	cmd.Flags().StringVar(&l.reason, "reason", reason, about)
 	return cmd
 }
@@ -33,10 +33,18 @@ func (l *loss) because() string {
 // onlySaid is what is said of a reason that nothing keeps.
 const onlySaid = "why; it is printed, and kept nowhere: nothing is left that could keep it"
 
-// confirm asks a person at a terminal whether to go on. Where nobody can be asked,
-// in a pipe or a script, what the command line says is what is wanted.
+// mustBeSure refuses a command after which something is gone for good where nobody can be
+// asked, in a pipe or a script, and --yes does not say that it is wanted. It opens nothing.
+func (a *app) mustBeSure(cmd *cobra.Command, yes bool) error {
+	if yes || a.asked && a.err.terminal {
+		return nil
+	}
+	return usage("--yes does it without asking", "%s asks before, and there is no terminal to ask at: nothing was done", cmd.Name())
+}
+
+// confirm asks the person at the terminal whether to go on, unless they have said --yes.
 func (a *app) confirm(ctx context.Context, yes bool, question string) error {
-	if yes || !a.asked || !a.err.terminal {
+	if yes {
 		return nil
 	}
 	fmt.Fprintf(a.err, "%s [y/N] ", question)

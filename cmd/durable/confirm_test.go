@@ -57,7 +57,13 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 	if o := answered(t, "n\n", "forget", "nosuch", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "drop 1 message for good? [y/N] durable: nothing was done\n") {
 		t.Errorf("stderr %q", o.err)
 	}
-	durable(t, "forget", "nosuch", "--dir", dir).want(t, exitNotFound) // who can't be asked is not asked
+	durable(t, "forget", "nosuch", "--yes", "--dir", dir).want(t, exitNotFound)
+	for _, args := range [][]string{{"delete", "a"}, {"cancel", "a"}, {"forget", "a"}} { // nobody can be asked
+		o := durable(t, append(args, "--dir", dir+"/nosuch")...).want(t, exitUsage)
+		if want := "durable: " + args[0] + " asks before, and there is no terminal to ask at: nothing was done\nhint: --yes does it without asking\n"; o.err != want || o.out != "" {
+			t.Errorf("%v: stdout %q, stderr %q, want %q", args, o.out, o.err, want)
+		}
+	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	var out, errs lockedBuffer

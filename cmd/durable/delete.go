@@ -17,12 +17,16 @@ func (a *app) delete() *cobra.Command {
 		Long: "Remove finished executions with all below them, before their retention is over.\n" +
 			"Each ID is that of a root. One that is active is left alone, and the exit code is\n" +
 			"then 1: durable cancel ends it. The others are removed all the same. An id that\n" +
-			"was deleted may be used again, and runs again. At a terminal it asks before. The\n" +
+			"was deleted may be used again, and runs again. It asks before,\n" +
+			"unless --yes is given; away from a terminal it wants that. The\n" +
 			"store keeps nothing of what was deleted, so that --reason goes to the output, for\n" +
 			"the log that this goes to.",
 		Args: rootIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if err := a.mustBeSure(cmd, l.yes); err != nil {
+				return err
+			}
 			s, err := a.open(cmd)
 			if err != nil {
 				return err

@@ -84,6 +84,9 @@ func (d *demo) check(cmd *cobra.Command) error {
 	if d.target, err = filepath.Abs(d.target); err != nil {
 		return usage("", "--target: %w", err)
 	}
+	if err := checkDirectory(d.target); err != nil {
+		return &exitError{exitStore, fmt.Errorf("upload directory %s: %w", printable(d.target), err), "--target names another"}
+	}
 	d.say = d.out
 	if d.json {
 		d.say = d.err

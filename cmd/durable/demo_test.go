@@ -121,19 +121,19 @@ func TestACancelledFileIsToldWithItsReason(t *testing.T) {
 	interruptOnce(t, 1, store, "--delay", "1h", "--drain", "0", dir)
 	id := jsonLines[view](t, durable(t, "list", "--jsonl", "--dir", store).out)[0].ID
 
-	o := durable(t, "delete", id, "--dir", store).want(t, exitIncomplete)
+	o := durable(t, "delete", id, "--yes", "--dir", store).want(t, exitIncomplete)
 	if want := "durable: delete " + id + ": execution has not finished: it is ready\nhint: durable cancel ends an execution and everything below it\n"; o.err != want {
 		t.Errorf("the delete says %q, want %q", o.err, want)
 	}
-	o = durable(t, "cancel", id, "--reason", "not\nthis", "--dir", store).want(t, exitOK)
+	o = durable(t, "cancel", id, "--yes", "--reason", "not\nthis", "--dir", store).want(t, exitOK)
 	if !strings.HasPrefix(o.out, "cancelled "+id+": not; this\n") || !strings.Contains(o.out, "nobody executes in this store now") {
 		t.Errorf("cancel says %q", o.out)
 	}
-	o = durable(t, "cancel", id, "--dir", store).want(t, exitIncomplete)
+	o = durable(t, "cancel", id, "--yes", "--dir", store).want(t, exitIncomplete)
 	if want := "durable: cancel " + id + ": execution has finished: it is cancelled\n"; o.err != want {
 		t.Errorf("the second cancel says %q, want %q", o.err, want)
 	}
-	durable(t, "cancel", "nosuch", "--dir", store).want(t, exitNotFound)
+	durable(t, "cancel", "nosuch", "--yes", "--dir", store).want(t, exitNotFound)
 	if v := jsonLines[view](t, durable(t, "get", id, "--json", "--dir", store).want(t, exitOK).out)[0]; v.Status != engine.Cancelled || v.Error.Message != "not\nthis" {
 		t.Errorf("status %s, error %v, want cancelled with the reason", v.Status, v.Error)
 	}

@@ -181,14 +181,14 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 	if got := <-o.stalled; got != victim {
 		t.Fatalf("%s runs, want %s", got, victim)
 	}
-	durable(t, "cancel", victim, "--server", operator).want(t, exitOK)
+	durable(t, "cancel", victim, "--yes", "--server", operator).want(t, exitOK)
 	if got := <-o.ended; got != victim {
 		t.Errorf("%s has ended, want %s", got, victim)
 	}
 	if x, err := run.Get(ctx, victim); err != nil || x.Status != engine.Cancelled {
 		t.Errorf("%s is %s, %v, want cancelled", victim, x.Status, err)
 	}
-	durable(t, "delete", victim, "--server", operator).want(t, exitOK)
+	durable(t, "delete", victim, "--yes", "--server", operator).want(t, exitOK)
 
 	// What is below goes too, out of the timers: that an executor does.
 	parent, err := greet.Enqueue(ctx, app, []string{"later"})
@@ -196,7 +196,7 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, ctx, server, "durable-timers", "durable.later."+parent.ID()+".0", true)
-	durable(t, "cancel", parent.ID(), "--server", operator).want(t, exitOK)
+	durable(t, "cancel", parent.ID(), "--yes", "--server", operator).want(t, exitOK)
 	await(t, ctx, server, "durable-timers", "durable.later."+parent.ID()+".0", false)
 
 	// A viewer looks.

@@ -48,6 +48,9 @@ func (a *app) dev() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			if s.portTaken {
+				a.note("port %d is taken, so that the server listens at %s; --port names another", port, s.url)
+			}
 			return a.runSamples(cmd.Context(), s, slots)
 		},
 	}
@@ -57,11 +60,16 @@ func (a *app) dev() *cobra.Command {
 }
 
 // develop opens the store in this process. A port that somebody else has is replaced
-// by any other, if nobody has asked for it.
+// by any other, if nobody has asked for it: the store then says so.
 func (p place) develop(ctx context.Context, port int, anyPort bool) (*store, error) {
 	s, err := p.embed(ctx, embedded.Config{Port: port, Store: jsstore.Config{Lease: lease}})
 	if anyPort && errors.Is(err, syscall.EADDRINUSE) {
-		s, err = p.embed(ctx, embedded.Config{Port: -1, Store: jsstore.Config{Lease: lease}})
+		if s, err = p.embed(ctx, embedded.Config{Port: -1, Store: jsstore.Config{Lease: lease}}); err == nil {
+			s.portTaken = true
+		}
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &exitError{exitStore, fmt.Errorf("port %d is taken: %w", port, err), "--port names another, and -1 takes any that is free"}
 	}
 	var used *embedded.InUseError
 	if errors.As(err, &used) {

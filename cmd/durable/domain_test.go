@@ -98,13 +98,13 @@ func TestAStoreInAnotherDomainIsWorkedOnThroughALeaf(t *testing.T) {
 		}
 		in("enqueue", "greet", `{"name":"later"}`, "--id", id+"late", "--delay", "1100ms", "--wait").want(t, exitOK)
 		in("enqueue", "idle", `"x"`, "--id", id+"idle").want(t, exitOK)
-		in("cancel", id+"idle").want(t, exitOK)
+		in("cancel", id+"idle", "--yes").want(t, exitOK)
 		in("retry", id+"idle", "--id", id+"again").want(t, exitOK)
 		begun(t, id+"again", where...) // before, nobody knows that it sleeps
 		in("wake", id+"again", "--output", "true").want(t, exitOK)
 		in("queues", "pause", "default", "--reason", "test").want(t, exitOK)
 		in("queues", "resume", "default").want(t, exitOK)
-		in("delete", id).want(t, exitOK)
+		in("delete", id, "--yes").want(t, exitOK)
 		in("get", id).want(t, exitNotFound)
 		in("doctor", "--wait", "200ms").want(t, exitOK)
 		if o := in("top").want(t, exitOK); !strings.Contains(o.out, "\none ") {

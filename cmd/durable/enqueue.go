@@ -2,13 +2,9 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,15 +14,17 @@ import (
 )
 
 const enqueueHelp = `Enqueue an execution of a task, and print its id. The input is JSON, a file of
-JSON as @FILE, or - for standard input; without one it is null. With --wait it
+JSON as @FILE, or standard input as -; without one it is null. With --wait it
 prints the output once the execution has completed, or why it did not.
 
-An executor that has the task is asked for its JSON Schema, and an input that
-the schema refuses is not enqueued. Where none answers the input is enqueued all
-the same, with a note on stderr; --unchecked asks nobody.
+The executors are asked which of them have the task. It goes to the queue that
+they say it has, unless --queue names another. An input that its JSON Schema
+refuses is not enqueued, nor is a task that none of them has, unless --force is
+given. Where no executor answers it is enqueued all the same, with a note on
+stderr, to the queue "default"; --unchecked asks nobody.
 
-What is not given is the task's own: its delay, timeout and retries. The queue is
-"default" unless --queue names another. With --id the same command again is the
+What is not given is the task's own: its delay, timeout and retries. --timeout is
+how long each attempt may take; how long --wait waits is --wait-timeout. With --id the same command again is the
 same execution. --delay is a duration from now, such as 2d12h; --at is a time: in
 this machine's zone, or with an offset (2026-12-01T09:00+01:00, or Z for UTC), or
 with the name of a zone in brackets. One that is past is refused.
@@ -46,7 +44,9 @@ type enqueuing struct {
 	meta                    []string
 	delay, timeout, pause   time.Duration
 	retries                 int
+	patience                time.Duration
 	waits, lines, unchecked bool
+	force                   bool
 }
 
 func (a *app) enqueue() *cobra.Command {
@@ -73,14 +73,16 @@ func (a *app) enqueue() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&e.id, "id", "", "the execution's id, an idempotency key (default a new one)")
-	f.StringVar(&e.queue, "queue", engine.DefaultQueue, "queue whose executors run it")
+	f.StringVar(&e.queue, "queue", "", "queue whose executors run it (default the task's)")
 	durationVar(f, &e.delay, "delay", "how long to wait before the first attempt: 90s, 1h30m, 2d")
 	f.StringVar(&e.at, "at", "", "when the first attempt is due, in place of --delay: 2026-12-01T09:00[Europe/Berlin]")
-	durationVar(f, &e.timeout, "timeout", "how long an attempt may take; 0 is no limit (default the task's)")
+	durationVar(f, &e.timeout, "timeout", "how long each attempt may take, whoever waits for it; 0 is no limit (default the task's)")
 	f.IntVar(&e.retries, "retries", 0, "attempts after the first (default the task's)")
 	durationVar(f, &e.pause, "retry-delay", "how long to wait before each retry, with --retries")
 	f.StringArrayVar(&e.meta, "meta", nil, "metadata to find it by, `KEY=VALUE`; several may be given")
 	f.BoolVar(&e.waits, "wait", false, "wait for the end, and print the output")
+	durationVar(f, &e.patience, "wait-timeout", "how long --wait waits, after which the execution goes on and the exit code is 1; 0 is for as long as it takes")
+	f.BoolVar(&e.force, "force", false, "enqueue a task that no executor that answers has")
 	f.BoolVar(&e.lines, "lines", false, "each line of standard input is the input of an execution")
 	f.BoolVar(&e.unchecked, "unchecked", false, "ask no executor for the task's schema")
 	return cmd
@@ -92,9 +94,6 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	given := cmd.Flags().Changed
 	if given("id") {
 		opts = append(opts, engine.ID(e.id))
-	}
-	if given("queue") {
-		opts = append(opts, engine.Queue(e.queue))
 	}
 	if given("delay") {
 		opts = append(opts, engine.Delay(e.delay))
@@ -117,8 +116,10 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	if given("retries") {
 		opts = append(opts, engine.Retry{MaxRetries: e.retries, BaseDelay: e.pause})
 	}
-	if err := engine.ValidateQueue(e.queue); err != nil {
-		return nil, usage("", "--queue: %w", err)
+	if given("queue") {
+		if err := engine.ValidateQueue(e.queue); err != nil {
+			return nil, usage("", "--queue: %w", err)
+		}
 	}
 	m, err := parsePairs(e.meta)
 	if err != nil {
@@ -130,6 +131,10 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	switch {
 	case given("retry-delay") && !given("retries"):
 		return nil, usage("", "--retry-delay goes with --retries")
+	case given("wait-timeout") && !e.waits:
+		return nil, usage("--timeout is that of each attempt", "--wait-timeout goes with --wait")
+	case e.patience < 0:
+		return nil, usage("0 waits for as long as it takes", "--wait-timeout %s: negative", e.patience)
 	case e.lines && given("id"):
 		return nil, usage("", "--id names one execution, and --lines enqueues many")
 	case e.lines && e.waits:
@@ -149,8 +154,10 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 && args[1] != "-" {
 			return usage("", "--lines reads standard input, and there is an input on the command line too")
 		}
-	} else if r.Input, err = e.input(ctx, args[1:]); err != nil {
-		return err
+	} else if len(args) == 2 {
+		if r.Input, err = e.readJSON(ctx, "the input", args[1]); err != nil {
+			return err
+		}
 	}
 	s, err := e.open(cmd)
 	if err != nil {
@@ -160,6 +167,9 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 	known, err := e.schemas(ctx, s, r.Task)
 	if err != nil {
 		return err
+	}
+	if e.queue != "" {
+		r.Options = append(r.Options, engine.Queue(e.queue))
 	}
 	client := engine.NewClient(s)
 	if e.lines {
@@ -173,6 +183,8 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if e.waits {
+		ctx, cancel := e.within(ctx, id, e.patience)
+		defer cancel()
 		return e.app.await(ctx, s, id)
 	}
 	return e.printID(id)
@@ -200,30 +212,6 @@ func (e *enqueuing) printID(id string) error {
 func (e *enqueuing) refused(task string, err error) error {
 	return &exitError{exitUsage, fmt.Errorf("enqueue task %q: %w: %w", task, engine.ErrInvalidInput, err),
 		e.command("tasks "+task+" --json") + " shows the schema"}
-}
-
-// input is what the argument stands for; none is null.
-func (e *enqueuing) input(ctx context.Context, args []string) (codec.Payload, error) {
-	if len(args) == 0 {
-		return codec.Payload{}, nil
-	}
-	text, what := []byte(args[0]), "the input"
-	var err error
-	switch file, isFile := strings.CutPrefix(args[0], "@"); {
-	case args[0] == "-":
-		what = "standard input"
-		text, err = io.ReadAll(io.LimitReader(e.in, mostRead+1))
-	case isFile:
-		what = file
-		text, err = os.ReadFile(file)
-	}
-	switch {
-	case ctx.Err() != nil:
-		return codec.Payload{}, context.Cause(ctx)
-	case err != nil:
-		return codec.Payload{}, usage("", "read the input: %w", err)
-	}
-	return jsonInput(what, text)
 }
 
 // jsonInput is a text that a user says is JSON.

@@ -29,7 +29,7 @@ func (a *app) get() *cobra.Command {
 			defer s.close()
 			x, err := engine.NewClient(s).Get(ctx, args[0])
 			if err != nil {
-				return err
+				return a.missing(ctx, s, args[0], err)
 			}
 			v, err := fullViewOf(ctx, s, x)
 			if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -14,19 +16,19 @@ import (
 func (a *app) history() *cobra.Command {
 	var execution string
 	cmd := &cobra.Command{
-		Use:   "history FILE",
+		Use:   "history FILE|-",
 		Short: "Print the history of a fault test, and check it again",
 		Long: "Print the history that a fault test has kept, as a timeline, and check it again\n" +
 			"against what the engine promises. It opens no store. Exit code 1 says that the\n" +
 			"history shows a promise broken; a file that is no history is a usage error.",
 		Args: exactly(1, "one file"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if execution != "" {
-				if err := engine.ValidateID(execution); err != nil {
-					return usage("", "--execution: %w", err)
+				if err := checkID("--execution", execution); err != nil {
+					return err
 				}
 			}
-			h, err := history.Open(args[0])
+			h, err := a.readHistory(cmd.Context(), args[0])
 			if err != nil {
 				return usage("a failing fault test prints where it has kept its history", "%w", err)
 			}
@@ -42,6 +44,28 @@ func (a *app) history() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&execution, "execution", "", "only what is about this execution and those below it, and faults")
 	return cmd
+}
+
+// mostHistory is the longest history that is read: all of it is kept in memory.
+const mostHistory = 1 << 30
+
+// readHistory reads a history from a file, or from standard input for -.
+func (a *app) readHistory(ctx context.Context, path string) (history.History, error) {
+	var text []byte
+	var err error
+	if path == "-" {
+		text, err = readAll(a.in, mostHistory)
+	} else {
+		text, err = readFile(ctx, path, mostHistory)
+	}
+	var h history.History
+	if err == nil {
+		h, err = history.Read(bytes.NewReader(text))
+	}
+	if err != nil {
+		return h, fmt.Errorf("history %s: %w", printable(path), err)
+	}
+	return h, nil
 }
 
 // A historyView is a history as --json prints it.

@@ -36,6 +36,11 @@ type inputs struct {
 // belongs to the demo itself and is passed over.
 func collect(args []string, excluded ...string) (*inputs, error) {
 	in := &inputs{seen: map[string]bool{}, excluded: excluded}
+	for _, dir := range excluded {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			in.excluded = append(in.excluded, real)
+		}
+	}
 	wd, err := os.Getwd()
 	if err != nil {
 		return nil, err
@@ -49,11 +54,18 @@ func collect(args []string, excluded ...string) (*inputs, error) {
 		}
 	}
 	for _, arg := range args {
+		if arg == "-" {
+			in.refuse(arg, errors.New("standard input is no file; ./- is one"))
+			continue
+		}
 		path := arg
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(wd, path)
 		}
 		in.add(filepath.Clean(path))
+	}
+	if len(in.files)+len(in.refused) == 0 {
+		return nil, usage("name files, or directories with files in them", "there are no files in %s", strings.Join(args, ", "))
 	}
 	slices.SortFunc(in.files, func(x, y file) int { return strings.Compare(x.path, y.path) })
 	return in, nil
@@ -73,14 +85,19 @@ func projectOf(dir string) string {
 	}
 }
 
-// add takes what is at an absolute path, following a link.
+// add takes what is at an absolute path, following a link. A link to a directory stands
+// for the directory: its files are the same by either path.
 func (in *inputs) add(path string) {
 	info, err := os.Stat(path)
+	dir := path
+	if err == nil && info.IsDir() {
+		dir, err = filepath.EvalSymlinks(path)
+	}
 	switch {
 	case err != nil:
 		in.refuse(path, err)
 	case info.IsDir():
-		in.walk(path, func(string) bool { return true })
+		in.walk(dir, func(string) bool { return true })
 	case !info.Mode().IsRegular():
 		in.refuse(path, fmt.Errorf("%s, not a file", kindOf(info.Mode())))
 	default:
@@ -125,16 +142,9 @@ func (in *inputs) take(path string, info fs.FileInfo) {
 }
 
 func (in *inputs) refuse(path string, err error) {
-	reason := err.Error()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		reason = "no such file or directory"
-	case errors.Is(err, fs.ErrPermission):
+	reason := pathReason(path, err).Error()
+	if errors.Is(err, fs.ErrPermission) {
 		reason = "unreadable: permission denied"
-	default:
-		if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
-			reason = inner.Err.Error()
-		}
 	}
 	if !in.seen[path] {
 		in.seen[path] = true

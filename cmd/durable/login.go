@@ -106,8 +106,8 @@ func (p *place) complete() error {
 			if *f.value == "" {
 				continue
 			}
-			if _, err := os.Stat(*f.value); err != nil {
-				return usage("", "--%s, or $%s: %w", f.name, f.variable, err)
+			if err := checkCredential(*f.value); err != nil {
+				return usage("", "--%s, or $%s: %s: %w", f.name, f.variable, printable(*f.value), err)
 			}
 		}
 	}
@@ -119,6 +119,11 @@ func (p *place) complete() error {
 	}
 	if p.context == "" {
 		return nil
+	}
+	if filepath.IsAbs(p.context) {
+		if err := checkCredential(p.context); err != nil {
+			return usage("nats context ls lists them", "NATS context %s: %w", printable(p.context), err)
+		}
 	}
 	url, err := p.contextURL()
 	if err != nil {

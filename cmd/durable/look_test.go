@@ -107,7 +107,7 @@ func TestDeleting(t *testing.T) {
 		{[]string{bad}, exitNotFound},
 		{[]string{good, "--json", "--reason", "tidied"}, exitOK},
 	} {
-		o := durable(t, append([]string{"delete", "--dir", store}, c.args...)...).want(t, c.code)
+		o := durable(t, append([]string{"delete", "--yes", "--dir", store}, c.args...)...).want(t, c.code)
 		said.WriteString("$ durable delete " + strings.Join(c.args, " ") + "\n" + o.out + o.err + "\n")
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(said.String(), good, "GOOD"), bad, "BAD")

@@ -64,6 +64,9 @@ func (p *place) check(cmd *cobra.Command) error {
 	if err != nil {
 		return usage("", "--dir %s: %w", p.dir, err)
 	}
+	if err := checkDirectory(dir); err != nil && p.server == "" {
+		return &exitError{exitStore, fmt.Errorf("store in %s: %w", printable(dir), err), "--dir names a directory"}
+	}
 	if p.ignoredAnotherPlace {
 		p.flagged += " --dir " + quoted(dir) // where the next command would look elsewhere
 	}

@@ -89,12 +89,18 @@ func (q *query) parse(now time.Time) error {
 	f.Roots = q.roots || !q.all && !below
 	for _, one := range []struct {
 		flag, value string
-		check       func(string) error
+		check       func(string) error // nil of ids
 	}{
 		{"task", q.task, engine.ValidateTask}, {"queue", q.queue, engine.ValidateQueue},
-		{"parent", q.parent, engine.ValidateID}, {"tree", q.tree, engine.ValidateID},
+		{"parent", q.parent, nil}, {"tree", q.tree, nil},
 	} {
 		if one.value == "" {
+			continue
+		}
+		if one.check == nil {
+			if err := checkID("--"+one.flag, one.value); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := one.check(one.value); err != nil {

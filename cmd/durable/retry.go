@@ -21,7 +21,7 @@ func (a *app) retry() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var given *codec.Payload
 			if cmd.Flags().Changed("input") {
-				p, err := jsonPayload("input", input)
+				p, err := a.readJSON(cmd.Context(), "--input", input)
 				if err != nil {
 					return err
 				}
@@ -38,7 +38,7 @@ func (a *app) retry() *cobra.Command {
 			defer s.close()
 			id, err := engine.NewClient(s).Retry(cmd.Context(), args[0], given, opts...)
 			if err != nil {
-				return err
+				return a.missing(cmd.Context(), s, args[0], err)
 			}
 			if a.json {
 				return printJSON(a.out, struct {
@@ -53,7 +53,7 @@ func (a *app) retry() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&input, "input", "", "another input, as JSON")
+	cmd.Flags().StringVar(&input, "input", "", "another input: JSON, @FILE or - for standard input")
 	cmd.Flags().StringVar(&name, "id", "", "the new one's id: with it, the same retry again is the same execution")
 	return cmd
 }

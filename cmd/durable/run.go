@@ -176,17 +176,6 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// executionID is exactly one valid execution id.
-func executionID(cmd *cobra.Command, args []string) error {
-	if err := exactly(1, "one execution id")(cmd, args); err != nil {
-		return err
-	}
-	if err := engine.ValidateID(args[0]); err != nil {
-		return usage("durable list shows the ids", "%w", err)
-	}
-	return nil
-}
-
 // report prints an error, one line and perhaps a hint, and returns its code.
 func (a *app) report(ctx context.Context, err error) int {
 	code, hint := exitStore, ""

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,8 +38,8 @@ func (l schemas) check(p codec.Payload) error {
 	return refusal
 }
 
-// schemas asks the executors for what they know of a task, and notes on stderr why
-// the input is not judged, or who will not run it.
+// schemas asks the executors for what they know of a task, chooses its queue if none was
+// named, and notes on stderr why the input is not judged, or who will not run it.
 func (e *enqueuing) schemas(ctx context.Context, s *store, task string) (schemas, error) {
 	if e.unchecked {
 		return nil, nil
@@ -50,36 +52,108 @@ func (e *enqueuing) schemas(ctx context.Context, s *store, task string) (schemas
 	if err != nil {
 		return nil, err
 	}
-	var found schemas
-	var queues []string
-	bound, judged, served := false, true, false
-	for _, a := range answers {
-		for _, t := range a.Tasks {
-			if t.ID != task {
-				continue
-			}
-			bound = true
-			served = served || a.Serves(e.queue)
-			for q := range a.Queues {
-				queues = append(queues, q)
-			}
-			schema, err := codec.ParseSchema(string(t.InputSchema))
-			if err != nil { // it has none, or one that only a later version can read
-				judged = false
-				continue
-			}
-			found = append(found, schema)
+	b := boundBy(answers, task)
+	if len(b.executors) == 0 {
+		if err := e.unboundTask(answers, task); err != nil {
+			return nil, err
 		}
-	}
-	slices.Sort(queues)
-	switch {
-	case !bound:
 		e.note("no executor that has task %s has answered: the input is enqueued unchecked", task)
-	case !served:
-		e.note("no executor that has task %s serves queue %s; they serve %s", task, e.queue, strings.Join(slices.Compact(queues), ", "))
-	}
-	if !judged { // an executor takes whatever its type takes
 		return nil, nil
 	}
-	return found, nil
+	if e.queue == "" {
+		e.queue = b.queue()
+	}
+	if !slices.ContainsFunc(b.executors, func(a engine.Answer) bool { return a.Serves(e.queue) }) {
+		e.note("no executor that has task %s serves queue %s; they serve %s", task, e.queue, strings.Join(b.served(), ", "))
+	}
+	return b.schemas(), nil
 }
+
+// unboundTask refuses a task that no executor has which says what it has.
+func (e *enqueuing) unboundTask(answers []engine.Answer, task string) error {
+	var names []string
+	for _, a := range answers {
+		if a.Cut && len(a.Tasks) == 0 { // it may have the task, and had no room to say so
+			return nil
+		}
+		for _, t := range a.Tasks {
+			if !isFinalize(t.ID) {
+				names = append(names, t.ID)
+			}
+		}
+	}
+	if len(answers) == 0 || e.force {
+		return nil
+	}
+	return &exitError{exitNotFound, fmt.Errorf("no executor that answers has task %s: nothing was enqueued", task),
+		meant(task, "", names, e.command("tasks")+" shows those that they have.") + " --force enqueues it for an executor to come"}
+}
+
+// A bound is what executors say of a task that they have.
+type bound struct {
+	executors []engine.Answer
+	tasks     []engine.BoundTask // what each says
+}
+
+func boundBy(answers []engine.Answer, task string) (b bound) {
+	for _, a := range answers {
+		for _, t := range a.Tasks {
+			if t.ID == task {
+				b.executors, b.tasks = append(b.executors, a), append(b.tasks, t)
+			}
+		}
+	}
+	return b
+}
+
+// served are the queues that the executors serve.
+func (b bound) served() []string {
+	var list []string
+	for _, a := range b.executors {
+		list = slices.AppendSeq(list, maps.Keys(a.Queues))
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// queue is where the task goes: to the queue of its definition or, where the executors are
+// of versions that do not tell it, to one that they serve, the default one if they do.
+// Where definitions differ one is taken whose queue is served.
+func (b bound) queue() string {
+	served := b.served()
+	var told []string
+	for _, t := range b.tasks {
+		if t.Queue != "" {
+			told = append(told, t.Queue)
+		}
+	}
+	slices.Sort(told)
+	for _, q := range told {
+		if slices.Contains(served, q) {
+			return q
+		}
+	}
+	switch {
+	case len(told) > 0:
+		return told[0]
+	case slices.Contains(served, engine.DefaultQueue) || len(served) == 0:
+		return engine.DefaultQueue
+	}
+	return served[0]
+}
+
+// schemas are those of the input; none where an executor takes whatever its type takes.
+func (b bound) schemas() schemas {
+	var found schemas
+	for _, t := range b.tasks {
+		schema, err := codec.ParseSchema(string(t.InputSchema))
+		if err != nil { // it has none, or one that only a later version can read
+			return nil
+		}
+		found = append(found, schema)
+	}
+	return found
+}
+
+// isFinalize reports whether a task is one that parents enqueue by themselves.
+func isFinalize(task string) bool { return strings.HasSuffix(task, "-finalize") }

@@ -71,6 +71,9 @@ func (a *app) serveUntilStopped(ctx context.Context, s *store, file string) erro
 				return usage("--index FILE names one", "--index auto: %w", err)
 			}
 		}
+		if info, err := os.Stat(file); err == nil && kindOf(info.Mode()) != "" {
+			return usage("", "--index %s: %s, not a file", printable(file), kindOf(info.Mode()))
+		}
 		x, stop, err := a.serveIndex(s, file)
 		if err != nil {
 			return err

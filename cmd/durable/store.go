@@ -34,10 +34,12 @@ const patience = 5 * time.Second
 // A store is one that has been opened.
 type store struct {
 	engine.Store
-	js    *jsstore.Store // the same
-	url   string         // where other processes find it; empty if they don't
-	own   bool           // the server is in this process
-	close func() error
+	js  *jsstore.Store // the same
+	url string         // where other processes find it; empty if they don't
+	own bool           // the server is in this process
+	// portTaken says that it listens at another port than was wanted.
+	portTaken bool
+	close     func() error
 }
 
 // open completes the place and opens the store of a command that runs nothing.

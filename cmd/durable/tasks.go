@@ -45,9 +45,14 @@ func (a *app) tasks() *cobra.Command {
 			}
 			all := api.TasksOf(present)
 			if len(args) == 1 {
+				var names []string
+				for _, t := range all.Tasks {
+					names = append(names, t.ID)
+				}
 				all.Tasks = slices.DeleteFunc(all.Tasks, func(t api.Task) bool { return t.ID != args[0] })
 				if len(all.Tasks) == 0 {
-					return &exitError{exitNotFound, fmt.Errorf("no executor that answers has task %s", args[0]), a.command("executors") + " shows who answers"}
+					return &exitError{exitNotFound, fmt.Errorf("no executor that answers has task %s", args[0]),
+						meant(args[0], "", names, a.command("executors")+" shows who answers")}
 				}
 			}
 			if all.Cut {

@@ -107,7 +107,7 @@ func TestTopShowsTheFleetUntilItIsLeft(t *testing.T) {
 	term.until(t, "\nlong")
 	durable(t, "enqueue", "greet", `{"name":"x"}`, "--wait", "--dir", dir).want(t, exitOK)
 	term.until(t, "executions/s finish, 0/s do not", "!; 0 executions/s")
-	durable(t, "cancel", "long", "--dir", dir).want(t, exitOK)
+	durable(t, "cancel", "long", "--yes", "--dir", dir).want(t, exitOK)
 	term.until(t, "nothing has run for longer than a moment")
 	term.InjectKey(tcell.KeyRune, 'q', tcell.ModNone)
 	(<-ended).want(t, exitOK)
@@ -147,7 +147,7 @@ func TestTopPrintsOnceWhereThereIsNoTerminal(t *testing.T) {
 	if v.Slots != 16 || v.Running != 1 || len(v.Executors) != 1 || len(v.Queues.Queues) != 1 || len(v.Slowest) != 1 || v.Slowest[0].ID != "long" || v.WindowMS < topOnceFor.Milliseconds() {
 		t.Errorf("top --json = %+v", v)
 	}
-	durable(t, "cancel", "long", "--dir", dir).want(t, exitOK)
+	durable(t, "cancel", "long", "--yes", "--dir", dir).want(t, exitOK)
 	stop()
 	if o := durable(t, "top", "--dir", dir).want(t, exitOK); !strings.Contains(o.out, "no executor answers") {
 		t.Errorf("where nobody executes top prints\n%s", o.out)

@@ -40,7 +40,7 @@ func (a *app) tree() *cobra.Command {
 				n, err = grow(ctx, s, args[0])
 			}
 			if n == nil || err != nil {
-				return about("tree of "+args[0], err)
+				return about("tree of "+args[0], a.missing(ctx, s, args[0], err))
 			}
 			if a.json {
 				v, err := n.view(ctx, s)

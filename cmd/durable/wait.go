@@ -29,18 +29,22 @@ func (a *app) wait() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			ctx := cmd.Context()
-			if timeout > 0 {
-				late := &exitError{exitIncomplete, fmt.Errorf("%s has not finished within %s", args[0], timeout), a.command("get "+args[0]) + " shows what it is at"}
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeoutCause(ctx, timeout, late)
-				defer cancel()
-			}
+			ctx, cancel := a.within(cmd.Context(), args[0], timeout)
+			defer cancel()
 			return a.await(ctx, s, args[0])
 		},
 	}
 	durationVar(cmd.Flags(), &timeout, "timeout", "how long to wait; 0 is for as long as it takes")
 	return cmd
+}
+
+// within bounds how long an execution is waited for; 0 is no bound.
+func (a *app) within(ctx context.Context, id string, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout == 0 {
+		return ctx, func() {}
+	}
+	late := &exitError{exitIncomplete, fmt.Errorf("%s has not finished within %s", id, timeout), a.command("get "+id) + " shows what it is at"}
+	return context.WithTimeoutCause(ctx, timeout, late)
 }
 
 // await waits for the end of an execution and prints its output, or returns why
@@ -56,7 +60,7 @@ func (a *app) await(ctx context.Context, s *store, id string) error {
 		x, err = client.Wait(ctx, id)
 	}
 	if err != nil {
-		return waitedFor(ctx, err)
+		return a.missing(ctx, s, id, waitedFor(ctx, err))
 	}
 	v, err := fullViewOf(ctx, s, x)
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,9 +23,12 @@ func (a *app) wake() *cobra.Command {
 			if fails == cmd.Flags().Changed("output") {
 				return usage("durable wake --help", "wake takes one of --output and --error")
 			}
-			p, err := jsonPayload("output", output)
-			if err != nil && !fails {
-				return err
+			var p codec.Payload
+			if !fails {
+				var err error
+				if p, err = a.readJSON(ctx, "--output", output); err != nil {
+					return err
+				}
 			}
 			s, err := a.open(cmd)
 			if err != nil {
@@ -41,7 +43,7 @@ func (a *app) wake() *cobra.Command {
 				err = c.Wake(ctx, id, p)
 			}
 			if err != nil {
-				return err
+				return a.missing(ctx, s, id, err)
 			}
 			if a.json {
 				return printJSON(a.out, struct {
@@ -53,15 +55,7 @@ func (a *app) wake() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&output, "output", "", "the output, as JSON")
+	cmd.Flags().StringVar(&output, "output", "", "the output: JSON, @FILE or - for standard input")
 	cmd.Flags().StringVar(&reason, "error", "", "why it fails; it is kept in the record")
 	return cmd
-}
-
-// jsonPayload is a value from the command line.
-func jsonPayload(flag, text string) (codec.Payload, error) {
-	if !json.Valid([]byte(text)) {
-		return codec.Payload{}, usage("a text needs quotes of its own: '\"text\"'", "--%s is not JSON: %s", flag, oneLine(text))
-	}
-	return codec.Payload{Type: codec.JSON, Data: []byte(text)}, nil
 }

@@ -93,7 +93,7 @@ func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 		case err = <-failed:
 		}
 	}
-	return err
+	return a.missing(ctx, s, id, err)
 }
 
 // printChange prints a state that an execution has come to.
