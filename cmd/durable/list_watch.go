@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,14 +59,27 @@ func (a *app) watchList(ctx context.Context, s *store, q query) error {
 	defer following.Wait()
 	defer stop()
 	following.Go(func() { l.follow(changes, q.filter.Matches) })
-	return a.live(ctx, l.changed, func(on *app, height int) (bool, error) {
-		list, err := l.newest(max(height-2, 1))
+	return a.live(ctx, l.changed, func(on *app, v *viewport) (bool, error) {
+		list, err := l.now()
 		if err == nil {
-			fmt.Fprintln(on.out, on.fitting(on.executionsTable(list, q.columns, time.Now())))
-			fmt.Fprintf(on.out, "the newest %s; q ends\n", grouped(len(list)))
+			on.drawList(list, q.columns, v)
 		}
 		return false, err
 	})
+}
+
+// drawList prints a line about a list that is watched, and then the list.
+func (a *app) drawList(list []engine.Execution, columns []column, v *viewport) {
+	list = slices.DeleteFunc(list, func(x engine.Execution) bool {
+		return !v.shows(x.ID, x.Task, x.Queue, string(x.Status), errorOf(x), pairsOf(x.Metadata))
+	})
+	fmt.Fprintln(a.out, snip(fmt.Sprintf("the newest %s; q ends, ? for help", grouped(len(list))), a.out.width()))
+	table := a.fitting(a.executionsTable(list, columns, time.Now()))
+	v.head = 1
+	if strings.HasPrefix(table, "EXECUTION") || len(columns) > 0 && strings.HasPrefix(table, strings.ToUpper(columns[0].name)) {
+		v.head = 2
+	}
+	fmt.Fprintln(a.out, table)
 }
 
 // A listing is a list that is watched.
@@ -77,11 +91,11 @@ type listing struct {
 	err  error
 }
 
-// newest returns so many of the list, the newest first.
-func (l *listing) newest(n int) ([]engine.Execution, error) {
+// now returns the list as it is, the newest first.
+func (l *listing) now() ([]engine.Execution, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.list[:min(n, len(l.list))]), l.err
+	return slices.Clone(l.list), l.err
 }
 
 func (l *listing) follow(changes func(func(engine.Execution, error) bool), matches func(engine.Execution) bool) {

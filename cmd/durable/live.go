@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,12 +18,15 @@ var errNobody = errors.New("nobody executes in this store now: nothing changes")
 // liveEvery is how often a live screen is drawn again for its times to go on.
 const liveEvery = time.Second
 
+// A drawing prints what a live view shows, with an app whose screen is as wide as the
+// terminal. It is done once there is nothing more to come.
+type drawing func(on *app, v *viewport) (done bool, err error)
+
 // live has a terminal to itself and shows on it what draw prints, again whenever
-// changed has something, the terminal has another size, or a second has passed; until
-// draw says that there is nothing more to come, q is typed, or ctx ends, whose cause it
-// then returns. draw prints with an app that has a screen of that size; what is too much
-// for it is cut.
-func (a *app) live(ctx context.Context, changed <-chan struct{}, draw func(on *app, height int) (done bool, err error)) error {
+// changed has something, a key is typed, the terminal has another size, or a second has
+// passed; until draw is done, q is typed, or ctx ends, whose cause it then returns. What
+// there is no room for is scrolled to: see [viewerHelp].
+func (a *app) live(ctx context.Context, changed <-chan struct{}, draw drawing) error {
 	if a.terminal == nil {
 		return errors.New("no terminal")
 	}
@@ -41,8 +43,9 @@ func (a *app) live(ctx context.Context, changed <-chan struct{}, draw func(on *a
 	go t.ChannelEvents(events, quit)
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
+	var w viewer
 	for {
-		if done, err := a.drawOn(t, draw); done || err != nil {
+		if done, err := a.drawOn(t, &w, draw); done || err != nil {
 			return err
 		}
 		select {
@@ -58,31 +61,30 @@ func (a *app) live(ctx context.Context, changed <-chan struct{}, draw func(on *a
 			case *tcell.EventResize:
 				t.Sync()
 			case *tcell.EventKey:
-				switch {
-				case e.Key() == tcell.KeyCtrlC:
-					return &exitError{code: exitInterrupted}
-				case e.Key() == tcell.KeyEscape, e.Rune() == 'q':
-					return nil
+				if leaves, err := w.key(e); leaves {
+					return err
 				}
 			}
 		}
 	}
 }
 
-func (a *app) drawOn(t tcell.Screen, draw func(on *app, height int) (done bool, err error)) (bool, error) {
+func (a *app) drawOn(t tcell.Screen, w *viewer, draw drawing) (bool, error) {
 	width, height := t.Size()
+	width = max(width, 1)
 	var b bytes.Buffer
 	on := *a
-	on.out = screen{Writer: &b, terminal: true, columns: max(width, 1)}
-	done, err := draw(&on, height)
+	on.out = screen{Writer: &b, terminal: true, columns: width}
+	on.out.Writer = wrapping{&b, on.out.width}
+	v := w.viewport(height)
+	done, err := draw(&on, v)
 	if err != nil {
 		return done, err
 	}
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	t.Clear()
-	for y, line := range slices.Collect(strings.Lines(b.String())) {
-		if y < height {
-			putLine(t, y, strings.TrimSuffix(line, "\n"))
-		}
+	for y, line := range w.shown(lines, v.head, width, height) {
+		putLine(t, y, line)
 	}
 	t.Show()
 	return done, nil

@@ -108,10 +108,12 @@ func (a *app) topLive(ctx context.Context, s *store, limit int) error {
 			_ = pause(ctx, liveEvery-time.Since(began)) // as above
 		}
 	})
-	return a.live(ctx, f.changed, func(on *app, height int) (bool, error) {
-		v := f.view(time.Now(), limit)
-		fmt.Fprintf(on.out, "%s  %s\n", on.out.paint(bold, on.clock(time.Now())), snip(on.place.named()+"; q ends", max(on.out.width()-11, 0)))
-		on.printTop(v, height-1)
+	return a.live(ctx, f.changed, func(on *app, port *viewport) (bool, error) {
+		v := f.view(time.Now(), limit).only(port)
+		clock := on.clock(time.Now())
+		fmt.Fprintf(on.out, "%s  %s\n", on.out.paint(bold, clock), snip("q ends, ? for help; "+on.place.named(), max(on.out.width()-len(clock)-2, 1)))
+		on.printTop(v, max(port.room()-1, 0))
+		port.head = 2
 		return false, nil
 	})
 }
@@ -229,9 +231,10 @@ type topView struct {
 	Running int     `json:"running"`
 	Slowest []*view `json:"slowest"`
 
-	now     time.Time
-	present []engine.Answer
-	failure error
+	now      time.Time
+	present  []engine.Answer
+	failure  error
+	filtered bool // what is not to be shown has been left out
 }
 
 // view is what has been seen, with so many of the slowest executions at most.
@@ -260,6 +263,18 @@ func (f *fleet) view(now time.Time, limit int) topView {
 	for _, x := range longest[:min(limit, len(longest))] {
 		v.Slowest = append(v.Slowest, viewOf(x))
 	}
+	return v
+}
+
+// only is the view with the rows that are to be shown.
+func (v topView) only(port *viewport) topView {
+	shows := port.shows
+	v.filtered = port.filter != ""
+	v.present = slices.DeleteFunc(v.present, func(p engine.Answer) bool {
+		return !shows(p.Executor, p.Host, weights(p.Queues))
+	})
+	v.Queues.Queues = slices.DeleteFunc(v.Queues.Queues, func(q api.Queue) bool { return !shows(q.Queue, q.PauseReason) })
+	v.Slowest = slices.DeleteFunc(v.Slowest, func(x *view) bool { return !shows(x.ID, x.Task, x.Executor) })
 	return v
 }
 

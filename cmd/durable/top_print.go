@@ -17,9 +17,10 @@ func (a *app) printTop(v topView, height int) {
 	fmt.Fprintf(a.out, "%s of %s in use; %s executions/s finish, %s/s do not complete\n",
 		grouped(v.Running), count(v.Slots, "slot", "slots"), rate(v.Finished), rate(v.Incomplete))
 	executors, queues, slowest := share(height-1, len(v.present), len(v.Queues.Queues), len(v.Slowest))
-	if len(v.present) == 0 {
+	switch {
+	case len(v.present) == 0 && !v.filtered:
 		fmt.Fprintln(a.out, "\nno executor answers")
-	} else {
+	case len(v.present) > 0:
 		t := plainTable()
 		t.AppendHeader(table.Row{"EXECUTOR", "LOAD", "RUNNING", "IN HAND", "QUEUES", "STATE"})
 		for _, p := range v.present[:executors] {
@@ -34,12 +35,16 @@ func (a *app) printTop(v topView, height int) {
 		}
 		a.printPart(t, len(v.present)-executors)
 	}
-	if len(v.Queues.Queues) == 0 {
+	switch {
+	case len(v.Queues.Queues) == 0 && !v.filtered:
 		fmt.Fprintln(a.out, "\nno queues")
-	} else {
+	case len(v.Queues.Queues) > 0:
 		a.printPart(a.queueTable(v.Queues.Queues[:queues], v.now), len(v.Queues.Queues)-queues)
 	}
-	if len(v.Slowest) == 0 {
+	switch {
+	case len(v.Slowest) == 0 && v.filtered:
+		return
+	case len(v.Slowest) == 0:
 		fmt.Fprintln(a.out, "\nnothing has run for longer than a moment")
 		return
 	}

@@ -206,14 +206,34 @@ func (a *app) printTree(n *node, now time.Time, height int) {
 			columns[i] = max(columns[i], text.StringWidthWithoutEscSequences(c))
 		}
 	}
+	width := a.out.width()
+	wide, gone := narrowed(wide, columns, width)
 	line := func(l limb) string {
-		s := text.Pad(l.name, wide-3*l.depth, ' ')
+		name := l.name
+		if width > 0 {
+			most := wide - 3*l.depth
+			if l.cells[0] == "" { // what has no columns has their room
+				most = width - 3*l.depth
+			}
+			name = snip(name, max(most, 4))
+		}
+		s := text.Pad(name, wide-3*l.depth, ' ')
 		s += "  " + text.Pad(l.cells[0], columns[0], ' ')
 		for i := 1; i < 4; i++ { // times stand on the right, so that their digits meet
-			s += "  " + text.AlignRight.Apply(l.cells[i], columns[i])
+			if !gone[i] {
+				s += "  " + text.AlignRight.Apply(l.cells[i], columns[i])
+			}
 		}
 		s += "  " + l.cells[4]
-		return strings.Join(append([]string{strings.TrimRight(s, " ")}, l.notes...), "\n")
+		lines := []string{strings.TrimRight(s, " ")}
+		for _, note := range l.notes {
+			if width > 0 {
+				lines = append(lines, broken(note, max(width-3*l.depth-1, leastCut))...)
+			} else {
+				lines = append(lines, note)
+			}
+		}
+		return strings.Join(lines, "\n")
 	}
 	fmt.Fprintln(a.out, a.out.paint(faint, line(limbs[0])))
 	if len(limbs) == 2 {
@@ -233,6 +253,38 @@ func (a *app) printTree(n *node, now time.Time, height int) {
 		l.AppendItem(line(limb))
 	}
 	fmt.Fprintln(a.out, l.Render())
+}
+
+// narrowed returns how wide names may be, and which columns go, so that a line of a tree
+// fits; without a width all does.
+func narrowed(wide int, columns [5]int, width int) (name int, gone [5]bool) {
+	over := wide - width
+	for _, c := range columns {
+		over += 2 + c
+	}
+	if width == 0 {
+		return wide, gone
+	}
+	for _, i := range []int{1, 2, 3} { // first the time of day, which the root's tells
+		if over > 0 {
+			gone[i] = true
+			over -= 2 + columns[i]
+		}
+	}
+	return max(wide-max(over, 0), min(wide, leastCut)), gone
+}
+
+// treeHead is how many lines stand above the executions of a tree, the names of the
+// columns included.
+func treeHead(n *node) int {
+	lines := 4
+	if n.RetryOf != "" {
+		lines++
+	}
+	if len(n.Metadata) > 0 {
+		lines++
+	}
+	return lines
 }
 
 // step goes up or down a tree.

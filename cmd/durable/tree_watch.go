@@ -44,9 +44,10 @@ func (a *app) watchTree(ctx context.Context, s *store, id string) (*node, error)
 	defer stop()
 	following.Go(func() { g.follow(ctx, changes) })
 	if a.out.terminal && !a.json {
-		err = a.live(ctx, g.changed, func(on *app, height int) (bool, error) {
+		err = a.live(ctx, g.changed, func(on *app, v *viewport) (bool, error) {
 			if n, ended = g.now(); n != nil && !ended {
-				on.printTree(n, time.Now(), height)
+				v.head = treeHead(n)
+				on.printTree(n.only(v), time.Now(), v.room())
 			}
 			return ended, g.failure()
 		})
@@ -57,6 +58,20 @@ func (a *app) watchTree(ctx context.Context, s *store, id string) (*node, error)
 		return nil, err
 	}
 	return grow(ctx, s, id) // the last of it may have come without a change
+}
+
+// only is the tree without what neither is to be shown nor leads to what is.
+func (n *node) only(v *viewport) *node {
+	if v.filter == "" {
+		return n
+	}
+	pruned := &node{Execution: n.Execution}
+	for _, b := range n.below {
+		if b = b.only(v); len(b.below) > 0 || v.shows(b.ID, b.Task, string(b.Status), errorOf(b.Execution), pairsOf(b.Metadata)) {
+			pruned.below = append(pruned.below, b)
+		}
+	}
+	return pruned
 }
 
 // A growing is a tree that is watched. It is read again where something has come to it,

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gdamore/tcell/v2"
+)
+
+// A viewport is what a live view is asked for, and what it says of what it has printed.
+type viewport struct {
+	// height is how many lines there is room for.
+	height int
+	// all says that somebody scrolls or filters: nothing is to be folded or left out, since
+	// the lines that there is no room for can be reached.
+	all bool
+	// filter is a text in lower case; rows that lack it are left out.
+	filter string
+	// head is set by the view: how many of the first lines stay where they are.
+	head int
+}
+
+// shows reports whether a row with these cells is to be shown.
+func (v *viewport) shows(cells ...string) bool {
+	return v.filter == "" || strings.Contains(strings.ToLower(strings.Join(cells, "\n")), v.filter)
+}
+
+// room is the height for views that leave out what is too much; 0 is as much as there is.
+func (v *viewport) room() int {
+	if v.all {
+		return 0
+	}
+	return v.height
+}
+
+// A viewer is where somebody is in a live view, by the keys that were typed.
+type viewer struct {
+	top    int // the first line below the head that is shown
+	all    bool
+	filter string
+	typing bool // the filter is being typed
+	help   bool
+	page   int // lines below the head that were shown at last
+	lines  int // lines below the head that there were at last
+}
+
+const viewerHelp = `↑ ↓ k j             a line up or down
+PgUp PgDn b Space   a page up or down
+Home End g G        the beginning, the end
+/                   show only what has a text in it: Enter keeps it, Esc drops it
+?                   this help; any key leaves it
+q Esc Ctrl-C        leave`
+
+// key does what a key stands for, and reports whether it leaves the view.
+func (w *viewer) key(e *tcell.EventKey) (leaves bool, err error) {
+	switch {
+	case e.Key() == tcell.KeyCtrlC:
+		return true, &exitError{code: exitInterrupted}
+	case w.help:
+		w.help = false
+	case w.typing:
+		w.typed(e)
+	case e.Key() == tcell.KeyEscape && w.filter != "":
+		w.filter = ""
+	case e.Key() == tcell.KeyEscape, e.Rune() == 'q':
+		return true, nil
+	case e.Rune() == '?':
+		w.help = true
+	case e.Rune() == '/':
+		w.typing, w.top = true, 0
+	default:
+		w.scroll(e)
+	}
+	return false, nil
+}
+
+// typed takes a key while the filter is being typed.
+func (w *viewer) typed(e *tcell.EventKey) {
+	switch e.Key() {
+	case tcell.KeyEnter:
+		w.typing = false
+	case tcell.KeyEscape:
+		w.typing, w.filter = false, ""
+	case tcell.KeyBackspace, tcell.KeyBackspace2:
+		if r := []rune(w.filter); len(r) > 0 {
+			w.filter = string(r[:len(r)-1])
+		}
+	case tcell.KeyRune:
+		w.filter, w.top = w.filter+string(e.Rune()), 0
+	}
+}
+
+func (w *viewer) scroll(e *tcell.EventKey) {
+	by, page := 0, max(w.page-1, 1) // a line of the page before stays
+	switch key, r := e.Key(), e.Rune(); {
+	case key == tcell.KeyUp, r == 'k':
+		by = -1
+	case key == tcell.KeyDown, r == 'j':
+		by = 1
+	case key == tcell.KeyPgUp, r == 'b':
+		by = -page
+	case key == tcell.KeyPgDn, r == ' ':
+		by = page
+	case key == tcell.KeyHome, r == 'g':
+		w.top, w.all = 0, false
+		return
+	case key == tcell.KeyEnd, r == 'G':
+		w.top, w.all = 1<<30, true // as far as there are lines
+		return
+	default:
+		return
+	}
+	w.top, w.all = max(w.top+by, 0), true
+}
+
+// viewport is what the view is asked for in so many lines.
+func (w *viewer) viewport(height int) *viewport {
+	return &viewport{height: height, all: w.all || w.filter != "", filter: strings.ToLower(w.filter)}
+}
+
+// shown are the lines that there is room for, with a line below them that says where they
+// are if there is more than that, or what is filtered.
+func (w *viewer) shown(lines []string, head, width, height int) []string {
+	if w.help {
+		return strings.Split(viewerHelp, "\n")
+	}
+	head = min(head, len(lines), max(height-2, 0))
+	w.lines = len(lines) - head
+	barred := w.typing || w.filter != "" || w.all || len(lines) > height
+	w.page = height - head
+	if barred {
+		w.page--
+	}
+	w.page = max(w.page, 1)
+	w.top = max(min(w.top, w.lines-w.page), 0)
+	end := min(w.top+w.page, w.lines)
+	shown := append(append([]string{}, lines[:head]...), lines[head+w.top:head+end]...)
+	if !barred {
+		return shown
+	}
+	for len(shown) < height-1 {
+		shown = append(shown, "")
+	}
+	where := fmt.Sprintf("lines %d-%d of %d; q ends, ? for help", min(w.top+1, end), end, w.lines)
+	switch {
+	case w.typing:
+		where = "/" + printable(w.filter) + "_  " + where
+	case w.filter != "":
+		where = "/" + printable(w.filter) + "  " + where
+	}
+	return append(shown, snip(where, width))
+}
