@@ -59,7 +59,8 @@ Exit codes:
        or it is in no state for what was asked, such as nothing being left to
        cancel, or active and to be deleted; or the doctor has found a problem;
        or whoever was asked has said no
-  2    the command line can't be understood
+  2    the command line can't be understood, or lacks the --yes that is needed
+       where there is no terminal to ask at
   3    no such execution, task, queue or message
   4    the store can't be opened or reached, or does not answer
   130  interrupted by SIGINT or SIGTERM, or Ctrl-C in a live view`

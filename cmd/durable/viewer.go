@@ -122,7 +122,11 @@ func (w *viewer) viewport(height int) *viewport {
 // are if there is more than that, or what is filtered.
 func (w *viewer) shown(lines []string, head, width, height int) []string {
 	if w.help {
-		return strings.Split(viewerHelp, "\n")
+		var help []string
+		for line := range strings.SplitSeq(viewerHelp, "\n") {
+			help = append(help, broken(line, width)...)
+		}
+		return help
 	}
 	head = min(head, len(lines), max(height-2, 0))
 	w.lines = len(lines) - head
