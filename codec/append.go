@@ -107,20 +107,11 @@ func (m *Map) Bool(name string, on bool) {
 
 // Binary writes bytes, unless there are none.
 func (m *Map) Binary(name string, data []byte) {
-	n := len(data)
-	if n == 0 {
+	if len(data) == 0 {
 		return
 	}
 	m.name(name)
-	switch {
-	case n <= math.MaxUint8:
-		m.data = append(m.data, 0xc4, byte(n))
-	case n <= math.MaxUint16:
-		m.data = binary.BigEndian.AppendUint16(append(m.data, 0xc5), uint16(n))
-	default:
-		m.data = binary.BigEndian.AppendUint32(append(m.data, 0xc6), uint32(n))
-	}
-	m.data = append(m.data, data...)
+	m.data = appendBinary(m.data, data)
 }
 
 // Strings writes a map of strings in the order of its keys, unless it is empty.
@@ -234,7 +225,7 @@ func appendInt(data []byte, i int64) []byte {
 	return binary.BigEndian.AppendUint64(append(data, 0xd3), uint64(i))
 }
 
-// Fields writes the fields of an encoded map, as [UnmarshalKeeping] returns it.
+// Fields writes the fields of an encoded map, as [FieldMap.Rest] returns it.
 func (m *Map) Fields(rest []byte) error {
 	if len(rest) == 0 {
 		return nil

@@ -105,7 +105,7 @@ func TestMapIsWrittenAsMarshalWritesAStruct(t *testing.T) {
 		}
 		(&written{M: pairs}).check(t)
 	}
-	for _, f := range []float64{1, -0.5, math.MaxFloat64, math.Inf(1), math.SmallestNonzeroFloat64} {
+	for _, f := range []float64{1, -0.5, math.MaxFloat64, math.SmallestNonzeroFloat64} {
 		(&written{F: f, B: true}).check(t)
 	}
 	full := written{

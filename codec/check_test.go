@@ -82,8 +82,11 @@ func TestHostileLengthsTakeNoMemory(t *testing.T) {
 func TestTimestampIsNoMap(t *testing.T) {
 	data := hostile["map32 in a timestamp"]
 	for _, v := range []any{new(map[string]any), new(map[string]string), new(map[string]int), new(map[int]inner)} {
-		if err := Unmarshal(data, v); err != errStamp {
+		if err := UnmarshalRecord(data, v); err != errStamp {
 			t.Errorf("into %T: error = %v, want %v", v, err, errStamp)
+		}
+		if err := Unmarshal(data, v); err == nil || !strings.Contains(err.Error(), "want object") {
+			t.Errorf("into %T: error = %v, want one that says what is wanted", v, err)
 		}
 	}
 	var got time.Time

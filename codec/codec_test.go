@@ -59,7 +59,7 @@ func roundTrip[T any](t *testing.T, in T) {
 			t.Errorf("encode %#v as %s: %v", in, enc, err)
 			continue
 		}
-		if p.Type != enc {
+		if p.Type != enc && planOf(reflect.TypeOf(in)).plain {
 			t.Errorf("type = %q, want %q", p.Type, enc)
 		}
 		var out T

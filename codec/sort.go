@@ -2,53 +2,8 @@ package codec
 
 import (
 	"bytes"
-	"reflect"
 	"slices"
-	"sync"
 )
-
-// sortable tells by type whether its values may hold a map that the encoder
-// leaves in random order. It sorts maps of strings to strings, to bools and to
-// interfaces, and no others.
-var sortable sync.Map // reflect.Type -> bool
-
-func needsSorting(t reflect.Type) bool {
-	if t == nil {
-		return false
-	}
-	if known, ok := sortable.Load(t); ok {
-		return known.(bool)
-	}
-	needs := holdsMap(t, map[reflect.Type]bool{})
-	sortable.Store(t, needs)
-	return needs
-}
-
-// holdsMap reports whether a value of type t may hold an unsorted map. An
-// interface may hold anything.
-func holdsMap(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if seen[t] {
-		return false
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Interface:
-		return true
-	case reflect.Map:
-		sorted := t.Key() == reflect.TypeFor[string]() &&
-			(t.Elem() == reflect.TypeFor[string]() || t.Elem() == reflect.TypeFor[bool]())
-		return !sorted
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return holdsMap(t.Elem(), seen)
-	case reflect.Struct:
-		for f := range t.Fields() {
-			if (f.IsExported() || f.Anonymous) && holdsMap(f.Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // sortMaps puts the entries of every map of the value at data[at:] in the order
 // of their keys, in place, and returns where the value ends. The order is that of
@@ -78,16 +33,21 @@ func sortMaps(data []byte, at int) (end int, err error) {
 			return 0, err
 		}
 	}
+	arrange(entries, data[first:at])
+	return at, nil
+}
+
+// arrange sorts entries, which lie in data one after the other.
+func arrange(entries []entry, data []byte) {
 	if slices.IsSortedFunc(entries, entry.compare) {
-		return at, nil
+		return
 	}
 	slices.SortFunc(entries, entry.compare)
-	sorted := make([]byte, 0, at-first)
+	sorted := make([]byte, 0, len(data))
 	for _, e := range entries {
 		sorted = append(sorted, e.bytes...)
 	}
-	copy(data[first:], sorted)
-	return at, nil
+	copy(data, sorted)
 }
 
 type entry struct{ key, bytes []byte }

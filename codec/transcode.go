@@ -2,123 +2,179 @@ package codec
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/vmihailenco/msgpack/v5"
-	"github.com/vmihailenco/msgpack/v5/msgpcode"
+	"unicode/utf8"
 )
-
-// decodeJSON returns maps, slices and scalars as MessagePack would give them: a
-// number that is written as an integer is an int64, or a uint64, where it fits.
-// As a float it could not be decoded into an int, and a large one would lose
-// digits.
-func decodeJSON(data []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errTrailing
-	}
-	return convert(v)
-}
-
-// toJSON decodes MessagePack for JSON. Byte strings stay []byte, which JSON has
-// as base64; times are UTC, so that every machine writes the same.
-func toJSON(data []byte) (any, error) {
-	var v any
-	if err := unmarshal(data, &v, exact); err != nil {
-		return nil, err
-	}
-	return convert(v)
-}
-
-// convert replaces, in place, what one encoding says otherwise than the other.
-func convert(v any) (_ any, err error) {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, e := range v {
-			if v[k], err = convert(e); err != nil {
-				return nil, err
-			}
-		}
-	case []any:
-		for i, e := range v {
-			if v[i], err = convert(e); err != nil {
-				return nil, err
-			}
-		}
-	case time.Time:
-		return v.UTC(), nil
-	case json.Number:
-		if i, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
-			return i, nil
-		}
-		if u, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
-			return u, nil
-		}
-		return v.Float64()
-	}
-	return v, nil
-}
-
-// A mode is how values are decoded into an interface.
-type mode struct {
-	loose  bool
-	strict bool // a field that a struct does not have is an error
-	maps   func(*msgpack.Decoder) (any, error)
-}
 
 var (
-	// loose has one type for all integers of a sign, and strings for bytes.
-	loose  = mode{true, false, mapDecoder((*msgpack.Decoder).DecodeInterfaceLoose)}
-	strict = mode{true, true, loose.maps}
-	exact  = mode{false, false, mapDecoder((*msgpack.Decoder).DecodeInterface)}
+	errNotFinite = errors.New("a number that is not finite, which JSON has no word for")
+	errKey       = errors.New("a key of a map is neither a text nor an integer")
 )
 
-// mapDecoder decodes maps as encoding/json would have them: with keys that are
-// strings, integers in decimal.
-func mapDecoder(value func(*msgpack.Decoder) (any, error)) func(*msgpack.Decoder) (any, error) {
-	return func(dec *msgpack.Decoder) (any, error) {
-		n, err := dec.DecodeMapLen()
-		if err != nil {
-			return nil, err
-		}
-		m := make(map[string]any, n)
-		for range n {
-			k, err := decodeKey(dec)
-			if err != nil {
-				return nil, err
-			}
-			if m[k], err = value(dec); err != nil {
-				return nil, err
-			}
-		}
-		return m, nil
+// hasYear reports whether JSON can say when t is.
+func hasYear(t time.Time) bool { return t.Year() >= 0 && t.Year() <= 9999 }
+
+func noYear(t time.Time) error { return fmt.Errorf("the time %s has no year from 0 to 9999", t) }
+
+// toJSON returns the JSON that MessagePack means: byte strings in base64, times in UTC by
+// RFC 3339, keys of maps as texts, in their order.
+func toJSON(data []byte) ([]byte, error) {
+	if _, err := check(data); err != nil {
+		return nil, err
 	}
+	t := transcoder{from: data}
+	if err := t.value(); err != nil {
+		return nil, err
+	}
+	return t.text, nil
 }
 
-func decodeKey(dec *msgpack.Decoder) (string, error) {
-	c, err := dec.PeekCode()
+// A transcoder writes checked MessagePack as JSON.
+type transcoder struct {
+	from []byte // what is left
+	text []byte
+}
+
+func (t *transcoder) value() error {
+	c := t.from[0]
+	if c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 {
+		t.text = append(t.text, t.integer()...)
+		return nil
+	}
+	h, err := headOf(t.from)
+	if err != nil {
+		return err
+	}
+	data := t.from[h.size : h.size+int(h.bytes)]
+	t.from = t.from[h.size+int(h.bytes):]
+	switch {
+	case h.isMap:
+		return t.object(int(h.values / 2))
+	case isList(c, h):
+		return t.list(int(h.values))
+	case h.isStr:
+		t.text = appendText(t.text, data)
+	case h.isExt:
+		at := timeOf(data)
+		if !hasYear(at) {
+			return noYear(at)
+		}
+		t.text = append(at.AppendFormat(append(t.text, '"'), time.RFC3339Nano), '"')
+	case c == 0xc0:
+		t.text = append(t.text, "null"...)
+	case c == 0xc2, c == 0xc3:
+		t.text = strconv.AppendBool(t.text, c == 0xc3)
+	case c == 0xca, c == 0xcb:
+		text, ok := appendFloat(t.text, c, data)
+		if !ok {
+			return errNotFinite
+		}
+		t.text = text
+	default:
+		t.text = append(base64.StdEncoding.AppendEncode(append(t.text, '"'), data), '"')
+	}
+	return nil
+}
+
+func (t *transcoder) integer() string {
+	r := reading{data: t.from}
+	s, _ := r.freeKey()
+	t.from = r.data
+	return s
+}
+
+func (t *transcoder) list(n int) error {
+	t.text = append(t.text, '[')
+	for i := range n {
+		if i > 0 {
+			t.text = append(t.text, ',')
+		}
+		if err := t.value(); err != nil {
+			return inElement(i, err)
+		}
+	}
+	t.text = append(t.text, ']')
+	return nil
+}
+
+// object writes a map in the order of its keys.
+func (t *transcoder) object(n int) error {
+	t.text = append(t.text, '{')
+	first := len(t.text)
+	entries := make([]entry, n)
+	ends := make([]int, n+1)
+	ends[0] = first
+	for i := range n {
+		key, err := t.key()
+		if err != nil {
+			return err
+		}
+		entries[i].key = []byte(key)
+		t.text = append(appendText(t.text, entries[i].key), ':')
+		if err := t.value(); err != nil {
+			return inKey(key, err)
+		}
+		t.text = append(t.text, ',')
+		ends[i+1] = len(t.text)
+	}
+	for i := range entries {
+		entries[i].bytes = t.text[ends[i]:ends[i+1]]
+	}
+	arrange(entries, t.text[first:])
+	for i := 1; i < n; i++ {
+		if bytes.Equal(entries[i-1].key, entries[i].key) {
+			return twice(string(entries[i].key))
+		}
+	}
+	if n > 0 {
+		t.text = t.text[:len(t.text)-1]
+	}
+	t.text = append(t.text, '}')
+	return nil
+}
+
+func (t *transcoder) key() (string, error) {
+	c := t.from[0]
+	if c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 {
+		return t.integer(), nil
+	}
+	h, err := headOf(t.from)
 	if err != nil {
 		return "", err
 	}
-	if msgpcode.IsString(c) || msgpcode.IsBin(c) {
-		return dec.DecodeString()
+	if !h.isStr && (c < 0xc4 || c > 0xc6) {
+		return "", errKey
 	}
-	k, err := dec.DecodeInterfaceLoose()
-	if err != nil {
-		return "", err
+	key := t.from[h.size : h.size+int(h.bytes)]
+	t.from = t.from[h.size+int(h.bytes):]
+	return validText(string(key)), nil
+}
+
+// validText is s with what encoding/json has for each byte that is no UTF-8.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
 	}
-	switch k.(type) {
-	case int64, uint64:
-		return fmt.Sprint(k), nil
+	var b strings.Builder
+	for _, r := range s {
+		b.WriteRune(r)
 	}
-	return "", fmt.Errorf("map key of type %T", k)
+	return b.String()
+}
+
+// appendText appends a text of JSON.
+func appendText(text, s []byte) []byte {
+	for _, c := range s {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			b, _ := json.Marshal(string(s)) // which does not fail
+			return append(text, b...)
+		}
+	}
+	return append(append(append(text, '"'), s...), '"')
 }

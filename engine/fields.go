@@ -72,7 +72,7 @@ func (f *fields) taken() { f.next, f.more = f.r.Next() }
 
 // decode reads the value of the field into what v points to, in any order.
 func (f *fields) decode(name string, v any) {
-	if err := codec.Unmarshal(f.value, v); err != nil && f.err == nil {
+	if err := codec.UnmarshalRecord(f.value, v); err != nil && f.err == nil {
 		f.err = fmt.Errorf("field %s: %w", name, err)
 	}
 }

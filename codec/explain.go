@@ -1,0 +1,204 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+)
+
+// explain says what is wrong with data, of which encoding/json says err when it reads it
+// into p: where it is, what is stored there, and what should be.
+func (p *plan) explain(data []byte, err error) error {
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) || !json.Valid(data) {
+		return err
+	}
+	if found := p.blame(data, 0); found != nil {
+		return found
+	}
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		return fmt.Errorf("stored %s, want %s", wrong.Value, wrong.Type)
+	}
+	return err
+}
+
+// blame looks for the part of raw that can't be read into p, and says what is wrong with it.
+func (p *plan) blame(raw []byte, depth int) error {
+	raw = bytes.TrimSpace(raw)
+	if p.shape != own && string(raw) == "null" || depth > maxNesting {
+		return nil
+	}
+	switch p.shape {
+	case pointer:
+		return p.elem.blame(raw, depth+1)
+	case list, array:
+		if raw[0] != '[' {
+			return p.wrong(raw, nil)
+		}
+		for i, part := range partsOf(raw) {
+			if err := p.elem.blame(part.raw, depth+1); err != nil {
+				return inElement(i, err)
+			}
+		}
+		return nil
+	case table, record:
+		if raw[0] != '{' {
+			return p.wrong(raw, nil)
+		}
+		return p.blameMember(raw, depth)
+	}
+	if err := json.Unmarshal(raw, reflect.New(p.typ).Interface()); err != nil {
+		return p.wrong(raw, err)
+	}
+	return nil
+}
+
+func (p *plan) blameMember(raw []byte, depth int) error {
+	for _, part := range partsOf(raw) {
+		if p.shape == table {
+			alone, _ := json.Marshal(map[string]any{part.key: nil})
+			if json.Unmarshal(alone, reflect.New(p.typ).Interface()) != nil {
+				return inKey(part.key, fmt.Errorf("the key is no %s", p.key.wanted(false)))
+			}
+			if err := p.elem.blame(part.raw, depth+1); err != nil {
+				return inKey(part.key, err)
+			}
+			continue
+		}
+		i, known := p.names[part.key]
+		if !known {
+			continue
+		}
+		if err := p.fields[i].blame(part.raw, depth+1); err != nil {
+			return inKey(part.key, err)
+		}
+	}
+	return nil
+}
+
+func (f *structField) blame(raw []byte, depth int) error {
+	if !f.quoted {
+		return f.plan.blame(raw, depth)
+	}
+	alone := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "X", Type: f.typ, Tag: `json:"x,string"`}}))
+	text := append(append([]byte(`{"x":`), raw...), '}')
+	if json.Unmarshal(text, alone.Interface()) == nil {
+		return nil
+	}
+	inner := f.plan
+	for inner.shape == pointer {
+		inner = inner.elem
+	}
+	return fmt.Errorf("stored %s, want %s within a string", stored(raw), inner.wanted(false))
+}
+
+// A part is a member of an object or an element of a list, as it is written.
+type part struct {
+	key string
+	raw []byte
+}
+
+// partsOf returns the parts of an object or a list of valid JSON.
+func partsOf(raw []byte) []part {
+	var list []part
+	s := scanner{data: raw, most: math.MaxInt}
+	isObject := s.next() == '{'
+	s.at++
+	for c := s.next(); c != '}' && c != ']' && c != 0; c = s.next() {
+		var p part
+		if isObject {
+			p.key = s.text()
+			s.next()
+			s.at++
+		}
+		s.next()
+		first := s.at
+		if err := s.value(nil); err != nil {
+			return list
+		}
+		p.raw = raw[first:s.at]
+		list = append(list, p)
+		if s.next() == ',' {
+			s.at++
+		}
+	}
+	return list
+}
+
+// wrong says that raw can't be read into p, and why if that is not plain to see.
+func (p *plan) wrong(raw []byte, err error) error {
+	if p.shape != own {
+		return fmt.Errorf("stored %s, want %s", stored(raw), p.wanted(stored(raw) != "" && isInteger(raw)))
+	}
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) || err == nil {
+		return fmt.Errorf("stored %s, want %s", stored(raw), p.wanted(false))
+	}
+	return fmt.Errorf("stored %s, want %s: %w", stored(raw), p.wanted(false), err)
+}
+
+func isInteger(raw []byte) bool {
+	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') && !bytes.ContainsAny(raw, ".eE")
+}
+
+// longText is how much is shown of a text or a number.
+const longText = 40
+
+// stored says what raw is.
+func stored(raw []byte) string {
+	switch c := raw[0]; {
+	case c == '{':
+		return "object"
+	case c == '[':
+		return "list"
+	case c == 't', c == 'f', c == 'n':
+		return string(raw)
+	case c == '"':
+		var text string
+		if json.Unmarshal(raw, &text) == nil && len(text) <= longText {
+			return fmt.Sprintf("string %q", text)
+		}
+		return fmt.Sprintf("string %.*q...", longText, text)
+	case isInteger(raw):
+		return fmt.Sprintf("integer %.*s", longText, raw)
+	}
+	return fmt.Sprintf("number %.*s", longText, raw)
+}
+
+// wanted says what p takes; of integers, with bounds if it is them that matter.
+func (p *plan) wanted(bounds bool) string {
+	switch p.shape {
+	case boolean:
+		return "boolean"
+	case integer:
+		if !bounds {
+			return "integer"
+		}
+		last := int64(math.MaxInt64) >> (64 - p.typ.Bits())
+		return fmt.Sprintf("integer from %d to %d", -last-1, last)
+	case unsigned:
+		if !bounds {
+			return "integer"
+		}
+		return fmt.Sprintf("integer from 0 to %d", uint64(math.MaxUint64)>>(64-p.typ.Bits()))
+	case float, number:
+		return "number"
+	case text:
+		return "string"
+	case blob:
+		return "string in base64"
+	case moment:
+		return "time as of RFC 3339"
+	case list:
+		return "list"
+	case array:
+		return fmt.Sprintf("list of %d", p.typ.Len())
+	case table, record:
+		return "object"
+	case pointer:
+		return p.elem.wanted(bounds)
+	}
+	return strings.TrimPrefix(p.typ.String(), "*")
+}

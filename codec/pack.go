@@ -1,0 +1,95 @@
+package codec
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"slices"
+)
+
+// asMsgPack returns what p, which is JSON, encodes in MessagePack; not ok if that can't
+// say exactly the same, or p is no JSON.
+func (p Payload) asMsgPack() (data []byte, ok bool) {
+	v, err := parseJSON(p.Data)
+	if err != nil {
+		return nil, false
+	}
+	return appendMsgPack(nil, v)
+}
+
+func appendMsgPack(data []byte, v any) (_ []byte, ok bool) {
+	switch v := v.(type) {
+	case nil:
+		return append(data, 0xc0), true
+	case bool:
+		if v {
+			return append(data, 0xc3), true
+		}
+		return append(data, 0xc2), true
+	case string:
+		return appendString(data, v), true
+	case json.Number:
+		return appendNumber(data, v.String())
+	case []any:
+		data = appendHead(data, len(v), 0x90, 0xdc)
+		for _, e := range v {
+			if data, ok = appendMsgPack(data, e); !ok {
+				return nil, false
+			}
+		}
+		return data, true
+	}
+	m := v.(map[string]any)
+	data = appendHead(data, len(m), 0x80, 0xde)
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		if data, ok = appendMsgPack(appendString(data, key), m[key]); !ok {
+			return nil, false
+		}
+	}
+	return data, true
+}
+
+// appendNumber is not ok where what MessagePack has for the number would be another one, or
+// another text, in JSON again.
+func appendNumber(data []byte, n string) ([]byte, bool) {
+	v, err := numberOf(n)
+	if err != nil {
+		return nil, false
+	}
+	switch v := v.(type) {
+	case int64:
+		return appendInt(data, v), true
+	case uint64:
+		return appendUint(data, v), true
+	}
+	data = binary.BigEndian.AppendUint64(append(data, 0xcb), math.Float64bits(v.(float64)))
+	again, ok := appendFloat(nil, 0xcb, data[len(data)-8:])
+	return data, ok && string(again) == n
+}
+
+// appendFloat appends a number of MessagePack, of which c is the code, as encoding/json
+// writes it. It is not ok if it is none.
+func appendFloat(text []byte, c byte, data []byte) ([]byte, bool) {
+	f, bits := 0.0, 64
+	if c == 0xca {
+		f, bits = float64(math.Float32frombits(binary.BigEndian.Uint32(data))), 32
+	} else {
+		f = math.Float64frombits(binary.BigEndian.Uint64(data))
+	}
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil, false
+	}
+	var b []byte
+	var err error
+	if bits == 32 {
+		b, err = json.Marshal(float32(f))
+	} else {
+		b, err = json.Marshal(f)
+	}
+	return append(text, b...), err == nil
+}

@@ -1,0 +1,135 @@
+package codec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// mostDepth is how deep a value may nest that is written. It leaves some levels of what is
+// read for what the value becomes a part of: what a parent gathers from its children.
+const mostDepth = maxNesting - 100
+
+var errDeep = fmt.Errorf("it nests deeper than %d levels, or contains itself", mostDepth)
+
+// marshalJSON returns the JSON of the value that v points to, of a type that p is of. It
+// refuses what could not be read again.
+func (p *plan) marshalJSON(v reflect.Value) ([]byte, error) {
+	if !p.plain || p.hasFree {
+		// encoding/json finds some of what is wrong, does not say where, and descends as
+		// deep as the value goes, which a goroutine's stack does not stand.
+		if err := p.refuse(v, 0); err != nil {
+			return nil, err
+		}
+	}
+	data, err := json.Marshal(v.Addr().Interface())
+	if err != nil {
+		if found := p.refuse(v, 0); found != nil {
+			return nil, found
+		}
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if p.hasOwn || p.hasTable || p.hasFree || p.hasPayload {
+		if err := scan(data, nil, mostDepth); err != nil {
+			return nil, err
+		}
+	}
+	if !p.hasOwn && !p.hasFree { // an interface may hold what encodes itself
+		return data, nil
+	}
+	if err := unmarshalJSON(data, reflect.New(p.typ).Interface()); err != nil {
+		return nil, fmt.Errorf("what it is encoded to can't be read again: %w", err)
+	}
+	return data, nil
+}
+
+// refuse says what in v can't be encoded, or would be lost, and where.
+func (p *plan) refuse(v reflect.Value, depth int) error {
+	if depth++; depth > 2*mostDepth { // a level may take a pointer and what it points to
+		return errDeep
+	}
+	switch p.shape {
+	case bad:
+		return fmt.Errorf("%s: there is no JSON for it", p.typ)
+	case own:
+		if p.onlyBy && !v.CanAddr() {
+			return fmt.Errorf("%s: it can be encoded by a pointer only: use *%s", p.typ, p.typ)
+		}
+	case float:
+		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("%v: %w", f, errNotFinite)
+		}
+	case moment:
+		if t := v.Interface().(time.Time); !hasYear(t) {
+			return noYear(t)
+		}
+	case payload:
+		if _, err := v.Interface().(Payload).text(); err != nil {
+			return err
+		}
+	case free, closed:
+		if !v.IsNil() {
+			return planOf(v.Elem().Type()).refuse(v.Elem(), depth)
+		}
+	case pointer:
+		if !v.IsNil() {
+			return p.elem.refuse(v.Elem(), depth)
+		}
+	case list, array:
+		return p.refuseElement(v, depth)
+	case table:
+		return p.refuseMember(v, depth)
+	case record:
+		return p.refuseField(v, depth)
+	}
+	return nil
+}
+
+func (p *plan) refuseElement(v reflect.Value, depth int) error {
+	if p.elem.isScalar() {
+		return nil
+	}
+	for i := range v.Len() {
+		if err := p.elem.refuse(v.Index(i), depth); err != nil {
+			return inElement(i, err)
+		}
+	}
+	return nil
+}
+
+// isScalar reports whether nothing about the values is refused.
+func (p *plan) isScalar() bool {
+	return p.shape == boolean || p.shape == integer || p.shape == unsigned || p.shape == text || p.shape == blob
+}
+
+func (p *plan) refuseMember(v reflect.Value, depth int) error {
+	switch kind := p.typ.Key().Kind(); {
+	case p.typ.Key().Implements(forJSON[2]), kind == reflect.String, kind >= reflect.Int && kind <= reflect.Uintptr:
+	default:
+		return fmt.Errorf("%s: its keys are neither texts nor integers", p.typ)
+	}
+	for each := v.MapRange(); each.Next(); {
+		if err := p.elem.refuse(each.Value(), depth); err != nil {
+			return inKey(fmt.Sprint(each.Key()), err)
+		}
+	}
+	return nil
+}
+
+func (p *plan) refuseField(v reflect.Value, depth int) error {
+	for i := range p.fields {
+		f := &p.fields[i]
+		part, ok := f.of(v)
+		if !ok || f.omitEmpty && isEmpty(part) || f.omitZero && part.IsZero() {
+			continue
+		}
+		if err := f.plan.refuse(part, depth); err != nil {
+			return inKey(f.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// A writer writes values of plain types in MessagePack. It stops, and says so by false,
+// at a value of which encoding/json would make another: a text that is not UTF-8, a
+// time that is not UTC, a number that is none. Such a value goes as JSON.
+type writer struct {
+	data  []byte
+	depth int // of parts within each other
+	sorts bool
+}
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// keptBuffer is how long a buffer may be to be kept.
+const keptBuffer = 64 << 10
+
+// write returns v, whose type p is of, in MessagePack; not ok if it has to be JSON.
+func (p *plan) write(v reflect.Value) (data []byte, ok bool) {
+	if !p.plain {
+		return nil, false
+	}
+	w := writers.Get().(*writer)
+	w.data, w.depth, w.sorts = w.data[:0], 0, p.sorts
+	if ok = w.value(p, v); ok {
+		data = bytes.Clone(w.data)
+	}
+	if cap(w.data) <= keptBuffer {
+		writers.Put(w)
+	}
+	return data, ok
+}
+
+func (w *writer) code(c byte) bool {
+	w.data = append(w.data, c)
+	return true
+}
+
+func (w *writer) null() bool { return w.code(0xc0) }
+
+func (w *writer) value(p *plan, v reflect.Value) bool {
+	switch p.shape {
+	case boolean:
+		if v.Bool() {
+			return w.code(0xc3)
+		}
+		return w.code(0xc2)
+	case integer:
+		w.data = appendInt(w.data, v.Int())
+	case unsigned:
+		w.data = appendUint(w.data, v.Uint())
+	case float:
+		return w.float(p, v.Float())
+	case text:
+		return w.text(v.String())
+	case blob:
+		if v.IsNil() {
+			return w.null()
+		}
+		w.data = appendBinary(w.data, v.Bytes())
+	case moment:
+		return w.time(v.Interface().(time.Time))
+	case payload:
+		return w.payload(v.Interface().(Payload))
+	default:
+		return w.parts(p, v)
+	}
+	return true
+}
+
+// parts writes a value that is made of others. It goes as deep as it may be read: only what
+// an interface holds can be deeper than its type says.
+func (w *writer) parts(p *plan, v reflect.Value) (ok bool) {
+	if p.shape != array && p.shape != record && v.IsNil() {
+		return w.null()
+	}
+	if w.depth++; w.depth > mostDepth {
+		return false
+	}
+	switch p.shape {
+	case free:
+		in := planOf(v.Elem().Type())
+		ok = in.plain && w.value(in, v.Elem())
+	case pointer:
+		ok = w.value(p.elem, v.Elem())
+	case list, array:
+		ok = w.list(p, v)
+	case table:
+		ok = w.table(p, v)
+	case record:
+		ok = w.record(p, v)
+	}
+	w.depth--
+	return ok
+}
+
+func appendUint(data []byte, u uint64) []byte {
+	if u <= math.MaxInt64 {
+		return appendInt(data, int64(u))
+	}
+	return binary.BigEndian.AppendUint64(append(data, 0xcf), u)
+}
+
+func appendBinary(data, b []byte) []byte {
+	switch n := len(b); {
+	case n <= math.MaxUint8:
+		data = append(data, 0xc4, byte(n))
+	case n <= math.MaxUint16:
+		data = binary.BigEndian.AppendUint16(append(data, 0xc5), uint16(n))
+	default:
+		data = binary.BigEndian.AppendUint32(append(data, 0xc6), uint32(n))
+	}
+	return append(data, b...)
+}
+
+func (w *writer) float(p *plan, f float64) bool {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return false
+	}
+	if p.typ.Kind() == reflect.Float32 {
+		w.data = binary.BigEndian.AppendUint32(append(w.data, 0xca), math.Float32bits(float32(f)))
+	} else {
+		w.data = binary.BigEndian.AppendUint64(append(w.data, 0xcb), math.Float64bits(f))
+	}
+	return true
+}
+
+func (w *writer) text(s string) bool {
+	w.data = appendString(w.data, s)
+	return utf8.ValidString(s)
+}
+
+// time writes a time in UTC. Of any other a timestamp does not say where it was.
+func (w *writer) time(t time.Time) bool {
+	seconds, nanos := t.Unix(), uint64(t.Nanosecond())
+	if _, offset := t.Zone(); offset != 0 || !hasYear(t) {
+		return false
+	}
+	switch {
+	case seconds>>34 != 0:
+		w.data = binary.BigEndian.AppendUint32(append(w.data, 0xc7, 12, timestamp), uint32(nanos))
+		w.data = binary.BigEndian.AppendUint64(w.data, uint64(seconds))
+	case nanos == 0 && seconds <= math.MaxUint32:
+		w.data = binary.BigEndian.AppendUint32(append(w.data, 0xd6, timestamp), uint32(seconds))
+	default:
+		w.data = binary.BigEndian.AppendUint64(append(w.data, 0xd7, timestamp), nanos<<34|uint64(seconds))
+	}
+	return true
+}
+
+// payload writes what a payload encodes.
+func (w *writer) payload(p Payload) bool {
+	if p.IsZero() {
+		return w.null()
+	}
+	data := p.Data
+	if p.Type == MsgPack {
+		if _, err := check(data); err != nil {
+			return false // it would shift all that follows it
+		}
+	} else {
+		var ok bool
+		if data, ok = p.asMsgPack(); !ok {
+			return false
+		}
+	}
+	w.data = append(w.data, data...)
+	return true
+}
+
+func (w *writer) list(p *plan, v reflect.Value) bool {
+	n := v.Len()
+	w.data = appendHead(w.data, n, 0x90, 0xdc)
+	for i := range n {
+		if !w.value(p.elem, v.Index(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+// left reports whether the field is left out.
+func (f *structField) left(v reflect.Value) bool {
+	if f.omitZero && (f.plan.shape == moment && v.Interface().(time.Time).IsZero() || v.IsZero()) {
+		return true
+	}
+	return f.omitEmpty && isEmpty(v)
+}
+
+func (w *writer) record(p *plan, v reflect.Value) bool {
+	n := len(p.fields)
+	for i := range p.fields {
+		if f := &p.fields[i]; (f.omitEmpty || f.omitZero) && f.left(v.Field(f.index[0])) {
+			n--
+		}
+	}
+	w.data = appendHead(w.data, n, 0x80, 0xde)
+	for i := range p.fields {
+		if w.sorts {
+			i = p.sorted[i]
+		}
+		f := &p.fields[i]
+		part := v.Field(f.index[0])
+		if (f.omitEmpty || f.omitZero) && f.left(part) {
+			continue
+		}
+		w.data = appendString(w.data, f.name)
+		if !w.value(f.plan, part) {
+			return false
+		}
+	}
+	return true
+}
+
+// table writes a map in the order of its keys, so that equal maps are equal bytes: that
+// of the strings or, of other keys, of their encodings.
+func (w *writer) table(p *plan, v reflect.Value) bool {
+	w.data = appendHead(w.data, v.Len(), 0x80, 0xde)
+	if m, ok := v.Interface().(map[string]string); ok {
+		return w.strings(m)
+	}
+	spans := make([]span, 0, v.Len())
+	key, value := reflect.New(p.typ.Key()).Elem(), reflect.New(p.typ.Elem()).Elem()
+	for each := v.MapRange(); each.Next(); {
+		key.SetIterKey(each)
+		value.SetIterValue(each)
+		at := span{first: len(w.data)}
+		if !w.value(p.key, key) {
+			return false
+		}
+		at.value = len(w.data)
+		if !w.value(p.elem, value) {
+			return false
+		}
+		at.end = len(w.data)
+		spans = append(spans, at)
+	}
+	w.sort(spans)
+	return true
+}
+
+// A span is where an entry of a map has been written.
+type span struct{ first, value, end int }
+
+// sort puts the entries of a map, written one after the other, in the order of their keys.
+func (w *writer) sort(spans []span) {
+	key := func(s span) []byte {
+		data := w.data[s.first:s.value]
+		if h, err := headOf(data); err == nil && h.isStr {
+			data = data[h.size:]
+		}
+		return data
+	}
+	compare := func(a, b span) int { return bytes.Compare(key(a), key(b)) }
+	if len(spans) < 2 || slices.IsSortedFunc(spans, compare) {
+		return
+	}
+	first := spans[0].first
+	slices.SortFunc(spans, compare)
+	sorted := make([]byte, 0, len(w.data)-first)
+	for _, s := range spans {
+		sorted = append(sorted, w.data[s.first:s.end]...)
+	}
+	copy(w.data[first:], sorted)
+}
+
+func (w *writer) strings(m map[string]string) bool {
+	var few [16]string
+	keys := few[:0]
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, strings.Compare)
+	for _, key := range keys {
+		if !w.text(key) || !w.text(m[key]) {
+			return false
+		}
+	}
+	return true
+}
