@@ -65,7 +65,7 @@ func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error
 		if err != nil {
 			return Return{}, err
 		}
-		p, err := t.def.encodeOutput(ctx, input, out)
+		p, err := t.def.encodeOutput(ctx, input, &out)
 		return Return{Output: p}, err
 	}}
 }
@@ -129,7 +129,7 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		if children.err != nil {
 			return Return{}, Permanent(children.err)
 		}
-		p, err := t.def.encodeOutput(ctx, input, mid)
+		p, err := t.def.encodeOutput(ctx, input, &mid)
 		if err != nil {
 			return Return{}, err
 		}
@@ -146,7 +146,7 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 // errOutput marks an output that can't be stored.
 var errOutput = errors.New("output")
 
-// encodeOutput encodes an output as the task's [Encoding] says or else as its input
+// encodeOutput encodes what out points to, an output, as the task's [Encoding] says or else as its input
 // was, so that who enqueued in JSON is answered in JSON, in the layers that the task's
 // outputs are in and in those that the input came in: what came encrypted leaves
 // encrypted. What can't be encoded, or is past the limit, will not be better in

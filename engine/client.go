@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -181,10 +182,31 @@ func (c *Client) same(ctx context.Context, due *Due) (bool, error) {
 	if err != nil {
 		return true, fmt.Errorf("compare with the input of %s: %w", due.ID, err)
 	}
-	if !theirs.Same(ours) {
+	if !theirs.Same(ours) && !c.sameValue(due.Task, theirs, ours) {
 		return true, fmt.Errorf("%w: %s has another input", ErrIDConflict, due.ID)
 	}
 	return true, nil
+}
+
+// sameValue reports whether two inputs of a task that the client has met are one value of
+// its type. A program of before may have encoded it otherwise.
+func (c *Client) sameValue(task string, a, b codec.Payload) bool {
+	d, known := c.definitions.Load(task)
+	if !known {
+		return false
+	}
+	var forms [2]codec.Payload
+	for i, p := range [2]codec.Payload{a, b} {
+		v := reflect.New(d.(*Definition).in).Interface()
+		err := p.Decode(v)
+		if err == nil {
+			forms[i], err = codec.EncodeAs(codec.JSON, v)
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return forms[0].Equal(forms[1])
 }
 
 // refused tells which of n executions err says were not enqueued: all of them,

@@ -24,8 +24,12 @@ var (
 	// an execution of another task or with another input.
 	ErrIDConflict = errors.New("execution id is taken")
 	// ErrInvalidInput is returned by Enqueue, and kept as the failure of an
-	// execution, for an input that its task's validator or schema refuses.
+	// execution, for an input that its task's validator or schema refuses, that can't be
+	// encoded, or that can't be read.
 	ErrInvalidInput = errors.New("invalid input")
+	// ErrInvalidOutput is returned by Wake for an output that is no value of the task's
+	// output, where the client has met the definition, or no encoding of any.
+	ErrInvalidOutput = errors.New("invalid output")
 	// ErrInvalidOption is returned by Enqueue, and kept by Spawn, for an option
 	// that can't be.
 	ErrInvalidOption = errors.New("invalid option")

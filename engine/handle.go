@@ -54,7 +54,10 @@ func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	if err != nil {
 		return out, err
 	}
-	return out, p.Decode(&out)
+	if err := p.Decode(&out); err != nil {
+		return out, fmt.Errorf("output of %s: %w", h.id, err)
+	}
+	return out, nil
 }
 
 // WaitExecution returns the execution once it has finished, however it did. It returns

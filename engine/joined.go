@@ -52,7 +52,10 @@ func (e EndedChild) Decode(v any) error {
 	if e.Status != Completed {
 		return &ChildError{Index: e.Index, ID: e.ID, Task: e.Task, Status: e.Status, Message: e.Message}
 	}
-	return e.Output.Decode(v)
+	if err := e.Output.Decode(v); err != nil {
+		return fmt.Errorf("output of child %d, %s: %w", e.Index, e.ID, err)
+	}
+	return nil
 }
 
 // Any returns the child's output as maps, slices and scalars.

@@ -39,8 +39,8 @@ func EncodeClosure(c Closure) ([]byte, error) {
 }
 
 // DecodeClosure is the reverse of [EncodeClosure]. The output lies in data, which must not
-// change any more. It refuses what is no closure, and what only a later version
-// understands with ErrNewer.
+// change any more. It refuses what is no closure, a wake with an output that nobody could
+// read, and what only a later version understands with ErrNewer.
 func DecodeClosure(data []byte) (Closure, error) {
 	var c Closure
 	f := readingInOrder(data)
@@ -58,6 +58,9 @@ func DecodeClosure(data []byte) (Closure, error) {
 	}
 	if err == nil && (c.Parent == "" || !c.Status.Finished()) {
 		err = fmt.Errorf("parent %q, status %q", c.Parent, c.Status)
+	}
+	if err == nil && c.IsWake && !c.Output.Type.Wrapped() { // anybody may have sent it
+		err = c.Output.Check()
 	}
 	if err != nil {
 		return Closure{}, fmt.Errorf("decode closure: %w", err)

@@ -39,7 +39,8 @@ type ID string
 // so that a definition may carry it.
 type Encoding struct {
 	// Type is codec.MsgPack or codec.JSON. Empty means the codec's for an input, and
-	// for an output that of the input. The output goes by the definition's alone.
+	// for an output that of the input. The output goes by the definition's alone. Of a
+	// value that MessagePack has no words for, codec.MsgPack is JSON: see [codec.EncodeAs].
 	Type codec.Type
 	// Layers names the wrappers that are applied, gzip for instance: the codec has
 	// them, or the input is refused. Nil means those that the codec applies; an

@@ -49,7 +49,7 @@ func (in Input) contentType() codec.Type {
 // parent's record, which is not read if it is among those known to the caller, as it
 // was when the finalize was made. An error that wraps
 // codec.ErrKey says that the client's codec lacks a key; ErrInvalidInput, that what
-// is stored is damaged or past a limit of the codec.
+// is stored is damaged, past a limit of the codec, or can't be put together.
 func (c *Client) InputOf(ctx context.Context, x Execution, known ...Record) (Input, error) {
 	r := reader{store: c.store, unwrap: c.codec.Open, known: known}
 	in, err := r.input(ctx, x)
@@ -121,7 +121,11 @@ func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error)
 	if own.IsZero() {
 		t = codec.MsgPack
 	}
-	return codec.EncodeAs(t, Gathered[codec.Payload]{Output: own, Children: children})
+	p, err := codec.EncodeAs(t, &Gathered[codec.Payload]{Output: own, Children: children})
+	if err != nil {
+		return codec.Payload{}, fmt.Errorf("output of %s: %w: %w", x.ID, ErrDamaged, err)
+	}
+	return p, nil
 }
 
 func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
@@ -152,7 +156,10 @@ func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 	// The parent may be a finalize itself, with an input of the same kind.
 	above, err := r.input(ctx, parent.Execution)
 	if err == nil && above.Joined != nil {
-		above.Payload, err = codec.EncodeAs(above.contentType(), *above.Joined)
+		above.Payload, err = codec.EncodeAs(above.contentType(), above.Joined)
+		if err != nil {
+			err = fmt.Errorf("input of %s: %w: %w", parent.ID, ErrDamaged, err)
+		}
 	}
 	return Input{Joined: &Joined[codec.Payload, codec.Payload]{
 		Input: above.Payload, Output: output, Children: children,

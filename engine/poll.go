@@ -104,7 +104,7 @@ func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (ou
 			}
 			return Return{Poll: &again}, nil
 		}
-		p, err := t.def.encodeOutput(ctx, input, out)
+		p, err := t.def.encodeOutput(ctx, input, &out)
 		return Return{Output: p}, err
 	}}
 }

@@ -71,7 +71,7 @@ func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 		if err != nil {
 			return Return{}, Permanent(err)
 		}
-		first, err := codec.EncodeAs(input.contentType(), in)
+		first, err := codec.EncodeAs(input.contentType(), &in)
 		if err == nil {
 			c := FromContext(ctx).Client
 			first, err = c.seal("input", first, append(c.layersOf(t.def.options.encoding), input.Layers...))

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,11 +46,12 @@ func BindSleeping[In, Out any](t SleepingTask[In, Out]) Binding {
 // Wake completes a sleeping execution with an output. When it returns nil the
 // record says so, and the rest follows whoever crashes. Errors: ErrNotFound;
 // ErrNotSleeping and ErrIDConflict if the execution is another task's; ErrFinished,
-// with how it ended, if it was woken, cancelled or timed out before; ErrTooLarge.
+// with how it ended, if it was woken, cancelled or timed out before; ErrInvalidOutput if
+// out can't be encoded; ErrTooLarge.
 func (t SleepingTask[In, Out]) Wake(ctx context.Context, c *Client, id string, out Out) error {
-	p, err := codec.EncodeAs(c.typeOf(t.def.options.encoding), out)
+	p, err := codec.EncodeAs(c.typeOf(t.def.options.encoding), &out)
 	if err != nil {
-		return fmt.Errorf("wake %s: %w", id, err)
+		return fmt.Errorf("wake %s: %w of task %q: %w", id, ErrInvalidOutput, t.def.ID, err)
 	}
 	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Completed, Output: p}, t.def.options.encoding)
 }
@@ -60,12 +62,15 @@ func (t SleepingTask[In, Out]) WakeError(ctx context.Context, c *Client, id stri
 	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Failed, Message: cause.Error()}, Encoding{})
 }
 
-// Wake is [SleepingTask.Wake] for who does not know the task.
+// Wake is [SleepingTask.Wake] for a caller without the task's definition. The output is not
+// in layers. ErrInvalidOutput refuses one that is no value of its encoding or, where the
+// client has met the definition - that of an executor has met those of its tasks - none of
+// the task's output.
 func (c *Client) Wake(ctx context.Context, id string, out codec.Payload) error {
 	return c.wake(ctx, Closure{Parent: id, Status: Completed, Output: out}, Encoding{})
 }
 
-// WakeError is [SleepingTask.WakeError] for who does not know the task.
+// WakeError is [SleepingTask.WakeError] for a caller without the task's definition.
 func (c *Client) WakeError(ctx context.Context, id, message string) error {
 	return c.wake(ctx, Closure{Parent: id, Status: Failed, Message: message}, Encoding{})
 }
@@ -93,6 +98,11 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
 	}
 	w.IsWake = true
+	if w.Status == Completed && w.Task == "" { // else it was encoded from a value of the task's
+		if err := c.judgeWake(r.Task, w.Output); err != nil {
+			return err
+		}
+	}
 	if w.Status == Completed { // what came encrypted leaves encrypted
 		if w.Task != "" && e.Type == "" { // as with the outputs of code
 			if w.Output, err = codec.EncodeAs(plainType(r.Input), w.Output); err != nil {
@@ -118,6 +128,38 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 		out, err := c.store.Load(ctx, x.ID, x.Output)
 		return err == nil && out.Equal(w.Output)
 	})
+}
+
+// judgeWake refuses an output, without layers, that an execution of the task can't be woken
+// with.
+func (c *Client) judgeWake(task string, output codec.Payload) error {
+	if err := output.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidOutput, err)
+	}
+	if d, known := c.definitions.Load(task); known {
+		return d.(*Definition).judgeOutput(output)
+	}
+	return nil
+}
+
+// JudgeWake is for executors, who learn of a wake that anybody may have sent: it returns
+// ErrInvalidOutput for one that x can't be woken with, as far as the client can tell. What
+// it has no key for, others may judge.
+func (c *Client) JudgeWake(ctx context.Context, x Execution, w Closure) error {
+	if w.Status != Completed {
+		return nil
+	}
+	r := reader{store: c.store, unwrap: c.codec.Open}
+	output, err := r.open(ctx, "output", x.ID, w.Output)
+	switch {
+	case errors.Is(err, codec.ErrKey):
+		return nil
+	case errors.Is(err, ErrDamaged):
+		return fmt.Errorf("%w: %w", ErrInvalidOutput, err)
+	case err != nil:
+		return err
+	}
+	return c.judgeWake(x.Task, output)
 }
 
 // plainType returns the encoding of p below its layers.

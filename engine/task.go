@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"reflect"
@@ -205,7 +204,7 @@ func (t Task[In, Out]) due(due *Due, c *Client, in In, o *options) error {
 // of c.
 func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, error) {
 	if s := t.def.explicit; s != nil {
-		if err := s.Validate(in); err != nil {
+		if err := s.Validate(&in); err != nil {
 			return codec.Payload{}, t.def.invalid(err)
 		}
 	}
@@ -215,21 +214,37 @@ func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, erro
 			return codec.Payload{}, t.def.invalid(err)
 		}
 	}
-	p, err := codec.EncodeAs(c.typeOf(e), in)
+	p, err := codec.EncodeAs(c.typeOf(e), &in)
 	if err != nil {
-		return codec.Payload{}, err
+		return codec.Payload{}, t.def.invalid(err)
 	}
 	return c.seal("input", p, c.layersOf(e))
 }
 
-// judge refuses an encoded input that the task's schema refuses.
+// judge refuses an encoded input that the task's schema refuses, or that can't be decoded
+// into its type.
 func (d *Definition) judge(p codec.Payload) error {
-	if s := d.schema(); s != nil {
-		if err := s.ValidatePayload(p); err != nil {
-			return d.invalid(err)
-		}
+	if err := judge(p, d.schema(), d.in); err != nil {
+		return d.invalid(err)
 	}
 	return nil
+}
+
+// judgeOutput is judge for an output.
+func (d *Definition) judgeOutput(p codec.Payload) error {
+	if err := judge(p, codec.SchemaOf(d.out), d.out); err != nil {
+		return fmt.Errorf("%w of task %q: %w", ErrInvalidOutput, d.ID, err)
+	}
+	return nil
+}
+
+func judge(p codec.Payload, s *codec.Schema, t reflect.Type) error {
+	if s != nil {
+		if err := s.ValidatePayload(p); err != nil {
+			return err
+		}
+	}
+	return p.Decode(reflect.New(t).Interface())
 }
 
 func (d *Definition) invalid(err error) error {
@@ -241,8 +256,10 @@ func (d *Definition) invalid(err error) error {
 func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
 	var in In
 	if p.Joined != nil {
-		err := joinInto(&in, *p.Joined)
-		return in, err
+		if err := joinInto(&in, *p.Joined); err != nil {
+			return in, t.def.invalid(err)
+		}
+		return in, nil
 	}
 	decoded := !validated && t.isEncoding(p.Payload, &in)
 	if !validated && !decoded {
@@ -273,8 +290,8 @@ func (t Task[In, Out]) isEncoding(p codec.Payload, in *In) bool {
 	if t.def.explicit != nil || p.Type != codec.MsgPack || t.def.inferred() == nil || p.Decode(in) != nil {
 		return false
 	}
-	data, err := codec.Marshal(*in)
-	return err == nil && bytes.Equal(data, p.Data)
+	again, err := codec.Encode(in)
+	return err == nil && again.Equal(p)
 }
 
 // joinInto gives a finalize its input: a Joined part by part, and what else its

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -40,12 +42,13 @@ func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 // tellParent tells one parent what gathers on the desk, until there is nothing left.
 func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.ClosureMessage]) {
 	for f := d.next(parent); f != nil; f = d.next(parent) {
+		taken := len(f.held)
 		x.steady("close children", func(ctx context.Context) error {
 			err := x.unread(ctx, x.closeChildren(ctx, f), f.held...)
 			f.again = f.again || err != nil // the write may have succeeded
 			return err
 		})
-		feed.Request(len(f.held))
+		feed.Request(taken)
 		if f.open < wideParent {
 			continue
 		}
@@ -105,29 +108,34 @@ type family struct {
 	held     []*hand
 	children []engine.Closure
 	finalize *engine.Closure
-	wake     *engine.Closure   // the first: there is one outcome
+	wakes    []wake            // of which the first good one counts: there is one outcome
+	wake     *engine.Closure   // that one
 	again    bool              // some of it may have been delivered before
 	retold   bool              // some of it may have been told before, by another message or none
 	step     *engine.Execution // the one child, where there is no message of it
 	open     int               // children that the parent waits for once it is told
 }
 
+// A wake is a closure that wakes the parent, with its message.
+type wake struct {
+	closure engine.Closure
+	held    *hand
+}
+
 func (f *family) add(m engine.ClosureMessage, held *hand) {
 	f.held = append(f.held, held)
 	f.again = f.again || m.Again
+	if m.Closure.IsWake {
+		f.wakes = append(f.wakes, wake{m.Closure, held})
+		return
+	}
 	f.count(m.Closure)
 }
 
 func (f *family) count(c engine.Closure) {
 	f.retold = f.retold || c.Again
-	switch {
-	case c.IsFinalize:
+	if c.IsFinalize {
 		f.finalize = &c
-		return
-	case c.IsWake && f.wake == nil:
-		f.wake = &c
-		return
-	case c.IsWake:
 		return
 	}
 	f.children = append(f.children, c)
@@ -146,6 +154,9 @@ func (f *family) event() engine.Event {
 // closeChildren records in one write that children have ended, or the finalize,
 // carries out what follows, and puts all the messages down.
 func (x *Executor) closeChildren(ctx context.Context, f *family) error {
+	if err := x.judgeWakes(ctx, f); err != nil || f.isEmpty() {
+		return err
+	}
 	r, fx, err := x.moveParent(ctx, f)
 	if errors.Is(err, engine.ErrNotFound) {
 		// Deleted, with its tree, and so must be what ended too late for that.
@@ -190,6 +201,34 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 	}
 	return f.done(ctx)
 }
+
+// judgeWakes finds the wake that counts, and sets those aside that would complete the
+// parent with what is no output of its task.
+func (x *Executor) judgeWakes(ctx context.Context, f *family) error {
+	for ; f.wake == nil && len(f.wakes) > 0; f.wakes = f.wakes[1:] {
+		w := f.wakes[0]
+		r, err := x.store.Get(ctx, f.parent)
+		if err == nil && !r.Status.Finished() {
+			err = x.client.JudgeWake(ctx, r.Execution, w.closure)
+		}
+		switch {
+		case errors.Is(err, engine.ErrInvalidOutput):
+			x.log.Error("a wake is set aside", zap.String("execution", f.parent), zap.Error(err))
+			if err := w.held.SetAside(ctx, err.Error()); err != nil {
+				return err
+			}
+			f.held = slices.DeleteFunc(f.held, func(h *hand) bool { return h == w.held })
+		case err != nil && !errors.Is(err, engine.ErrNotFound):
+			return err
+		default:
+			f.wake = &w.closure
+		}
+	}
+	return nil
+}
+
+// isEmpty reports whether there is nothing to tell.
+func (f *family) isEmpty() bool { return f.wake == nil && f.finalize == nil && len(f.children) == 0 }
 
 // moveParent records what the family tells. It begins with the record as this executor
 // knows it: where that is the latest, as it mostly is, nothing is read.

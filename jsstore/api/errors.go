@@ -30,6 +30,7 @@ var known = []struct {
 	name string
 }{
 	{engine.ErrInvalidInput, 422, "invalid_input"},
+	{engine.ErrInvalidOutput, 422, "invalid_output"},
 	{engine.ErrInvalidOption, 400, "invalid_request"},
 	{engine.ErrTooLarge, 413, "too_large"},
 	{engine.ErrIDConflict, 409, "id_conflict"},
