@@ -21,7 +21,7 @@ function asJSON(v) {
 }
 
 test("every file is read here", () => {
-  assert.deepEqual(readdirSync(dir).sort(), ["bucket.json", "control.json", "ids.json", "pages.json", "payloads.json", "ready.json", "records.json", "timers.json"]);
+  assert.deepEqual(readdirSync(dir).sort(), ["bucket.json", "control.json", "edges.json", "ids.json", "pages.json", "payloads.json", "ready.json", "records.json", "timers.json"]);
 });
 
 for (const file of ["records", "control", "pages"]) {
@@ -67,6 +67,11 @@ for (const v of read("payloads")) {
       assert.deepEqual(Buffer.from(encode(value, { sortKeys: true })).toString("hex"), v.bytes);
     }
   });
+}
+
+// What JavaScript reads is what Go gives to an interface, but for these: a text that is no Unicode, and a number of 32 bits.
+for (const v of read("edges").filter((v) => "any" in v.meaning && !/UTF-8|ud800|32 bits/.test(v.name))) {
+  test(`edges: ${v.name}`, () => assert.deepEqual(open(v.headers["Content-Type"], bytesOf(v)), v.meaning.any));
 }
 
 test("bucket: a payload that is kept beside", () => {
