@@ -239,7 +239,10 @@ func (w *writer) table(p *plan, v reflect.Value) bool {
 		if !w.value(p.key, key) {
 			return false
 		}
-		at.value = len(w.data)
+		at.key, at.value = at.first, len(w.data)
+		if p.key.shape == text {
+			at.key = at.value - key.Len()
+		}
 		if !w.value(p.elem, value) {
 			return false
 		}
@@ -250,19 +253,13 @@ func (w *writer) table(p *plan, v reflect.Value) bool {
 	return true
 }
 
-// A span is where an entry of a map has been written.
-type span struct{ first, value, end int }
+// A span is where an entry of a map has been written, and in it what it is sorted by, from
+// key to value.
+type span struct{ first, key, value, end int }
 
 // sort puts the entries of a map, written one after the other, in the order of their keys.
 func (w *writer) sort(spans []span) {
-	key := func(s span) []byte {
-		data := w.data[s.first:s.value]
-		if h, err := headOf(data); err == nil && h.isStr {
-			data = data[h.size:]
-		}
-		return data
-	}
-	compare := func(a, b span) int { return bytes.Compare(key(a), key(b)) }
+	compare := func(a, b span) int { return bytes.Compare(w.data[a.key:a.value], w.data[b.key:b.value]) }
 	if len(spans) < 2 || slices.IsSortedFunc(spans, compare) {
 		return
 	}
