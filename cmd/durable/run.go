@@ -199,7 +199,7 @@ func (a *app) report(ctx context.Context, err error) int {
 		code, hint = exitIncomplete, "a durable of that version can act on it"
 	case errors.Is(err, engine.ErrFinished), errors.Is(err, engine.ErrNotSleeping), errors.Is(err, engine.ErrIDConflict):
 		code = exitIncomplete
-	case errors.Is(err, engine.ErrInvalidOption):
+	case errors.Is(err, engine.ErrInvalidOption), errors.Is(err, engine.ErrInvalidOutput):
 		code = exitUsage
 	}
 	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), told(err))

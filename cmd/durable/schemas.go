@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,11 +17,11 @@ import (
 // task: less than for a view, since a script may enqueue often.
 const schemaWait = 250 * time.Millisecond
 
-// schemas are those of a task's input, one for each form that executors have it in.
+// schemas are those of a task's input or output, one for each form that executors have it in.
 // None judges nothing.
 type schemas []*codec.Schema
 
-// check returns why no executor takes p as an input; nil if one does.
+// check returns why no executor takes p; nil if one does.
 func (l schemas) check(p codec.Payload) error {
 	if p.IsZero() {
 		p = codec.Payload{Type: codec.JSON, Data: []byte("null")}
@@ -66,7 +67,7 @@ func (e *enqueuing) schemas(ctx context.Context, s *store, task string) (schemas
 	if !slices.ContainsFunc(b.executors, func(a engine.Answer) bool { return a.Serves(e.queue) }) {
 		e.note("no executor that has task %s serves queue %s; they serve %s", task, e.queue, strings.Join(b.served(), ", "))
 	}
-	return b.schemas(), nil
+	return b.schemas(func(t engine.BoundTask) json.RawMessage { return t.InputSchema }), nil
 }
 
 // unboundTask refuses a task that no executor has which says what it has.
@@ -142,11 +143,12 @@ func (b bound) queue() string {
 	return served[0]
 }
 
-// schemas are those of the input; none where an executor takes whatever its type takes.
-func (b bound) schemas() schemas {
+// schemas are those of the input, or of the output; none where an executor takes whatever its
+// type takes.
+func (b bound) schemas(of func(engine.BoundTask) json.RawMessage) schemas {
 	var found schemas
 	for _, t := range b.tasks {
-		schema, err := codec.ParseSchema(string(t.InputSchema))
+		schema, err := codec.ParseSchema(string(of(t)))
 		if err != nil { // it has none, or one that only a later version can read
 			return nil
 		}
@@ -157,3 +159,24 @@ func (b bound) schemas() schemas {
 
 // isFinalize reports whether a task is one that parents enqueue by themselves.
 func isFinalize(task string) bool { return strings.HasSuffix(task, "-finalize") }
+
+// judgeOutput refuses p as the output of an execution if executors know its task and none of
+// them takes p for an output of it.
+func judgeOutput(ctx context.Context, s *store, id string, p codec.Payload) error {
+	if s.own {
+		return nil // there is nobody to ask
+	}
+	x, err := engine.NewClient(s).Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	answers, err := s.RollCall(ctx, engine.RollCall{Schemas: true, For: schemaWait})
+	if err != nil {
+		return err
+	}
+	outputs := boundBy(answers, x.Task).schemas(func(t engine.BoundTask) json.RawMessage { return t.OutputSchema })
+	if refusal := outputs.check(p); refusal != nil {
+		return fmt.Errorf("wake %s: %w of task %q: %w", id, engine.ErrInvalidOutput, x.Task, refusal)
+	}
+	return nil
+}

@@ -39,7 +39,7 @@ func (a *app) wake() *cobra.Command {
 			if fails {
 				status = engine.Failed
 				err = c.WakeError(ctx, id, reason)
-			} else {
+			} else if err = judgeOutput(ctx, s, id, p); err == nil {
 				err = c.Wake(ctx, id, p)
 			}
 			if err != nil {

@@ -49,3 +49,14 @@ func TestWakeAndRetryFromTheCommandLine(t *testing.T) {
 	says(exitOK, "retry of   no\n", "get", "again")
 	says(exitOK, "retry of no\n", "tree", "again")
 }
+
+func TestWakeRefusesWhatIsNoOutputOfTheTask(t *testing.T) {
+	dir := working(t)
+	durable(t, "enqueue", "idle", `"x"`, "--id", "c", "--dir", dir).want(t, exitOK)
+	o := durable(t, "wake", "c", "--output", `"yes"`, "--dir", dir).want(t, exitUsage)
+	if want := `wake c: invalid output of task "idle"`; !strings.Contains(o.err, want) {
+		t.Errorf("stderr = %q, want %q", o.err, want)
+	}
+	durable(t, "wake", "c", "--output", "true", "--dir", dir).want(t, exitOK)
+	durable(t, "wait", "c", "--dir", dir).want(t, exitOK)
+}
