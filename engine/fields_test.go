@@ -56,7 +56,7 @@ func TestFieldsAreReadInAnyOrder(t *testing.T) {
 func shuffle(t *testing.T, data []byte) []byte {
 	t.Helper()
 	var m map[string]any
-	if err := codec.Unmarshal(data, &m); err != nil {
+	if err := codec.UnmarshalRecord(data, &m); err != nil {
 		t.Fatal(err)
 	}
 	w := codec.NewMap(0)

@@ -154,7 +154,7 @@ func TestFieldsOfALaterProgramAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fields map[string]any
-	if err := codec.Unmarshal(data, &fields); err != nil {
+	if err := codec.UnmarshalRecord(data, &fields); err != nil {
 		t.Fatal(err)
 	}
 	if want := map[string]any{"a": []any{int64(1)}}; !reflect.DeepEqual(fields["later"], want) || fields["status"] != "running" {

@@ -94,7 +94,7 @@ func TestTwoBuildsShareAFleet(t *testing.T) {
 		t.Helper()
 		e, err := kv.Get(ctx, id)
 		check(t, err)
-		check(t, codec.Unmarshal(e.Value(), &fields))
+		check(t, codec.UnmarshalRecord(e.Value(), &fields))
 		return fields
 	}
 	start := func(program, name string) *exec.Cmd {

@@ -36,7 +36,7 @@ func (w *world) record(id string) map[string]any {
 	m, err := s.GetLastMsgForSubject(w.t.Context(), recordSubject+id)
 	check(w.t, err)
 	var fields map[string]any
-	check(w.t, codec.Unmarshal(m.Data, &fields))
+	check(w.t, codec.UnmarshalRecord(m.Data, &fields))
 	return fields
 }
 
