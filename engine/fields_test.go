@@ -55,13 +55,13 @@ func TestFieldsAreReadInAnyOrder(t *testing.T) {
 // shuffle returns a map with its entries in another order: Go's maps have none.
 func shuffle(t *testing.T, data []byte) []byte {
 	t.Helper()
-	var m map[string]any
-	if err := codec.UnmarshalRecord(data, &m); err != nil {
+	var m map[string]codec.Payload
+	if err := codec.Unmarshal(data, &m); err != nil {
 		t.Fatal(err)
 	}
 	w := codec.NewMap(0)
 	for name, value := range m {
-		entry, err := codec.Marshal(map[string]any{name: value})
+		entry, err := codec.Marshal(map[string]codec.Payload{name: value})
 		if err != nil {
 			t.Fatal(err)
 		}
