@@ -66,6 +66,16 @@ var (
 	ErrNewer = errors.New("written by a later version")
 	// ErrExists is returned by Enqueue when the id is queued or running.
 	ErrExists = errors.New("execution exists")
+	// ErrUnavailable is returned by every call that the store could not answer within
+	// the caller's patience, which is that of its context or else the store's own, and
+	// by one that a store refuses because it has no room or no leader. The error says
+	// what the server said last, and wraps the cause of a context that ended. The call
+	// may have had its effect; repeating it later may help.
+	ErrUnavailable = errors.New("store is unavailable")
+	// ErrClosed is returned at once by every call on a store that was closed, or whose
+	// connection is closed for good, and then by the Run of its executors. Repeating the
+	// call does not help: open the store again.
+	ErrClosed = errors.New("store is closed")
 )
 
 // An ExecutionError reports an execution that did not complete.

@@ -128,8 +128,9 @@ const (
 
 // Wait returns the execution once it has finished, however it did. It returns
 // ctx's cause if ctx ends first, and ErrNotFound for an id that nothing is known
-// of. Once it has found the execution it waits on through a store that fails; a
-// record that can't be read is ErrDamaged.
+// of. Once it has found the execution it waits on through a store that fails, but not
+// through one that is closed, which is ErrClosed; a record that can't be read is
+// ErrDamaged.
 func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
 	if err := ValidateID(id); err != nil {
 		return Execution{}, err
@@ -154,7 +155,7 @@ func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
 		if errors.Is(err, ErrNewer) {
 			err = nil // whether it has finished is understood
 		}
-		if err != nil && (!found || errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged)) {
+		if err != nil && (!found || errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrClosed)) {
 			return Execution{}, waitError(ctx, id, err)
 		}
 		if err == nil && r.Status.Finished() {
@@ -175,7 +176,7 @@ func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
 }
 
 func waitError(ctx context.Context, id string, err error) error {
-	if ctx.Err() != nil && !errors.Is(err, ErrNotFound) {
+	if ctx.Err() != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrUnavailable) {
 		return context.Cause(ctx)
 	}
 	return fmt.Errorf("wait for %s: %w", id, err)

@@ -32,7 +32,9 @@ type Record struct {
 //     may be delivered more often than that.
 //
 // A call that returns an error may have had its effect, unless the error is one
-// of this package's; it may be repeated. Everything is safe for concurrent use.
+// of this package's other than ErrUnavailable; it may be repeated. A call whose context
+// has ended before does nothing and returns the context's cause. Once the store is
+// closed each call returns ErrClosed at once. Everything is safe for concurrent use.
 // Package storetest states the contract as tests.
 type Store interface {
 	// Enqueue makes each execution due at its StartAt. When it returns nil, all
@@ -100,7 +102,8 @@ type Store interface {
 
 	// Watch calls fn, one call at a time, with every notice of the topic that is
 	// published after Watch has returned, until stop is called. Notices may get
-	// lost; after a lost connection fn gets a Reconnected notice.
+	// lost; after a lost connection fn gets a Reconnected notice. The last one is a
+	// Closed notice, if the store is closed before.
 	Watch(ctx context.Context, topic Topic, fn func(Notice)) (stop func(), err error)
 
 	// Present has roll calls answered by what answer returns, until stop is called;
@@ -173,6 +176,9 @@ type Feed[M any] interface {
 	Request(n int)
 	// Messages is where they arrive. It is closed after Close.
 	Messages() <-chan M
+	// Fault returns what keeps the feed from delivering, and since when; nil if nothing
+	// is known to. The time is zero for a store that is closed.
+	Fault() (since time.Time, err error)
 	// Close ends the feed. Messages that nobody has received go back at once.
 	Close()
 }
@@ -249,6 +255,10 @@ type Delivery struct {
 	// Deliveries counts how often the message has been delivered, from 1, as far
 	// as the server knows; after a restart it may be less than it was.
 	Deliveries int
+	// Until is when its lease ends unless it is extended, by the clock of this process:
+	// then it is somebody else's, and what has not begun must not begin. Zero is a lease
+	// from when it was received.
+	Until time.Time
 	// Unsettled says that the message came from somebody who does not know the
 	// task's definition: Given is what it asks for, the definition has the rest.
 	Unsettled bool
@@ -308,4 +318,6 @@ type Notice struct {
 	Finished *Execution
 	// Reconnected says that notices may have been missed.
 	Reconnected bool
+	// Closed is the error, wrapping ErrClosed, that every call returns from now on.
+	Closed error
 }

@@ -47,7 +47,7 @@ type AreaState struct {
 // State returns the state of an area.
 func (s *Store) State(ctx context.Context, p Area) (AreaState, error) {
 	var info *jetstream.StreamInfo
-	err := manage(ctx, func(ctx context.Context) error {
+	err := s.manage(ctx, func(ctx context.Context) error {
 		st, err := s.js.Stream(ctx, s.streamOf(p))
 		if err == nil {
 			info = st.CachedInfo()

@@ -3,6 +3,7 @@ package jsstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -57,9 +58,10 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 				err = context.Cause(ctx)
 			case err == nil:
 				failing = time.Time{}
+			case errors.Is(err, engine.ErrClosed):
 			case failing.IsZero():
 				failing, err = time.Now(), nil
-			case time.Since(failing) < patience:
+			case time.Since(failing) < Patience:
 				err = nil // a server that restarts, or a leader that is elected
 			}
 			if err != nil {
@@ -68,6 +70,7 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 			}
 			select {
 			case <-time.After(max(changesEvery, changesShare*counting)):
+			case <-s.requests.closed:
 			case <-ctx.Done():
 			}
 		}

@@ -21,6 +21,9 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[*engine.De
 	if err := engine.ValidateQueue(queue); err != nil {
 		return nil, err
 	}
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
 	sources, limited := s.layout.queueSources(queue), new(atomic.Bool)
 	sources[0].limited = limited
 	stop, err := s.watchLimit(queue, sources[0])
@@ -77,7 +80,7 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 		s.move(m, b)
 		return d, false
 	}
-	d.Baton = b
+	d.Baton, d.Until = b, time.Now().Add(s.config.Lease)
 	d.Message = about.stream + " " + strconv.FormatUint(about.sequence, 10)
 	d.First = !old
 	// One that came through the timers may come twice, so that it is claimed

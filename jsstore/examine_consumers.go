@@ -94,7 +94,7 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 	have, want := info.Config, e.layout.consumer(src.consumer, src.filter, e.config)
 	change := "nats consumer edit " + info.Stream + " " + info.Name + " "
 	again := remove + "; any executor that starts makes it again, and nothing is lost"
-	longest := pullExpiry
+	longest := e.pullExpiry()
 	for _, rule := range []struct {
 		bad              bool
 		severity         Severity

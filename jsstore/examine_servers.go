@@ -85,7 +85,7 @@ func (e *examiner) examineServers(ctx context.Context) error {
 func seen(ctx context.Context, nc *nats.Conn, timeout time.Duration) ServerSeen {
 	s := ServerSeen{
 		Name: nc.ConnectedServerName(), ID: nc.ConnectedServerId(), Version: nc.ConnectedServerVersion(),
-		Cluster: nc.ConnectedClusterName(), URL: hosts(nc.ConnectedUrl()), MaxPayload: nc.MaxPayload(),
+		Cluster: nc.ConnectedClusterName(), URL: Redact(nc.ConnectedUrl()), MaxPayload: nc.MaxPayload(),
 	}
 	asked := time.Now()
 	m, err := ask(ctx, timeout, func(ctx context.Context) (*nats.Msg, error) {
@@ -123,7 +123,7 @@ func (e *examiner) otherServers(ctx context.Context) {
 	if u, err := url.Parse(e.nc.ConnectedUrl()); err == nil {
 		user = u.User
 	}
-	known := map[string]bool{hosts(e.nc.ConnectedUrl()): true}
+	known := map[string]bool{Redact(e.nc.ConnectedUrl()): true}
 	for _, one := range e.nc.Servers() {
 		u, err := url.Parse(one)
 		if err != nil || known[u.Host] || len(e.Servers) == maxServers {

@@ -64,6 +64,22 @@ func (f *feed[M]) Request(n int) {
 
 func (f *feed[M]) Messages() <-chan M { return f.out }
 
+// Fault implements [engine.Feed].
+func (f *feed[M]) Fault() (since time.Time, err error) {
+	if err := f.s.requests.gone(); err != nil {
+		return time.Time{}, err
+	}
+	for _, p := range f.pullers {
+		p.mu.Lock()
+		since, err = p.since, p.fault
+		p.mu.Unlock()
+		if err != nil {
+			return since, fmt.Errorf("take from %s: %w", p.source.stream, err)
+		}
+	}
+	return time.Time{}, nil
+}
+
 // excess is how long a message rests that was given back for want of credit.
 const excess = 50 * time.Millisecond
 

@@ -153,20 +153,24 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 			yield(nil, err)
 			return
 		}
-		answers, err := s.requests.ask(s.apiName+"DIRECT.GET."+stream, body)
-		if err != nil {
+		if err := s.usable(ctx); err != nil {
 			yield(nil, err)
+			return
+		}
+		name := s.apiName + "DIRECT.GET." + stream
+		answers, err := s.requests.ask(name, body)
+		if err != nil {
+			yield(nil, s.unanswered(ctx, name, err))
 			return
 		}
 		defer answers.end()
 		for {
 			m, err := answers.next(ctx)
-			if err != nil {
-				yield(nil, fmt.Errorf("read %s: %w", stream, err))
-				return
+			if err == nil {
+				err = noResponders(m)
 			}
-			if err := noResponders(m); err != nil {
-				yield(nil, fmt.Errorf("read %s: %w", stream, err))
+			if err != nil {
+				yield(nil, fmt.Errorf("read %s: %w", stream, s.unanswered(ctx, name, err)))
 				return
 			}
 			status := m.Header.Get("Status")

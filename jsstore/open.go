@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,7 +28,7 @@ const (
 
 	// pingInterval is a third of the patience, see persist: a connection is given up
 	// after two pings, and with it what waits for an answer.
-	pingInterval = patience / 3
+	pingInterval = Patience / 3
 	// reconnectWait is the least time between two tries of one server.
 	reconnectWait = 250 * time.Millisecond
 
@@ -83,6 +86,10 @@ type Config struct {
 	// expected behind it too, as key-value clients do. Empty means neither; both are
 	// refused.
 	Domain, APIPrefix string
+	// Logger gets what an operator should know of the connection and of what is asked of
+	// the server without end: when it is lost, each minute that it stays lost, and when it
+	// is restored. Nil means slog.Default().
+	Logger *slog.Logger
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -128,13 +135,16 @@ type Store struct {
 	requests *requests
 	groups   map[string]*group // by what subjects begin with; none unless writes are grouped
 	apiName  string            // of the JetStream API, with a dot behind it
-	tell     func(Part)        // of what is found and made; nil unless SetUp asks
+	log      *slog.Logger
+	word     *word
+	tell     func(Part) // of what is found and made; nil unless SetUp asks
 
 	postponing chan struct{} // bounds how many messages are on their way to the timers
 
 	ownsConn bool
 	status   chan nats.Status
 	stopped  chan struct{}
+	awake    atomic.Pointer[time.Time] // when this process was seen to run: see frozen.go
 
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
@@ -144,11 +154,18 @@ type Store struct {
 // Connect connects to a NATS server, or several (comma-separated), and opens a
 // namespace there. Close closes the connection.
 func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*Store, error) {
-	nc, err := nats.Connect(url, append(ConnectOptions(), opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", hosts(url), err)
+	if err := CheckURL(url); err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", Redact(url), err)
 	}
-	s, err := Open(ctx, nc, c)
+	heard := &word{}
+	nc, err := nats.Connect(url, slices.Concat(ConnectOptions(), heard.options(), opts)...)
+	if quotes := (*neturl.Error)(nil); errors.As(err, &quotes) {
+		err = errMalformed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", Redact(url), err)
+	}
+	s, err := open(ctx, nc, c, heard, nil)
 	if err != nil {
 		nc.Close()
 		return nil, err
@@ -157,11 +174,16 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 	return s, nil
 }
 
-// ConnectOptions are those that [Connect] connects with, for who connects itself.
+// ConnectOptions are those that [Connect] connects with, for a program that makes its
+// own connection and gives it to [Open]. Without them the client gives up a connection
+// for good: when a server has refused the credentials twice, or after 60 tries.
 func ConnectOptions() []nats.Option {
 	return []nats.Option{
 		nats.Name("durable"),
 		nats.MaxReconnects(-1),
+		// Credentials that are refused now may be right again in a minute: a password that
+		// is changed on the servers first, an account that is being set up.
+		nats.IgnoreAuthErrorAbort(),
 		// What could not be sent is sent again by who wanted it sent; a copy that a
 		// buffer sends after it was given up would come twice.
 		nats.ReconnectBufSize(-1),
@@ -175,28 +197,22 @@ func ConnectOptions() []nats.Option {
 	}
 }
 
-// hosts returns what of a list of URLs may be shown: no users, passwords or tokens.
-func hosts(urls string) string {
-	var list []string
-	for one := range strings.SplitSeq(urls, ",") {
-		one = strings.TrimSpace(one)
-		if _, rest, ok := strings.Cut(one, "://"); ok {
-			one = rest
-		}
-		list = append(list, one[strings.LastIndex(one, "@")+1:])
-	}
-	return strings.Join(list, ", ")
-}
-
 // Open opens a namespace over a connection that stays the caller's. What the
 // namespace lacks is made; what it has is checked, and the error says what is
 // wrong with it.
+//
+// The connection should be made with [ConnectOptions]: with the client's own defaults
+// it is closed for good by two refusals of its credentials, and without them after 60
+// tries to reconnect. Whatever the options, a server closes it for good that was sent a
+// message past its max_payload, as after a reload that lowers it. Once it is closed,
+// every call of the store returns [engine.ErrClosed] and its executors end with that.
 func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
-	return open(ctx, nc, c, nil)
+	return open(ctx, nc, c, nil, nil)
 }
 
-// open is Open that tells, if asked, what it found and what it made.
-func open(ctx context.Context, nc *nats.Conn, c Config, tell func(Part)) (*Store, error) {
+// open is Open that knows what was heard of the connection, and tells, if asked, what it
+// found and what it made.
+func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(Part)) (*Store, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("open namespace: %w", err)
@@ -205,13 +221,14 @@ func open(ctx context.Context, nc *nats.Conn, c Config, tell func(Part)) (*Store
 	if err != nil {
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
 	}
-	s.tell = tell
+	s.word, s.tell = heard, tell
 	if err := s.setUp(ctx); err != nil {
 		s.requests.close()
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
 	}
 	s.status = nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	go s.followConnection()
+	go s.stayAwake()
 	return s, nil
 }
 
@@ -219,7 +236,7 @@ func open(ctx context.Context, nc *nats.Conn, c Config, tell func(Part)) (*Store
 // to it: what is there is not looked at. The caller closes its requests.
 func attach(nc *nats.Conn, c Config) (*Store, error) {
 	s := &Store{
-		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c,
+		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
 		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
 	}
 	var err error
@@ -258,35 +275,6 @@ func apiName(o jetstream.JetStreamOptions) string {
 	return jetstream.DefaultAPIPrefix
 }
 
-// followConnection tells what depends on the connection how it fares.
-func (s *Store) followConnection() {
-	defer close(s.stopped)
-	for status := range s.status {
-		switch status {
-		case nats.RECONNECTING:
-			s.requests.disconnected()
-		case nats.CONNECTED:
-			s.reconnected()
-		case nats.CLOSED:
-			s.requests.disconnected()
-			s.requests.sender.close()
-			return
-		}
-	}
-}
-
-func (s *Store) reconnected() {
-	s.mu.Lock()
-	watchers, pullers := keys(s.watchers), keys(s.pullers)
-	s.mu.Unlock()
-	for _, p := range pullers {
-		p.restart()
-	}
-	for _, w := range watchers {
-		w.tell(engine.Notice{Reconnected: true})
-	}
-}
-
 func keys[K comparable](m map[K]struct{}) []K {
 	list := make([]K, 0, len(m))
 	for k := range m {
@@ -295,13 +283,13 @@ func keys[K comparable](m map[K]struct{}) []K {
 	return list
 }
 
-// Close ends the store's subscriptions, and its connection if Connect made it.
+// Close ends the store's subscriptions, and its connection if Connect made it. Every
+// call returns [engine.ErrClosed] from then on; executors that run on it end with that.
 // Feeds are closed first by whoever opened them.
 func (s *Store) Close() error {
 	s.nc.RemoveStatusListener(s.status)
-	s.mu.Lock()
-	watchers, pullers := keys(s.watchers), keys(s.pullers)
-	s.mu.Unlock()
+	s.shut(engine.ErrClosed)
+	watchers, pullers := s.open()
 	if s.ownsConn {
 		drain(pullers)
 	}
@@ -386,7 +374,7 @@ func (s *Store) setUp(ctx context.Context) error {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
 	case err != nil:
-		return fmt.Errorf("ask %s for JetStream: %w", s.nc.ConnectedUrlRedacted(), err)
+		return fmt.Errorf("ask %s for JetStream: %w", Redact(s.nc.ConnectedUrl()), err)
 	case info.API.Level < minAPILevel:
 		return fmt.Errorf("nats-server %s has JetStream API level %d: level %d is needed, which is nats-server 2.14; 2.15 is recommended",
 			s.nc.ConnectedServerVersion(), info.API.Level, minAPILevel)

@@ -16,8 +16,8 @@ const answerReserve = 1 << 10
 
 // Present implements [engine.Store].
 func (s *Store) Present(ctx context.Context, answer func(engine.RollCall) *engine.Presence) (func(), error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if err := s.usable(ctx); err != nil {
+		return nil, err
 	}
 	sub, err := s.nc.Subscribe(s.layout.rollSubject(), func(m *nats.Msg) {
 		p := answer(engine.DecodeRollCall(m.Data))
@@ -29,16 +29,20 @@ func (s *Store) Present(ctx context.Context, answer func(engine.RollCall) *engin
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("answer roll calls: %w", err)
+		return nil, fmt.Errorf("answer roll calls: %w", s.closedOr(err))
 	}
 	return func() { _ = sub.Unsubscribe() }, nil // fails only where the connection is closed already
 }
 
 // RollCall implements [engine.Store].
 func (s *Store) RollCall(ctx context.Context, call engine.RollCall) ([]engine.Answer, error) {
-	answers, err := s.rollCall(ctx, call)
+	err := s.usable(ctx)
+	var answers []engine.Answer
+	if err == nil {
+		answers, err = s.rollCall(ctx, call)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("call the roll: %w", err)
+		return nil, fmt.Errorf("call the roll: %w", s.unanswered(ctx, s.layout.rollSubject(), err))
 	}
 	return answers, nil
 }

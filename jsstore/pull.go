@@ -2,24 +2,30 @@ package jsstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
-const (
-	// pullExpiry is how long a pull waits on the server for messages. An idle feed
-	// makes one request in this time.
-	pullExpiry = 60 * time.Second
-	// pullHeartbeat is how often a waiting pull shows that it is still there. A
-	// feed that has heard nothing for two of them asks anew.
-	pullHeartbeat = 10 * time.Second
-)
+// A pull waits on the server for messages for half of the lease, and 20 s at most. The
+// server delivers into it however long its executor has been frozen. What such an executor
+// has in hand comes back two thirds of a lease after it froze, at the earliest, since it
+// was extended a third before, and must find no pull of it open. It is also by their ends
+// that pulls show that they are still there: an idle feed makes a request each time.
+const longestPull = 20 * time.Second
+
+// pullExpiry is how long a pull waits.
+func (s *Store) pullExpiry() time.Duration { return min(s.config.Lease/2, longestPull) }
+
+// pullSilence is how long a feed that waits hears nothing before it takes its pulls for
+// lost and asks anew: the server has had an answer's time to say that they are over.
+func (s *Store) pullSilence() time.Duration { return s.pullExpiry() + answerTimeout }
 
 // A puller asks one consumer for as many messages as its feed has credit for,
 // over one subscription, and hands them on as they come. The client's own
@@ -42,9 +48,12 @@ type puller struct {
 	pause    time.Duration      // before asking again after a refusal
 	recovery context.CancelFunc // of the recovery under way; nil without one
 	closed   bool
+	fault    error     // what keeps it from delivering; nil if nothing does
+	since    time.Time // of the fault
+	told     bool      // the fault is logged
 
 	// fence is the last sequence of the stream when this puller began to ask, or
-	// asked anew after a server was lost. A server that restarts forgets which
+	// asked anew after a server was lost or this process was frozen. A server that restarts forgets which
 	// messages it had delivered, and even some of those that were put down, so all
 	// up to the fence may be old, whatever their count says.
 	fence uint64
@@ -59,6 +68,9 @@ func (s *Store) pull(ctx context.Context, src source, credit func() int, deliver
 	if err := p.raiseFence(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
 	sub, err := s.nc.Subscribe(p.inbox, p.received)
 	if err != nil {
 		return nil, err
@@ -67,7 +79,7 @@ func (s *Store) pull(ctx context.Context, src source, credit func() int, deliver
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // the credit limits it
 		return nil, err
 	}
-	p.watchdog = time.AfterFunc(2*pullHeartbeat, p.watch)
+	p.watchdog = time.AfterFunc(s.pullSilence(), p.watch)
 	s.mu.Lock()
 	s.pullers[p] = struct{}{}
 	s.mu.Unlock()
@@ -91,11 +103,9 @@ func (p *puller) ask() {
 	}
 	if p.open == 0 {
 		p.heard = time.Now()
-		p.watchdog.Reset(2 * pullHeartbeat)
+		p.watchdog.Reset(p.s.pullSilence())
 	}
-	body, _ := json.Marshal(map[string]int64{
-		"batch": int64(missing), "expires": int64(pullExpiry), "idle_heartbeat": int64(pullHeartbeat),
-	})
+	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, missing, p.s.pullExpiry().Nanoseconds())
 	err := p.s.nc.PublishRequest(p.s.apiName+"CONSUMER.MSG.NEXT."+p.source.stream+"."+p.source.consumer, p.inbox, body)
 	if err != nil {
 		return // not connected: restart asks when it is again
@@ -115,25 +125,63 @@ func (p *puller) received(m *nats.Msg) {
 	case "": // a message
 		p.open = max(p.open-1, 0)
 		p.pause = 0
+		p.works()
 		about := meta(m.Reply)
-		old := about.deliveries > 1 || about.sequence <= p.fence
+		old := about.deliveries > 1 || about.sequence <= p.fence || p.s.wasFrozen(p.heard)
 		p.mu.Unlock()
 		p.deliver(m, old)
 		p.more()
 		return
-	case "100": // the pull is alive
 	case "408", "404": // it is over; nothing is wrong
+		p.works()
 		p.ended(m)
 		p.ask()
 	default: // 409 and 503: a change of leader, of the consumer, of the server
 		p.ended(m)
-		if m.Header.Get("Description") == "Server Shutdown" {
+		description := m.Header.Get("Description")
+		if description == "Server Shutdown" {
 			// It takes its time for that; the connection tells when there is another.
 			p.pause = lastPause
+		}
+		if !p.told { // otherwise it is known why, and better than this says
+			p.fails(fmt.Errorf("the server ended a pull: %s", strings.TrimSpace(status+" "+description)), !passing[description])
 		}
 		p.askLater()
 	}
 	p.mu.Unlock()
+}
+
+// passing are the ends of pulls that are over as soon as the consumer has another leader.
+var passing = map[string]bool{"Server Shutdown": true, "Leadership Change": true}
+
+// fails notes what keeps the puller from delivering, and logs it if it is worth that.
+func (p *puller) fails(err error, worth bool) {
+	if p.fault == nil {
+		p.since = time.Now()
+	}
+	p.fault = err
+	if worth && !p.told && !p.closed {
+		p.told = true
+		p.s.log.Warn("can't take messages: it is tried again", "stream", p.source.stream, "consumer", p.source.consumer, "error", err)
+	}
+}
+
+// works notes that nothing does.
+func (p *puller) works() {
+	if p.fault == nil {
+		return
+	}
+	if p.told {
+		p.s.log.Info("messages are taken again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
+	}
+	p.fault, p.told = nil, false
+}
+
+// disconnected notes that there is no connection.
+func (p *puller) disconnected() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fails(errDisconnected, false) // the connection is logged by itself
 }
 
 // ended takes off what a pull that is over has not delivered.
@@ -154,7 +202,7 @@ func (p *puller) askLater() {
 	}
 	p.pause = min(max(2*p.pause, firstPause), 2*lastPause)
 	p.fence = unknownFence
-	ctx, cancel := context.WithTimeout(context.Background(), p.pause+patience)
+	ctx, cancel := context.WithTimeout(context.Background(), p.pause+Patience)
 	p.recovery = cancel
 	time.AfterFunc(p.pause, func() {
 		defer cancel()
@@ -165,6 +213,11 @@ func (p *puller) askLater() {
 			return // restart has begun another
 		}
 		p.recovery = nil
+		if err == nil {
+			p.works()
+		} else {
+			p.fails(err, p.s.nc.IsConnected())
+		}
 		p.ask()
 		if err != nil {
 			p.askLater()
@@ -180,7 +233,7 @@ func (p *puller) recover(ctx context.Context) error {
 }
 
 func (p *puller) raiseFence(ctx context.Context) error {
-	return manage(ctx, func(ctx context.Context) error {
+	return p.s.manage(ctx, func(ctx context.Context) error {
 		st, err := p.s.js.Stream(ctx, p.source.stream)
 		if err != nil {
 			return err
@@ -199,11 +252,12 @@ func (p *puller) watch() {
 	if p.closed || p.open == 0 {
 		return // ask sets the watchdog again
 	}
-	if silent := time.Since(p.heard); silent < 2*pullHeartbeat {
-		p.watchdog.Reset(2*pullHeartbeat - silent)
+	if silent := time.Since(p.heard); silent < p.s.pullSilence() {
+		p.watchdog.Reset(p.s.pullSilence() - silent)
 		return
 	}
 	p.open = 0
+	p.fails(errNoAnswer, false) // the recovery tells, if it does not succeed
 	p.askLater()
 }
 
@@ -212,12 +266,25 @@ func (p *puller) watch() {
 func (p *puller) restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.giveUpRecovery()
+	p.open, p.pause = 0, 0
+	p.askLater()
+}
+
+// thawed raises the fence: what is on its way may have been delivered before this process
+// was frozen, and be somebody else's by now.
+func (p *puller) thawed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.giveUpRecovery() // one that is under way may have read the fence before
+	p.askLater()
+}
+
+func (p *puller) giveUpRecovery() {
 	if p.recovery != nil {
 		p.recovery()
 		p.recovery = nil
 	}
-	p.open, p.pause = 0, 0
-	p.askLater()
 }
 
 // stop ends the asking. What was asked for may still come, for as long as a pull
@@ -234,7 +301,7 @@ func (p *puller) stop() {
 		return
 	}
 	p.watchdog.Stop()
-	p.watchdog = time.AfterFunc(pullExpiry, p.unsubscribe)
+	p.watchdog = time.AfterFunc(p.s.pullExpiry(), p.unsubscribe)
 }
 
 func (p *puller) unsubscribe() {

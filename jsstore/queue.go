@@ -130,7 +130,7 @@ func (s *Store) resume(ctx context.Context, src source) error {
 func (s *Store) watchLimit(queue string, ready source) (stop func(), err error) {
 	sub, err := s.nc.Subscribe(s.layout.queueSubject(queue), func(*nats.Msg) {
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), Patience)
 			defer cancel()
 			_ = s.makeConsumer(ctx, ready) // it reads the limit; not read, it is when the feed connects again
 		}()

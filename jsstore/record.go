@@ -160,8 +160,9 @@ func (s *Store) api(ctx context.Context, name string, body []byte, out any) erro
 
 // call calls the JetStream API and has read read what it answers.
 func (s *Store) call(ctx context.Context, name string, body []byte, read func(answer []byte) error) error {
-	return persist(ctx, func(int) error {
+	return s.persist(ctx, func(int) error {
 		answer, err := s.requests.request(ctx, &nats.Msg{Subject: s.apiName + name, Data: body})
+		err = s.denied(s.apiName+name, err)
 		if err == nil {
 			err = noResponders(answer)
 		}
@@ -186,7 +187,7 @@ func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (en
 	h.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
 	h.Set(codec.HeaderWrite, write)
 	var revision engine.Revision
-	err := persist(ctx, func(n int) error {
+	err := s.persist(ctx, func(n int) error {
 		answer, err := s.request(ctx, m)
 		if err != nil {
 			return err

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
 )
 
 // requests sends messages and hands each answer to whoever waits for it, over
@@ -25,11 +27,14 @@ type requests struct {
 	// another domain, or another account: there they mean a bucket of one's own.
 	bucket string
 
+	closed chan struct{} // there are no more calls: see gone
+
 	mu      sync.Mutex
 	next    uint64
 	pending map[uint64]*call
 	series  map[uint64]*series
-	sweeps  bool // the sweep that ends calls without an answer is set
+	sweeps  bool  // the sweep that ends calls without an answer is set
+	reason  error // what all calls return once closed is
 }
 
 // bucketSubjects is what the subjects of the messages of buckets begin with.
@@ -46,15 +51,15 @@ type call struct {
 	at  int
 }
 
-// A result is what a call ends with: an answer, or errNoAnswer, nats.ErrDisconnected, or
-// why it could not be sent.
+// A result is what a call ends with: an answer, or errNoAnswer, errDisconnected, the
+// reason why there are no more calls, or why it could not be sent.
 type result struct {
 	m   *nats.Msg
 	err error
 }
 
 func newRequests(nc *nats.Conn) (*requests, error) {
-	r := &requests{nc: nc, prefix: nc.NewInbox() + ".", pending: map[uint64]*call{}, series: map[uint64]*series{}}
+	r := &requests{nc: nc, prefix: nc.NewInbox() + ".", closed: make(chan struct{}), pending: map[uint64]*call{}, series: map[uint64]*series{}}
 	sub, err := nc.Subscribe(r.prefix+"*", r.answered)
 	if err != nil {
 		return nil, err
@@ -109,13 +114,19 @@ func (c *call) end(g result) {
 
 // start sends m with the messages of others. Somebody must wait for the call.
 func (r *requests) start(c *call, m *nats.Msg) {
-	id := r.begin(c, m)
+	id, ok := r.begin(c, m)
+	if !ok {
+		return
+	}
 	r.sender.send(outgoing{m: *r.placed(m), request: id})
 }
 
 // startNow sends m, for who has many to send.
 func (r *requests) startNow(c *call, m *nats.Msg) {
-	id := r.begin(c, m)
+	id, ok := r.begin(c, m)
+	if !ok {
+		return
+	}
 	if err := r.publish(m); err != nil {
 		r.refused(id, err)
 	}
@@ -133,8 +144,14 @@ func (r *requests) refused(id uint64, err error) {
 }
 
 // begin has the call under way, whose message is yet to be sent, and returns its number.
-func (r *requests) begin(c *call, m *nats.Msg) uint64 {
+// If there are no more calls it ends this one and reports false.
+func (r *requests) begin(c *call, m *nats.Msg) (id uint64, ok bool) {
 	r.mu.Lock()
+	if err := r.reason; err != nil {
+		r.mu.Unlock()
+		c.end(result{err: err})
+		return 0, false
+	}
 	r.next++
 	c.id, c.began = r.next, time.Now()
 	r.pending[c.id] = c
@@ -144,7 +161,7 @@ func (r *requests) begin(c *call, m *nats.Msg) uint64 {
 	}
 	r.mu.Unlock()
 	m.Reply = r.reply(c.id)
-	return c.id
+	return c.id, true
 }
 
 func (r *requests) reply(id uint64) string {
@@ -276,23 +293,50 @@ func (a *answers) of(ctx context.Context, i int) (*nats.Msg, error) {
 	return nil, context.Cause(ctx)
 }
 
-// disconnected ends all calls: their answers will not come.
-func (r *requests) disconnected() {
+// disconnected ends the calls that are under way: their answers will not come, for the
+// reason given.
+func (r *requests) disconnected(reason error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.endAll(reason)
+}
+
+// endAll is disconnected with the lock held.
+func (r *requests) endAll(reason error) {
 	for _, c := range r.pending {
-		c.end(result{err: nats.ErrDisconnected})
+		c.end(result{err: reason})
 	}
 	clear(r.pending)
 	for _, s := range r.series {
-		s.lose()
+		s.lose(reason)
 	}
 }
 
+// shut ends the calls that are under way, and all that follow, with reason. It reports
+// false if that was done before.
+func (r *requests) shut(reason error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reason != nil {
+		return false
+	}
+	r.reason = reason
+	close(r.closed)
+	r.endAll(reason)
+	return true
+}
+
+// gone returns what all calls return if there are no more; nil if there are.
+func (r *requests) gone() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reason
+}
+
 func (r *requests) close() {
+	r.shut(engine.ErrClosed)
 	r.sender.close()
 	_ = r.sub.Unsubscribe() // fails only on a connection that is closed already
-	r.disconnected()
 }
 
 // A series is a request that several messages answer. They gather in it until they are
@@ -305,7 +349,7 @@ type series struct {
 
 	mu   sync.Mutex
 	list []*nats.Msg
-	lost bool          // the connection
+	lost error         // why no more come
 	more chan struct{} // of capacity 1: there is something to see
 }
 
@@ -313,6 +357,10 @@ type series struct {
 func (r *requests) ask(subject string, body []byte) (*series, error) {
 	s := &series{r: r, more: make(chan struct{}, 1)}
 	r.mu.Lock()
+	if err := r.reason; err != nil {
+		r.mu.Unlock()
+		return nil, err
+	}
 	r.next++
 	s.id = r.next
 	r.series[s.id] = s
@@ -337,9 +385,9 @@ func (s *series) add(m *nats.Msg) {
 	s.tell()
 }
 
-func (s *series) lose() {
+func (s *series) lose(reason error) {
 	s.mu.Lock()
-	s.lost = true
+	s.lost = reason
 	s.mu.Unlock()
 	s.tell()
 }
@@ -382,8 +430,8 @@ func (s *series) take() (*nats.Msg, error) {
 		s.list[0] = nil // the array keeps it otherwise
 		s.list = s.list[1:]
 		return m, nil
-	case s.lost:
-		return nil, nats.ErrDisconnected
+	case s.lost != nil:
+		return nil, s.lost
 	}
 	return nil, nil
 }

@@ -20,11 +20,14 @@ func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (f
 
 // ServeIndexed is Serve with an index, which answers lists; nil is none.
 func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance string, x api.Index) (func(), error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
 	service, err := api.Start(ctx, api.Config{
 		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Index: x,
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.closedOr(err)
 	}
 	return func() { _ = service.Stop() }, nil // fails only where the connection is closed already
 }
@@ -37,7 +40,7 @@ func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 	for _, stream := range []string{s.layout.ready(), s.layout.timers()} {
 		var total uint64
 		var consumers []*jetstream.ConsumerInfo
-		err := manage(ctx, func(ctx context.Context) error {
+		err := s.manage(ctx, func(ctx context.Context) error {
 			st, err := s.js.Stream(ctx, stream)
 			if err != nil {
 				return err

@@ -49,7 +49,7 @@ func SetUp(ctx context.Context, nc *nats.Conn, c Config, queues ...string) ([]Pa
 	}
 	var parts []Part
 	c.MustExist = false
-	s, err := open(ctx, nc, c, func(p Part) { parts = append(parts, p) })
+	s, err := open(ctx, nc, c, nil, func(p Part) { parts = append(parts, p) })
 	if err != nil {
 		return parts, err
 	}
@@ -102,19 +102,6 @@ func (s *Store) adjust(ctx context.Context, c Config, parts []Part) error {
 		p.Replicas, p.MaxMessages, p.Did = replicas, most, Changed
 	}
 	return nil
-}
-
-// manage is manage for a caller that may lack the right to what it asks for. That
-// is not answered, as if the server were slow; the server says so beside.
-func (s *Store) manage(ctx context.Context, call func(context.Context) error) error {
-	return manage(ctx, func(ctx context.Context) error {
-		before := s.nc.LastError()
-		err := call(ctx)
-		if now := s.nc.LastError(); err != nil && now != before && errors.Is(now, nats.ErrPermissionViolation) {
-			return now
-		}
-		return err
-	})
 }
 
 func (s *Store) told(p Part) {

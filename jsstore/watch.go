@@ -21,6 +21,9 @@ type watcher struct {
 
 // Watch implements [engine.Store].
 func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Notice)) (func(), error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
 	w := &watcher{s: s, fn: fn}
 	subject, notice := s.layout.cancelSubject(">"), cancelNotice
 	if topic.Outcome != "" {
@@ -32,12 +35,16 @@ func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.No
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.closedOr(err)
 	}
 	w.sub = sub
 	s.mu.Lock()
 	s.watchers[w] = struct{}{}
 	s.mu.Unlock()
+	if err := s.requests.gone(); err != nil { // in between: nobody would tell
+		w.stop()
+		return nil, err
+	}
 	return w.stop, nil
 }
 

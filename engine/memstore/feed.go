@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/durable-execution/durable/engine"
 )
@@ -83,6 +84,17 @@ func (f *feed[M]) Request(n int) {
 
 // Messages implements [engine.Feed].
 func (f *feed[M]) Messages() <-chan M { return f.messages }
+
+// Fault implements [engine.Feed].
+func (f *feed[M]) Fault() (since time.Time, err error) {
+	s := f.queue.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return time.Time{}, ErrClosed
+	}
+	return time.Time{}, nil
+}
 
 // Close implements [engine.Feed].
 func (f *feed[M]) Close() {

@@ -6,7 +6,6 @@ package memstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -32,7 +31,7 @@ type Config struct {
 }
 
 // ErrClosed is returned by every call on a store that has been closed.
-var ErrClosed = errors.New("store is closed")
+var ErrClosed = engine.ErrClosed
 
 // A Store is an [engine.Store] in memory. It starts a goroutine for each open
 // feed, and one where a watcher has something to hear.
@@ -89,6 +88,7 @@ func New(c Config) *Store {
 func (s *Store) Close() {
 	s.mu.Lock()
 	s.closed = true
+	s.announceClosed()
 	ends := slices.Concat(s.closures.shut(), s.cancels.shut(), s.expiries.shut())
 	for _, q := range s.queues {
 		ends = append(ends, q.shut()...)

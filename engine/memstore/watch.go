@@ -84,3 +84,12 @@ func (s *Store) announce(x engine.Execution) error {
 	}
 	return nil
 }
+
+func (s *Store) announceClosed() {
+	for _, list := range s.watchers {
+		for w := range list {
+			w.tell(engine.Notice{Closed: ErrClosed})
+		}
+	}
+	clear(s.watchers)
+}

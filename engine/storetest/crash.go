@@ -296,6 +296,9 @@ func (f *crashFeed[M]) Request(n int) {
 // Messages implements [engine.Feed].
 func (f *crashFeed[M]) Messages() <-chan M { return f.messages }
 
+// Fault implements [engine.Feed].
+func (f *crashFeed[M]) Fault() (time.Time, error) { return f.feed.Fault() }
+
 // Close implements [engine.Feed].
 func (f *crashFeed[M]) Close() {
 	f.close.Do(func() {

@@ -46,7 +46,7 @@ func Run(t *testing.T, b Bubble, opts ...Option) {
 	}
 	for _, rules := range [][]rule{
 		enqueueRules, timeRules, recordRules, sizeRules, deliveryRules, feedRules,
-		spawnRules, closureRules, cancelRules, retentionRules, asideRules, watchRules, listRules, presenceRules,
+		spawnRules, closureRules, cancelRules, retentionRules, asideRules, watchRules, listRules, presenceRules, closedRules,
 	} {
 		for _, r := range rules {
 			t.Run(r.sentence, func(t *testing.T) { b(t, r.test) })

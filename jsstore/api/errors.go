@@ -41,6 +41,8 @@ var known = []struct {
 	{engine.ErrNotFound, 404, "not_found"},
 	{engine.ErrQueueFull, 429, "queue_full"},
 	{engine.ErrShutdown, 503, "shutting_down"},
+	{engine.ErrUnavailable, 503, "unavailable"},
+	{engine.ErrClosed, 503, "unavailable"},
 	{codec.ErrKey, 409, "no_key"},
 }
 

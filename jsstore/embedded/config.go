@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,7 +35,8 @@ type Config struct {
 	// recommends; more than 16 MiB is refused.
 	MaxPayload int
 	// Log is told what the server has to say, in its own words and from any
-	// goroutine. It must not call the Server. Nil discards it.
+	// goroutine. It must not call the Server. Nil gives what is a warning or worse to
+	// Store.Logger, or slog.Default().
 	Log func(level slog.Level, text string)
 	// Store is the configuration of the namespace that Open opens.
 	Store jsstore.Config
@@ -83,6 +85,22 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("start server in %s: %w", c.Dir, err)
 	}
 	return c, nil
+}
+
+// say returns what the server speaks through.
+func (c Config) say() func(slog.Level, string) {
+	if c.Log != nil {
+		return c.Log
+	}
+	log := c.Store.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	return func(level slog.Level, text string) {
+		if level >= slog.LevelWarn {
+			log.Log(context.Background(), level, "nats-server", "says", text, "dir", c.Dir)
+		}
+	}
 }
 
 // Durability says in one sentence what an acknowledged write survives.

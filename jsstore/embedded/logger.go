@@ -46,7 +46,5 @@ func (l *logger) Debugf(format string, v ...any)  { l.say(slog.LevelDebug, forma
 func (l *logger) Tracef(format string, v ...any)  { l.say(slog.LevelDebug, format, v) }
 
 func (l *logger) say(level slog.Level, format string, v []any) {
-	if l.hook != nil {
-		l.hook(level, fmt.Sprintf(format, v...))
-	}
+	l.hook(level, fmt.Sprintf(format, v...))
 }

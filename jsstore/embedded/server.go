@@ -58,7 +58,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 
 // start takes the owner over, whatever it returns.
 func start(ctx context.Context, c Config, owner *owner) (*Server, error) {
-	log := &logger{hook: c.Log}
+	log := &logger{hook: c.say()}
 	n, err := server.NewServer(c.options())
 	if err != nil {
 		return nil, errors.Join(err, owner.release())

@@ -1,0 +1,162 @@
+package jsstore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A lost connection is logged at once, again after firstReminder, and then every
+// reminder, for as long as it is not restored.
+const (
+	firstReminder = 10 * time.Second
+	reminder      = time.Minute
+)
+
+// word is what was last heard of a connection: the client forgets why it could not
+// connect as soon as it tries again. A nil word knows what the connection itself does.
+type word struct {
+	mu   sync.Mutex
+	last error
+}
+
+// options have the word hear of the connection.
+func (w *word) options() []nats.Option {
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { w.hear(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { w.hear(err) }),
+		// Without a handler the client prints errors. They are in the errors of the calls
+		// that they concern.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { w.hear(err) }),
+	}
+}
+
+func (w *word) hear(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = err
+}
+
+// lastWord returns why there is no connection, as far as that is known; nil if it is not.
+func (s *Store) lastWord() error {
+	if err := s.nc.LastError(); err != nil {
+		return err
+	}
+	if s.word == nil {
+		return nil
+	}
+	s.word.mu.Lock()
+	defer s.word.mu.Unlock()
+	return s.word.last
+}
+
+// errDisconnected is the error of a call for which there is no connection now.
+var errDisconnected = errors.New("not connected to the server")
+
+// disconnected returns errDisconnected with the last word.
+func (s *Store) disconnected() error {
+	if last := s.lastWord(); last != nil {
+		return fmt.Errorf("%w: %w", errDisconnected, last)
+	}
+	return errDisconnected
+}
+
+// closedForGood returns the error of every call on a store whose connection is closed.
+func (s *Store) closedForGood() error {
+	last := s.nc.LastError()
+	if last == nil {
+		last = nats.ErrConnectionClosed
+	}
+	return fmt.Errorf("%w: its connection is closed for good: %w", engine.ErrClosed, last)
+}
+
+// followConnection tells what depends on the connection how it fares, and logs it.
+//
+// The client drops a status that does not fit into the channel. So each time the
+// connection itself is asked whether it is closed: if that status was dropped, others
+// are still in the channel.
+func (s *Store) followConnection() {
+	defer close(s.stopped)
+	var lost time.Time // zero while there is a connection
+	remind := time.NewTimer(0)
+	<-remind.C
+	defer remind.Stop()
+	for {
+		select {
+		case status, open := <-s.status:
+			switch {
+			case s.nc.IsClosed():
+				err := s.closedForGood()
+				if s.shut(err) {
+					s.log.Error("connection to NATS is closed for good", "error", err)
+				}
+				s.requests.sender.close()
+				return
+			case !open:
+				return
+			case status == nats.RECONNECTING && lost.IsZero():
+				lost = time.Now()
+				s.requests.disconnected(errDisconnected)
+				_, pullers := s.open()
+				for _, p := range pullers {
+					p.disconnected()
+				}
+				s.log.Warn("connection to NATS lost", "error", s.lastWord())
+				remind.Reset(firstReminder)
+			case status == nats.CONNECTED:
+				s.reconnected()
+				if !lost.IsZero() {
+					s.log.Info("connection to NATS restored", "server", Redact(s.nc.ConnectedUrl()), "after", time.Since(lost))
+				}
+				remind.Stop()
+				lost = time.Time{}
+			}
+		case <-remind.C:
+			s.log.Error("connection to NATS is still lost", "for", time.Since(lost), "error", s.lastWord())
+			remind.Reset(reminder)
+		}
+	}
+}
+
+func (s *Store) reconnected() {
+	watchers, pullers := s.open()
+	for _, p := range pullers {
+		p.restart()
+	}
+	for _, w := range watchers {
+		w.tell(engine.Notice{Reconnected: true})
+	}
+}
+
+// shut has every call return err from now on, those under way included, and tells
+// whoever watches. It reports false if the store was shut before.
+func (s *Store) shut(err error) bool {
+	if !s.requests.shut(err) {
+		return false
+	}
+	watchers, _ := s.open()
+	for _, w := range watchers {
+		w.tell(engine.Notice{Closed: err})
+	}
+	return true
+}
+
+// open returns what is open on the connection.
+func (s *Store) open() ([]*watcher, []*puller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return keys(s.watchers), keys(s.pullers)
+}
+
+func logger(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return slog.Default()
+	}
+	return l
+}

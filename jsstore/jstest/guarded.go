@@ -1,0 +1,75 @@
+package jstest
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// A Guarded is a server that asks for a password, and whose configuration can be changed
+// while it runs, as by a reload.
+type Guarded struct {
+	t       testing.TB
+	server  *server.Server
+	options *server.Options
+}
+
+// The user of a Guarded server, and the password until it is changed.
+const (
+	GuardedUser     = "user"
+	GuardedPassword = "right"
+)
+
+// Guard starts a server with a port on loopback that asks for a password, configured
+// further by changes.
+func Guard(t testing.TB, changes ...func(*server.Options)) *Guarded {
+	t.Helper()
+	g := &Guarded{t: t, options: &server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		Username: GuardedUser, Password: GuardedPassword, MaxPayload: 1 << 20,
+	}}
+	for _, change := range changes {
+		change(g.options)
+	}
+	s, err := server.NewServer(g.options.Clone())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.server = s
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("no ports")
+	}
+	return g
+}
+
+// URL is where clients connect, with the password that was right at first.
+func (g *Guarded) URL() string {
+	return "nats://" + GuardedUser + ":" + GuardedPassword + "@" + g.server.Addr().String()
+}
+
+// Reload changes the configuration.
+func (g *Guarded) Reload(change func(*server.Options)) {
+	g.t.Helper()
+	change(g.options)
+	if err := g.server.ReloadOptions(g.options.Clone()); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// SetPassword changes the password: whoever is connected by another is thrown out.
+func (g *Guarded) SetPassword(password string) {
+	g.t.Helper()
+	g.Reload(func(o *server.Options) { o.Password = password })
+}
+
+// Await waits until nc has the status.
+func Await(t testing.TB, nc *nats.Conn, want nats.Status) {
+	t.Helper()
+	await(t, "the connection is "+want.String(), func() bool { return nc.Status() == want })
+}
