@@ -17,6 +17,7 @@ import (
 func (x *Executor) takeExecutions(l *lane, s *slots) {
 	for d := range l.feed.Messages() {
 		held := x.hands.take(d.Baton, d.Deliveries)
+		held.lasts(d.Until)
 		x.attempts.begin()
 		release := func() {
 			s.release()
@@ -56,6 +57,10 @@ func (x *Executor) execute(a *attempt) {
 // claim makes the execution a's, or sees to the message if it is not to be run.
 func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	d := a.delivery
+	if a.held.isLost() {
+		a.loseClaim()
+		return nil
+	}
 	if errors.Is(d.Invalid, engine.ErrNewer) {
 		return d.Invalid
 	}
@@ -191,6 +196,10 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 	if gone {
 		return x.cancel(ctx, a.held, r, c)
 	}
+	if a.held.isLost() { // while it was looked at
+		a.loseClaim()
+		return nil
+	}
 	a.start = engine.Claimed{
 		At: now(), Executor: x.config.Name,
 		Message: a.delivery.Message, Delivery: a.delivery.Deliveries,
@@ -214,13 +223,25 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 	return nil
 }
 
+// loseClaim lets go of a delivery whose lease ended before it could begin: the server has
+// delivered it again, or is about to.
+func (a *attempt) loseClaim() {
+	a.x.log.Warn("a delivery was in hand for longer than its lease: it does not begin here",
+		zap.String("execution", a.delivery.Execution.ID), zap.String("task", a.delivery.Execution.Task))
+	a.held.drop()
+}
+
 // take makes an attempt known that has been claimed.
 func (x *Executor) take(a *attempt) {
 	a.claimed = true
+	a.held.keep()
 	x.attempts.add(a)
 	if c, gone := x.heard.find(*a.execution); gone {
 		// It passed after the first look, and before the attempt could be found.
 		a.cancel(c)
+	}
+	if isClosed(x.gone) { // since it was claimed
+		go a.abandon(x.health.lost())
 	}
 }
 

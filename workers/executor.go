@@ -127,6 +127,8 @@ type Executor struct {
 	parents  parents
 
 	started  atomic.Bool
+	health   health
+	gone     chan struct{}      // closed when the store is: see lose
 	stopping chan struct{}      // closed when the shutdown begins
 	kill     context.Context    // ends when what is under way must be left
 	end      context.CancelFunc // of kill
@@ -141,7 +143,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 	}
 	x := &Executor{
 		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{}, crew: newCrew(),
-		log: c.Logger.With(zap.String("executor", c.Name)), stopping: make(chan struct{}),
+		log: c.Logger.With(zap.String("executor", c.Name)), stopping: make(chan struct{}), gone: make(chan struct{}),
 	}
 	x.trouble.log = x.log
 	x.kill, x.end = context.WithCancel(context.Background())
@@ -176,11 +178,16 @@ func (x *Executor) Name() string { return x.config.Name }
 // Run executes until ctx ends, then shuts down: it claims nothing more, gives
 // running attempts the drain time to finish, hands back the others, and returns
 // when every effect of what it has recorded is durable. It returns an error if
-// it can't begin, or was run before; a store that fails later is waited for.
+// it can't begin, or was run before. A store that fails later is waited for, however
+// long; but one that is closed, or whose connection is closed for good, ends it at once:
+// the contexts of running attempts end with the error, which wraps [engine.ErrClosed], and
+// others go on with them after the lease. What is then to be done is to open the store
+// again, most simply by starting the program again.
 func (x *Executor) Run(ctx context.Context) error {
 	err := errors.New("it has been run before")
 	if x.started.CompareAndSwap(false, true) {
 		err = x.run(ctx)
+		x.health.stopped(err)
 	}
 	if err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil // the shutdown came before the start was over
@@ -221,6 +228,7 @@ func (x *Executor) run(ctx context.Context) error {
 		return err
 	}
 	defer expiries.Close()
+	feeds := map[string]faulty{"closures": closures, "cancellations": cancels, "expiries": expiries}
 	var queues []engine.Feed[*engine.Delivery]
 	defer func() {
 		for _, q := range queues {
@@ -235,6 +243,7 @@ func (x *Executor) run(ctx context.Context) error {
 			return err
 		}
 		queues, weights = append(queues, q), append(weights, x.config.Queues[name])
+		feeds["queue "+name] = q
 	}
 	stopServing, err := x.serve(ctx)
 	if err != nil {
@@ -254,15 +263,37 @@ func (x *Executor) run(ctx context.Context) error {
 	}
 	x.log.Info("executor runs", zap.Strings("queues", names), zap.Int("slots", x.config.Slots))
 
-	<-ctx.Done()
+	x.health.runs(feeds)
+	select {
+	case <-ctx.Done():
+	case <-x.gone:
+	}
 	go stopServing() // the other instances answer what comes now
 	x.drain(queues)
 	closures.Close()
 	cancels.Close()
 	expiries.Close()
 	x.flush(&loops, stopLease)
+	if err := x.health.lost(); err != nil {
+		return err
+	}
 	x.log.Info("executor has stopped")
 	return nil
+}
+
+// lose leaves everything that is under way, since the store is closed: nothing of it can
+// be recorded.
+func (x *Executor) lose(reason error) {
+	if !x.health.lose(reason) {
+		return
+	}
+	close(x.gone)
+	x.end()
+	attempts := x.attempts.all()
+	x.log.Error("store is closed: everything is left to other executors", zap.Int("running", len(attempts)), zap.Error(reason))
+	for _, a := range attempts {
+		go a.abandon(reason)
+	}
 }
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -21,6 +22,8 @@ type hand struct {
 	engine.Baton
 	hands      *hands
 	deliveries int // how often the message has been delivered
+	// until is when the lease ends, in nanoseconds since the epoch; 0 if that does not matter.
+	until atomic.Int64
 }
 
 func (h *hands) take(b engine.Baton, deliveries int) *hand {
@@ -43,6 +46,24 @@ func (h *hands) all() []*hand {
 	}
 	return list
 }
+
+// lasts notes when the lease ends, of a message that nothing has begun for.
+func (h *hand) lasts(until time.Time) {
+	if !until.IsZero() {
+		h.until.Store(until.UnixNano())
+	}
+}
+
+// isLost reports whether the lease has ended before anything was begun: this process was
+// frozen, or could not extend it. Nobody says so, and the message is somebody else's by now.
+func (h *hand) isLost() bool {
+	until := h.until.Load()
+	return until != 0 && time.Now().UnixNano() > until
+}
+
+// keep has the message extended whatever the time: an attempt has begun, and its record
+// tells whether it is still this executor's.
+func (h *hand) keep() { h.until.Store(0) }
 
 // drop lets go of a message that is somebody else's by now, without a word.
 func (h *hand) drop() {
@@ -100,9 +121,17 @@ func (x *Executor) keepLeases(stop <-chan struct{}) {
 // their leases.
 func (x *Executor) extend() {
 	var failure error
+	until := time.Now().Add(x.store.Limits().Lease).UnixNano()
 	for _, h := range x.hands.all() {
+		if h.isLost() {
+			continue // claim lets it go
+		}
 		if err := h.Extend(x.kill); err != nil {
 			failure = err
+			continue
+		}
+		if before := h.until.Load(); before != 0 {
+			h.until.CompareAndSwap(before, until) // or an attempt has begun meanwhile
 		}
 	}
 	if failure != nil {
@@ -148,6 +177,10 @@ func (a *attempt) claim() (id string, r engine.Revision, ok bool) {
 
 // notice takes what the store has news of. It must not take long.
 func (x *Executor) notice(n engine.Notice) {
+	if n.Closed != nil {
+		x.lose(n.Closed)
+		return
+	}
 	if n.Reconnected {
 		go x.recheck()
 	}
