@@ -21,6 +21,7 @@ type demo struct {
 	afresh   bool
 	maxSize  sizeFlag
 	logLevel string
+	health   string
 
 	say   screen // for people: stdout, or stderr where stdout is for programs
 	log   *zap.Logger
@@ -60,6 +61,7 @@ func (a *app) demo() *cobra.Command {
 	f.BoolVar(&d.afresh, "again", false, "run files again that have completed")
 	f.Var(&d.maxSize, "max-size", "size of the largest file that is taken")
 	f.StringVar(&d.logLevel, "log-level", "warn", "what is logged to stderr: debug, info, warn, error")
+	healthFlag(cmd, &d.health)
 	return cmd
 }
 

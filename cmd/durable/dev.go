@@ -22,6 +22,7 @@ const devPort = 4222
 
 func (a *app) dev() *cobra.Command {
 	var port, slots int
+	var health string
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a server and sample tasks to develop against",
@@ -51,11 +52,12 @@ func (a *app) dev() *cobra.Command {
 			if s.portTaken {
 				a.note("port %d is taken, so that the server listens at %s; --port names another", port, s.url)
 			}
-			return a.runSamples(cmd.Context(), s, slots)
+			return a.runSamples(cmd.Context(), s, slots, health)
 		},
 	}
 	cmd.Flags().IntVar(&port, "port", devPort, "port of the NATS server on 127.0.0.1; -1 takes any that is free")
 	cmd.Flags().IntVar(&slots, "slots", 16, "sample tasks that run at the same time")
+	healthFlag(cmd, &health)
 	return cmd
 }
 
@@ -78,18 +80,23 @@ func (p place) develop(ctx context.Context, port int, anyPort bool) (*store, err
 	return s, err
 }
 
-func (a *app) runSamples(ctx context.Context, s *store, slots int) error {
+func (a *app) runSamples(ctx context.Context, s *store, slots int, health string) error {
 	x, err := workers.New(s.Store, workers.Config{Name: fmt.Sprintf("dev-%d", os.Getpid()), Slots: slots}, samples()...)
 	if err != nil {
 		return err
 	}
+	probes, stopProbes, err := answerProbes(ctx, health, x)
+	if err != nil {
+		return err
+	}
+	defer stopProbes()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ran := make(chan error, 1)
 	go func() { ran <- x.Run(running) }()
 	err = present(running, s, ran)
 	if err == nil {
-		err = a.printDev(s)
+		err = a.printDev(s, probes)
 	}
 	if err != nil {
 		stop()
@@ -129,14 +136,15 @@ var sampleInputs = []struct{ task, input string }{
 	{"approve", `"may I?"`},
 }
 
-func (a *app) printDev(s *store) error {
+func (a *app) printDev(s *store, probes string) error {
 	if a.json {
 		v := struct {
 			Server    string   `json:"server"`
 			Namespace string   `json:"namespace"`
 			Dir       string   `json:"dir"`
+			Health    string   `json:"health,omitempty"`
 			Tasks     []string `json:"tasks"`
-		}{s.url, a.namespace, a.dir, nil}
+		}{s.url, a.namespace, a.dir, probes, nil}
 		for _, b := range samples() {
 			v.Tasks = append(v.Tasks, b.Definition.ID)
 		}
@@ -148,6 +156,9 @@ func (a *app) printDev(s *store) error {
 	}
 	line("server", a.out.paint(bold, s.url))
 	line("store", a.dir)
+	if probes != "" {
+		line("health", probes)
+	}
 	label := "enqueue"
 	for _, sample := range sampleInputs {
 		line(label, a.command("enqueue "+sample.task+" '"+sample.input+"'"))

@@ -43,6 +43,11 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, stopProbes, err := answerProbes(ctx, d.health, x)
+	if err != nil {
+		return nil, err
+	}
+	defer stopProbes()
 	c := &course{demo: d, client: x.Client(), results: make([]result, len(p.all()))}
 	running, stop := context.WithCancel(ctx)
 	defer stop()

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
 )
 
 // A place is where the store is, as the flags say.
@@ -105,6 +106,9 @@ func typed(arg string) string {
 // redacted is the URL of a server without its password, or its token, which
 // stands where a user would. Several are separated by commas.
 func redacted(urls string) string {
+	if strings.Contains(urls, "@") && jsstore.CheckURL(urls) != nil { // nobody can tell where the password begins
+		return "xxxxx@" + jsstore.Redact(urls)
+	}
 	list := strings.Split(urls, ",")
 	for i, one := range list {
 		list[i] = redactedOne(one)

@@ -86,6 +86,16 @@ func (a *app) serveUntilStopped(ctx context.Context, s *store, file string) erro
 		return unreachable(err, "")
 	}
 	defer stop()
+	closed := make(chan error, 1) // the store, whose connection is: nothing is served any more
+	unwatch, err := s.Watch(ctx, engine.Topic{}, func(n engine.Notice) {
+		if n.Closed != nil {
+			closed <- n.Closed
+		}
+	})
+	if err != nil {
+		return unreachable(err, "")
+	}
+	defer unwatch()
 	if a.json {
 		if err := printJSON(a.out, struct {
 			Server    string `json:"server"`
@@ -97,6 +107,10 @@ func (a *app) serveUntilStopped(ctx context.Context, s *store, file string) erro
 		fmt.Fprintf(a.out, "serving the API of namespace %s at %s\ntry        nats --server %s request %s.api.list '{}'\n",
 			a.namespace, redacted(s.url), redacted(s.url), a.namespace)
 	}
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-closed:
+		return unreachable(err, "")
+	}
 }

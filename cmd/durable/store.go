@@ -59,7 +59,7 @@ func (p place) look(ctx context.Context) (*store, error) {
 		return nil, err
 	}
 	for deadline := time.Now().Add(patience); ; {
-		s, err := p.embed(ctx, embedded.Config{Store: jsstore.Config{MustExist: true}})
+		s, err := p.embed(ctx, embedded.Config{Log: silent, Store: jsstore.Config{MustExist: true, Logger: quietLog}})
 		var used *embedded.InUseError
 		if !errors.As(err, &used) {
 			return s, err
@@ -85,7 +85,7 @@ func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, 
 		return p.connect(ctx, p.server, false)
 	}
 	for deadline := time.Now().Add(patience); ; {
-		s, err := p.embed(ctx, embedded.Config{Port: -1, Log: log, Store: jsstore.Config{Lease: lease}})
+		s, err := p.embed(ctx, embedded.Config{Port: -1, Log: log, Store: jsstore.Config{Lease: lease, Logger: quietLog}})
 		var used *embedded.InUseError
 		if !errors.As(err, &used) {
 			return s, err
@@ -136,7 +136,10 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 
 // connect opens the namespace on a server; who only looks makes none.
 func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
-	c := jsstore.Config{Namespace: p.namespace, MustExist: looks}
+	c := jsstore.Config{Namespace: p.namespace, MustExist: looks, Logger: quietLog}
+	if err := jsstore.CheckURL(url); err != nil {
+		return nil, &exitError{exitStore, fmt.Errorf("connect to %s: %w", jsstore.Redact(url), err), ""}
+	}
 	nc, err := p.dialNATS(url, &c, append(jsstore.ConnectOptions(), quiet)...)
 	if err != nil {
 		return nil, p.unconnected(fmt.Errorf("connect to %s: %w", redacted(url), err), url)
@@ -193,6 +196,11 @@ func (p place) unconnected(err error, url string) error {
 	}
 	return unreachable(redactedError(err, url), "is a NATS server with JetStream running there? nats-server -js starts one")
 }
+
+// What a command has to say it says in its errors: nothing is logged beside them.
+var quietLog = slog.New(slog.DiscardHandler)
+
+func silent(slog.Level, string) {}
 
 // quiet keeps the client from printing what the server refuses: errors tell it.
 var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
