@@ -218,6 +218,16 @@ func (x Execution) FollowsClosure() bool {
 	return x.Status != WaitingForChildren || (x.Sequence > 0 && x.Spawned > 1)
 }
 
+// ToCreate returns the executions that spawns, the parent's last children to spawn, become.
+// Where some may exist already it leaves out those that the parent counts as ended.
+func (s SpawnChildren) ToCreate(spawns []Spawn) []Execution {
+	list := s.Parent.Children(spawns)
+	if s.Again {
+		list = slices.DeleteFunc(list, func(c Execution) bool { return s.Parent.Ended.Has(c.Index) })
+	}
+	return list
+}
+
 // Children returns the executions that spawns, x's last children to create, become.
 func (x Execution) Children(spawns []Spawn) []Execution {
 	list := make([]Execution, len(spawns))

@@ -117,27 +117,12 @@ func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
 	if err != nil {
 		return err
 	}
-	dues := make([]engine.Due, len(spawns))
-	for i, child := range f.Parent.Children(spawns) {
+	children := f.ToCreate(spawns)
+	dues := make([]engine.Due, len(children))
+	for i, child := range children {
 		dues[i] = engine.Due{Execution: child, Exclusive: f.Again}
 	}
 	return s.enqueueBelow(ctx, dues)
-}
-
-// enqueueBelow enqueues executions whose ids are derived: one that exists is
-// the one that is meant.
-func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
-	ms := make([]*nats.Msg, len(dues))
-	errs := s.publishEach(ctx, ms, func(i int) (err error) {
-		ms[i], err = s.ready(ctx, &dues[i])
-		return err
-	}, exclusive)
-	for i, err := range errs {
-		if errors.Is(err, engine.ErrExists) {
-			errs[i] = nil
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // withdraw takes a message out of the queue and the timers. In whose hands it is

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
@@ -215,10 +216,18 @@ func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 		}
 		m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	}
-	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
-	m.Header.Set(headerScheduleTarget, b.s.layout.dueSubject(x))
+	schedule(m, at, b.s.layout.dueSubject(x))
 	return m
 }
+
+// schedule makes m a timer, which fires to the target.
+func schedule(m *nats.Msg, at time.Time, target string) {
+	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
+	m.Header.Set(headerScheduleTarget, target)
+}
+
+// expectNone has the server refuse m where a message with its subject lies already.
+func expectNone(m *nats.Msg) { m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0") }
 
 // sizeOnWire returns what the server holds against the most bytes of a message.
 func sizeOnWire(m *nats.Msg) int {

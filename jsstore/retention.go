@@ -31,8 +31,7 @@ func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
 // look returns the message that has a tree looked at.
 func (l layout) look(root string, at time.Time) *nats.Msg {
 	m := nats.NewMsg(l.lookLater(root))
-	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
-	m.Header.Set(headerScheduleTarget, l.lookSubject(root))
+	schedule(m, at, l.lookSubject(root))
 	return m
 }
 

@@ -58,7 +58,7 @@ func (s *Store) spawnChildren(e engine.SpawnChildren) error {
 	if err != nil {
 		return err
 	}
-	for _, child := range e.Parent.Children(list) {
+	for _, child := range e.ToCreate(list) {
 		if err := s.spawn(child, e.Again); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (s *Store) spawnChildren(e engine.SpawnChildren) error {
 // spawn enqueues x. That it is queued already means that somebody did so before,
 // whether or not again says it: the answer to the first try may have been lost.
 func (s *Store) spawn(x engine.Execution, again bool) error {
-	err := s.enqueue(engine.Due{Execution: x, Exclusive: again})
+	err := s.accept(engine.Due{Execution: x, Exclusive: again})
 	if err != nil && !errors.Is(err, engine.ErrExists) {
 		return fmt.Errorf("spawn %s: %w", x.ID, err)
 	}

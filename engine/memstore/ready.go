@@ -35,7 +35,18 @@ func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
 	return errors.Join(errs...)
 }
 
+// enqueue accepts a new root, if its queue has room.
 func (s *Store) enqueue(d engine.Due) error {
+	q := s.queue(d.Queue)
+	if limit := s.config.QueueLimit; limit > 0 && len(q.all) >= limit && s.find(d.Execution) == nil {
+		return fmt.Errorf("%w: queue %s holds %d, its limit", engine.ErrQueueFull, d.Queue, limit)
+	}
+	return s.accept(d)
+}
+
+// accept puts an execution into its queue. The limit is not for it: what is spawned
+// belongs to work that was accepted.
+func (s *Store) accept(d engine.Due) error {
 	x := d.Execution
 	err := errors.Join(engine.ValidateID(x.ID), engine.ValidateTask(x.Task), engine.ValidateQueue(x.Queue), s.fits("input", x.Input.Data))
 	if err != nil {
@@ -45,9 +56,6 @@ func (s *Store) enqueue(d engine.Due) error {
 		return engine.ErrExists
 	}
 	q := s.queue(x.Queue)
-	if limit := s.config.QueueLimit; limit > 0 && len(q.all) >= limit {
-		return fmt.Errorf("%w: queue %s holds %d, its limit", engine.ErrQueueFull, x.Queue, limit)
-	}
 	r := &ready{task: x.Task, queue: x.Queue}
 	if r.data, err = encode(x); err != nil {
 		return err

@@ -25,8 +25,9 @@ type Config struct {
 	// 256 KiB: an input and an output, with room for the rest of the record, fit
 	// the 1 MiB that a NATS server takes unless told otherwise.
 	Payload int
-	// QueueLimit is how many executions a queue takes, delayed ones and those in
-	// hand included. Zero means no limit.
+	// QueueLimit is how many executions a queue may hold, delayed ones and those in
+	// hand included, so that it takes another root. What is spawned is always taken.
+	// Zero means no limit.
 	QueueLimit int
 }
 

@@ -170,6 +170,28 @@ func refused(t *testing.T, err error, want error, indices ...int) {
 	}
 }
 
+// takesSpawnsWhenFull has a parent that spawns more than there is room for, twice.
+func takesSpawnsWhenFull(t *testing.T, s engine.Store, limit int) {
+	for i := range limit {
+		enqueue(t, s, execution(t, fmt.Sprintf("x%d", i)))
+	}
+	parent, fx := spawning(t, s, 2*limit, 10)
+	carry(t, s, fx...)
+	carry(t, s, engine.Again(fx)...)
+	refused(t, s.Enqueue(t.Context(), engine.Due{Execution: execution(t, "late")}), engine.ErrQueueFull, 0)
+	f, got := claim(t, s, 4*limit), map[string]bool{}
+	for len(got) < 3*limit {
+		d := next(t, f)
+		got[d.Execution.ID] = true
+		if d.Execution.Parent == "" {
+			done(t, d)
+			continue
+		}
+		same(t, d.Execution, parent.Child(d.Execution.Index, parent.Spawns[d.Execution.Index]))
+		done(t, d)
+	}
+}
+
 func refusesWhenFull(t *testing.T, s engine.Store, limit int) {
 	due := make([]engine.Due, limit+1)
 	for i := range due {

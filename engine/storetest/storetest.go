@@ -58,4 +58,7 @@ func Run(t *testing.T, b Bubble, opts ...Option) {
 	t.Run("a full queue refuses and loses nothing", func(t *testing.T) {
 		o.full(t, func(t *testing.T, s engine.Store) { refusesWhenFull(t, s, o.limit) })
 	})
+	t.Run("what is spawned has room in a full queue", func(t *testing.T) {
+		o.full(t, func(t *testing.T, s engine.Store) { takesSpawnsWhenFull(t, s, o.limit) })
+	})
 }
