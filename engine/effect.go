@@ -48,7 +48,7 @@ type (
 	CancelBelow struct{ Parent *Execution }
 
 	// Withdraw takes an execution that nobody runs, and that has ended, out of the
-	// queue and the timers.
+	// queue and the timers, with every later message of its id.
 	Withdraw struct{ Execution *Execution }
 
 	// Expire has the tree of an execution looked at when its time is over: that of

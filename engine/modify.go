@@ -26,7 +26,7 @@ func Move(ctx context.Context, s Store, r Record, events ...Event) (Record, []Ef
 	if err != nil {
 		return r, nil, fmt.Errorf("update %s: %w", r.ID, err)
 	}
-	return Record{next, revision}, fx, nil
+	return Record{Execution: next, Revision: revision}, fx, nil
 }
 
 // Modify is Move for an event that may happen to the execution whatever has been

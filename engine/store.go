@@ -18,6 +18,8 @@ type Record struct {
 	// Revision is zero where the execution is known by its ready message alone:
 	// nothing has been recorded of it.
 	Revision Revision
+	// Queued names that message, as Delivery.Message does; empty where there is a record.
+	Queued string
 }
 
 // A Store keeps executions and carries messages about them between the
@@ -45,8 +47,8 @@ type Store interface {
 	Enqueue(ctx context.Context, due ...Due) error
 
 	// Get returns an execution from its record or, if it has none yet, from its
-	// ready message, delayed or not. It is never older than a write that has
-	// returned. The error is ErrNotFound if there is neither, ErrDamaged if what there
+	// ready message, delayed or not: of several with the id, from the one that was
+	// accepted first. It is never older than a write that has returned. The error is ErrNotFound if there is neither, ErrDamaged if what there
 	// is can't be read, and ErrNewer, with what is understood of it, if a later version
 	// has written it.
 	Get(ctx context.Context, id string) (Record, error)

@@ -125,17 +125,18 @@ func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
 	return s.enqueueBelow(ctx, dues)
 }
 
-// withdraw takes a message out of the queue and the timers. In whose hands it is
-// already has heard of the cancellation.
+// withdraw takes all messages of an id out of the queues and the timers: the execution's
+// own, and those that came later, to any queue and of any task, which it has the id
+// before. In whose hands one is already has heard of the cancellation.
 func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
-	if err := s.remove(ctx, s.layout.ready(), s.layout.readySubject(&x)); err != nil {
+	if err := s.remove(ctx, s.layout.ready(), s.layout.readyOf(x.ID)); err != nil {
 		return err
 	}
 	// No consumer is on what is due later, so that a purge is safe.
 	if err := s.change(ctx, "STREAM.PURGE."+s.layout.timers(), map[string]any{"filter": s.layout.laterSubject(x.ID)}); err != nil {
 		return err
 	}
-	return s.remove(ctx, s.layout.timers(), s.layout.dueSubject(&x))
+	return s.remove(ctx, s.layout.timers(), s.layout.dueOf(x.ID))
 }
 
 // remove removes all messages of a subject that a consumer is on, one by one. A

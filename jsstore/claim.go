@@ -76,13 +76,13 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 		d.Deliveries = min(max(before, 0), 1<<30)
 	}
 	d.Deliveries += about.deliveries
-	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries}
+	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries, exclusive: !d.Fresh}
 	if limited && about.stream == s.layout.timers() {
 		s.move(m, b)
 		return d, false
 	}
 	d.Baton, d.Until = b, time.Now().Add(s.config.Lease)
-	d.Message = about.stream + " " + strconv.FormatUint(about.sequence, 10)
+	d.Message = messageName(about.stream, about.sequence)
 	d.First = !old
 	// One that came through the timers may come twice, so that it is claimed
 	// exclusively.
@@ -90,17 +90,12 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	// One that asks for no delay is due now: its times are those of the clock of
 	// whoever made it, which may be ahead of this one.
 	if x := &d.Execution; !d.Hint && !d.Unsettled && d.Invalid == nil && x.Policy.Delay > 0 && x.StartAt.After(time.Now()) {
-		s.postpone(d.Baton, x.StartAt)
-		return d, false
+		if _, contested := s.contested.LoadAndDelete(m.Subject); !contested {
+			s.postpone(b, x.StartAt)
+			return d, false
+		}
 	}
 	return d, true
-}
-
-// postpone gives a ready message to the timers: clients can't, whose right to
-// publish there would be the right to forge. A message that could not be given
-// away comes again after the lease.
-func (s *Store) postpone(b engine.Baton, at time.Time) {
-	s.later(func() { _ = b.Return(context.Background(), at, false) })
 }
 
 // refuse sees to a control message that can't be read here. One that only a later
@@ -156,6 +151,7 @@ type baton struct {
 	m          *nats.Msg
 	execution  *engine.Execution // of a ready or due message
 	deliveries int               // of it
+	exclusive  bool              // another message may have its id
 }
 
 // Extend implements [engine.Baton].
@@ -188,6 +184,16 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	if sizeOnWire(m) > int(b.s.nc.MaxPayload()) {
 		// As long as a message may be without the headers of a timer: it stays in hand.
 		return b.s.nak(b.m, delay)
+	}
+	if !recorded {
+		parked, err := b.park(ctx, m)
+		if err == nil && !parked {
+			return b.s.nak(b.m, min(delay, engine.ForeignDelay(b.deliveries)))
+		}
+		if err != nil {
+			return fmt.Errorf("timer for %s: %w", b.execution.ID, err)
+		}
+		return b.Done(ctx)
 	}
 	if _, err := b.s.publish(ctx, m, nil); err != nil {
 		return fmt.Errorf("timer for %s: %w", b.execution.ID, err)

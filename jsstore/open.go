@@ -140,6 +140,7 @@ type Store struct {
 	tell     func(Part) // of what is found and made; nil unless SetUp asks
 
 	postponing chan struct{} // bounds how many messages are on their way to the timers
+	contested  sync.Map      // subjects of messages that are due later and whose id is another's
 
 	ownsConn bool
 	status   chan nats.Status

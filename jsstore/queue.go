@@ -145,7 +145,7 @@ func (s *Store) watchLimit(queue string, ready source) (stop func(), err error) 
 // consumer has the queue's limit. What can't be moved now comes again.
 func (s *Store) move(m *nats.Msg, b *baton) {
 	s.later(func() {
-		if err := s.moveToReady(m, b); err != nil {
+		if err := s.moveToReady(context.Background(), m, b); err != nil {
 			_ = s.nak(m, engine.ForeignDelay(b.deliveries))
 		}
 	})
@@ -154,7 +154,7 @@ func (s *Store) move(m *nats.Msg, b *baton) {
 // moveToReady fails with ErrExists as long as the execution's last message lies
 // there: its holder may be about to put it down, and then nothing would be left that
 // leads to the execution.
-func (s *Store) moveToReady(m *nats.Msg, b *baton) error {
+func (s *Store) moveToReady(ctx context.Context, m *nats.Msg, b *baton) error {
 	moved := nats.NewMsg(s.layout.readySubject(b.execution))
 	moved.Data = m.Data
 	for name, values := range m.Header {
@@ -164,8 +164,12 @@ func (s *Store) moveToReady(m *nats.Msg, b *baton) error {
 	}
 	moved.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	exclusive(moved) // the timers may fire twice
-	if _, err := s.publish(context.Background(), moved, nil); err != nil {
+	sequence, err := s.publish(ctx, moved, nil)
+	if err != nil {
 		return err
 	}
-	return b.Done(context.Background())
+	if err := s.settle(ctx, b.execution, sequence); err != nil {
+		return err
+	}
+	return b.Done(ctx)
 }

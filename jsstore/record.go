@@ -265,50 +265,16 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	return revision, err
 }
 
-// Get implements [engine.Store]. An execution on its way from the queue through
-// the timers into the bucket is in one of the places at any time, so looking in
-// that order, and in the bucket first for speed, finds it.
+// Get implements [engine.Store].
 func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 	r, err := s.record(ctx, id)
 	if !errors.Is(err, engine.ErrNotFound) {
 		return r, err
 	}
-	for _, place := range []struct {
-		stream, subject string
-		message         func(ctx context.Context, stream, subject string) (*stored, error)
-	}{
-		// Should two callers have given the id to different tasks at once, the first
-		// has it, for them and for who claims the other.
-		{s.layout.ready(), s.layout.readyOf(id), s.first},
-		{s.layout.timers(), s.layout.laterSubject(id), s.last},
-		{s.layout.timers(), s.layout.dueOf(id), s.last},
-		// One that was due and that nobody could run has gone back to where it had not
-		// been before, for a second at least.
-		{s.layout.timers(), s.layout.laterSubject(id), s.last},
-	} {
-		m, err := place.message(ctx, place.stream, place.subject)
-		if errors.Is(err, engine.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return engine.Record{}, err
-		}
-		queued := s.layout.parse(m)
-		switch {
-		case !isExecution(queued):
-		case errors.Is(queued.Invalid, engine.ErrNewer):
-			return engine.Record{Execution: queued.Execution}, queued.Invalid
-		default:
-			return engine.Record{Execution: queued.Execution}, nil
-		}
+	if r, err = s.queued(ctx, id); !errors.Is(err, engine.ErrNotFound) {
+		return r, err
 	}
 	return s.record(ctx, id)
-}
-
-// isExecution reports whether a message holds an execution. One that can't be
-// understood does, unless its id can't: an executor is about to record why.
-func isExecution(d *engine.Delivery) bool {
-	return !d.Hint && engine.ValidateID(d.Execution.ID) == nil
 }
 
 func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {

@@ -87,10 +87,8 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		if err != nil {
 			return err
 		}
-		if r.Task != d.Execution.Task {
-			x.log.Warn("message dropped: its id is that of another task's execution",
-				zap.String("execution", r.ID), zap.String("task", d.Execution.Task), zap.String("other", r.Task))
-			return a.held.Done(ctx)
+		if d.Later(r) {
+			return x.dropLater(ctx, a.held, d, r)
 		}
 	}
 	if r.Revision == 0 && d.Invalid == nil && d.Unsettled {
@@ -118,6 +116,16 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return a.held.Return(ctx, r.StartAt, r.Revision > 0)
 	}
 	return x.begin(ctx, a, r)
+}
+
+// dropLater puts a message down that came after another of its id.
+func (x *Executor) dropLater(ctx context.Context, held *hand, d *engine.Delivery, r engine.Record) error {
+	x.log.Warn("message dropped: another with its id was accepted first", zap.String("execution", r.ID),
+		zap.String("task", d.Execution.Task), zap.String("queue", d.Execution.Queue), zap.String("first task", r.Task), zap.String("first queue", r.Queue))
+	if r.Status.Finished() && r.Task == d.Execution.Task {
+		return x.leave(ctx, held, r.Execution) // somebody may wait for it
+	}
+	return held.Done(ctx)
 }
 
 // isEarly reports whether the message of an execution has come before its time. What

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -40,7 +41,7 @@ func (s *Store) carry(e engine.Effect) error {
 			}
 		}
 	case engine.Withdraw:
-		if r := s.find(*e.Execution); r != nil {
+		for _, r := range slices.Clone(s.ready[e.Execution.ID]) {
 			r.message.remove()
 		}
 	case engine.Expire:

@@ -13,9 +13,11 @@ import (
 )
 
 // A ready is an execution in a queue: due, delayed or in hand. An id is there
-// once a task and queue: more than once only if it was given to several.
+// once a task and queue: more than once only if it was given to several, of which the
+// first has it.
 type ready struct {
 	task, queue string
+	name        string // of the message
 	data        []byte // as it was enqueued
 	message     *message[*engine.Delivery]
 }
@@ -56,15 +58,14 @@ func (s *Store) accept(d engine.Due) error {
 		return engine.ErrExists
 	}
 	q := s.queue(x.Queue)
-	r := &ready{task: x.Task, queue: x.Queue}
+	r := &ready{task: x.Task, queue: x.Queue, name: strconv.Itoa(s.enqueued + 1)}
 	if r.data, err = encode(x); err != nil {
 		return err
 	}
 	s.enqueued++
-	name := strconv.Itoa(s.enqueued)
 	delayed := x.StartAt.After(time.Now())
 	r.message = q.put(x.StartAt, "queue "+x.Queue, x.ID, func(h *hand[*engine.Delivery]) *engine.Delivery {
-		now := &engine.Delivery{Baton: h, Message: name, Deliveries: h.delivery, Hint: h.message.recorded}
+		now := &engine.Delivery{Baton: h, Message: r.name, Deliveries: h.delivery, Hint: h.message.recorded}
 		now.First = h.delivery == 1
 		now.Fresh = now.First && !d.Exclusive && !delayed
 		now.Execution, now.Invalid = engine.DecodeRecord(bytes.Clone(r.data))

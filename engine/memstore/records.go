@@ -45,17 +45,18 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, err
 
 func (s *Store) get(id string) (engine.Record, error) {
 	r, recorded := s.records[id]
+	name := ""
 	for _, queued := range s.ready[id] {
 		// Of one that was recorded the message is a hint: without its record it is gone.
 		if !recorded && !queued.message.recorded {
-			r.data, recorded = queued.data, true
+			r.data, name, recorded = queued.data, queued.name, true
 		}
 	}
 	if !recorded {
 		return engine.Record{}, fmt.Errorf("get %s: %w", id, engine.ErrNotFound)
 	}
 	x, err := engine.DecodeRecord(bytes.Clone(r.data))
-	return engine.Record{Execution: x, Revision: r.revision}, err
+	return engine.Record{Execution: x, Revision: r.revision, Queued: name}, err
 }
 
 // Update implements [engine.Store].

@@ -117,6 +117,44 @@ var enqueueRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
+	{"the first message of an id has it, whatever comes later", func(t *testing.T, s engine.Store) {
+		for _, delay := range []time.Duration{0, time.Minute} {
+			first := execution(t, fmt.Sprint("x", delay))
+			first.Policy.Delay, first.StartAt = delay, first.CreatedAt.Add(delay)
+			check(t, s.Enqueue(t.Context(), engine.Due{Execution: first, Exclusive: true}))
+			f := claim(t, s, 1)
+			if delay > 0 {
+				silent(t, f, 10*time.Second)
+			}
+			later, elsewhere := first, first
+			later.Task, elsewhere.Queue = "another", "another"
+			later.Policy.Delay, later.StartAt = 0, later.CreatedAt
+			check(t, s.Enqueue(t.Context(), engine.Due{Execution: later, Exclusive: true}, engine.Due{Execution: elsewhere, Exclusive: true}))
+			d := next(t, f)
+			r := get(t, s, first.ID)
+			same(t, r.Execution, first)
+			for d.Execution.Task != task {
+				if !d.Later(r) {
+					t.Errorf("delay %s: %s counts as the first, want it told from %s", delay, d.Message, r.Queued)
+				}
+				done(t, d)
+				f.Request(1)
+				if delay == 0 {
+					d = next(t, f)
+				} else {
+					d = at(t, f, first.StartAt)
+				}
+			}
+			if r = get(t, s, first.ID); d.Later(r) {
+				t.Errorf("delay %s: %s counts as later than %s, want it first", delay, d.Message, r.Queued)
+			}
+			done(t, d)
+			carry(t, s, engine.Withdraw{Execution: &first})
+			absent(t, s, first.ID)
+			f.Close()
+		}
+	}},
+
 	{"what is refused does not keep the others of the call out", func(t *testing.T, s engine.Store) {
 		x, y, z := execution(t, "x"), execution(t, "y"), execution(t, "z")
 		enqueue(t, s, y)
