@@ -176,29 +176,35 @@ const longNak = time.Second
 
 // Return implements [engine.Baton].
 func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
-	delay := time.Until(at)
-	if delay < longNak || b.execution == nil {
-		return b.s.nak(b.m, delay)
+	m := b.timerFor(at, recorded)
+	if m == nil {
+		return b.s.nak(b.m, time.Until(at))
 	}
-	m := b.timer(at, recorded)
-	if sizeOnWire(m) > int(b.s.nc.MaxPayload()) {
-		// As long as a message may be without the headers of a timer: it stays in hand.
-		return b.s.nak(b.m, delay)
+	parked, err := true, error(nil)
+	if recorded {
+		_, err = b.s.publish(ctx, m, nil)
+	} else {
+		parked, err = b.park(ctx, m)
 	}
-	if !recorded {
-		parked, err := b.park(ctx, m)
-		if err == nil && !parked {
-			return b.s.nak(b.m, min(delay, engine.ForeignDelay(b.deliveries)))
-		}
-		if err != nil {
-			return fmt.Errorf("timer for %s: %w", b.execution.ID, err)
-		}
-		return b.Done(ctx)
-	}
-	if _, err := b.s.publish(ctx, m, nil); err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("timer for %s: %w", b.execution.ID, err)
+	case !parked:
+		return b.s.nak(b.m, min(time.Until(at), engine.ForeignDelay(b.deliveries)))
 	}
 	return b.Done(ctx)
+}
+
+// timerFor is timer for a message that can wait in the timers; nil for one that is to wait
+// in hand: for a moment only, or as long as a message may be without the headers of a timer.
+func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
+	if b.execution == nil || time.Until(at) < longNak {
+		return nil
+	}
+	if m := b.timer(at, recorded); sizeOnWire(m) <= int(b.s.nc.MaxPayload()) {
+		return m
+	}
+	return nil
 }
 
 // timer returns the message that has an execution delivered at a time.

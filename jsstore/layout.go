@@ -56,6 +56,7 @@ func (l layout) recordPrefix() string             { return "$KV." + l.bucket() +
 func (l layout) recordSubject(id string) string   { return l.recordPrefix() + id }
 func (l layout) namespaceKey() string             { return "=namespace" }
 func (l layout) namespaceSubject() string         { return l.recordPrefix() + l.namespaceKey() }
+func (l layout) overdueSubject() string           { return l.recordPrefix() + "=overdue" }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
 
 // What is set aside is named by where it lay and when: a stream that is made again

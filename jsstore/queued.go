@@ -140,8 +140,13 @@ func (b *baton) isFirst(ctx context.Context) (bool, error) {
 // claimed early by somebody who finds that out, and can say so.
 func (s *Store) postpone(b *baton, at time.Time) {
 	s.later(func() {
+		m := b.timerFor(at, false)
+		if m == nil {
+			_ = s.nak(b.m, time.Until(at))
+			return
+		}
 		ctx := context.Background()
-		switch parked, err := b.park(ctx, b.timer(at, false)); {
+		switch parked, err := b.park(ctx, m); {
 		case err != nil:
 		case parked:
 			_ = b.Done(ctx)

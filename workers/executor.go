@@ -254,6 +254,7 @@ func (x *Executor) run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	stopLease := make(chan struct{})
 	loops.Go(func() { x.keepLeases(stopLease) })
+	loops.Go(func() { x.fireOverdue(x.stopping) })
 	loops.Go(func() { x.takeClosures(closures) })
 	loops.Go(func() { x.takeCancels(cancels) })
 	loops.Go(func() { x.takeExpiries(expiries) })

@@ -34,6 +34,9 @@ type Config struct {
 	// MaxPayload bounds a message, in bytes. Zero means 8 MiB, the most that NATS
 	// recommends; more than 16 MiB is refused.
 	MaxPayload int
+	// MaxStore bounds what the streams take on the disk, in bytes. Zero leaves it to the
+	// server: three quarters of what is free when it starts.
+	MaxStore int64
 	// Log is told what the server has to say, in its own words and from any
 	// goroutine. It must not call the Server. Nil gives what is a warning or worse to
 	// Store.Logger, or slog.Default().
@@ -78,6 +81,8 @@ func (c Config) withDefaults() (Config, error) {
 		err = fmt.Errorf("port %d is none", c.Port)
 	case c.SyncInterval < time.Millisecond:
 		err = fmt.Errorf("sync interval %s is below 1ms", c.SyncInterval)
+	case c.MaxStore < 0:
+		err = fmt.Errorf("max store %d: negative", c.MaxStore)
 	case c.MaxPayload < 0 || c.MaxPayload > largestPayload:
 		err = fmt.Errorf("max payload %d is not between 1 and %d bytes", c.MaxPayload, largestPayload)
 	}
@@ -143,6 +148,7 @@ func (c Config) options() *server.Options {
 		SyncInterval:           max(c.SyncInterval, leastSyncInterval),
 		SyncAlways:             c.SyncAlways,
 		MaxPayload:             int32(c.MaxPayload),
+		JetStreamMaxStore:      c.MaxStore,
 		NoSigs:                 true, // signals belong to the program
 		NoLog:                  true, // see logger
 		DisableJetStreamBanner: true,

@@ -42,6 +42,13 @@ func Bubble(t *testing.T, fn func(t *testing.T, nc *nats.Conn)) {
 //     process. A goroutine that waits for a socket stops time.
 func BubbleHost(t *testing.T, fn func(t *testing.T, h *Host)) {
 	t.Helper()
+	BubbleFull(t, 0, fn)
+}
+
+// BubbleFull is BubbleHost with a server that has so many bytes for its streams, to be
+// filled with [Host.Fill]. Zero is what the disk has.
+func BubbleFull(t *testing.T, maxStore int64, fn func(t *testing.T, h *Host)) {
+	t.Helper()
 	// No variable is needed. But a test that sets one can't be parallel, and
 	// beside a bubble there must be nobody to take its pooled timers.
 	t.Setenv("JSTEST_BUBBLE", t.Name())
@@ -50,7 +57,7 @@ func BubbleHost(t *testing.T, fn func(t *testing.T, h *Host)) {
 	ats.Register()
 	defer ats.Unregister()
 	synctest.Test(t, func(t *testing.T) {
-		h := &Host{t: t, dir: t.TempDir()}
+		h := &Host{t: t, dir: t.TempDir(), maxStore: maxStore}
 		t.Cleanup(h.close)
 		h.Start()
 		fn(t, h)

@@ -19,10 +19,11 @@ import (
 // stopped, crashed and started again. Its connections live through that, as
 // those to a real machine would.
 type Host struct {
-	t      *testing.T
-	dir    string
-	server atomic.Pointer[embedded.Server] // nil while it is down
-	conns  []*nats.Conn
+	t        *testing.T
+	dir      string
+	maxStore int64                           // for its streams, in bytes; 0 is what the disk has
+	server   atomic.Pointer[embedded.Server] // nil while it is down
+	conns    []*nats.Conn
 
 	mu    sync.Mutex
 	pipes []net.Conn // the clients' ends of connections to the server that is up
@@ -69,6 +70,7 @@ func (h *Host) Start() {
 		SyncInterval: 24 * time.Hour,
 		// As a server has it that nobody has configured: what fits here fits anywhere.
 		MaxPayload: 1 << 20,
+		MaxStore:   h.maxStore,
 	})
 	if err != nil {
 		h.t.Fatal(err)

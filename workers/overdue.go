@@ -1,0 +1,40 @@
+package workers
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// overdueEvery is how often an executor has its store look for timers that did not fire.
+const overdueEvery = 15 * time.Second
+
+// fireOverdue is the loop that has timers fire which the store could not fire in time.
+func (x *Executor) fireOverdue(stop <-chan struct{}) {
+	keeper, ok := x.store.(engine.Timekeeper)
+	if !ok {
+		return
+	}
+	const what = "look for overdue timers"
+	for {
+		// Not all of a fleet at once, which starts together.
+		wait := overdueEvery/2 + rand.N(overdueEvery)
+		select {
+		case <-time.After(wait):
+		case <-stop:
+			return
+		}
+		n, err := keeper.FireOverdue(x.kill)
+		if n > 0 {
+			x.log.Warn("timers set again that had not fired", zap.Int("timers", n))
+		}
+		if err != nil {
+			x.trouble.failed(what, x, err)
+			continue
+		}
+		x.trouble.over(what, x)
+	}
+}
