@@ -48,7 +48,16 @@ func ValidateRetention(d time.Duration) error {
 // How a tree goes. The record of a root that never had anything below it is
 // written with its time to live: the server's own timer removes it, and nothing
 // else is stored for that. Any other finished root has an [Expire] lead to a
-// message at its time, upon which an executor removes the tree, the root first.
+// message at its time, upon which an executor removes the tree: first what is left of the
+// root's own messages, then the root.
+//
+// No record may go before the message that led to it, or that would run again: an
+// acknowledgement gets lost with the server that it was on its way to, and time passes while
+// that is down. So messages are withdrawn first; and a child of which nothing is recorded is
+// not run once its parent's record is gone. A record that vanishes by itself can't wait for
+// its message: a server that is down for longer than the retention and the grace may run a
+// lone root again whose end it had recorded in its last moments. Keep such work for longer
+// than outages last.
 //
 // Nothing may stay behind. What is written below a root that is gone - a child
 // that runs on, or is cancelled, when the fleet comes back after a long time - is

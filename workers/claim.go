@@ -197,7 +197,11 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 	c, gone := x.heard.find(r.Execution)
 	if !gone && !a.delivery.Fresh {
 		var err error
-		if c, gone, err = x.endedAbove(ctx, r.Execution); err != nil {
+		c, gone, err = x.endedAbove(ctx, r.Execution)
+		if errors.Is(err, engine.ErrNotFound) && r.Revision == 0 {
+			return a.held.Done(ctx) // it ended, and was deleted with its tree: its acknowledgement got lost
+		}
+		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return err
 		}
 	}
@@ -260,7 +264,8 @@ const looksAbove = 4
 // nobody listened, or by somebody who died of it, is on its way to y step by step,
 // and must not be late. Only a fresh y is spared the look, since whoever listened
 // when it was spawned has heard of such an end. Of a deep tree it looks at the nearest
-// and at the root, or a claim would cost a read for each level.
+// and at the root, or a claim would cost a read for each level. The error is ErrNotFound if
+// the tree was deleted.
 func (x *Executor) endedAbove(ctx context.Context, y engine.Execution) (engine.Cancel, bool, error) {
 	root := y.Root()
 	for n, id := 0, y.Parent; id != ""; n++ {
@@ -270,7 +275,7 @@ func (x *Executor) endedAbove(ctx context.Context, y engine.Execution) (engine.C
 		above, err := x.store.Get(ctx, id)
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
-			return engine.Cancel{}, false, nil // deleted, with its tree
+			return engine.Cancel{}, false, err
 		case errors.Is(err, engine.ErrDamaged):
 			return engine.Cancel{}, false, nil // nobody knows that it has ended
 		case err != nil && !errors.Is(err, engine.ErrNewer): // whether it has ended is understood

@@ -60,6 +60,13 @@ func (x *Executor) expire(ctx context.Context, root string, held *hand) error {
 			return held.Return(ctx, at, true)
 		}
 	}
+	// What led to the end may lie there still: its acknowledgement got lost, with a server for
+	// instance that was down for longer than the retention. Without a record it would run again.
+	if r.Revision > 0 {
+		if err := x.store.Carry(ctx, engine.Withdraw{Execution: &r.Execution}); err != nil {
+			return err
+		}
+	}
 	if err := x.store.Delete(ctx, root, r.Revision); err != nil {
 		return err
 	}
