@@ -64,7 +64,9 @@ type Config struct {
 	// Replicas of the streams and the bucket, when they are made: 1 to 5. Zero means 1.
 	Replicas int
 	// MaxReady is how many executions may be due or running at once, when the
-	// stream is made; one more is refused with ErrQueueFull. Zero means no limit.
+	// stream is made; one more root is refused with ErrQueueFull. What belongs to work that
+	// was accepted - children, steps, finalizes, retries, timers - always has room, beside
+	// it. Zero means no limit.
 	MaxReady int64
 	// PayloadLimit is the most bytes that an input or an output may have; one byte
 	// more is refused with ErrTooLarge. Zero means DefaultPayloadLimit; more than
