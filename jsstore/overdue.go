@@ -81,7 +81,7 @@ func timerAgain(m *stored) *nats.Msg {
 // somebody has looked.
 func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
 	var state jetstream.StreamState
-	err = manage(ctx, func(ctx context.Context) error {
+	err = s.manage(ctx, func(ctx context.Context) error {
 		st, err := s.js.Stream(ctx, s.layout.timers())
 		if err == nil {
 			state = st.CachedInfo().State
