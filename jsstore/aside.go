@@ -92,7 +92,7 @@ func (s *Store) later(do func()) {
 // Aside implements [engine.Store].
 func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 	return func(yield func(engine.Aside, error) bool) {
-		for m, err := range s.scan(ctx, s.layout.records(), s.layout.asideSubjects()) {
+		for m, err := range s.scanLast(ctx, s.layout.asideSubjects()) {
 			if err != nil {
 				yield(engine.Aside{}, err)
 				return
@@ -102,7 +102,7 @@ func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 			}
 		}
 		for _, subject := range s.recordsUnder("") {
-			for m, err := range s.scan(ctx, s.layout.records(), subject) {
+			for m, err := range s.scanLast(ctx, subject) {
 				if err != nil {
 					yield(engine.Aside{}, err)
 					return

@@ -77,13 +77,13 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 	for first := 0; first < r.chunks; first += blobsAtOnce {
 		var ms []*nats.Msg
 		for i := first; i < min(first+blobsAtOnce, r.chunks); i++ {
-			ms = append(ms, &nats.Msg{Subject: chunkSubject(mark, r.chunks, i), Data: p.Data[i*size : min((i+1)*size, n)]})
+			ms = append(ms, unconditional(chunkSubject(mark, r.chunks, i), p.Data[i*size:min((i+1)*size, n)]))
 		}
 		if err := errors.Join(s.publishAll(ctx, ms, nil)...); err != nil {
 			return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
 		}
 	}
-	if _, err := s.publish(ctx, &nats.Msg{Subject: mark, Data: kept.Data}, nil); err != nil {
+	if _, err := s.publish(ctx, unconditional(mark, kept.Data), nil); err != nil {
 		return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
 	}
 	return kept, nil

@@ -212,10 +212,19 @@ func ask[T any](ctx context.Context, timeout time.Duration, question func(contex
 	return answer, err
 }
 
-// get is a leader get that is asked once; nil is none.
+// get is a leader get of the first message from a sequence on that is asked once; nil is none.
 func (e *examiner) get(ctx context.Context, stream, subject string, from uint64) (*stored, error) {
+	return e.getOnce(ctx, stream, subject, map[string]any{"next_by_subj": subject, "seq": from})
+}
+
+// newest is get for the last revision of a key of the bucket.
+func (e *examiner) newest(ctx context.Context, subject string) (*stored, error) {
+	return e.getOnce(ctx, e.layout.records(), subject, map[string]any{"last_by_subj": subject})
+}
+
+func (e *examiner) getOnce(ctx context.Context, stream, subject string, which map[string]any) (*stored, error) {
 	m, err := ask(ctx, e.Timeout, func(ctx context.Context) (*stored, error) {
-		return e.message(ctx, stream, subject, map[string]any{"next_by_subj": subject, "seq": from})
+		return e.message(ctx, stream, subject, which)
 	})
 	if errors.Is(err, engine.ErrNotFound) {
 		return nil, nil

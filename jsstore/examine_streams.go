@@ -61,7 +61,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 	e.readLease(ctx)
 	for _, w := range want {
 		if info := e.streams[w.Name]; info != nil {
-			e.judgeConfig(info.Config, w)
+			e.judgeConfig(ctx, info.Config, w)
 			e.judgeLimits(info)
 			e.judgePeers(w.Name, "stream", e.caughtUp(ctx, info.Cluster, func(ctx context.Context) (*jetstream.ClusterInfo, error) {
 				info, err := e.info(w.Name)(ctx)
@@ -107,7 +107,7 @@ func (e *examiner) readLease(ctx context.Context) {
 	if e.streams[e.layout.records()] == nil {
 		return
 	}
-	m, err := e.get(ctx, e.layout.records(), e.layout.namespaceSubject(), 1)
+	m, err := e.newest(ctx, e.layout.namespaceSubject())
 	if err != nil {
 		e.unknown("stream.namespace", e.layout.records(), err)
 		return
@@ -140,7 +140,7 @@ func edit(stream, flags string) string {
 	return "nats stream edit " + stream + " " + flags
 }
 
-func (e *examiner) judgeConfig(have, want jetstream.StreamConfig) {
+func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamConfig) {
 	// What one command puts right is one finding.
 	var can, cannot, flags []string
 	for _, d := range departures(have, want) {
@@ -182,6 +182,7 @@ func (e *examiner) judgeConfig(have, want jetstream.StreamConfig) {
 			e.find(rule.severity, "stream.config", have.Name, rule.found, rule.why, edit(have.Name, rule.fix))
 		}
 	}
+	e.judgeRevisions(ctx, have)
 	if have.Storage != jetstream.FileStorage {
 		severity, why := Problem, "everything is lost when the server stops"
 		if have.Replicas > 1 {
@@ -189,6 +190,27 @@ func (e *examiner) judgeConfig(have, want jetstream.StreamConfig) {
 		}
 		e.find(severity, "stream.storage", have.Name, "is kept in memory", why, edit(have.Name, ""))
 	}
+}
+
+// judgeRevisions looks at what becomes of a revision that is written over: see replacing.
+func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConfig) {
+	if have.Name != e.layout.records() {
+		return
+	}
+	if keepsOne(have) {
+		e.find(Warning, "stream.revisions", have.Name, "keeps 1 revision of a key where 64 are needed",
+			"what was removed in the last two minutes returns when the server is killed, as executions that nothing moves on", e.command("setup"))
+		return
+	}
+	several, err := ask(ctx, e.Timeout, e.histories)
+	switch {
+	case err != nil:
+		e.unknown("stream.revisions", have.Name, err)
+	case len(several) > 0:
+		e.find(Warning, "stream.revisions", have.Name, counted(len(several), "key has", "keys have")+" older revisions, which a program of an earlier version has left",
+			"when the last revision goes by its time to live, the one before takes its place", "finish the deploy, then "+e.command("doctor --mend"))
+	}
+	e.fine("stream.revisions", "one revision of each key")
 }
 
 // judgeLimits looks at what happens when the stream is full, and how near that is.

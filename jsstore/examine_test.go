@@ -197,7 +197,7 @@ func TestNothingIsWrongWithAGoodNamespace(t *testing.T) {
 		t.Errorf("worst = %s, want ok:\n%s", x.Worst(), told(x))
 	}
 	for _, check := range []string{"server.version", "server.max_payload", "server.sync", "server.store_dir", "server.clock", "account.limits",
-		"stream.missing", "stream.config", "stream.storage", "stream.limits", "stream.replicas", "stream.namespace",
+		"stream.missing", "stream.config", "stream.revisions", "stream.storage", "stream.limits", "stream.replicas", "stream.namespace",
 		"consumer.config", "consumer.skipped", "executor.present", "executor.failing", "executor.clock", "executor.versions", "executor.types",
 		"queue.served", "queue.tasks", "queue.timers", "work.stuck", "work.set_aside"} {
 		w.shows(x, symptom{check, jsstore.OK, "", ""})
@@ -366,6 +366,15 @@ func TestEachFaultIsFound(t *testing.T) {
 			_, err = s.ResetConsumerToSequence(w.Context(), "queue-default", 2)
 			w.check(err)
 		}, symptom{"consumer.skipped", problem, "durable-ready/queue-default", "durable.ready.default.task.x lies at 1"}},
+
+		{"a bucket of an earlier version", func(w *ward) { w.stream(records, func(c *stream) { c.MaxMsgsPerSubject = 1 }) },
+			symptom{"stream.revisions", warning, records, "durable setup"}},
+		{"an executor of an earlier version", func(w *ward) {
+			for range 2 {
+				_, err := w.js.Publish(w.Context(), "$KV.durable-executions.=aside.x", nil)
+				w.check(err)
+			}
+		}, symptom{"stream.revisions", warning, records, "1 key has older revisions"}},
 
 		{"nobody serves a queue", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one"})

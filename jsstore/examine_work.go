@@ -87,7 +87,7 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 	beyond := 0
 	for _, subject := range e.recordsUnder("") {
 		n := 0
-		for m, err := range e.scan(ctx, e.layout.records(), subject) {
+		for m, err := range e.scanLast(ctx, subject) {
 			if err != nil {
 				return nil, err
 			}
@@ -154,7 +154,7 @@ func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 	if m, err := e.get(ctx, e.layout.control(), e.layout.cancelSubject(s.ID), 1); err != nil || m != nil {
 		return "", err
 	}
-	m, err := e.get(ctx, e.layout.records(), e.layout.recordSubject(s.ID), 1)
+	m, err := e.newest(ctx, e.layout.recordSubject(s.ID))
 	if err != nil || m.revision() != s.Revision {
 		return "", err
 	}
@@ -225,7 +225,7 @@ const doesNotExist = "does not exist"
 // gone reports whether nothing is to be expected of an execution any more, and how
 // that came.
 func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
-	m, err := e.get(ctx, e.layout.records(), e.layout.recordSubject(id), 1)
+	m, err := e.newest(ctx, e.layout.recordSubject(id))
 	if err != nil {
 		return false, "", err
 	}
@@ -272,7 +272,7 @@ func (e *examiner) judgeAside(ctx context.Context) {
 			"no executor goes on with it", "nats kv get "+e.layout.bucket()+" "+m.id+" shows it; nats kv del removes it, and then it may be enqueued again")
 	}
 	lain := 0
-	for m, err := range e.scan(ctx, e.layout.records(), e.layout.asideSubjects()) {
+	for m, err := range e.scanLast(ctx, e.layout.asideSubjects()) {
 		if err != nil {
 			e.unknown("work.set_aside", "", err)
 			return

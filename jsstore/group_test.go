@@ -116,3 +116,46 @@ func TestAStreamThatTakesNoBatchesIsWrittenOneByOne(t *testing.T) {
 		}
 	})
 }
+
+// TestWritesOverRevisionsGoInGroupsToo looks at what is published: a batch that the server
+// refuses is published once more, one by one.
+func TestWritesOverRevisionsGoInGroupsToo(t *testing.T) {
+	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
+		s := grouping(t, nc)
+		const n = 60
+		revisions := make([]engine.Revision, n)
+		write := func(status engine.Status) {
+			t.Helper()
+			var all sync.WaitGroup
+			for i := range n {
+				all.Go(func() {
+					x := engine.Execution{ID: fmt.Sprint("x", i), Task: "task", Queue: "default", Status: status}
+					var err error
+					if revisions[i], err = s.Update(t.Context(), x, revisions[i]); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		}
+		write(engine.Ready)
+		published, err := nc.SubscribeSync("$KV.durable-executions.>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(engine.Running)
+		together, all := 0, 0
+		for m, err := published.NextMsg(0); err == nil; m, err = published.NextMsg(0) {
+			all++
+			if m.Header.Get("Nats-Batch-Id") != "" && m.Header.Get("Nats-Rollup") == "sub" {
+				together++
+			}
+		}
+		if all != n || together < n/2 {
+			t.Errorf("%d writes were published as %d messages, %d of them together: want no more, and most together", n, all, together)
+		}
+		if got := stateOf(t, nc, "KV_durable-executions").Msgs; got != n+1 {
+			t.Errorf("the bucket has %d messages, want one a record and the namespace's", got)
+		}
+	})
+}

@@ -158,7 +158,7 @@ func (l layout) streams(c Config) []jetstream.StreamConfig {
 			// all of this.
 			Name: l.records(), Subjects: []string{l.recordPrefix() + ">"},
 			Description:       "durable: executions",
-			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew,
+			MaxMsgsPerSubject: revisions, Discard: jetstream.DiscardNew,
 			AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true, AllowAtomicPublish: true,
 		},
 	}

@@ -44,7 +44,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 			}
 		}
 		for _, subject := range s.recordsUnder(f.Within()) {
-			for m, err := range s.scan(ctx, s.layout.records(), subject) {
+			for m, err := range s.scanLast(ctx, subject) {
 				if err == nil && s.isOwn(m) {
 					continue
 				}

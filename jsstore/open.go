@@ -413,6 +413,15 @@ func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 	for _, d := range departures(have, want) {
 		return fmt.Errorf("exists, but its %s is %v where %v is needed", d.what, d.have, d.want)
 	}
+	if want.Name == s.layout.records() && !s.config.MustExist {
+		if keepsOne(have) {
+			if raised, _ := s.raise(ctx, have); raised {
+				did = Changed
+			}
+		}
+		// Otherwise the doctor finds it.
+		_, _ = s.tidy(ctx)
+	}
 	s.told(Part{Kind: "stream", Name: want.Name, Did: did, Replicas: have.Replicas, MaxMessages: have.MaxMsgs})
 	return nil
 }

@@ -184,6 +184,9 @@ func (s *Store) put(ctx context.Context, subject string, data []byte, at engine.
 func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (engine.Revision, error) {
 	write := nuid.Next()
 	h := headers{m.Header, make([]string, 0, 2)}
+	if at != 0 {
+		replacing(m.Header)
+	}
 	h.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
 	h.Set(codec.HeaderWrite, write)
 	var revision engine.Revision

@@ -112,14 +112,19 @@ func (s *Store) told(p Part) {
 
 // missing is the error for what a namespace must have, or what a queue must.
 func (s *Store) missing(queue string) error {
-	command := "durable setup"
-	if s.layout.ns != DefaultNamespace {
-		command += " --namespace " + s.layout.ns
-	}
+	command := s.command("setup")
 	if queue != "" {
 		command += " --queue " + queue
 	}
 	return fmt.Errorf("%w: %s makes it", ErrMissing, command)
+}
+
+// command is one of the program durable that is about this namespace.
+func (s *Store) command(words string) string {
+	if s.layout.ns != DefaultNamespace {
+		words += " --namespace " + s.layout.ns
+	}
+	return "durable " + words
 }
 
 // differs is the error for numbers of a namespace that are not to be changed.

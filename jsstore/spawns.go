@@ -53,7 +53,7 @@ func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 		if err != nil {
 			return err
 		}
-		pages = append(pages, &nats.Msg{Subject: prefix + "." + strconv.Itoa(len(pages)), Data: data})
+		pages = append(pages, unconditional(prefix+"."+strconv.Itoa(len(pages)), data))
 		rest = rest[n:]
 	}
 	// An executor that dies before the record is written, or that may not write it,
