@@ -103,6 +103,23 @@ func (x Execution) RemoveAt(l Limits) (time.Time, bool) {
 	return x.FinishedAt.Add(d), ends
 }
 
+// Gone reports whether x is a root whose tree ought to have been removed for a lease by
+// then: a lease, since whoever looks at it may die of it. What a store still has of it, after
+// an outage or since a server has brought it back, counts as nothing.
+func (x *Execution) Gone(l Limits, at time.Time) bool {
+	if x.Parent != "" || !x.Status.Finished() || x.FinishedAt.IsZero() {
+		return false
+	}
+	remove, ends := x.RemoveAt(l)
+	return ends && at.Sub(remove) > l.Lease
+}
+
+// SameLife reports whether x and y, which have one id, are one execution, and not two that
+// had the id one after the other.
+func (x *Execution) SameLife(y *Execution) bool {
+	return x.CreatedAt.UnixMilli() == y.CreatedAt.UnixMilli()
+}
+
 // alone reports whether x is a root that nothing was ever spawned below.
 func (x *Execution) alone() bool { return x.Parent == "" && x.Spawned == 0 && x.Finalize == nil }
 

@@ -153,3 +153,29 @@ func TestRetentionThatCantBeIsRefusedWhereItIsGiven(t *testing.T) {
 		}
 	}
 }
+
+func TestTreeIsGoneALeaseAfterItWasToBeRemoved(t *testing.T) {
+	limits := Limits{Retention: time.Hour, Lease: time.Second}
+	root := Execution{ID: "x", Status: Completed, FinishedAt: t0}
+	for _, c := range []struct {
+		name string
+		x    Execution
+		gone time.Duration // after its end; 0 is never
+	}{
+		{"a root", root, time.Hour + 3*time.Second},
+		{"its own retention", Execution{ID: "x", Status: Failed, FinishedAt: t0, Policy: Policy{Retention: time.Minute}}, time.Minute + 3*time.Second},
+		{"for ever", Execution{ID: "x", Status: Failed, FinishedAt: t0, Policy: Policy{Retention: Forever}}, 0},
+		{"an active root", Execution{ID: "x", Status: WaitingForChildren}, 0},
+		{"a root that does not say when", Execution{ID: "x", Status: Completed}, 0},
+		{"a child", Execution{ID: "x.0", Parent: "x", Status: Completed, FinishedAt: t0}, 0},
+	} {
+		for _, after := range []time.Duration{-time.Hour, c.gone - time.Millisecond, c.gone, c.gone + time.Millisecond, 1000 * time.Hour} {
+			if got, want := c.x.Gone(limits, t0.Add(after)), c.gone > 0 && after > c.gone; got != want {
+				t.Errorf("%s: gone %s after its end: %v, want %v", c.name, after, got, want)
+			}
+		}
+	}
+	if root.Gone(Limits{Lease: time.Second}, t0.Add(time.Hour)) {
+		t.Error("gone where a store knows no retention")
+	}
+}

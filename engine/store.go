@@ -48,7 +48,9 @@ type Store interface {
 
 	// Get returns an execution from its record or, if it has none yet, from its
 	// ready message, delayed or not: of several with the id, from the one that was
-	// accepted first. It is never older than a write that has returned. The error is ErrNotFound if there is neither, ErrDamaged if what there
+	// accepted first. It is never older than a write that has returned. The record of a
+	// tree that is [Execution.Gone] counts as none, unless the message that led to it is
+	// still there. The error is ErrNotFound if there is neither, ErrDamaged if what there
 	// is can't be read, and ErrNewer, with what is understood of it, if a later version
 	// has written it.
 	Get(ctx context.Context, id string) (Record, error)
@@ -60,7 +62,8 @@ type Store interface {
 	GetMany(ctx context.Context, ids []string) ([]Record, error)
 
 	// Update writes x where the record is at the given revision; zero means that
-	// there is no record. It returns the new revision, or ErrConflict if the
+	// there is no record, or one of an earlier life of the id that is [Execution.Gone], whose
+	// children go with it. It returns the new revision, or ErrConflict if the
 	// record is at another one. A write that had succeeded before, with its
 	// answer lost, succeeds. The record vanishes by itself at the end of x's
 	// [Execution.TimeToLive], if that has one, and not before.

@@ -174,7 +174,7 @@ func (s *Store) messageOf(p Area, m *stored) Message {
 	if c.Deleted = isGrave(m); c.Deleted {
 		return c
 	}
-	if r, err := decodeRecord(m); (err == nil || errors.Is(err, engine.ErrNewer)) && r.ID == c.Key {
+	if r, err := s.decodeRecord(m); (err == nil || errors.Is(err, engine.ErrNewer)) && r.ID == c.Key {
 		c.Record = r
 	}
 	return c

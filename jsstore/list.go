@@ -50,10 +50,13 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 				}
 				var r engine.Record
 				if err == nil {
-					r, err = decodeRecord(m)
+					r, err = s.decodeRecord(m)
+				}
+				if q, found := queued[r.ID]; found && errors.Is(err, engine.ErrNotFound) && r.SameLife(&q.Execution) {
+					err = nil // gone but for the message that led to it
 				}
 				if errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrDamaged) {
-					continue // deleted; and Aside has what can't be read
+					continue // deleted, or gone; and Aside has what can't be read
 				}
 				if err != nil && !errors.Is(err, engine.ErrNewer) {
 					yield(engine.Record{}, err)

@@ -261,7 +261,7 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	if d, ends := x.TimeToLive(s.Limits()); ends {
 		m.Header.Set(jetstream.MsgTTLHeader, seconds(d))
 	}
-	revision, err := s.putOver(ctx, m, at)
+	revision, err := s.putOver(ctx, m, at, &x)
 	if err == nil { // otherwise it may be on its way still
 		giveBack(buffer, data)
 	}
@@ -274,10 +274,15 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 	if !errors.Is(err, engine.ErrNotFound) {
 		return r, err
 	}
-	if r, err = s.queued(ctx, id); !errors.Is(err, engine.ErrNotFound) {
-		return r, err
+	gone := r // of an earlier life, unless what is queued says otherwise
+	r, err = s.queued(ctx, id)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return s.record(ctx, id)
+	case gone.ID != "" && gone.SameLife(&r.Execution):
+		return gone, nil // its message has led to that, and is still to be acknowledged
 	}
-	return s.record(ctx, id)
+	return r, err
 }
 
 func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
@@ -287,12 +292,29 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 	m, err := s.last(ctx, s.layout.records(), s.layout.recordSubject(id))
 	var r engine.Record
 	if err == nil {
-		r, err = decodeRecord(m)
+		r, err = s.decodeRecord(m)
 	}
 	if err != nil {
 		return r, fmt.Errorf("execution %s: %w", id, err)
 	}
 	return r, nil
+}
+
+// decodeRecord is decodeRecord that knows how long records are kept: one that ought to have
+// been removed is not found, and returned nevertheless.
+func (s *Store) decodeRecord(m *stored) (engine.Record, error) {
+	r, err := decodeRecord(m)
+	if err == nil && s.gone(m, &r.Execution) {
+		return r, fmt.Errorf("%w: its retention is over", engine.ErrNotFound)
+	}
+	return r, err
+}
+
+// gone reports whether a record ought to have been removed. What vanishes by itself goes by
+// its own time, which it was given when it finished.
+func (s *Store) gone(m *stored, x *engine.Execution) bool {
+	now := time.Now()
+	return x.Gone(s.Limits(), now) && !vanishes(m).After(now)
 }
 
 func decodeRecord(m *stored) (engine.Record, error) {
@@ -324,7 +346,7 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, err
 		if err != nil {
 			return nil, err
 		}
-		r, err := decodeRecord(m)
+		r, err := s.decodeRecord(m)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue
 		}

@@ -79,10 +79,10 @@ const (
 	graveTTL = "1"
 )
 
-func (l layout) grave(root string) *nats.Msg {
+func (l layout) grave(root, ttl string) *nats.Msg {
 	m := nats.NewMsg(l.recordSubject(root))
 	m.Header.Set(headerOperation, operationDelete)
-	m.Header.Set(jetstream.MsgTTLHeader, graveTTL)
+	m.Header.Set(jetstream.MsgTTLHeader, ttl)
 	return m
 }
 
@@ -94,12 +94,17 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 	if err := engine.ValidateID(root); err != nil {
 		return err
 	}
-	grave, err := s.putOver(ctx, s.layout.grave(root), at)
+	grave, err := s.putOver(ctx, s.layout.grave(root, graveTTL), at, nil)
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", root, err)
 	}
-	err = s.change(ctx, "STREAM.PURGE."+s.layout.records(), map[string]any{
-		"filter": s.layout.recordSubject(root) + ".>", "seq": uint64(grave),
+	return s.purgeBelow(ctx, root, ">", grave)
+}
+
+// purgeBelow removes what lies below a root up to a revision.
+func (s *Store) purgeBelow(ctx context.Context, root, which string, upTo engine.Revision) error {
+	err := s.change(ctx, "STREAM.PURGE."+s.layout.records(), map[string]any{
+		"filter": s.layout.recordSubject(root) + "." + which, "seq": uint64(upTo),
 	})
 	if err != nil {
 		return fmt.Errorf("delete what is below %s: %w", root, err)
@@ -107,8 +112,9 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 	return nil
 }
 
-// putOver is putMsg where a grave counts as no record.
-func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision) (engine.Revision, error) {
+// putOver is putMsg where a grave counts as no record, and so does a record that ought to
+// have been removed, unless it is that of x itself, whose message came again. No x is a grave.
+func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x *engine.Execution) (engine.Revision, error) {
 	r, err := s.putMsg(ctx, m, at)
 	if at != 0 || !errors.Is(err, engine.ErrConflict) {
 		return r, err
@@ -119,8 +125,37 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision) (e
 		return s.putMsg(ctx, m, 0) // the grave has just vanished
 	case lookErr != nil:
 		return 0, lookErr
-	case isGrave(last):
+	case isGrave(last) && (x == nil || last.Header.Get(jetstream.MsgTTLHeader) == graveTTL):
 		return s.putMsg(ctx, m, last.revision())
+	case isGrave(last):
+		return s.putOnGrave(ctx, m, x, last.revision())
 	}
-	return 0, err
+	earlier, lookErr := decodeRecord(last)
+	switch {
+	case lookErr != nil || !s.gone(last, &earlier.Execution):
+		return 0, err
+	case x == nil:
+		return s.putMsg(ctx, m, last.revision())
+	case earlier.SameLife(x):
+		return 0, err
+	}
+	// In the order of Delete, by a grave that stays until a message in hand has come again.
+	grave, err := s.putMsg(ctx, s.layout.grave(x.ID, seconds(3*s.config.Lease)), last.revision())
+	if err != nil {
+		return 0, err
+	}
+	return s.putOnGrave(ctx, m, x, grave)
+}
+
+// putOnGrave writes the first record of a root whose id was used before. What the earlier
+// tree had below it would be taken for children of this one. Its payloads may be those of
+// this one, whose input is stored before its message; they and the rest go with this tree.
+func (s *Store) putOnGrave(ctx context.Context, m *nats.Msg, x *engine.Execution, grave engine.Revision) (engine.Revision, error) {
+	if err := s.purgeBelow(ctx, x.ID, "*", grave); err != nil {
+		return 0, err
+	}
+	if err := s.lookAt(ctx, x.ID, time.Now().Add(strayPages)); err != nil {
+		return 0, err
+	}
+	return s.putMsg(ctx, m, grave)
 }

@@ -36,7 +36,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 			if err != nil {
 				return nil, fmt.Errorf("look for what runs: %w", err)
 			}
-			r, err := decodeRecord(m)
+			r, err := s.decodeRecord(m)
 			if err != nil && !errors.Is(err, engine.ErrNewer) {
 				continue // deleted or damaged: it does not run
 			}

@@ -233,7 +233,7 @@ func TestVectorsOfTheBucket(t *testing.T) {
 		data := vectors.Meaning(t, n)
 		made = append(made, vectors.Vector{Name: fmt.Sprintf("namespace, lease %d ms", n.LeaseMS), Subject: l.namespaceSubject(), Meaning: data, Bytes: vectors.Hex(data)})
 	}
-	made = append(made, vectorOf("grave", l.grave("te_1"), vectors.Meaning(t, map[string]any{"executionId": "te_1", "deleted": true})))
+	made = append(made, vectorOf("grave", l.grave("te_1", graveTTL), vectors.Meaning(t, map[string]any{"executionId": "te_1", "deleted": true})))
 
 	data := []byte("0123456789")
 	r := blobRef{sum: sha256.Sum256(data), size: len(data), chunks: 3}

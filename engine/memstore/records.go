@@ -46,6 +46,9 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, err
 func (s *Store) get(id string) (engine.Record, error) {
 	r, recorded := s.records[id]
 	name := ""
+	if recorded && s.gone(id) {
+		r, recorded = record{}, false
+	}
 	for _, queued := range s.ready[id] {
 		// Of one that was recorded the message is a hint: without its record it is gone.
 		if !recorded && !queued.message.recorded {
@@ -65,7 +68,7 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 		return 0, err
 	}
 	defer s.mu.Unlock()
-	if s.records[x.ID].revision != at {
+	if s.records[x.ID].revision != at && (at != 0 || !s.makesRoom(x)) {
 		return 0, engine.ErrConflict
 	}
 	if err := errors.Join(s.fits("input", x.Input.Data), s.fits("output", x.Output.Data)); err != nil {

@@ -46,7 +46,7 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 		return err
 	}
 	defer s.mu.Unlock()
-	if s.records[root].revision != at {
+	if s.records[root].revision != at && (at != 0 || !s.gone(root)) {
 		return engine.ErrConflict
 	}
 	for id := range s.records {
@@ -60,4 +60,38 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 		}
 	}
 	return nil
+}
+
+// gone reports whether what is recorded of an execution counts as nothing: see
+// [engine.Execution.Gone]. What vanishes by itself is there until it does.
+func (s *Store) gone(id string) bool {
+	x, err := engine.DecodeRecord(s.records[id].data)
+	if err != nil || !x.Gone(s.Limits(), time.Now()) {
+		return false
+	}
+	if _, vanishes := x.TimeToLive(s.Limits()); vanishes {
+		return false
+	}
+	for _, queued := range s.ready[id] {
+		y, err := engine.DecodeRecord(queued.data)
+		if err == nil && !queued.message.recorded && x.SameLife(&y) {
+			return false
+		}
+	}
+	return true
+}
+
+// makesRoom removes what is recorded of an earlier life of x's id that is gone, with its
+// children.
+func (s *Store) makesRoom(x engine.Execution) bool {
+	earlier, err := engine.DecodeRecord(s.records[x.ID].data)
+	if err != nil || !s.gone(x.ID) || earlier.SameLife(&x) {
+		return false
+	}
+	for id := range s.records {
+		if engine.RootOf(id) == x.ID {
+			delete(s.records, id)
+		}
+	}
+	return true
 }

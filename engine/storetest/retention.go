@@ -66,6 +66,66 @@ var retentionRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
+	{"a tree that nobody removes counts as nothing a lease after its time, and its id may be used again", func(t *testing.T, s engine.Store) {
+		x := execution(t, "root")
+		x.Policy.Retention = 5 * time.Second
+		r, _ := grown(t, s, x)
+		time.Sleep(5*time.Second + 2*s.Limits().Lease)
+		get(t, s, "root")
+		conflicts(t, s, x, 0)
+		time.Sleep(s.Limits().Lease + time.Second)
+		absent(t, s, "root")
+		if _, err := s.GetMany(t.Context(), []string{"root"}); !errors.Is(err, engine.ErrNotFound) {
+			t.Errorf("get many = %v, want ErrNotFound", err)
+		}
+		for r, err := range s.List(t.Context(), engine.Filter{}) {
+			if check(t, err); r.ID == "root" {
+				t.Errorf("it is listed: %s", r.Status)
+			}
+		}
+		conflicts(t, s, x, 0) // its own message, should it come again, does not run
+		again := execution(t, "root")
+		enqueue(t, s, again)
+		unrecorded(t, s, again)
+		written := update(t, s, again, 0)
+		same(t, get(t, s, "root").Execution, again)
+		absent(t, s, "root.0")
+		conflicts(t, s, r.Execution, r.Revision)
+		if err := s.Delete(t.Context(), "root", 0); !errors.Is(err, engine.ErrConflict) {
+			t.Errorf("delete of what is there = %v, want ErrConflict", err)
+		}
+		if now := get(t, s, "root"); now.Revision != written {
+			t.Errorf("revision = %d, want %d", now.Revision, written)
+		}
+	}},
+
+	{"a tree that is gone is there as long as the message that led to its end is", func(t *testing.T, s engine.Store) {
+		x := execution(t, "root")
+		x.Policy.Retention = 5 * time.Second
+		enqueue(t, s, x)
+		r, _ := grown(t, s, x)
+		time.Sleep(time.Minute)
+		same(t, get(t, s, "root").Execution, r.Execution)
+		for found, err := range s.List(t.Context(), engine.Filter{}) {
+			if check(t, err); found.ID == "root" {
+				same(t, found.Execution, r.Execution)
+			}
+		}
+		done(t, next(t, claim(t, s, 1)))
+		absent(t, s, "root")
+	}},
+
+	{"a tree that counts as nothing is deleted as nothing", func(t *testing.T, s engine.Store) {
+		x := execution(t, "root")
+		x.Policy.Retention = 5 * time.Second
+		grown(t, s, x)
+		time.Sleep(time.Minute)
+		get(t, s, "root.0")
+		check(t, s.Delete(t.Context(), "root", 0))
+		absent(t, s, "root.0")
+		absent(t, s, "root")
+	}},
+
 	{"a look comes again until it is done, and at the time that it is returned to", func(t *testing.T, s engine.Store) {
 		f := expiries(t, s, 5)
 		carry(t, s, engine.Expire{Execution: &engine.Execution{ID: "root.1-2", Parent: "root.1", FinishedAt: now().Add(-time.Hour)}})
