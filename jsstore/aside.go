@@ -38,7 +38,11 @@ func (b *baton) SetAside(ctx context.Context, reason string) error {
 }
 
 func (s *Store) setAside(ctx context.Context, m *nats.Msg, reason string) error {
-	about := meta(m.Reply)
+	return s.keepAside(ctx, m, meta(m.Reply), reason)
+}
+
+// keepAside stores a copy of a message that lies, or lay, at a place.
+func (s *Store) keepAside(ctx context.Context, m *nats.Msg, about about, reason string) error {
 	kept := nats.NewMsg(s.layout.asideSubject(about.stream, about.sequence, about.time.UnixMilli()))
 	kept.Data = m.Data
 	for name, values := range m.Header {

@@ -210,25 +210,31 @@ func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
 // timer returns the message that has an execution delivered at a time.
 func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	x := b.execution
-	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}}
 	if recorded {
-		m.Header.Set(codec.HeaderHint, "1")
-		if x.Sleeping {
-			m.Header.Set(codec.HeaderSleeping, "1")
-		}
-	} else {
-		m.Data = b.m.Data
-		for name, values := range b.m.Header {
-			if !strings.HasPrefix(name, "Nats-") {
-				m.Header[name] = values
-			}
-		}
-		if !engine.IsDue(m.Data) {
-			m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
-		}
-		m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
+		return b.s.layout.hint(x, at)
 	}
+	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}, Data: b.m.Data}
+	for name, values := range b.m.Header {
+		if !strings.HasPrefix(name, "Nats-") {
+			m.Header[name] = values
+		}
+	}
+	if !engine.IsDue(m.Data) {
+		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
+	}
+	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	schedule(m, at, b.s.layout.dueSubject(x))
+	return m
+}
+
+// hint returns the timer of an execution whose record says it all.
+func (l layout) hint(x *engine.Execution, at time.Time) *nats.Msg {
+	m := &nats.Msg{Subject: l.laterSubject(x.ID), Header: nats.Header{}}
+	m.Header.Set(codec.HeaderHint, "1")
+	if x.Sleeping {
+		m.Header.Set(codec.HeaderSleeping, "1")
+	}
+	schedule(m, at, l.dueSubject(x))
 	return m
 }
 

@@ -44,6 +44,8 @@ type Finding struct {
 	Found string `json:"found"`
 	Why   string `json:"why,omitempty"`
 	Fix   string `json:"fix,omitempty"`
+	// Mended is what was done about it: see [ExamineConfig.Mend].
+	Mended string `json:"mended,omitempty"`
 }
 
 // ExamineConfig says where else to look.
@@ -67,6 +69,11 @@ type ExamineConfig struct {
 	// Sample is how many records are looked at for stuck work, those first that were
 	// not written for longest. Zero means 10,000; negative means all.
 	Sample int
+	// Mend has what can be mended be mended, once all has been looked at: executions that
+	// nothing moves on are driven, trees removed that ought to be gone, messages delivered
+	// again that a consumer has passed over, and set aside that nobody can serve. It takes
+	// the rights of an executor, and for the bucket of an earlier version those of setup.
+	Mend bool
 }
 
 // Sync is how a server writes what it stores.
@@ -100,11 +107,11 @@ type Examination struct {
 	Survives []string
 }
 
-// Worst returns the worst severity of the findings.
+// Worst returns the worst severity of the findings that were not mended.
 func (x Examination) Worst() Severity {
 	worst := OK
 	for _, f := range x.Findings {
-		if f.Severity.Worse(worst) {
+		if f.Mended == "" && f.Severity.Worse(worst) {
 			worst = f.Severity
 		}
 	}
@@ -124,10 +131,12 @@ type examiner struct {
 	consumes map[source]*jetstream.ConsumerInfo
 	unread   []unread
 	newer    int // records of a later version
+	traces   traces
+	repairs  []repair
 }
 
 // Examine looks at a namespace, and at the servers behind the connection, without
-// changing anything and without needing that anything is as it should be. What can't
+// changing anything, unless it is to mend, and without needing that anything is as it should be. What can't
 // be learned is a finding; an error is that JetStream is not enabled, that the
 // connection was lost on the way, that ctx has ended, or that c can't be.
 func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, error) {
@@ -164,6 +173,9 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 		if len(e.streams) == 0 {
 			break
 		}
+	}
+	if c.Mend {
+		e.mendAll(ctx)
 	}
 	e.Survives = e.survives()
 	e.Took = time.Since(e.At)

@@ -45,7 +45,7 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 	}
 	if len(missing) > 0 {
 		e.find(Note, "consumer.missing", "", "not there: "+strings.Join(missing, ", "),
-			"no executor has run in this namespace yet, or somebody has removed them", "any executor that starts makes them")
+			"no executor has run in this namespace yet, or somebody has removed them", e.command("setup")+" makes them, and so does any executor that starts")
 	}
 	for src, info := range e.consumes {
 		e.findSkipped(ctx, src, info)
@@ -94,6 +94,10 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 	have, want := info.Config, e.layout.consumer(src.consumer, src.filter, e.config)
 	change := "nats consumer edit " + info.Stream + " " + info.Name + " "
 	again := remove + "; any executor that starts makes it again, and nothing is lost"
+	unlimited := change + "--max-pending=-1"
+	if src.queue() != "" {
+		unlimited = e.command("queues limit " + src.queue() + " none")
+	}
 	longest := e.pullExpiry()
 	for _, rule := range []struct {
 		bad              bool
@@ -123,9 +127,9 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		{have.MaxWaiting > 0 && info.NumWaiting*10 >= have.MaxWaiting*8, Warning, fmt.Sprintf("%d pulls of at most %d wait", info.NumWaiting, have.MaxWaiting),
 			"past that, executors that have nothing to do are refused and ask again and again", again},
 		{have.MaxAckPending > 0 && info.NumAckPending >= have.MaxAckPending, Warning, fmt.Sprintf("all %d messages that may be in hand are", have.MaxAckPending),
-			"the rest waits though there may be free slots; it is a limit for the whole fleet, meant or not", change + "--max-pending=-1"},
+			"the rest waits though there may be free slots; it is a limit for the whole fleet, meant or not", unlimited},
 		{have.MaxAckPending > 0 && info.NumAckPending < have.MaxAckPending, Note, fmt.Sprintf("at most %d messages are in hand at a time, %d are", have.MaxAckPending, info.NumAckPending),
-			"a limit for the whole fleet, meant or not", change + "--max-pending=-1"},
+			"a limit for the whole fleet, meant or not", unlimited},
 	} {
 		if rule.bad {
 			e.find(rule.severity, "consumer.config", name, rule.found, rule.why, rule.edit)
@@ -136,7 +140,11 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		if info.PauseRemaining > 0 {
 			until = info.PauseRemaining.Round(time.Second).String() + " have passed"
 		}
-		e.find(Warning, "consumer.paused", name, "is paused: nothing is delivered until "+until, "if that is meant, all is well", "nats consumer resume "+info.Stream+" "+info.Name)
+		resume := "nats consumer resume " + info.Stream + " " + info.Name
+		if src.queue() != "" {
+			resume = e.command("queues resume " + src.queue())
+		}
+		e.find(Warning, "consumer.paused", name, "is paused: nothing is delivered until "+until, "if that is meant, all is well", resume)
 	}
 }
 
@@ -179,11 +187,31 @@ func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.
 	case err != nil:
 		e.unknown("consumer.skipped", src.stream+"/"+src.consumer, err)
 	case m != nil && m.Sequence <= floor:
+		if e.hasRun(ctx, m) {
+			e.find(Problem, "stream.lost", src.stream, m.Subject+" lies there though it has run: the server has read its files only in part",
+				"what was stored behind it may be lost; what was only queued has left no record, and does not run",
+				"look in the server's log for errors about blocks; enqueue again, with their ids, what durable list does not show")
+		}
 		e.find(Problem, "consumer.skipped", src.stream+"/"+src.consumer,
 			fmt.Sprintf("%s lies at %d, stored %s; the consumer has finished with all up to %d", m.Subject, m.Sequence, m.Time.UTC().Format(time.RFC3339), floor),
 			"it, and what else lies there, will never be delivered (nats-server 2.15.2 and earlier do this to a work queue after a purge by subject)",
-			"nats consumer rm "+src.stream+" "+src.consumer+"; any executor that starts makes it again and gets them all")
+			e.mendCommand()+" sends it again; or, while no executor runs, nats consumer rm "+src.stream+" "+src.consumer+": the next that starts makes it again and gets them all")
+		e.mends(func(ctx context.Context) (string, error) { return e.deliverSkipped(ctx, src) })
 	}
+}
+
+// hasRun reports whether the execution of a message has ended.
+func (e *examiner) hasRun(ctx context.Context, m *stored) bool {
+	d := e.layout.parse(m)
+	if !isExecution(d) {
+		return false
+	}
+	last, err := e.newest(ctx, e.layout.recordSubject(d.Execution.ID))
+	if err != nil || last == nil {
+		return false
+	}
+	r, err := decodeRecord(last)
+	return err == nil && r.Status.Finished() && r.SameLife(&d.Execution)
 }
 
 // pause waits, unless ctx ends first.

@@ -100,8 +100,7 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 			if x, err := e.layout.execution(subject); err == nil {
 				due[load{x.Queue, x.Task}] += n
 			} else if place.stream == e.layout.ready() {
-				e.find(Problem, "queue.subject", subject, "no execution: "+err.Error(),
-					"who published it believes that it will run", "the executor that takes it sets it aside; correct the client")
+				e.judgeSubject(subject, err)
 			}
 			looked += n
 		}
@@ -152,8 +151,7 @@ func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uin
 		e.find(Note, "queue.served", name, "is served by an executor that does not answer the roll",
 			"which tasks it has bound is not known", "if it is of an earlier version, finish the deploy; or this user may not ask")
 	case q.Executors == 0:
-		e.find(Problem, "queue.served", name, counted(lies, "execution lies", "executions lie")+" in this queue, which no executor serves",
-			"it waits until one does", "start an executor with workers.Config{Queues: ...} that names it; or it is a mistyped queue: durable cancel")
+		e.judgeUnserved(ctx, name, lies)
 	case q.Waiting > 0 && q.Oldest > tooLong && free > 0 && !q.Paused:
 		e.find(Warning, "queue.age", name, fmt.Sprintf("the oldest of %d that wait does so for %s, though %s", q.Waiting, ageOf(q.Oldest), counted(free, "slot is free", "slots are free")),
 			"executors that are well take what is due within milliseconds", "see the findings about its consumer and its executors; their logs")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -53,7 +54,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 	}
 	for _, name := range e.missing {
 		e.find(Problem, "stream.missing", name, "is missing", "what was in it is lost; the others can't do without it",
-			"any executor that starts makes it, empty; nats stream restore brings back a backup")
+			e.command("setup")+" makes it, empty, and so does any executor that starts; nats stream restore brings back a backup")
 	}
 	if len(e.streams) == len(want) {
 		e.fine("stream.missing", "all %d streams are there", len(want))
@@ -112,11 +113,11 @@ func (e *examiner) readLease(ctx context.Context) {
 		e.unknown("stream.namespace", e.layout.records(), err)
 		return
 	}
-	var n namespace
+	n := namespace{RetentionMS: engine.DefaultRetention.Milliseconds()}
 	switch {
 	case m == nil:
 		e.find(Warning, "stream.namespace", e.layout.records(), "there is no namespace record",
-			"the lease and the retention are the defaults of whoever opens it", "any executor that starts writes it")
+			"the lease and the retention are the defaults of whoever opens it", e.command("setup")+" writes it, and so does any executor that starts")
 		return
 	case json.Unmarshal(m.Data, &n) != nil:
 		e.find(Problem, "stream.namespace", e.layout.records(), fmt.Sprintf("the namespace record is %.60q, which is none", m.Data),
@@ -129,6 +130,9 @@ func (e *examiner) readLease(ctx context.Context) {
 	e.about = 1
 	if n.LeaseMS > 0 {
 		e.config.Lease, e.settled = n.lease(), true
+	}
+	if e.config.Retention = time.Duration(n.RetentionMS) * time.Millisecond; n.RetentionMS == 0 {
+		e.config.Retention = engine.Forever
 	}
 	e.fine("stream.namespace", "layout version %d, lease %s", n.Version, e.config.Lease)
 }
@@ -200,6 +204,10 @@ func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConf
 	if keepsOne(have) {
 		e.find(Warning, "stream.revisions", have.Name, "keeps 1 revision of a key where 64 are needed",
 			"what was removed in the last two minutes returns when the server is killed, as executions that nothing moves on", e.command("setup"))
+		e.mends(func(ctx context.Context) (string, error) {
+			_, err := e.raise(ctx, have)
+			return "raised", err
+		})
 		return
 	}
 	several, err := ask(ctx, e.Timeout, e.histories)
@@ -208,7 +216,11 @@ func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConf
 		e.unknown("stream.revisions", have.Name, err)
 	case len(several) > 0:
 		e.find(Warning, "stream.revisions", have.Name, counted(len(several), "key has", "keys have")+" older revisions, which a program of an earlier version has left",
-			"when the last revision goes by its time to live, the one before takes its place", "finish the deploy, then "+e.command("doctor --mend"))
+			"when the last revision goes by its time to live, the one before takes its place", "finish the deploy, then "+e.mendCommand())
+		e.mends(func(ctx context.Context) (string, error) {
+			n, err := e.tidy(ctx)
+			return "removed from " + counted(n, "key", "keys"), err
+		})
 	}
 	e.fine("stream.revisions", "one revision of each key")
 }

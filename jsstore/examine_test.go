@@ -358,7 +358,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"a queue is paused", func(w *ward) {
 			_, err := w.js.PauseConsumer(w.Context(), ready, "queue-default", time.Now().Add(time.Hour))
 			w.check(err)
-		}, symptom{"consumer.paused", warning, "durable-ready/queue-default", "nats consumer resume durable-ready queue-default"}},
+		}, symptom{"consumer.paused", warning, "durable-ready/queue-default", "durable queues resume default"}},
 		{"messages were skipped", func(w *ward) {
 			w.enqueue(engine.Execution{ID: "x", Task: "task"}, engine.Execution{ID: "y", Task: "task"})
 			s, err := w.js.Stream(w.Context(), ready)

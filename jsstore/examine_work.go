@@ -58,15 +58,19 @@ func (e *examiner) examineWork(ctx context.Context) {
 	for i, s := range stuck {
 		if i == maxTold {
 			e.find(Problem, "work.stuck", "", counted(len(stuck)-maxTold, "more is stuck", "more are stuck"),
-				"so many have one cause", "find that first: what is above, backups that were restored, streams that were purged by hand")
+				"so many have one cause", "find that first: what is above, backups that were restored, streams that were purged by hand; then "+e.mendCommand())
+			rest := stuck[i:]
+			e.mends(func(ctx context.Context) (string, error) { return each(ctx, rest, e.drive) })
 			break
 		}
 		why, _ := e.verdict(ctx, s)
 		e.find(Problem, "work.stuck", s.ID, fmt.Sprintf("task %s is %s since %s and %s", s.Task, s.Status, s.written.UTC().Format(time.RFC3339), why),
-			"nothing will move it on, nor what waits for it", fmt.Sprintf("durable cancel %s, then durable retry %s", s.Root(), s.Root()))
+			"nothing will move it on, nor what waits for it", fmt.Sprintf("%s has it go on; or durable cancel %s, then durable retry %s", e.mendCommand(), s.Root(), s.Root()))
+		e.mends(func(ctx context.Context) (string, error) { return e.drive(ctx, s) })
 	}
 	e.fine("work.stuck", "%s; of %s unfinished and quiet, none is stuck", e.sampled(), counted(len(suspects), "that is", "that are"))
 	e.judgeAside(ctx)
+	e.judgeLost(ctx)
 }
 
 // sampled says how many records were looked at.
@@ -85,6 +89,7 @@ func (e *examiner) sampled() string {
 func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, error) {
 	var list []suspect
 	beyond := 0
+	left := leftovers{roots: map[string]bool{}, below: map[string]string{}, all: true}
 	for _, subject := range e.recordsUnder("") {
 		n := 0
 		for m, err := range e.scanLast(ctx, subject) {
@@ -95,12 +100,15 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 				continue
 			}
 			if n++; e.Sample > 0 && n > e.Sample {
+				left.all = false
 				break
 			}
 			e.Sampled++
 			r, err := decodeRecord(m)
+			e.count(r.Execution)
 			switch {
 			case errors.Is(err, engine.ErrNotFound):
+			case left.has(e, m, r, now):
 			case errors.Is(err, engine.ErrNewer):
 				e.newer++
 			case err != nil:
@@ -114,6 +122,7 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 			}
 		}
 	}
+	e.judgeLeftovers(ctx, left)
 	if beyond > 0 {
 		e.find(Note, "work.stuck", "", fmt.Sprintf("%d of %d unfinished executions that are quiet were looked at closely", maxJudged, maxJudged+beyond), "", "")
 	}
@@ -280,6 +289,7 @@ func (e *examiner) judgeAside(ctx context.Context) {
 		if isGrave(m) {
 			continue
 		}
+		e.countAside(m)
 		if lain++; lain > maxAside {
 			break
 		}

@@ -304,15 +304,15 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 // been removed is not found, and returned nevertheless.
 func (s *Store) decodeRecord(m *stored) (engine.Record, error) {
 	r, err := decodeRecord(m)
-	if err == nil && s.gone(m, &r.Execution) {
+	if err == nil && s.outlived(m, &r.Execution) {
 		return r, fmt.Errorf("%w: its retention is over", engine.ErrNotFound)
 	}
 	return r, err
 }
 
-// gone reports whether a record ought to have been removed. What vanishes by itself goes by
+// outlived reports whether a record ought to have been removed. What vanishes by itself goes by
 // its own time, which it was given when it finished.
-func (s *Store) gone(m *stored, x *engine.Execution) bool {
+func (s *Store) outlived(m *stored, x *engine.Execution) bool {
 	now := time.Now()
 	return x.Gone(s.Limits(), now) && !vanishes(m).After(now)
 }

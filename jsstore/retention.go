@@ -132,7 +132,7 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 	}
 	earlier, lookErr := decodeRecord(last)
 	switch {
-	case lookErr != nil || !s.gone(last, &earlier.Execution):
+	case lookErr != nil || !s.outlived(last, &earlier.Execution):
 		return 0, err
 	case x == nil:
 		return s.putMsg(ctx, m, last.revision())

@@ -1,0 +1,106 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// Leftovers are records that ought to have been removed: a server killed while a bucket
+// kept one revision has brought them back, or nobody has executed since.
+type leftovers struct {
+	roots   map[string]bool   // all that there are
+	all     bool              // or else some are not known
+	expired []engine.Record   // roots whose retention is over
+	below   map[string]string // a record below each root that is not there
+}
+
+// has notes a record and reports whether it is a leftover.
+func (l *leftovers) has(e *examiner, m *stored, r engine.Record, now time.Time) bool {
+	root := engine.RootOf(m.Subject[len(e.layout.recordPrefix()):])
+	switch {
+	case root == m.Subject[len(e.layout.recordPrefix()):]:
+		l.roots[root] = true
+		if r.ID != "" && e.outlived(m, &r.Execution) {
+			l.expired = append(l.expired, r)
+			return true
+		}
+	case l.all && !l.roots[root] && now.Sub(m.Time) > e.config.Lease+overdue:
+		l.below[root] = m.Subject
+		return true
+	}
+	return false
+}
+
+// judgeLeftovers tells of them. What an executor is about to remove is not there when it is
+// looked at again.
+func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
+	if len(l.expired)+len(l.below) > 0 && pause(ctx, twice) != nil {
+		return
+	}
+	l.expired = slices.DeleteFunc(l.expired, func(r engine.Record) bool {
+		m, err := e.newest(ctx, e.layout.recordSubject(r.ID))
+		return err != nil || m.revision() != r.Revision
+	})
+	if len(l.expired) > 0 {
+		e.find(Warning, "work.expired", "", counted(len(l.expired), "tree is", "trees are")+" still there whose retention is over, "+l.expired[0].ID+" among them",
+			"they count as nothing, and take up room: no executor has run at their time, or a killed server has brought them back", e.mendCommand())
+		e.mends(func(ctx context.Context) (string, error) {
+			return each(ctx, l.expired, func(ctx context.Context, r engine.Record) (string, error) {
+				return e.forgetTree(ctx, r.ID, r.Revision, "removed")
+			})
+		})
+	}
+	maps.DeleteFunc(l.below, func(root, subject string) bool {
+		there, err := e.orphaned(ctx, root, subject)
+		return err != nil || !there
+	})
+	if len(l.below) > 0 {
+		roots := slices.Sorted(maps.Keys(l.below))
+		e.find(Warning, "work.orphans", "", fmt.Sprintf("there are records below %s not there, %s among them", counted(len(roots), "root that is", "roots that are"), roots[0]),
+			"nobody removes them, and an execution of that id would take them for its own", e.mendCommand())
+		e.mends(func(ctx context.Context) (string, error) {
+			return each(ctx, roots, func(ctx context.Context, root string) (string, error) {
+				if there, err := e.orphaned(ctx, root, l.below[root]); err != nil || !there {
+					return "", err
+				}
+				return e.forgetTree(ctx, root, 0, "removed")
+			})
+		})
+	}
+}
+
+// orphaned reports whether a record is there and its root is not, nor waits in the queue: who
+// enqueues may have stored an input below it.
+func (e *examiner) orphaned(ctx context.Context, root, subject string) (bool, error) {
+	m, err := e.newest(ctx, subject)
+	if err != nil || m == nil {
+		return false, err
+	}
+	if m, err = e.newest(ctx, e.layout.recordSubject(root)); err != nil || m != nil {
+		return false, err
+	}
+	driven, err := e.hasMessage(ctx, root)
+	return !driven, err
+}
+
+// each repairs one after the other and says of how many it did.
+func each[T any](ctx context.Context, list []T, do func(context.Context, T) (string, error)) (string, error) {
+	n, what := 0, ""
+	var errs []error
+	for _, one := range list {
+		did, err := do(ctx, one)
+		if errs = append(errs, err); err == nil && did != "" {
+			n, what = n+1, did
+		}
+	}
+	if n == 0 {
+		return "", errors.Join(errs...)
+	}
+	return fmt.Sprintf("%d of %d: %s", n, len(list), what), errors.Join(errs...)
+}

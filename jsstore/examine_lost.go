@@ -1,0 +1,180 @@
+package jsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// A message of a work queue is gone when it was delivered and acknowledged, or withdrawn by a
+// cancellation. Any other was purged or deleted by hand, or the server has dropped it with a
+// file that it could not read, which it does without a word. What was only queued has left no
+// record, so that the sequences are all that tells of it.
+
+// traces is what records tell of messages.
+type traces struct {
+	claimed   map[string]uint64 // by stream: the last that an attempt was claimed by
+	withdrawn uint64            // executions that were cancelled before they began
+	last      time.Time         // when the last of them was
+	aside     map[string]uint64 // by stream: what lies aside from there
+}
+
+// count notes what a record tells of messages.
+func (e *examiner) count(x engine.Execution) {
+	t := &e.traces
+	if stream, sequence, ok := strings.Cut(x.Message, " "); ok {
+		if n, err := strconv.ParseUint(sequence, 10, 64); err == nil {
+			if t.claimed == nil {
+				t.claimed = map[string]uint64{}
+			}
+			t.claimed[stream] = max(t.claimed[stream], n)
+		}
+	}
+	if x.Status == engine.Cancelled && x.StartedAt.IsZero() {
+		t.withdrawn++
+		if x.FinishedAt.After(t.last) {
+			t.last = x.FinishedAt
+		}
+	}
+}
+
+// countAside notes that a message lies aside.
+func (e *examiner) countAside(m *stored) {
+	stream, _, ok := strings.Cut(strings.TrimPrefix(m.Subject, e.layout.asidePrefix()), ".")
+	if ok && e.traces.aside == nil {
+		e.traces.aside = map[string]uint64{}
+	}
+	if ok {
+		e.traces.aside[stream]++
+	}
+}
+
+// progress is how far the consumers of a stream have come.
+type progress struct {
+	stream uint64    // the highest sequence that any has delivered
+	last   time.Time // when any has delivered last
+	known  bool      // that time is: a server that restarts forgets it
+	begun  time.Time // when the last of them was made
+}
+
+func (e *examiner) progress(ctx context.Context, stream string) (progress, error) {
+	return ask(ctx, e.Timeout, func(ctx context.Context) (progress, error) {
+		s, err := e.js.Stream(ctx, stream)
+		if err != nil {
+			return progress{}, err
+		}
+		g := progress{known: true}
+		list := s.ListConsumers(ctx)
+		for c := range list.Info() {
+			g.stream = max(g.stream, c.Delivered.Stream)
+			if c.Created.After(g.begun) {
+				g.begun = c.Created
+			}
+			switch {
+			case c.Delivered.Last != nil && c.Delivered.Last.After(g.last):
+				g.last = *c.Delivered.Last
+			case c.Delivered.Last == nil && c.Delivered.Consumer > 0:
+				g.known = false
+			}
+		}
+		return g, list.Err()
+	})
+}
+
+// judgeLost looks for messages that are gone though nobody was given them.
+func (e *examiner) judgeLost(ctx context.Context) {
+	for _, stream := range []string{e.layout.ready(), e.layout.control(), e.layout.timers()} {
+		if e.streams[stream] == nil || !e.streams[stream].Config.AllowDirect {
+			continue
+		}
+		severity, found, err := e.lost(ctx, stream)
+		if err == nil && found != "" && pause(ctx, twice) == nil { // a replica may have lagged behind
+			severity, found, err = e.lost(ctx, stream)
+		}
+		switch {
+		case err != nil:
+			e.unknown("stream.lost", stream, err)
+		case found != "":
+			e.find(severity, "stream.lost", stream, found,
+				"they were purged or deleted by hand, or lost in a file that the server could not read; what was only queued has left no record, and does not run",
+				"look for a purge, and in the server's log for errors about blocks; enqueue again, with their ids, what durable list does not show")
+		}
+	}
+	e.fine("stream.lost", "no message is gone that was not delivered or withdrawn")
+}
+
+// lost says what is missing of a stream; empty if nothing is, or if it can't be told, since
+// messages were being delivered.
+func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, error) {
+	before, err := e.progress(ctx, stream)
+	if err != nil {
+		return OK, "", err
+	}
+	info, err := ask(ctx, e.Timeout, e.info(stream))
+	if err != nil {
+		return OK, "", err
+	}
+	end := info.State.LastSeq
+	if n := max(e.traces.claimed[stream], before.stream); n > end {
+		return Problem, fmt.Sprintf("it ends at %d, and message %d was delivered: what lay behind is lost", end, n), nil
+	}
+	if stream == e.layout.timers() || end == 0 {
+		return OK, "", nil // timers fire, and are set anew, without being delivered
+	}
+	there, err := ask(ctx, e.Timeout, func(ctx context.Context) (uint64, error) {
+		for m, err := range e.directGet(ctx, stream, map[string]any{"seq": before.stream + 1, "batch": 1}) {
+			if err != nil {
+				return 0, err
+			}
+			return left(m) + 1, nil
+		}
+		return 0, nil
+	})
+	if err != nil {
+		return OK, "", err
+	}
+	after, err := e.progress(ctx, stream)
+	if err != nil || after.stream != before.stream {
+		return OK, "", err
+	}
+	// What was cancelled, or set aside and forgotten, is not known for ever.
+	known := there + e.traces.aside[stream]
+	if stream == e.layout.ready() {
+		known += e.traces.withdrawn
+	}
+	if never := end - min(end, after.stream); never > known {
+		return Warning, counted(never-known, "message that was never delivered is gone", "messages that were never delivered are gone") +
+			", beside what was cancelled or set aside as far as that is known", nil
+	}
+	found, err := e.purged(ctx, info, after)
+	return Problem, found, err
+}
+
+// slack is how much later than a message was stored its delivery may be noted.
+const slack = 100 * time.Millisecond
+
+// purged tells of a purge, which has consumers go on behind what was purged, as if they had
+// delivered it: the last message was stored after the last delivery, and is gone.
+func (e *examiner) purged(ctx context.Context, info *jetstream.StreamInfo, g progress) (string, error) {
+	name, at := info.Config.Name, info.State.LastTime
+	if !g.known || g.begun.IsZero() || !g.begun.Before(at) || !g.last.Before(at.Add(-slack)) {
+		return "", nil
+	}
+	if name == e.layout.ready() && e.traces.last.After(at.Add(-overdue)) {
+		return "", nil // withdrawn
+	}
+	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (*stored, error) {
+		return e.message(ctx, name, "", map[string]any{"seq": info.State.LastSeq})
+	})
+	if errors.Is(err, engine.ErrNotFound) {
+		return fmt.Sprintf("message %d, stored %s, is gone and was never delivered: the stream was purged", info.State.LastSeq, at.UTC().Format(time.RFC3339)), nil
+	}
+	return "", err
+}

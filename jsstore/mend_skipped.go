@@ -1,0 +1,75 @@
+package jsstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
+)
+
+// deliverSkipped sends the messages again that lie below what their consumer has finished
+// with. Until its server restarts, a consumer may still deliver such a message, or have given
+// it to somebody: that is told by the counts, which must leave none of them in hand.
+func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, error) {
+	list, err := e.skipped(ctx, src)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	if err := pause(ctx, settle); err != nil {
+		return "", err
+	}
+	again, err := e.skipped(ctx, src)
+	if err != nil {
+		return "", err
+	}
+	still := map[uint64]bool{}
+	for _, m := range again {
+		still[m.Sequence] = true
+	}
+	return each(ctx, list, func(ctx context.Context, m *stored) (string, error) {
+		if !still[m.Sequence] {
+			return "", nil
+		}
+		if d := e.config.Retention; d != engine.Forever && time.Since(m.Time) > d {
+			// It may have run, and its record have gone since: a server that has lost the end of a
+			// file brings back what was acknowledged.
+			return "set aside, older than the retention", e.takeOut(ctx, src.stream, m, "passed over by its consumer, and older than the retention: it may have run")
+		}
+		return "sent again", e.deliverAgain(ctx, src, m)
+	})
+}
+
+// skipped returns the messages below the floor of a consumer that nobody has in hand; an
+// error if that can't be told.
+func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
+	info, err := ask(ctx, e.Timeout, func(ctx context.Context) (*jetstream.ConsumerInfo, error) {
+		c, err := e.js.Consumer(ctx, src.stream, src.consumer)
+		if err != nil {
+			return nil, err
+		}
+		return c.CachedInfo(), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var list []*stored
+	given := 0 // delivered, and there still
+	for m, err := range e.scan(ctx, src.stream, src.filter) {
+		if err != nil {
+			return nil, err
+		}
+		if m.Sequence > info.Delivered.Stream {
+			break
+		}
+		if given++; m.Sequence <= info.AckFloor.Stream {
+			list = append(list, m)
+		}
+	}
+	if len(list) > 0 && given-info.NumAckPending < len(list) {
+		return nil, fmt.Errorf("%d messages of %s are in hand, and one below its floor may be among them: try again when they are done", info.NumAckPending, src.consumer)
+	}
+	return list, nil
+}
