@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,15 +16,24 @@ import (
 func (a *app) doctor() *cobra.Command {
 	var c jsstore.ExamineConfig
 	var system string
-	var strict bool
+	var strict, problems bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find out what is wrong with a store, and how to put it right",
 		Long: `Look at the servers, the streams and consumers, the executors, the queues and
 a sample of the executions, and say of each thing that is not as it should be
 what is wrong, why that matters, and the line of configuration to change or the
-command to run; and what an acknowledged enqueue survives here. It changes
-nothing.
+command to run; and what an acknowledged enqueue survives here. What is worst is
+told last; --problems tells problems and warnings alone.
+
+It changes nothing, unless --mend is given. Then it mends what an executor or an
+operator would: an execution that nothing moves on goes on, unless its executor
+is there or it is driven by a message, however late; what ought to have been
+removed is; a message that a consumer has passed over is sent again; what nobody
+can serve is set aside, where durable forget and durable putback find it. It
+looks again before each, so that it may be run while executors are at work and
+more than once. An execution may run again from its latest attempt, as after a
+crash.
 
 Severities:
   ok       as it should be
@@ -31,8 +41,8 @@ Severities:
   warning  works, and will hurt: on a failure, or later
   problem  something does not work, or is lost
 
-The exit code is 1 if there is a problem, with --strict also if there is a
-warning, and otherwise 0.`,
+The exit code is 1 if there is a problem that was not mended, with --strict also
+if there is such a warning, and otherwise 0.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.check(cmd); err != nil {
@@ -55,9 +65,15 @@ warning, and otherwise 0.`,
 			if err != nil {
 				return unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
 			}
-			if a.json {
+			if problems {
+				found.Findings = slices.DeleteFunc(found.Findings, func(f jsstore.Finding) bool { return !isBad(f) })
+			}
+			switch {
+			case a.json:
 				err = printJSON(a.out, viewOfExamination(found, a.store(p)))
-			} else {
+			case problems:
+				a.printProblems(found)
+			default:
 				a.printExamination(found, a.store(p))
 			}
 			if err != nil {
@@ -71,6 +87,8 @@ warning, and otherwise 0.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&strict, "strict", false, "exit with 1 for a warning too")
+	f.BoolVar(&problems, "problems", false, "tell problems and warnings alone")
+	f.BoolVar(&c.Mend, "mend", false, "mend what can be mended")
 	f.StringVar(&system, "system", "", "URL of a server with a user of the system account, who may ask how it writes")
 	f.StringSliceVar(&c.Monitors, "monitor", nil, "URL of a server's monitoring port, in place of --system: http://HOST:8222")
 	c.Timeout, c.Roll = 3*time.Second, time.Second

@@ -29,36 +29,28 @@ var groups = []struct {
 // reportWidth is that of a report that goes nowhere in particular.
 const reportWidth = 80
 
-// printExamination prints a report, the worst of each group first.
+// printExamination prints a report: what is well, group by group, and then what is not, the
+// worst last, where it is seen.
 func (a *app) printExamination(x jsstore.Examination, store string) {
 	a.printWrapped("", fmt.Sprintf("namespace %s, %s", x.Namespace, store), bold)
 	for _, g := range groups {
+		table := ""
+		if g.table != nil {
+			table = g.table(a, x)
+		}
 		var findings []jsstore.Finding
 		for _, f := range x.Findings {
-			if group, _, _ := strings.Cut(f.Check, "."); slices.Contains(g.checks, group) {
+			if group, _, _ := strings.Cut(f.Check, "."); slices.Contains(g.checks, group) && !isBad(f) {
 				findings = append(findings, f)
 			}
 		}
-		if len(findings) == 0 {
+		if len(findings) == 0 && table == "" {
 			continue
 		}
-		slices.SortStableFunc(findings, func(f, g jsstore.Finding) int {
-			switch {
-			case f.Severity.Worse(g.Severity):
-				return -1
-			case g.Severity.Worse(f.Severity):
-				return 1
-			}
-			return 0
-		})
 		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, g.title))
-		for _, f := range findings {
-			a.printFinding(f)
-		}
-		if g.table != nil {
-			if t := g.table(a, x); t != "" {
-				fmt.Fprintf(a.out, "\n%s\n", indent(t))
-			}
+		a.printFindings(findings)
+		if table != "" {
+			fmt.Fprintf(a.out, "\n%s\n", indent(table))
 		}
 	}
 	if len(x.Survives) > 0 {
@@ -67,7 +59,35 @@ func (a *app) printExamination(x jsstore.Examination, store string) {
 			a.printWrapped("  ", sentence, "")
 		}
 	}
+	if slices.ContainsFunc(x.Findings, isBad) {
+		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "What is wrong"))
+	}
+	a.printProblems(x)
+}
+
+// printProblems prints what is wrong, the worst last, and counts.
+func (a *app) printProblems(x jsstore.Examination) {
+	a.printFindings(slices.DeleteFunc(slices.Clone(x.Findings), func(f jsstore.Finding) bool { return !isBad(f) }))
 	fmt.Fprintf(a.out, "\n%s, in %s\n", a.tallied(x), span(x.Took))
+}
+
+// isBad reports whether a finding is one to act upon, or was.
+func isBad(f jsstore.Finding) bool { return f.Severity.Worse(jsstore.Note) }
+
+// printFindings prints findings, the worst last.
+func (a *app) printFindings(list []jsstore.Finding) {
+	slices.SortStableFunc(list, func(f, g jsstore.Finding) int {
+		switch {
+		case f.Severity.Worse(g.Severity):
+			return 1
+		case g.Severity.Worse(f.Severity):
+			return -1
+		}
+		return 0
+	})
+	for _, f := range list {
+		a.printFinding(f)
+	}
 }
 
 func severityColour(s jsstore.Severity) colour {
@@ -86,6 +106,10 @@ func (a *app) printFinding(f jsstore.Finding) {
 	const below = "           "
 	if f.Why != "" {
 		a.printWrapped(below+a.out.paint(faint, "why")+"  ", oneLine(f.Why), "")
+	}
+	if f.Mended != "" {
+		a.printWrapped(below+a.out.paint(green, "done")+" ", oneLine(f.Mended), "")
+		return
 	}
 	if f.Fix != "" {
 		a.printWrapped(below+a.out.paint(faint, "fix")+"  ", oneLine(f.Fix), "")
@@ -113,7 +137,12 @@ func indent(lines string) string { return "  " + strings.ReplaceAll(lines, "\n",
 // tallied counts what was found.
 func (a *app) tallied(x jsstore.Examination) string {
 	n := map[jsstore.Severity]int{}
+	mended := 0
 	for _, f := range x.Findings {
+		if f.Mended != "" {
+			mended++
+			continue
+		}
 		n[f.Severity]++
 	}
 	var parts []string
@@ -124,6 +153,9 @@ func (a *app) tallied(x jsstore.Examination) string {
 		if n[s.severity] > 0 {
 			parts = append(parts, a.out.paint(severityColour(s.severity), count(n[s.severity], s.one, s.many)))
 		}
+	}
+	if mended > 0 {
+		parts = append(parts, a.out.paint(green, fmt.Sprint(mended, " mended")))
 	}
 	if len(parts) == 0 {
 		return a.out.paint(green, "all is well")
