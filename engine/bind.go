@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -59,7 +58,7 @@ func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error
 	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
-			return Return{}, Permanent(err)
+			return Return{}, refuseInput(err)
 		}
 		out, err := fn(ctx, in)
 		if err != nil {
@@ -119,7 +118,7 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 	return Binding{Definition: t.def, Place: place, Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
-			return Return{}, Permanent(err)
+			return Return{}, refuseInput(err)
 		}
 		children := Children{client: FromContext(ctx).Client, layers: input.Layers}
 		mid, err := run(ctx, in, &children)
@@ -127,7 +126,7 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 			return Return{}, err
 		}
 		if children.err != nil {
-			return Return{}, Permanent(children.err)
+			return Return{}, refuseSpawns(children.err)
 		}
 		p, err := t.def.encodeOutput(ctx, input, &mid)
 		if err != nil {
@@ -142,9 +141,6 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		return r, nil
 	}}
 }
-
-// errOutput marks an output that can't be stored.
-var errOutput = errors.New("output")
 
 // encodeOutput encodes what out points to, an output, as the task's [Encoding] says or else as its input
 // was, so that who enqueued in JSON is answered in JSON, in the layers that the task's
@@ -162,7 +158,7 @@ func (d *Definition) encodeOutput(ctx context.Context, input Input, out any) (co
 		p, err = c.seal("output", p, append(c.layersOf(d.options.encoding), input.Layers...))
 	}
 	if err != nil {
-		return codec.Payload{}, Permanent(fmt.Errorf("%w: %w", errOutput, err))
+		return codec.Payload{}, refuseOutput(fmt.Errorf("output: %w", err))
 	}
 	return p, nil
 }

@@ -158,45 +158,6 @@ type retryAfterError struct {
 
 func (e *retryAfterError) Unwrap() error { return e.error }
 
-// NewErred returns the event that err makes of the attempt of x that returned
-// it. The random number, from 0 to 1, decides the jitter.
-func NewErred(x Execution, err error, at time.Time, random float64) Erred {
-	e := Erred{At: at, RetryDelay: x.Policy.Retry.Delay(x.Attempt+1, random)}
-	if permanent := (*permanentError)(nil); errors.As(err, &permanent) {
-		e.Final = true
-	}
-	if after := (*retryAfterError)(nil); errors.As(err, &after) {
-		e.RetryDelay = after.delay
-	}
-	if failure, ok := err.(*Failure); ok { // not errors.As: a failure inside another error is that of another execution
-		e.Failure = *failure
-	} else {
-		e.Failure = Failure{Kind: kindOf(err)}
-	}
-	e.Failure.Message = bounded(err.Error())
-	e.Failure.Stack = bounded(e.Failure.Stack)
-	return e
-}
-
-func kindOf(err error) FailureKind {
-	// How another execution ended, which the code waited for, says nothing of
-	// how this one does.
-	if other := (*ExecutionError)(nil); errors.As(err, &other) {
-		return KindError
-	}
-	switch {
-	case errors.Is(err, ErrTimedOut):
-		return KindTimeout
-	case errors.Is(err, ErrCancelled):
-		return KindCancelled
-	case errors.Is(err, ErrInvalidInput):
-		return KindInvalidInput
-	case errors.Is(err, errOutput), errors.Is(err, ErrTooLarge):
-		return KindOutput
-	}
-	return KindError
-}
-
 // maxText bounds what a record keeps of an error's message or stack, in bytes.
 const maxText = 8 << 10
 

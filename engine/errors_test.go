@@ -22,14 +22,21 @@ func TestNewErredTellsKindsByTheErrors(t *testing.T) {
 		{errors.New("boom"), KindError, false, 2 * time.Second},
 		{fmt.Errorf("wrapped: %w", ErrTimedOut), KindTimeout, false, 2 * time.Second},
 		{ErrCancelled, KindCancelled, false, 2 * time.Second},
-		{ErrInvalidInput, KindInvalidInput, false, 2 * time.Second},
-		{ErrTooLarge, KindOutput, false, 2 * time.Second},
+		{ErrInvalidInput, KindError, false, 2 * time.Second}, // of another task's Enqueue
+		{ErrTooLarge, KindError, false, 2 * time.Second},
+		{ErrShutdown, KindError, false, 2 * time.Second},
+		{fmt.Errorf("wrapped: %w", &ChildError{Task: "other", Status: TimedOut, Message: "late"}), KindError, false, 2 * time.Second},
+		{errors.Join(errors.New("boom"), ErrTimedOut), KindTimeout, false, 2 * time.Second},
+		{errors.Join(other, ErrTimedOut), KindTimeout, false, 2 * time.Second},
+		{refuseInput(fmt.Errorf("%w: %w", ErrInvalidInput, ErrTimedOut)), KindInvalidInput, true, 2 * time.Second}, // the validator's error
+		{refuseOutput(ErrTooLarge), KindOutput, true, 2 * time.Second},
+		{fmt.Errorf("wrapped: %w", refuseOutput(ErrTooLarge)), KindError, false, 2 * time.Second}, // of another attempt
 		{Permanent(errors.New("boom")), KindError, true, 2 * time.Second},
 		{fmt.Errorf("wrapped: %w", Permanent(ErrTimedOut)), KindTimeout, true, 2 * time.Second},
 		{RetryAfter(errors.New("boom"), time.Hour), KindError, false, time.Hour},
 		{RetryAfter(errors.New("boom"), -time.Hour), KindError, false, 0},
 		{Permanent(RetryAfter(ErrTimedOut, time.Hour)), KindTimeout, true, time.Hour},
-		{&Failure{Kind: KindPanic, Message: "oh", Stack: "main.go:1"}, KindPanic, false, 2 * time.Second},
+		{&Failure{Kind: KindExpired, Message: "oh"}, KindError, false, 2 * time.Second}, // of another attempt
 		{other, KindError, false, 2 * time.Second},
 		{fmt.Errorf("wrapped: %w", other), KindError, false, 2 * time.Second},
 	} {
@@ -48,7 +55,7 @@ func TestNewErredTellsKindsByTheErrors(t *testing.T) {
 
 func TestTextsInARecordAreBoundedAndValid(t *testing.T) {
 	long := strings.Repeat("ü", maxText)
-	f := NewErred(ready(Policy{}, claimed), &Failure{Kind: KindPanic, Message: long, Stack: long}, at(2), 0).Failure
+	f := Fail(ready(Policy{}, claimed), Failure{Kind: KindPanic, Message: long, Stack: long}, at(2), 0).Failure
 	for what, got := range map[string]string{"message": f.Message, "stack": f.Stack} {
 		if len(got) > maxText+50 || strings.ContainsRune(got, '�') || !strings.Contains(got, "bytes more") {
 			t.Errorf("%s: %d bytes, %q at its end", what, len(got), got[len(got)-40:])
@@ -69,6 +76,26 @@ func TestErrorsAreToldByWhatTheFailureWas(t *testing.T) {
 		}
 		if got, want := err.Error(), "execution te_x of task task failed: why"; got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWhatGivesUpForTheShutdownIsHandedBack(t *testing.T) {
+	x := ready(Policy{}, claimed)
+	for _, c := range []struct {
+		err      error
+		stopping bool
+		want     bool
+	}{
+		{ErrShutdown, true, true},
+		{fmt.Errorf("enqueue the next: %w", ErrShutdown), true, true},
+		{Permanent(ErrShutdown), true, true},
+		{ErrShutdown, false, false}, // of another client
+		{errors.New("boom"), true, false},
+	} {
+		_, got := VerdictOf(c.err).Event(x, at(2), 0, c.stopping).(HandedBack)
+		if got != c.want {
+			t.Errorf("%v while stopping is %v: handed back is %v, want %v", c.err, c.stopping, got, c.want)
 		}
 	}
 }

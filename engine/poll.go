@@ -91,7 +91,7 @@ func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (ou
 	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
-			return Return{}, Permanent(err)
+			return Return{}, refuseInput(err)
 		}
 		out, done, err := fn(ctx, in)
 		if err != nil {

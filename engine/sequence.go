@@ -69,7 +69,7 @@ func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 	return Binding{Definition: t.def, Place: place, Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
-			return Return{}, Permanent(err)
+			return Return{}, refuseInput(err)
 		}
 		first, err := codec.EncodeAs(input.contentType(), &in)
 		if err == nil {
@@ -77,7 +77,7 @@ func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 			first, err = c.seal("input", first, append(c.layersOf(t.def.options.encoding), input.Layers...))
 		}
 		if err != nil {
-			return Return{}, Permanent(err)
+			return Return{}, refuseOutput(err)
 		}
 		steps := make([]Spawn, len(list))
 		for i, d := range list {

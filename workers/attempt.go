@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"runtime/pprof"
 	"sync/atomic"
 	"time"
@@ -59,33 +58,38 @@ func (a *attempt) record() engine.Record {
 // run runs the attempt in the calling goroutine.
 func (a *attempt) run() {
 	defer a.stop(nil)
+	// The labels find the goroutine should it ignore its context.
+	pprof.Do(a.ctx, labels(a.execution), func(ctx context.Context) {
+		a.guard(func() ending { return a.code(ctx) })
+	})
+}
+
+// code reads the input and runs the task's code with it.
+func (a *attempt) code(ctx context.Context) ending {
 	y := a.execution
 	input, err := a.input()
 	if errors.Is(err, codec.ErrKey) || errors.Is(err, engine.ErrNewer) {
 		a.pass(err)
-		return
+		return settled
 	}
 	if !a.startTimers(y.Policy.Timeout) {
-		return // it was settled before it began
+		return settled // before it began
 	}
-	ctx := engine.NewContext(a.ctx, engine.Run{
+	if err != nil {
+		return a.unfit(err)
+	}
+	return a.ending(a.binding.Run(engine.NewContext(ctx, engine.Run{
 		Index: y.Index, IsFinalize: y.IsFinalize,
 		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue, Metadata: y.Metadata,
 		Attempt: y.Attempt, Polls: y.Polls, PrevError: prevError(y), Stopping: a.x.stopping,
 		Client: a.x.client, Validated: y.Validated,
-	})
-	// The labels find the goroutine should it ignore its context.
-	pprof.Do(ctx, labels(y), func(ctx context.Context) {
-		ret, err := a.call(ctx, input, err)
-		a.settle(func(at time.Time) engine.Event { return outcome(y, ret, err, at) })
-	})
+	}), input))
 }
 
 func (a *attempt) startTimers(timeout time.Duration) bool {
 	a.lock()
 	defer a.unlock()
 	if a.decided.Load() {
-		a.left.open()
 		return false
 	}
 	if !a.recorded {
@@ -104,29 +108,18 @@ func prevError(x *engine.Execution) error {
 	return x.Failure
 }
 
-// call runs the code. A panic comes back as a failure; for a goroutine that ends
-// in the middle of the code there is nobody to come back to.
-func (a *attempt) call(ctx context.Context, input engine.Input, unread error) (ret engine.Return, err error) {
-	returned := false
-	defer func() {
-		a.left.open()
-		if returned {
-			return
-		}
-		failure := &engine.Failure{Kind: engine.KindPanic, Stack: string(debug.Stack())}
-		err = failure
-		if v := recover(); v != nil {
-			failure.Message = fmt.Sprintf("panic: %v", v)
-			return
-		}
-		failure.Message = "the code ended its goroutine (runtime.Goexit)"
-		a.settle(func(at time.Time) engine.Event { return outcome(a.execution, ret, failure, at) })
-	}()
-	if err = unread; err == nil {
-		ret, err = a.binding.Run(ctx, input)
+// unfit is the ending of an attempt whose input is gone or can't be what it was.
+func (a *attempt) unfit(err error) ending {
+	f := engine.Failure{Kind: engine.KindError, Message: err.Error()}
+	if !errors.Is(err, engine.ErrInvalidInput) {
+		return failed(a.execution, f)
 	}
-	returned = true
-	return ret, err
+	f.Kind = engine.KindInvalidInput
+	return func(at time.Time) engine.Event {
+		ev := engine.Fail(*a.execution, f, at, 0)
+		ev.Final = true // what is damaged stays damaged
+		return ev
+	}
 }
 
 // input reads what the code is given. The time that it takes is not the code's,
@@ -158,7 +151,6 @@ func (a *attempt) input() (in engine.Input, err error) {
 // the key, or is of the version that wrote it, as one whose task is not bound here:
 // it is never failed for that.
 func (a *attempt) pass(reason error) {
-	a.left.open()
 	if !a.decide() {
 		return
 	}
@@ -179,22 +171,6 @@ func (a *attempt) pass(reason error) {
 		}
 		return a.held.Return(ctx, until, false) // as it came, so that its deliveries are counted on
 	})
-}
-
-// outcome is the event that a return or an error makes of an attempt. The error
-// is the code's, too: it may panic when it is read.
-func outcome(x *engine.Execution, ret engine.Return, err error, at time.Time) (ev engine.Event) {
-	if err != nil {
-		defer func() {
-			if v := recover(); v != nil {
-				ev = engine.NewErred(*x, &engine.Failure{
-					Kind: engine.KindPanic, Message: fmt.Sprintf("panic: %v, in the error that the code returned", v), Stack: string(debug.Stack()),
-				}, at, rand.Float64())
-			}
-		}()
-		return engine.NewErred(*x, err, at, rand.Float64())
-	}
-	return ret.Event(*x, at)
 }
 
 // recordRunning records that the attempt runs, once it has outlived the grace. A
@@ -277,7 +253,7 @@ func (a *attempt) timeOut() {
 }
 
 func timedOut(x *engine.Execution, at time.Time) engine.Event {
-	return engine.NewErred(*x, &engine.Failure{
+	return engine.Fail(*x, engine.Failure{
 		Kind: engine.KindTimeout, Message: fmt.Sprintf("execution timed out after %s", x.Policy.Timeout),
 	}, at, rand.Float64())
 }
@@ -301,13 +277,16 @@ func (a *attempt) lose() { a.interrupt(engine.ErrCancelled, a.lost) }
 
 // handBack ends the attempt because the executor shuts down.
 func (a *attempt) handBack() {
-	a.interrupt(engine.ErrShutdown, func(ctx context.Context) error {
-		if !a.recorded {
-			// Nothing says that it ever began.
-			return a.held.Return(ctx, time.Time{}, false)
-		}
-		return a.move(ctx, engine.HandedBack{At: now()})
-	})
+	a.interrupt(engine.ErrShutdown, func(ctx context.Context) error { return a.putBack(ctx, engine.HandedBack{At: now()}) })
+}
+
+// putBack gives the message to another executor, which makes the attempt again.
+func (a *attempt) putBack(ctx context.Context, ev engine.HandedBack) error {
+	if !a.recorded {
+		// Nothing says that it ever began.
+		return a.held.Return(ctx, time.Time{}, false)
+	}
+	return a.move(ctx, ev)
 }
 
 // interrupt settles the attempt from outside of its code, if nobody has settled
@@ -322,13 +301,18 @@ func (a *attempt) interrupt(cause error, fn func(context.Context) error) {
 	a.x.strays.watch(a)
 }
 
-// settle decides the outcome by what the code has returned, if nobody has.
-func (a *attempt) settle(event func(at time.Time) engine.Event) {
+// settle decides the outcome by how the code has ended, if nobody has.
+func (a *attempt) settle(how ending) {
 	if !a.decide() {
 		return
 	}
-	ev := event(now())
-	a.end(func(ctx context.Context) error { return a.move(ctx, ev) })
+	ev := how(now())
+	a.end(func(ctx context.Context) error {
+		if back, ok := ev.(engine.HandedBack); ok {
+			return a.putBack(ctx, back)
+		}
+		return a.move(ctx, ev)
+	})
 }
 
 // decide reports whether the caller is the first, who settles the attempt.

@@ -16,7 +16,8 @@ const flushTime = 10 * time.Second
 // drain stops the claiming, lets running attempts finish for the drain time and
 // hands back the others.
 func (x *Executor) drain(queues []engine.Feed[*engine.Delivery]) {
-	x.client.Close() // first: who sees Stopping must be refused
+	x.leaving.Store(true) // before code can be refused, which is handed back for it
+	x.client.Close()      // before stopping: code that sees Stopping must be refused
 	close(x.stopping)
 	for _, q := range queues {
 		q.Close()

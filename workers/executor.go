@@ -129,6 +129,7 @@ type Executor struct {
 	started  atomic.Bool
 	health   health
 	gone     chan struct{}      // closed when the store is: see lose
+	leaving  atomic.Bool        // the shutdown is about to begin
 	stopping chan struct{}      // closed when the shutdown begins
 	kill     context.Context    // ends when what is under way must be left
 	end      context.CancelFunc // of kill

@@ -3,6 +3,7 @@ package workers_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -62,6 +63,42 @@ func TestShutdownRefusesToEnqueueThroughTheExecutor(t *testing.T) {
 		equal(t, "executions", w.count(), 1)
 		result(w, h)
 	})
+}
+
+func TestShutdownHandsBackWhatItRefusesToEnqueueFor(t *testing.T) {
+	for name, before := range map[string]time.Duration{"within the grace": 0, "recorded": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				next := engine.Define[string, string]("next")
+				task := engine.Define[string, string]("task")
+				begun := make(chan struct{}, 2)
+				bound := []engine.Binding{engine.Bind(next, returns[string]("")), engine.Bind(task, func(ctx context.Context, in string) (string, error) {
+					r := engine.FromContext(ctx)
+					begun <- struct{}{}
+					select {
+					case <-r.Stopping:
+					case <-time.After(time.Minute):
+					}
+					h, err := next.Enqueue(ctx, r.Client, in)
+					if err != nil {
+						return "", fmt.Errorf("enqueue the next: %w", err)
+					}
+					return h.ID(), nil
+				})}
+				x := w.executor(workers.Config{}, bound...)
+				h := enqueue(w, task, "in")
+				<-begun
+				pass(before)
+				x.stop()
+				check(t, <-x.done)
+				w.want(h.ID(), engine.Ready)
+				w.executor(workers.Config{}, bound...)
+				y := w.ends(h.ID(), engine.Completed)
+				equal(t, "attempt", y.Attempt, 0)
+				equal(t, "crashes", y.Crashes, 0)
+			})
+		})
+	}
 }
 
 func TestShutdownLetsAttemptsFinishForTheDrainTime(t *testing.T) {
