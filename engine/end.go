@@ -28,7 +28,7 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	now := time.Now().UTC()
 	// The message comes first: should this process die before the record says
 	// so, an executor goes on from the message.
-	if err := c.store.Cancel(ctx, Cancel{ID: id, At: now, Reason: reason}); err != nil {
+	if err := c.store.Cancel(ctx, Cancel{ID: id, At: now, Reason: reason, Born: r.CreatedAt}); err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)
 	}
 	err = c.end(ctx, r, CancelRequested{At: now, Reason: reason}, func(x Execution) bool {

@@ -27,6 +27,7 @@ func (c *Cancel) fields(f *fields) (version int) {
 	f.moment("at", &c.At)
 	f.string("reason", &c.Reason)
 	f.string("parentId", &c.Parent)
+	f.moment("createdAt", &c.Born)
 	return version
 }
 

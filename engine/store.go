@@ -305,6 +305,14 @@ type Cancel struct {
 	// Parent is the finished execution that asks it of what is below; empty
 	// where somebody else asks.
 	Parent string
+	// Born is the CreatedAt of the execution that is meant, which tells it from another
+	// life of its id. Zero where whoever asks does not know it.
+	Born time.Time
+}
+
+// Means reports whether c is about x, and not about another life of its id, as far as c says.
+func (c Cancel) Means(x *Execution) bool {
+	return c.ID == x.ID && (c.Born.IsZero() || c.Born.UnixMilli() == x.CreatedAt.UnixMilli())
 }
 
 // A Topic is what a watcher wants to hear of.

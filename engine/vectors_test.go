@@ -220,8 +220,9 @@ func TestVectorsOfControlMessages(t *testing.T) {
 	closure("wake with an output in MessagePack, by who knows the task", Closure{Parent: "te_2", Task: "approve", IsWake: true, Status: Completed, Output: packed("yes")})
 	closure("wake with an error", Closure{Parent: "te_2", IsWake: true, Status: Failed, Message: "refused"})
 	cancel("cancellation", Cancel{ID: "te_3", At: at(5), Reason: "not needed"})
+	cancel("cancellation of one life of an id", Cancel{ID: "order-42", At: at(5), Reason: "not needed", Born: at(1)})
 	cancel("cancellation by a finished parent", Cancel{ID: "te_4.1-f", At: at(5), Reason: "parent te_4.1: failed", Parent: "te_4.1"})
-	file := vectors.Check(t, "control.json", "52d00909311e6efbc0fdb33ac88fb37b8af54555b344668a606614713cc62763", made)
+	file := vectors.Check(t, "control.json", "b81cbe9bcf3fb173aa815da8198498ec6efa1523f167020415a75628d67dfa4a", made)
 	for name, decode := range read {
 		if got, err := decode(file[name].Bytes); err != nil || !reflect.DeepEqual(got, want[name]) {
 			t.Errorf("%s: %v\nread %+v\nwant %+v", name, err, got, want[name])

@@ -31,8 +31,11 @@ type attempt struct {
 	decided atomic.Bool // by the first that settles it
 	settled atomic.Bool // the outcome is recorded and the message put down
 	left    latch       // the code has returned
+	looking atomic.Bool // somebody looks above: see lookAbove
+	renew   atomic.Bool // and is to begin anew
 
 	claimed   bool
+	looked    bool // above, before it was claimed, since a cancellation was heard of
 	start     engine.Claimed
 	execution *engine.Execution // as the code sees it: running; nobody changes it
 

@@ -40,6 +40,9 @@ func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *ha
 	if err != nil {
 		return err
 	}
+	if !c.Means(&r.Execution) {
+		return held.Done(ctx) // that life is over, and its tree removed
+	}
 	r, fx, err := engine.Modify(ctx, x.store, r, requested(c))
 	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
 		if r.Status == engine.Cancelled {

@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -71,6 +70,9 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return a.held.Return(ctx, now().Add(wait), false)
 	}
 	a.binding = b
+	// A message that has lain in the hands of a process that was stopped may be somebody
+	// else's by now, and a cancellation of the execution itself in its record.
+	d.Fresh = d.Fresh && !x.heard.doubts(&d.Execution)
 	r := engine.Record{Execution: d.Execution}
 	if !d.Fresh {
 		var err error
@@ -143,7 +145,11 @@ func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error
 	case r.Status == engine.Ready && isEarly(r, at):
 		return held.Return(ctx, r.StartAt, r.Revision > 0)
 	case r.Status == engine.Ready:
-		if c, gone := x.heard.find(r.Execution); gone {
+		c, gone, err := x.isOver(ctx, &r.Execution, true)
+		if err != nil {
+			return err
+		}
+		if gone {
 			return x.cancel(ctx, held, r, c)
 		}
 		ev = engine.Claimed{At: at, Executor: x.config.Name}
@@ -194,16 +200,13 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 // begin claims a ready execution, after the events that make it so. A fresh one
 // is not recorded yet: most are over before it would be of use.
 func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, before ...engine.Event) error {
-	c, gone := x.heard.find(r.Execution)
-	if !gone && !a.delivery.Fresh {
-		var err error
-		c, gone, err = x.endedAbove(ctx, r.Execution)
-		if errors.Is(err, engine.ErrNotFound) && r.Revision == 0 {
-			return a.held.Done(ctx) // it ended, and was deleted with its tree: its acknowledgement got lost
-		}
-		if err != nil && !errors.Is(err, engine.ErrNotFound) {
-			return err
-		}
+	a.looked = x.heard.looks(&r.Execution) > looksAbove
+	c, gone, err := x.isOver(ctx, &r.Execution, a.delivery.Fresh)
+	switch {
+	case errors.Is(err, engine.ErrNotFound) && r.Revision == 0:
+		return a.held.Done(ctx) // it ended, and was deleted with its tree: its acknowledgement got lost
+	case err != nil && !errors.Is(err, engine.ErrNotFound):
+		return err
 	}
 	if gone {
 		return x.cancel(ctx, a.held, r, c)
@@ -248,46 +251,23 @@ func (x *Executor) take(a *attempt) {
 	a.claimed = true
 	a.held.keep()
 	x.attempts.add(a)
-	if c, gone := x.heard.find(*a.execution); gone {
+	if c, gone := x.heard.of(a.execution); gone {
 		// It passed after the first look, and before the attempt could be found.
 		a.cancel(c)
+		return
 	}
 	if isClosed(x.gone) { // since it was claimed
 		go a.abandon(x.health.lost())
 	}
-}
-
-// looksAbove is how many executions above one are looked at, beside the root.
-const looksAbove = 4
-
-// endedAbove looks for the end of an execution above y: what was cancelled while
-// nobody listened, or by somebody who died of it, is on its way to y step by step,
-// and must not be late. Only a fresh y is spared the look, since whoever listened
-// when it was spawned has heard of such an end. Of a deep tree it looks at the nearest
-// and at the root, or a claim would cost a read for each level. The error is ErrNotFound if
-// the tree was deleted.
-func (x *Executor) endedAbove(ctx context.Context, y engine.Execution) (engine.Cancel, bool, error) {
-	root := y.Root()
-	for n, id := 0, y.Parent; id != ""; n++ {
-		if n == looksAbove {
-			id = root
+	if a.execution.Parent != "" && x.heard.looks(a.execution) > looksAbove {
+		if !a.looked {
+			if c, gone, _ := x.endedAbove(x.kill, a.execution, looksInDoubt); gone {
+				a.cancel(c)
+				return
+			}
 		}
-		above, err := x.store.Get(ctx, id)
-		switch {
-		case errors.Is(err, engine.ErrNotFound):
-			return engine.Cancel{}, false, err
-		case errors.Is(err, engine.ErrDamaged):
-			return engine.Cancel{}, false, nil // nobody knows that it has ended
-		case err != nil && !errors.Is(err, engine.ErrNewer): // whether it has ended is understood
-			return engine.Cancel{}, false, err
-		case above.Status.Finished() && above.Status != engine.Completed:
-			return engine.Cancel{
-				ID: y.ID, At: above.FinishedAt, Parent: id, Reason: fmt.Sprintf("parent %s: %s", id, above.Status),
-			}, true, nil
-		}
-		id = above.Parent
+		a.lookAbove() // it may have been heard before it was recorded
 	}
-	return engine.Cancel{}, false, nil
 }
 
 // cancel cancels an execution whose message is in hand.

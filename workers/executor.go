@@ -121,7 +121,7 @@ type Executor struct {
 	crew     *crew
 	hands    hands
 	attempts registry
-	heard    cancelled
+	heard    *heard
 	trouble  trouble
 	strays   strays
 	parents  parents
@@ -147,6 +147,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 		log: c.Logger.With(zap.String("executor", c.Name)), stopping: make(chan struct{}), gone: make(chan struct{}),
 	}
 	x.trouble.log = x.log
+	x.heard = newHeard(store.Limits().Lease)
 	x.kill, x.end = context.WithCancel(context.Background())
 	for _, b := range bs {
 		for b := &b; b != nil; b = b.Finalize {
@@ -256,6 +257,7 @@ func (x *Executor) run(ctx context.Context) error {
 	stopLease := make(chan struct{})
 	loops.Go(func() { x.keepLeases(stopLease) })
 	loops.Go(func() { x.fireOverdue(x.stopping) })
+	loops.Go(func() { x.keepPulse(stopLease) })
 	loops.Go(func() { x.takeClosures(closures) })
 	loops.Go(func() { x.takeCancels(cancels) })
 	loops.Go(func() { x.takeExpiries(expiries) })

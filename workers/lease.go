@@ -182,13 +182,17 @@ func (x *Executor) notice(n engine.Notice) {
 		return
 	}
 	if n.Reconnected {
+		x.heard.lost()
 		go x.recheck()
 	}
 	if n.Cancel == nil {
 		return
 	}
 	x.heard.add(*n.Cancel)
-	if a := x.attempts.find(n.Cancel.ID); a != nil {
+	if a := x.attempts.find(n.Cancel.ID); a != nil && n.Cancel.Means(a.execution) {
 		go a.cancel(*n.Cancel)
+	}
+	for _, a := range x.attempts.inTree(engine.RootOf(n.Cancel.ID)) {
+		a.lookAbove()
 	}
 }

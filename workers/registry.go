@@ -74,6 +74,19 @@ func (r *registry) find(id string) *attempt {
 	return r.byID[id]
 }
 
+// inTree returns the attempts below a root.
+func (r *registry) inTree(root string) []*attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []*attempt
+	for id, a := range r.byID {
+		if id != root && engine.RootOf(id) == root {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
 func (r *registry) all() []*attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,51 +107,4 @@ func (r *registry) handBackAll() int {
 		go a.handBack()
 	}
 	return len(list)
-}
-
-// maxHeard bounds how many cancellations an executor remembers.
-const maxHeard = 10_000
-
-// cancelled remembers the latest cancellations that were heard of, so that a
-// message that is in hand already, or on its way, does not start. It is a help
-// and no promise: the record decides.
-type cancelled struct {
-	mu   sync.Mutex
-	byID map[string]engine.Cancel
-	ring []string // of ids, the oldest at next
-	next int
-}
-
-func (c *cancelled) add(n engine.Cancel) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byID == nil {
-		c.byID, c.ring = map[string]engine.Cancel{}, make([]string, maxHeard)
-	}
-	if _, known := c.byID[n.ID]; known {
-		return
-	}
-	delete(c.byID, c.ring[c.next])
-	c.ring[c.next] = n.ID
-	c.next = (c.next + 1) % maxHeard
-	c.byID[n.ID] = n
-}
-
-// find returns the cancellation of x, or of one above it, if there was one. A
-// cancellation from before x was enqueued is of another life of its id.
-func (c *cancelled) find(x engine.Execution) (engine.Cancel, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.byID) == 0 {
-		return engine.Cancel{}, false
-	}
-	if n, ok := c.byID[x.ID]; ok && !n.At.Before(x.CreatedAt) {
-		return n, true
-	}
-	for _, above := range []string{x.Parent, x.Root()} {
-		if n, ok := c.byID[above]; ok && above != x.ID && !n.At.Before(x.CreatedAt) {
-			return engine.Cancel{ID: x.ID, At: n.At, Parent: above, Reason: "parent " + above + ": cancelled"}, true
-		}
-	}
-	return engine.Cancel{}, false
 }

@@ -544,3 +544,28 @@ func TestCancelKeepsItsReasonWhateverErrorTheCodeReturnsForIt(t *testing.T) {
 		}
 	})
 }
+
+func TestCancelOfAnEarlierLifeOfAnIDIsNoneOfTheNext(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		root := engine.Define[string, engine.Gathered[string]]("root")
+		w.executor(workers.Config{}, engine.Bind(kids, grow), engine.BindFanOut(root, func(_ context.Context, in string, c *engine.Children) (string, error) {
+			kids.Spawn(c, kid{After: time.Minute})
+			return in, nil
+		}))
+		enqueue(w, root, "first", engine.ID("r"))
+		pass(time.Second)
+		born := w.get("r").CreatedAt
+		w.cancels("r", "enough")
+		pass(time.Second)
+		check(t, w.client.Delete(t.Context(), "r"))
+		pass(time.Second)
+		enqueue(w, root, "second", engine.ID("r"))
+		pass(time.Second)
+		// The message comes once more, from a caller whose clock is ahead.
+		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "r", At: now().Add(time.Hour), Reason: "enough", Born: born}))
+		w.ends("r", engine.Completed)
+		w.want("r.0", engine.Completed)
+		pass(time.Hour)
+		w.quiet()
+	})
+}

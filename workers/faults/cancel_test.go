@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -121,6 +122,41 @@ func TestFaultCancelWhileEveryExecutorIsDown(t *testing.T) {
 			t.Errorf("%s began in %s, %s after it was cancelled", e.Execution, e.Process, e.At.Sub(cancelled))
 		}
 	}
+}
+
+// TestFaultFrozenExecutorBeginsNothingThatWasCancelledMeanwhile stops an executor that has asked
+// for work: what comes is in its hands when it goes on, and has been cancelled by then.
+func TestFaultFrozenExecutorBeginsNothingThatWasCancelledMeanwhile(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, setup{lease: 30 * time.Second}) // so that nobody else gets it
+	x := f.hire(program{})
+	h, err := plants.Enqueue(f.ctx, f.client, plant{})
+	f.check(err)
+	f.event(history.Began, h.ID()) // it runs, and asks for more
+	done := make(chan struct{})
+	go func() { x.pause(4 * time.Second); close(done) }()
+	f.event(history.FaultBegan, "")
+	time.Sleep(200 * time.Millisecond) // the signal is there
+	var ids []string
+	for range 20 {
+		h, err := plants.Enqueue(f.ctx, f.client, plant{}) // an id that nobody looks up before
+		f.check(err)
+		f.check(h.Cancel(f.ctx, "enough"))
+		ids = append(ids, h.ID())
+	}
+	<-done
+	last, err := plants.Enqueue(f.ctx, f.client, plant{})
+	f.check(err)
+	f.event(history.Began, last.ID())
+	time.Sleep(time.Second)
+	list, err := history.Open(f.path)
+	f.check(err)
+	for _, e := range list.Events {
+		if e.Kind == history.Began && slices.Contains(ids, e.Execution) {
+			t.Errorf("%s began at %s, when it had been cancelled", e.Execution, e.At)
+		}
+	}
+	x.stop()
 }
 
 // TestFaultHalfOpenConnectionsAreFound has the network of an executor and of a
