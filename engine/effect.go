@@ -164,9 +164,7 @@ func (x *Execution) closure(again bool) Closure {
 		Parent: x.Parent, ID: x.ID, Task: x.Task,
 		Index: x.Index, IsFinalize: x.IsFinalize, Status: x.Status, Again: again,
 	}
-	if x.Failure != nil {
-		c.Message = x.Failure.Message
-	}
+	c.Message = x.told()
 	if x.IsFinalize && x.Status == Completed {
 		c.Output, c.OutputOf = x.Output, x.OutputOf
 		if x.Gathers {

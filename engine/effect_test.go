@@ -18,6 +18,12 @@ func TestParentIsToldWhoEndedAndHow(t *testing.T) {
 		if x.Status != Completed {
 			want.Message = x.Failure.Message
 		}
+		switch x.Status { // where the reason lies below, it is told with the execution that it is of
+		case ChildrenFailed:
+			want.Message = "te_root.3-1 (child) failed: child 1 broke"
+		case FinalizeFailed:
+			want.Message = "te_root.3-f (finalize) failed: fell"
+		}
 		want.Again = true // derived from the record, it may have been told before
 		if got := find[TellParent](t, Effects(x)).Closure; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)

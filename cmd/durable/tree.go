@@ -333,7 +333,11 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 		}
 	}
 	if n.Failure != nil && n.Status.Finished() {
-		l.notes = append(l.notes, a.out.paint(statusColour(n.Status), "  "+oneLine(n.Failure.Message)))
+		why := n.Failure.Message
+		if !folded {
+			why = n.Failure.Pointer() // the reason stands below
+		}
+		l.notes = append(l.notes, a.out.paint(statusColour(n.Status), "  "+oneLine(why)))
 	}
 	limbs = append(limbs, l)
 	if folded {
