@@ -126,6 +126,7 @@ func (Woken) from() []Status           { return fromReadyAndRunning }
 func (CancelRequested) from() []Status { return fromActive }
 
 func (e Claimed) apply(x *Execution) {
+	e.At = latest(e.At, x.CreatedAt)
 	x.become(Running, e.At)
 	x.Executor, x.StartedAt = e.Executor, e.At
 	x.Message, x.Delivery = e.Message, e.Delivery
@@ -314,10 +315,16 @@ func (x *Execution) become(s Status, at time.Time) {
 	if !s.Finished() {
 		return
 	}
-	x.FinishedAt = at
+	x.FinishedAt = latest(at, x.CreatedAt, x.StartedAt)
 	if s != Completed {
 		x.Output, x.OutputOf, x.Gathers = codec.Payload{}, "", false
 	}
+}
+
+// latest returns the latest of some times. Each is by the clock of whoever saw it, and what is
+// told of an execution is in the order in which it happened.
+func latest(list ...time.Time) time.Time {
+	return slices.MaxFunc(list, time.Time.Compare)
 }
 
 // again makes x ready for another attempt.
@@ -337,7 +344,7 @@ func (x *Execution) endAttempt(at time.Time, f *Failure) {
 		h = h[len(h)-maxHistory+1:]
 	}
 	x.History = append(slices.Clip(h), Attempt{
-		Number: x.Attempt, Executor: x.Executor, StartedAt: x.StartedAt, EndedAt: at, Failure: f,
+		Number: x.Attempt, Executor: x.Executor, StartedAt: x.StartedAt, EndedAt: latest(at, x.StartedAt), Failure: f,
 	})
 }
 

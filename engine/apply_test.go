@@ -222,3 +222,30 @@ func TestEffectsDerivedAgainSayThatTheyMayHaveBeenCarriedOut(t *testing.T) {
 		t.Errorf("SpawnFinalize.Again = true at the first time, want false")
 	}
 }
+
+// Each time is by the clock of whoever saw it: what is told of an execution is in order all the same.
+func TestTimesAreInTheOrderInWhichThingsHappened(t *testing.T) {
+	early := Claimed{At: t0.Add(-time.Hour), Executor: "slow clock"}
+	for name, x := range lives() {
+		for _, ev := range []Event{
+			CancelRequested{At: t0.Add(-time.Minute), Reason: "because"}, early,
+			Erred{At: t0.Add(-time.Minute), Failure: Failure{Kind: KindError, Message: "why"}, Final: true},
+		} {
+			got, _, err := Apply(x, ev)
+			if err != nil {
+				continue // it can't happen to x
+			}
+			if !got.StartedAt.IsZero() && got.StartedAt.Before(got.CreatedAt) {
+				t.Errorf("%s: started at %s, created at %s", name, got.StartedAt, got.CreatedAt)
+			}
+			if got.Status.Finished() && (got.FinishedAt.Before(got.CreatedAt) || got.FinishedAt.Before(got.StartedAt)) {
+				t.Errorf("%s: finished at %s, created at %s, started at %s", name, got.FinishedAt, got.CreatedAt, got.StartedAt)
+			}
+			for _, a := range got.History {
+				if a.EndedAt.Before(a.StartedAt) {
+					t.Errorf("%s: attempt ended at %s, started at %s", name, a.EndedAt, a.StartedAt)
+				}
+			}
+		}
+	}
+}

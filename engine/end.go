@@ -32,7 +32,7 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 		return fmt.Errorf("cancel %s: %w", id, err)
 	}
 	err = c.end(ctx, r, CancelRequested{At: now, Reason: reason}, func(x Execution) bool {
-		return x.Status == Cancelled && x.Failure != nil && x.Failure.Message == reason
+		return x.Status == Cancelled && x.Failure != nil && x.Failure.Message == bounded(reason) // as it is stored
 	})
 	if err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)

@@ -121,6 +121,18 @@ type ChildError struct {
 	Message string
 }
 
+// Unwrap makes errors.Is tell a child that was cancelled, or timed out, by the errors of this
+// package.
+func (e *ChildError) Unwrap() error {
+	switch e.Status {
+	case Cancelled:
+		return ErrCancelled
+	case TimedOut:
+		return ErrTimedOut
+	}
+	return nil
+}
+
 func (e *ChildError) Error() string {
 	if e.Status == "" {
 		return fmt.Sprintf("child of task %s: %s", e.Task, e.Message)
@@ -163,10 +175,13 @@ const maxText = 8 << 10
 
 func bounded(s string) string { return cut(s, maxText) }
 
-// cut returns at most n bytes of s, made valid UTF-8, and says what it left out.
+// cut returns s made valid UTF-8 and, where it is longer than n bytes, cut to at most n, which
+// say how much was left out. What it returns it does not cut again.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return strings.ToValidUTF8(s, "?")
 	}
-	return strings.ToValidUTF8(s[:n], "") + fmt.Sprintf("... (%d bytes more)", len(s)-n)
+	const more = 32 // for what says so
+	kept := strings.ToValidUTF8(s[:max(n-more, 0)], "")
+	return fmt.Sprintf("%s... (%d bytes more)", kept, len(s)-len(kept))
 }

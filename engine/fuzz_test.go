@@ -305,6 +305,8 @@ func (l *life) checkState() {
 	hasOutput := !x.Output.IsZero() || x.Gathers || x.OutputOf != ""
 	for rule, holds := range map[string]bool{
 		"FinishedAt is set if and only if it is finished":             x.FinishedAt.IsZero() != finished,
+		"its times are in order":                                      !finished || !x.FinishedAt.Before(x.StartedAt) && !x.FinishedAt.Before(x.CreatedAt),
+		"it does not start before it is made":                         x.StartedAt.IsZero() || !x.StartedAt.Before(x.CreatedAt),
 		"Attempt is at most MaxRetries":                               x.Attempt >= 0 && x.Attempt <= x.Policy.Retry.MaxRetries,
 		"Crashes are counted":                                         x.Crashes == l.crashes,
 		"ExpiresAt is set if and only if it runs with a timeout":      x.ExpiresAt.IsZero() != (s == Running && x.Policy.Timeout > 0),

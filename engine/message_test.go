@@ -15,7 +15,7 @@ func fullClosure() Closure {
 }
 
 func fullCancel() Cancel {
-	return Cancel{ID: "te_root.3", At: at(1), Reason: "because", Parent: "te_root"}
+	return Cancel{ID: "te_root.3", At: at(1), Reason: "because", Parent: "te_root", Born: at(0)}
 }
 
 func TestEveryFieldOfAMessageIsOnTheWire(t *testing.T) {

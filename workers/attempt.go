@@ -45,6 +45,7 @@ type attempt struct {
 	recorded bool            // that it is running
 	revision engine.Revision // of the record that says so or, before, of the one that it is written over
 	timers   []*time.Timer
+	deadline time.Time // of the code; zero without a timeout
 }
 
 func newAttempt(x *Executor, d *engine.Delivery, held *hand, release func()) *attempt {
@@ -81,6 +82,9 @@ func (a *attempt) code(ctx context.Context) ending {
 	if err != nil {
 		return a.unfit(err)
 	}
+	if !a.deadline.IsZero() {
+		ctx = timed{ctx, a.deadline}
+	}
 	return a.ending(a.binding.Run(engine.NewContext(ctx, engine.Run{
 		Index: y.Index, IsFinalize: y.IsFinalize,
 		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue, Metadata: y.Metadata,
@@ -88,6 +92,15 @@ func (a *attempt) code(ctx context.Context) ending {
 		Client: a.x.client, Validated: y.Validated,
 	}), input))
 }
+
+// timed is the context of an attempt with a timeout. It has the deadline, and no timer: the
+// attempt must be decided before its context ends.
+type timed struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c timed) Deadline() (time.Time, bool) { return c.deadline, true }
 
 func (a *attempt) startTimers(timeout time.Duration) bool {
 	a.lock()
@@ -99,6 +112,7 @@ func (a *attempt) startTimers(timeout time.Duration) bool {
 		a.timers = append(a.timers, time.AfterFunc(a.x.config.Grace, a.recordRunning))
 	}
 	if timeout > 0 {
+		a.deadline = time.Now().Add(timeout)
 		a.timers = append(a.timers, time.AfterFunc(timeout, a.timeOut))
 	}
 	return true

@@ -215,8 +215,12 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		a.loseClaim()
 		return nil
 	}
+	at := now()
+	if at.Before(r.CreatedAt) {
+		at = r.CreatedAt // by a clock that is ahead: as the record will have it
+	}
 	a.start = engine.Claimed{
-		At: now(), Executor: x.config.Name,
+		At: at, Executor: x.config.Name,
 		Message: a.delivery.Message, Delivery: a.delivery.Deliveries,
 	}
 	if a.delivery.Fresh {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -567,5 +568,44 @@ func TestCancelOfAnEarlierLifeOfAnIDIsNoneOfTheNext(t *testing.T) {
 		w.want("r.0", engine.Completed)
 		pass(time.Hour)
 		w.quiet()
+	})
+}
+
+func TestCancelWithAReasonThatIsNotStoredAsItIsSucceeds(t *testing.T) {
+	for name, reason := range map[string]string{
+		"long": strings.Repeat("long ", 4000), "no UTF-8": "a\xffb", "both": strings.Repeat("\xff", 20_000), "empty": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				task := engine.Define[string, string]("task")
+				x := w.tapped(workers.Config{}, engine.Bind(task, sleeps[string](time.Hour, "")))
+				h := enqueue(w, task, "in")
+				pass(time.Second)
+				// The executor is faster than the caller, who finds it done.
+				line := newTap(w.store)
+				line.on(func(call, _ string) error {
+					if call == "Update" {
+						pass(time.Second)
+					}
+					return nil
+				})
+				if err := engine.NewClient(line).Cancel(t.Context(), h.ID(), reason); err != nil {
+					t.Errorf("cancel: %v, want nil: it has done it", err)
+				}
+				w.want(h.ID(), engine.Cancelled)
+				x.stop()
+			})
+		})
+	}
+}
+
+func TestWakeWithALongErrorSucceeds(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.DefineSleeping[string, string]("sleeps")
+		w.executor(workers.Config{})
+		h := enqueue(w, task.Task, "in")
+		pass(time.Second)
+		check(t, task.WakeError(t.Context(), w.client, h.ID(), errors.New(strings.Repeat("\xfflong", 4000))))
+		w.want(h.ID(), engine.Failed)
 	})
 }

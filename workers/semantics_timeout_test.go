@@ -198,3 +198,32 @@ func TestTimeoutDoesNotCountTheReadingOfTheChildren(t *testing.T) {
 		equal(t, "output", result(w, enqueue(w, parent, "in")), "in, mid of in")
 	})
 }
+
+func TestContextHasTheDeadlineOfTheTimeout(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		type sight struct {
+			at time.Time
+			ok bool
+		}
+		saw := make(chan sight, 2)
+		sees := func(ctx context.Context, in string) (string, error) {
+			inner, cancel := context.WithTimeout(ctx, 24*time.Hour) // the earlier one counts
+			defer cancel()
+			at, ok := inner.Deadline()
+			if in == "none" {
+				at, ok = ctx.Deadline()
+			}
+			saw <- sight{at, ok}
+			return in, nil
+		}
+		timed := engine.Define[string, string]("timed", engine.Timeout(time.Minute))
+		w.executor(workers.Config{}, engine.Bind(timed, sees))
+		began := time.Now()
+		result(w, enqueue(w, timed, "in"))
+		s := <-saw
+		equal(t, "has a deadline", s.ok, true)
+		between(t, "deadline", s.at, began.Add(time.Minute), began.Add(time.Minute+late))
+		result(w, enqueue(w, timed, "none", engine.NoTimeout))
+		equal(t, "has a deadline without a timeout", (<-saw).ok, false)
+	})
+}

@@ -168,7 +168,8 @@ type Stats struct {
 	Running int
 	// InHand counts messages in hand.
 	InHand int
-	// Strays counts attempts that are over and whose code ignores it.
+	// Strays counts attempts that are over and whose code ignores it: it has not returned
+	// 5 s after its context ended.
 	Strays int
 	// Failures counts, by what it was, the background work that has failed.
 	Failures map[string]int
