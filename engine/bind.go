@@ -19,6 +19,9 @@ type Binding struct {
 	// Finalize is the binding of the finalize that came with the parent; nil if
 	// there is none or if it is bound by itself.
 	Finalize *Binding
+
+	follow []*Definition // the finalize, or the steps: what each execution leads to
+	reason string        // why it can't be run; empty if it can
 }
 
 // Settle gives an execution that came without a settled policy that of the
@@ -55,6 +58,9 @@ func (r Return) Event(x Execution, at time.Time) Event {
 
 // Bind binds fn to t.
 func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error)) Binding {
+	if fn == nil {
+		return Binding{Definition: t.def, Place: caller(2), reason: nilFunction}
+	}
 	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
@@ -80,6 +86,9 @@ func BindParent[In, Mid, Out any](
 	opts ...Option,
 ) Binding {
 	place := caller(2)
+	if t.def == nil {
+		return Binding{Place: place}
+	}
 	ft := define[Joined[In, Mid], Out](t.def.ID+"-finalize", place, append([]Option{Queue(t.def.options.queue), t.def.options.encoding}, opts...))
 	b := parent(t, run, ft.def, place)
 	fin := Bind(ft, finalize)
@@ -104,7 +113,11 @@ func BindParentTask[In, Mid, Out any](
 	run func(context.Context, In, *Children) (Mid, error),
 	finalize TaskOf[Joined[In, Mid], Out],
 ) Binding {
-	return parent(t, run, finalize.definition(), caller(2))
+	place := caller(2)
+	if finalize == nil || finalize.definition() == nil {
+		return Binding{Definition: t.def, Place: place, reason: "its finalize is not defined: it is nil or the zero Task"}
+	}
+	return parent(t, run, finalize.definition(), place)
 }
 
 // BindFanOut binds to t a function that may spawn children, without a finalize:
@@ -115,7 +128,14 @@ func BindFanOut[In, Mid any](t Task[In, Gathered[Mid]], run func(context.Context
 }
 
 func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Children) (Mid, error), finalize *Definition, place string) Binding {
-	return Binding{Definition: t.def, Place: place, Run: func(ctx context.Context, input Input) (Return, error) {
+	var follow []*Definition
+	if finalize != nil {
+		follow = append(follow, finalize)
+	}
+	if run == nil {
+		return Binding{Definition: t.def, Place: place, follow: follow, reason: nilFunction}
+	}
+	return Binding{Definition: t.def, Place: place, follow: follow, Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
 			return Return{}, refuseInput(err)

@@ -34,10 +34,16 @@ func WithCodec(c *codec.Codec) ClientOption {
 	return func(client *Client) { client.codec = c }
 }
 
-// NewClient returns a client of s.
+// NewClient returns a client of s. It panics if s or an option is nil.
 func NewClient(s Store, opts ...ClientOption) *Client {
+	if s == nil {
+		panic("engine: new client: the store is nil")
+	}
 	c := &Client{store: s}
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if opt == nil {
+			panic(fmt.Sprintf("engine: new client: option %d is nil", i))
+		}
 		opt(c)
 	}
 	return c

@@ -88,6 +88,9 @@ func (t PollTask[In, Out]) ValidateInput(fn func(In) (In, error)) PollTask[In, O
 // BindPoll binds to t a function that is run until it says that it is done. Its
 // output counts only then.
 func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (out Out, done bool, err error)) Binding {
+	if fn == nil {
+		return Binding{Definition: t.def, Place: caller(2), reason: nilFunction}
+	}
 	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {

@@ -26,7 +26,16 @@ func (Chain[In, Out]) types(In) (out Out)     { return out }
 
 // Then appends a step to another. [Seq3] and its kin read better for longer chains.
 func Then[In, Mid, Out any](first Step[In, Mid], next Step[Mid, Out]) Chain[In, Out] {
-	return Chain[In, Out]{slices.Concat(first.steps(), next.steps())}
+	return Chain[In, Out]{slices.Concat(stepsOf(first), stepsOf(next))}
+}
+
+// stepsOf returns the steps of s. A nil one is a step that is not defined, which is refused
+// where it is bound.
+func stepsOf[In, Out any](s Step[In, Out]) []*Definition {
+	if s == nil {
+		return []*Definition{nil}
+	}
+	return s.steps()
 }
 
 // Seq2 returns the chain of two steps, for [BindSequence]: the first takes the input, the
@@ -62,11 +71,17 @@ func Seq6[In, A, B, C, D, E, Out any](first Step[In, A], second Step[A, B], thir
 // later one is created. BindSequence panics if there are no steps.
 func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 	place := caller(2)
+	if t.def == nil || s == nil {
+		return Binding{Definition: t.def, Place: place, reason: "its steps are nil"}
+	}
 	list := s.steps()
+	if i := slices.Index(list, nil); i >= 0 {
+		return Binding{Definition: t.def, Place: place, reason: fmt.Sprintf("step %d is not defined: it is the zero Task", i+1)}
+	}
 	if len(list) == 0 {
 		panic(fmt.Sprintf("bind sequence %q at %s: it has no steps", t.def.ID, place))
 	}
-	return Binding{Definition: t.def, Place: place, Run: func(ctx context.Context, input Input) (Return, error) {
+	return Binding{Definition: t.def, Place: place, follow: list, Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
 			return Return{}, refuseInput(err)

@@ -57,8 +57,11 @@ func (t SleepingTask[In, Out]) Wake(ctx context.Context, c *Client, id string, o
 }
 
 // WakeError fails a sleeping execution; no retry follows. The errors are those of
-// [SleepingTask.Wake].
+// [SleepingTask.Wake], and ErrInvalidOption if cause is nil.
 func (t SleepingTask[In, Out]) WakeError(ctx context.Context, c *Client, id string, cause error) error {
+	if cause == nil {
+		return fmt.Errorf("wake %s: %w: the error is nil", id, ErrInvalidOption)
+	}
 	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Failed, Message: cause.Error()}, Encoding{})
 }
 

@@ -72,8 +72,13 @@ func caller(skip int) string {
 	return fmt.Sprintf("%s:%d", file, line)
 }
 
-// ID returns the task's id.
-func (t Task[In, Out]) ID() string { return t.def.ID }
+// ID returns the task's id; that of the zero Task is empty.
+func (t Task[In, Out]) ID() string {
+	if t.def == nil {
+		return ""
+	}
+	return t.def.ID
+}
 
 // Schema returns the JSON Schema of the input: the one given with InputSchema
 // or else the one inferred from In. It is nil if In can't be described.
@@ -102,8 +107,11 @@ func (t Task[In, Out]) InputSchema(text string) Task[In, Out] {
 // ValidateInput returns the task with a function that refuses an input, by its
 // error, or passes it on, changed or not. It is called where the input is
 // enqueued or spawned, after the schema, and by the executor for an input that
-// came from elsewhere.
+// came from elsewhere. A nil fn is a panic.
 func (t Task[In, Out]) ValidateInput(fn func(In) (In, error)) Task[In, Out] {
+	if fn == nil {
+		panic(fmt.Sprintf("task %q, defined at %s: the function that validates inputs is nil", t.def.ID, t.def.Place))
+	}
 	t.validate = fn
 	return t
 }
@@ -125,7 +133,7 @@ func (t Task[In, Out]) Enqueue(ctx context.Context, c *Client, in In, opts ...Op
 		err = c.enqueueOne(ctx, due)
 	}
 	if err != nil {
-		return Handle[Out]{}, fmt.Errorf("enqueue task %q: %w", t.def.ID, err)
+		return Handle[Out]{}, fmt.Errorf("enqueue task %q: %w", t.ID(), err)
 	}
 	return t.Handle(c, due[0].ID), nil
 }
@@ -140,7 +148,7 @@ func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opt
 		err = fmt.Errorf("%w: one id for many executions", ErrInvalidOption)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("enqueue task %q: %w", t.def.ID, err)
+		return nil, fmt.Errorf("enqueue task %q: %w", t.ID(), err)
 	}
 	dues, done := manyDues(len(ins))
 	defer done()
@@ -157,7 +165,7 @@ func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opt
 		}
 	}
 	if err != nil {
-		return handles, fmt.Errorf("enqueue task %q: %w", t.def.ID, err)
+		return handles, fmt.Errorf("enqueue task %q: %w", t.ID(), err)
 	}
 	return handles, nil
 }
@@ -184,6 +192,12 @@ func manyDues(n int) (list []Due, done func()) {
 
 // accepted returns the options of an enqueue, if it is not refused whatever its input is.
 func (t Task[In, Out]) accepted(c *Client, opts []Option) (options, error) {
+	switch {
+	case t.def == nil:
+		return options{}, fmt.Errorf("%w: the task is not defined: it is the zero Task", ErrInvalidOption)
+	case c == nil:
+		return options{}, fmt.Errorf("%w: the client is nil", ErrInvalidOption)
+	}
 	o, err := t.def.options.with(opts)
 	if err == nil {
 		err = c.accepts(t.def)

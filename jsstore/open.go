@@ -216,6 +216,9 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 // open is Open that knows what was heard of the connection, and tells, if asked, what it
 // found and what it made.
 func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(Part)) (*Store, error) {
+	if nc == nil {
+		return nil, errors.New("open namespace: the connection is nil")
+	}
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("open namespace: %w", err)

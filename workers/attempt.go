@@ -156,6 +156,9 @@ func (a *attempt) input() (in engine.Input, err error) {
 				return nil
 			}
 		}
+		if err != nil && isClosed(a.x.stopping) {
+			a.handBack() // no code has run: another executor reads it, maybe
+		}
 		if a.ctx.Err() != nil {
 			return nil
 		}

@@ -19,9 +19,9 @@ func (x *Executor) takeCancels(feed engine.Feed[engine.CancelMessage]) {
 		held := x.hands.take(m.Baton, m.Deliveries)
 		all.Go(func() {
 			defer feed.Request(1)
-			x.steady("cancel", func(ctx context.Context) error {
+			x.steadyUntilStop("cancel", func(ctx context.Context) error {
 				return x.unread(ctx, x.carryOutCancel(ctx, m.Cancel, held), held)
-			})
+			}, held)
 		})
 	}
 	all.Wait()

@@ -37,7 +37,7 @@ func (x *Executor) takeExecutions(l *lane, s *slots) {
 // execute sees one delivery through: it claims the execution and runs an
 // attempt, or finishes what an earlier holder of the message has left.
 func (x *Executor) execute(a *attempt) {
-	x.steady("claim an execution", func(ctx context.Context) error {
+	x.steadyUntilStop("claim an execution", func(ctx context.Context) error {
 		for {
 			err := x.claim(ctx, a)
 			if !errors.Is(err, engine.ErrConflict) {
@@ -45,7 +45,7 @@ func (x *Executor) execute(a *attempt) {
 			}
 			a.delivery.Fresh = false // somebody has written since: the record decides
 		}
-	})
+	}, a.held)
 	if !a.claimed {
 		a.release()
 		return

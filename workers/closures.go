@@ -43,11 +43,11 @@ func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.ClosureMessage]) {
 	for f := d.next(parent); f != nil; f = d.next(parent) {
 		taken := len(f.held)
-		x.steady("close children", func(ctx context.Context) error {
+		x.steadyUntilStop("close children", func(ctx context.Context) error {
 			err := x.unread(ctx, x.closeChildren(ctx, f), f.held...)
 			f.again = f.again || err != nil // the write may have succeeded
 			return err
-		})
+		}, f.held...)
 		feed.Request(taken)
 		if f.open < wideParent {
 			continue

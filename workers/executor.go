@@ -135,9 +135,13 @@ type Executor struct {
 	end      context.CancelFunc // of kill
 }
 
-// New returns an executor of the tasks bound by bs. It refuses a task that is
-// bound twice, or defined twice with different types, and names both places.
+// New returns an executor of the tasks bound by bs. It refuses a task that is bound twice, or
+// defined twice with different types, be it as a finalize or a step of another, and one that is
+// its own finalize or step, and names both places; and what is nil.
 func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) {
+	if store == nil {
+		return nil, errors.New("new executor: the store is nil")
+	}
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("new executor: %w", err)
@@ -156,12 +160,15 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 			}
 		}
 	}
+	if err := engine.CheckBindings(x.bindings); err != nil {
+		return nil, fmt.Errorf("new executor: %w", err)
+	}
 	return x, nil
 }
 
 func (x *Executor) bind(b engine.Binding) error {
-	if b.Definition == nil || b.Run == nil {
-		return errors.New("a binding is empty")
+	if err := b.Check(); err != nil {
+		return err
 	}
 	if first, twice := x.bindings[b.ID]; twice {
 		return fmt.Errorf("task %q is bound twice: at %s and at %s", b.ID, first.Place, b.Place)

@@ -27,14 +27,14 @@ func (x *Executor) takeExpiries(feed engine.Feed[engine.ExpiryMessage]) {
 		held := x.hands.take(m.Baton, m.Deliveries)
 		all.Go(func() {
 			defer feed.Request(1)
-			x.steady("remove a tree", func(ctx context.Context) error {
+			x.steadyUntilStop("remove a tree", func(ctx context.Context) error {
 				for {
 					err := x.expire(ctx, m.Root, held)
 					if !errors.Is(err, engine.ErrConflict) {
 						return x.unread(ctx, err, held)
 					}
 				}
-			})
+			}, held)
 		})
 	}
 	all.Wait()

@@ -366,3 +366,37 @@ func TestShutdownBeforeTheStartIsOverIsNoError(t *testing.T) {
 		}
 	})
 }
+
+// What can't be read, written or set aside here is tried again as long as the executor runs,
+// and is no reason to stay.
+func TestShutdownDoesNotWaitForMessagesThatNothingCanBeDoneAbout(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("task")
+		x := w.tapped(workers.Config{}, engine.Bind(task, returns[string]("out")))
+		x.tap.on(func(call, _ string) error {
+			if call == "Get" {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+		var hs []engine.Handle[string]
+		for _, id := range []engine.ID{"a", "b", "c", "d"} { // whose records are read before they begin
+			hs = append(hs, enqueue(w, task, "in", id))
+		}
+		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "e", Reason: "enough"}))
+		check(t, w.store.Carry(t.Context(), engine.TellParent{Closure: engine.Closure{Parent: "f", ID: "f.0", Status: engine.Completed}}))
+		pass(time.Minute)
+		began := now()
+		x.stop()
+		check(t, <-x.done)
+		between(t, "end", now(), began, began.Add(3*time.Second))
+		y := w.executor(workers.Config{}, engine.Bind(task, returns[string]("out")))
+		for _, h := range hs {
+			equal(t, "output", result(w, h), "out")
+		}
+		pass(time.Minute)
+		y.stop()
+		<-y.done
+		w.quiet()
+	})
+}

@@ -101,6 +101,23 @@ func (x *Executor) steady(what string, fn func(context.Context) error) {
 	}
 }
 
+// steadyUntilStop is steady for what another executor can do as well, with the messages held:
+// once this one shuts down, a try that fails is the last, and the messages go back at once.
+func (x *Executor) steadyUntilStop(what string, fn func(context.Context) error, held ...*hand) {
+	x.steady(what, func(ctx context.Context) error {
+		err := fn(ctx)
+		if err == nil || !isClosed(x.stopping) {
+			return err
+		}
+		for _, h := range held {
+			if h.Return(ctx, time.Time{}, false) != nil {
+				h.drop() // it comes to somebody after the lease
+			}
+		}
+		return nil
+	})
+}
+
 // strays counts attempts whose code goes on after its outcome was recorded.
 type strays struct {
 	mu  sync.Mutex
