@@ -32,7 +32,7 @@ func TestTheArrowsOfTheHouseHold(t *testing.T) {
 		"jsstore/api":      {natsServer, zap, sqlite, cmd, module + "/workers/..."},
 		"jsstore/embedded": {zap, sqlite, cmd, module + "/workers/..."},
 		"jsstore/index":    {natsServer, zap, cmd, module + "/workers/..."}, // alone has SQLite: who wants an index links it
-		"workers":          {nats, natsServer, sqlite, cmd, module + "/jsstore/..."},
+		"workers":          {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/..."},
 	} {
 		for _, dep := range dependencies(t, pkg) {
 			for _, no := range never {

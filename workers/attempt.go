@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
@@ -175,8 +173,8 @@ func (a *attempt) pass(reason error) {
 		return
 	}
 	wait := engine.ForeignDelay(a.delivery.Deliveries)
-	a.x.log.Warn("an input can't be opened here: it is left to another executor", zap.String("execution", a.execution.ID),
-		zap.String("task", a.execution.Task), zap.Duration("wait", wait), zap.Error(reason))
+	a.x.log.Warn("an input can't be opened here: it is left to another executor", "execution", a.execution.ID,
+		"task", a.execution.Task, "wait", wait, "error", reason)
 	until, moved := now().Add(wait), false
 	a.end(func(ctx context.Context) error {
 		if a.recorded && !moved {
@@ -355,7 +353,7 @@ func (a *attempt) end(fn func(context.Context) error) {
 
 // move records an event and puts the message down.
 func (a *attempt) move(ctx context.Context, ev engine.Event) error {
-	r, fx, err := engine.Move(ctx, a.x.store, a.record(), ev)
+	r, fx, err := a.x.move(ctx, a.record(), ev)
 	switch _, returned := ev.(engine.Returned); {
 	case errors.Is(err, engine.ErrConflict):
 		if !a.recorded {
@@ -396,8 +394,8 @@ func (a *attempt) lost(ctx context.Context) error {
 		return err
 	}
 	if r.Status != engine.Cancelled {
-		a.x.log.Warn("lease lost: the result of an attempt is discarded", zap.String("execution", r.ID),
-			zap.String("task", r.Task), zap.Int("attempt", a.execution.Attempt), zap.String("status", string(r.Status)), zap.String("by", r.Executor))
+		a.x.log.Warn("lease lost: the result of an attempt is discarded", "execution", r.ID,
+			"task", r.Task, "attempt", a.execution.Attempt, "status", string(r.Status), "by", r.Executor)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *ha
 	if !c.Means(&r.Execution) {
 		return held.Done(ctx) // that life is over, and its tree removed
 	}
-	r, fx, err := engine.Modify(ctx, x.store, r, requested(c))
+	r, fx, err := x.modify(ctx, r, requested(c))
 	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
 		if r.Status == engine.Cancelled {
 			fx = engine.Effects(r.Execution) // the caller only wrote the record
@@ -53,7 +53,13 @@ func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *ha
 	if err != nil {
 		return err
 	}
-	return x.putDown(ctx, held, fx)
+	if err := x.putDown(ctx, held, fx); err != nil {
+		return err
+	}
+	if r.Status == engine.Cancelled {
+		x.reportCancel(&r.Execution, c)
+	}
+	return nil
 }
 
 // unborn returns a child that its finished parent cancels before it was spawned,

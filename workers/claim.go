@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -66,7 +64,7 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	b, bound := x.bindings[d.Execution.Task]
 	if needed := !d.Execution.Sleeping || d.Unsettled; needed && !bound && d.Invalid == nil {
 		wait := engine.ForeignDelay(d.Deliveries)
-		x.log.Debug("task is not bound here", zap.String("task", d.Execution.Task), zap.String("execution", d.Execution.ID), zap.Duration("wait", wait))
+		x.log.Debug("task is not bound here", "task", d.Execution.Task, "execution", d.Execution.ID, "wait", wait)
 		return a.held.Return(ctx, now().Add(wait), false)
 	}
 	a.binding = b
@@ -122,8 +120,8 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 
 // dropLater puts a message down that came after another of its id.
 func (x *Executor) dropLater(ctx context.Context, held *hand, d *engine.Delivery, r engine.Record) error {
-	x.log.Warn("message dropped: another with its id was accepted first", zap.String("execution", r.ID),
-		zap.String("task", d.Execution.Task), zap.String("queue", d.Execution.Queue), zap.String("first task", r.Task), zap.String("first queue", r.Queue))
+	x.log.Warn("message dropped: another with its id was accepted first", "execution", r.ID,
+		"task", d.Execution.Task, "queue", d.Execution.Queue, "first task", r.Task, "first queue", r.Queue)
 	if r.Status.Finished() && r.Task == d.Execution.Task {
 		return x.leave(ctx, held, r.Execution) // somebody may wait for it
 	}
@@ -158,7 +156,7 @@ func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error
 	default:
 		return x.leave(ctx, held, r.Execution)
 	}
-	_, fx, err := engine.Move(ctx, x.store, r, ev)
+	_, fx, err := x.move(ctx, r, ev)
 	if err != nil {
 		return err
 	}
@@ -186,14 +184,12 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 		return err
 	}
 	if next.Status.Finished() {
-		_, fx, err := engine.Move(ctx, x.store, r, lost)
+		_, fx, err := x.move(ctx, r, lost)
 		if err != nil {
 			return err
 		}
 		return x.putDown(ctx, a.held, fx)
 	}
-	x.log.Warn("executor lost in the middle of an attempt: trying again", zap.String("execution", r.ID),
-		zap.String("task", r.Task), zap.String("lost", r.Executor), zap.Int("crashes", next.Crashes))
 	return x.begin(ctx, a, r, lost)
 }
 
@@ -232,7 +228,7 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		a.delivery.Execution = next
 		a.execution, a.revision = &a.delivery.Execution, r.Revision
 	} else {
-		next, _, err := engine.Move(ctx, x.store, r, append(before, a.start)...)
+		next, _, err := x.move(ctx, r, append(before, a.start)...)
 		if err != nil {
 			return err
 		}
@@ -246,7 +242,7 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 // delivered it again, or is about to.
 func (a *attempt) loseClaim() {
 	a.x.log.Warn("a delivery was in hand for longer than its lease: it does not begin here",
-		zap.String("execution", a.delivery.Execution.ID), zap.String("task", a.delivery.Execution.Task))
+		"execution", a.delivery.Execution.ID, "task", a.delivery.Execution.Task)
 	a.held.drop()
 }
 
@@ -276,7 +272,7 @@ func (x *Executor) take(a *attempt) {
 
 // cancel cancels an execution whose message is in hand.
 func (x *Executor) cancel(ctx context.Context, held *hand, r engine.Record, c engine.Cancel) error {
-	r, fx, err := engine.Modify(ctx, x.store, r, requested(c))
+	r, fx, err := x.modify(ctx, r, requested(c))
 	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
 		return x.leave(ctx, held, r.Execution)
 	}
@@ -293,13 +289,12 @@ func (x *Executor) refuse(ctx context.Context, held *hand, r engine.Record, reas
 	}
 	r.Policy = engine.Policy{}
 	at := now()
-	_, fx, err := engine.Move(ctx, x.store, r, engine.Claimed{At: at, Executor: x.config.Name}, engine.Erred{
+	_, fx, err := x.move(ctx, r, engine.Claimed{At: at, Executor: x.config.Name}, engine.Erred{
 		At: at, Final: true, Failure: engine.Failure{Kind: engine.KindInvalidInput, Message: "invalid message: " + reason.Error()},
 	})
 	if err != nil {
 		return err
 	}
-	x.log.Warn("invalid message: its execution has failed", zap.String("execution", r.ID), zap.Error(reason))
 	return x.putDown(ctx, held, fx)
 }
 

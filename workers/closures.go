@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -166,6 +164,9 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		return f.done(ctx)
 	}
 	if late := (*engine.TransitionError)(nil); errors.As(err, &late) {
+		if f.wake != nil && !f.again {
+			x.reportWake(&r.Execution, f.wake)
+		}
 		// The parent knows, or does not care any more. What followed from it may
 		// not have been carried out, if the message had another holder before; but
 		// spawning is the business of the parent's own message.
@@ -213,7 +214,7 @@ func (x *Executor) judgeWakes(ctx context.Context, f *family) error {
 		}
 		switch {
 		case errors.Is(err, engine.ErrInvalidOutput):
-			x.log.Error("a wake is set aside", zap.String("execution", f.parent), zap.Error(err))
+			x.log.Error("a wake is set aside", "execution", f.parent, "error", err)
 			if err := w.held.SetAside(ctx, err.Error()); err != nil {
 				return err
 			}
@@ -234,7 +235,7 @@ func (f *family) isEmpty() bool { return f.wake == nil && f.finalize == nil && l
 // knows it: where that is the latest, as it mostly is, nothing is read.
 func (x *Executor) moveParent(ctx context.Context, f *family) (engine.Record, []engine.Effect, error) {
 	if r, known := x.parents.recall(f.parent); known {
-		r, fx, err := engine.Move(ctx, x.store, r, f.event())
+		r, fx, err := x.move(ctx, r, f.event())
 		// In a record that is not the latest, what ends may be unheard of.
 		stale := errors.Is(err, engine.ErrConflict) || errors.As(err, new(*engine.TransitionError))
 		x.parents.learn(!stale)
@@ -246,7 +247,7 @@ func (x *Executor) moveParent(ctx context.Context, f *family) (engine.Record, []
 	if err != nil {
 		return r, nil, err
 	}
-	return engine.Modify(ctx, x.store, r, f.event())
+	return x.modify(ctx, r, f.event())
 }
 
 // isKnownTo reports whether the parent counts any of the family.

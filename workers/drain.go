@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -24,7 +22,7 @@ func (x *Executor) drain(queues []engine.Feed[*engine.Delivery]) {
 	}
 	idle := x.attempts.whenIdle()
 	running := len(x.attempts.all())
-	x.log.Info("executor stops", zap.Int("running", running), zap.Duration("drain", max(x.config.Drain, 0)))
+	x.log.Info("executor stops", "running", running, "drain", max(x.config.Drain, 0))
 	select {
 	case <-idle:
 		return
@@ -38,7 +36,7 @@ func (x *Executor) drain(queues []engine.Feed[*engine.Delivery]) {
 	case <-timer.C:
 	}
 	if n := x.attempts.handBackAll(); n > 0 {
-		x.log.Warn("drain time is over: running attempts are handed back", zap.Int("attempts", n))
+		x.log.Warn("drain time is over: running attempts are handed back", "attempts", n)
 	}
 }
 

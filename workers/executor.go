@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -12,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
@@ -55,8 +54,11 @@ type Config struct {
 	// NoAPI keeps the executor from serving the API of its store to other clients,
 	// which it does beside its work where the store has one: see [engine.Service].
 	NoAPI bool
-	// Logger gets what an operator should know. Nil means none.
-	Logger *zap.Logger
+	// Logger gets what an operator should know, with the executor's name: WARN for each
+	// attempt that failed and is tried again, ERROR for each execution that failed, INFO
+	// for its own life and cancellations. Nil means slog.Default(). A program that logs by
+	// zap gives slog.New(zapslog.NewHandler(logger.Core())), of go.uber.org/zap/exp/zapslog.
+	Logger *slog.Logger
 }
 
 // NoDrain hands running attempts back at once when the executor shuts down.
@@ -86,7 +88,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.CrashCap = DefaultCrashCap
 	}
 	if c.Logger == nil {
-		c.Logger = zap.NewNop()
+		c.Logger = slog.Default()
 	}
 	switch {
 	case c.Slots < 0:
@@ -113,7 +115,7 @@ func (c Config) withDefaults() (Config, error) {
 // share the work of a store.
 type Executor struct {
 	config   Config
-	log      *zap.Logger
+	log      *slog.Logger
 	store    engine.Store
 	client   *engine.Client
 	bindings map[string]engine.Binding
@@ -148,7 +150,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 	}
 	x := &Executor{
 		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{}, crew: newCrew(),
-		log: c.Logger.With(zap.String("executor", c.Name)), stopping: make(chan struct{}), gone: make(chan struct{}),
+		log: c.Logger.With("executor", c.Name), stopping: make(chan struct{}), gone: make(chan struct{}),
 	}
 	x.trouble.log = x.log
 	x.heard = newHeard(store.Limits().Lease)
@@ -272,7 +274,7 @@ func (x *Executor) run(ctx context.Context) error {
 	for _, l := range slots.lanes {
 		loops.Go(func() { x.takeExecutions(l, slots) })
 	}
-	x.log.Info("executor runs", zap.Strings("queues", names), zap.Int("slots", x.config.Slots))
+	x.log.Info("executor runs", "queues", names, "slots", x.config.Slots)
 
 	x.health.runs(feeds)
 	select {
@@ -301,7 +303,7 @@ func (x *Executor) lose(reason error) {
 	close(x.gone)
 	x.end()
 	attempts := x.attempts.all()
-	x.log.Error("store is closed: everything is left to other executors", zap.Int("running", len(attempts)), zap.Error(reason))
+	x.log.Error("store is closed: everything is left to other executors", "running", len(attempts), "error", reason)
 	for _, a := range attempts {
 		go a.abandon(reason)
 	}

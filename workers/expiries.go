@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -70,6 +68,6 @@ func (x *Executor) expire(ctx context.Context, root string, held *hand) error {
 	if err := x.store.Delete(ctx, root, r.Revision); err != nil {
 		return err
 	}
-	x.log.Debug("tree removed", zap.String("execution", root))
+	x.log.Debug("tree removed", "execution", root)
 	return held.Done(ctx)
 }

@@ -3,6 +3,7 @@ package workers_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -11,7 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -108,7 +109,7 @@ func (w *world) tapped(c workers.Config, bs ...engine.Binding) *executor {
 func (w *world) start(s engine.Store, c workers.Config, bs []engine.Binding) *executor {
 	w.t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	c.Logger = zap.New(core)
+	c.Logger = slog.New(zapslog.NewHandler(core))
 	x, err := workers.New(s, c, bs...)
 	check(w.t, err)
 	ctx, stop := context.WithCancel(context.Background())

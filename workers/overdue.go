@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -29,7 +27,7 @@ func (x *Executor) fireOverdue(stop <-chan struct{}) {
 		}
 		n, err := keeper.FireOverdue(x.kill)
 		if n > 0 {
-			x.log.Warn("timers set again that had not fired", zap.Int("timers", n))
+			x.log.Warn("timers set again that had not fired", "timers", n)
 		}
 		if err != nil {
 			x.trouble.failed(what, x, err)

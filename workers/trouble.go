@@ -3,13 +3,12 @@ package workers
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/durable-execution/durable/engine"
 )
@@ -18,7 +17,7 @@ import (
 // logged when it begins and when it is over, and counted in between: one that
 // goes on among others that succeed is one failure all the time.
 type trouble struct {
-	log *zap.Logger
+	log *slog.Logger
 
 	spells atomic.Int64 // of now, to be seen without the lock by all that has not failed
 
@@ -47,7 +46,7 @@ func (t *trouble) failed(what string, who any, err error) {
 		s = &spell{since: time.Now(), who: map[any]bool{}}
 		t.now[what] = s
 		t.spells.Add(1)
-		t.log.Warn("background work fails: it is tried again", zap.String("what", what), zap.Error(err))
+		t.log.Warn("background work fails: it is tried again", "what", what, "error", err)
 	}
 	s.count++
 	s.who[who] = true
@@ -69,8 +68,8 @@ func (t *trouble) over(what string, who any) {
 	}
 	delete(t.now, what)
 	t.spells.Add(-1)
-	t.log.Info("background work succeeds again", zap.String("what", what),
-		zap.Int("failures", s.count), zap.Duration("after", time.Since(s.since)))
+	t.log.Info("background work succeeds again", "what", what,
+		"failures", s.count, "after", time.Since(s.since))
 }
 
 // The pause between two tries of what must be done grows from the first to the second.
@@ -146,7 +145,7 @@ func (s *strays) watch(a *attempt) {
 		s.add(1)
 		defer s.add(-1)
 		a.x.log.Warn("code ignores that its context has ended: it holds a goroutine, and its result will be discarded",
-			zap.String("execution", a.execution.ID), zap.String("task", a.execution.Task), zap.String("stack", stackOf(a.execution)))
+			"execution", a.execution.ID, "task", a.execution.Task, "stack", stackOf(a.execution))
 		select {
 		case <-left:
 		case <-a.x.kill.Done():

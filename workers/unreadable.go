@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"go.uber.org/zap"
-
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -17,9 +15,9 @@ func (x *Executor) unread(ctx context.Context, err error, held ...*hand) error {
 	see := func(h *hand) error { return h.Return(ctx, now().Add(engine.ForeignDelay(h.deliveries)), false) }
 	switch {
 	case errors.Is(err, engine.ErrNewer):
-		x.log.Debug("written by a later version: left to its executors", zap.Error(err), zap.Int("messages", len(held)))
+		x.log.Debug("written by a later version: left to its executors", "error", err, "messages", len(held))
 	case errors.Is(err, engine.ErrDamaged):
-		x.log.Error("messages that lead nowhere are set aside", zap.Error(err), zap.Int("messages", len(held)))
+		x.log.Error("messages that lead nowhere are set aside", "error", err, "messages", len(held))
 		see = func(h *hand) error { return h.SetAside(ctx, err.Error()) }
 	default:
 		return err

@@ -81,7 +81,7 @@ func (p place) develop(ctx context.Context, port int, anyPort bool) (*store, err
 }
 
 func (a *app) runSamples(ctx context.Context, s *store, slots int, health string) error {
-	x, err := workers.New(s.Store, workers.Config{Name: fmt.Sprintf("dev-%d", os.Getpid()), Slots: slots}, samples()...)
+	x, err := workers.New(s.Store, workers.Config{Name: fmt.Sprintf("dev-%d", os.Getpid()), Slots: slots, Logger: slogs(a.warnings())}, samples()...)
 	if err != nil {
 		return err
 	}

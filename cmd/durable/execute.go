@@ -36,7 +36,7 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 		drain = workers.NoDrain
 	}
 	x, err := workers.New(d.store.Store, workers.Config{ // itself, which serves other clients too
-		Name: fmt.Sprintf("demo-%d", os.Getpid()), Slots: d.slots, Drain: drain, Logger: d.log,
+		Name: fmt.Sprintf("demo-%d", os.Getpid()), Slots: d.slots, Drain: drain, Logger: slogs(d.log),
 		Queues:   map[string]int{engine.DefaultQueue: 1, string(parts): 1},
 		CrashCap: crashCap,
 	}, up.bindings()...)

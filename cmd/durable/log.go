@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -22,15 +23,32 @@ func (d *demo) startLog() error {
 	if err != nil {
 		return unknown("--log-level", d.logLevel, logLevels)
 	}
-	d.log = zap.New(logLines{LevelEnabler: level, d: d})
+	d.log = zap.New(logLines{LevelEnabler: level, err: d.err, place: func() io.Writer {
+		if d.meter != nil && d.err.terminal {
+			return d.meter // lines don't spoil the live one
+		}
+		return d.err
+	}})
 	return nil
+}
+
+// slogs is a log by zap, for an executor.
+func slogs(log *zap.Logger) *slog.Logger {
+	// Where a line was logged tells an operator nothing: failures have stacks of their own.
+	return slog.New(zapslog.NewHandler(log.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
+}
+
+// warnings is a log of what an operator must know, on stderr.
+func (a *app) warnings() *zap.Logger {
+	return zap.New(logLines{LevelEnabler: zapcore.WarnLevel, err: a.err, place: func() io.Writer { return a.err }})
 }
 
 // logLines is a log that is read by people: time, level, text, then key=value.
 type logLines struct {
 	zapcore.LevelEnabler
-	d    *demo
-	with []zapcore.Field
+	err   screen
+	place func() io.Writer
+	with  []zapcore.Field
 }
 
 func (l logLines) With(fields []zapcore.Field) zapcore.Core {
@@ -68,16 +86,8 @@ func (l logLines) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if e.Level >= zapcore.WarnLevel {
 		c = yellow
 	}
-	_, err := fmt.Fprintln(l.place(), l.d.err.paint(c, printable(line)))
+	_, err := fmt.Fprintln(l.place(), l.err.paint(c, printable(line)))
 	return err
-}
-
-// place is where lines don't spoil the live one.
-func (l logLines) place() io.Writer {
-	if m := l.d.meter; m != nil && l.d.err.terminal {
-		return m
-	}
-	return l.d.err
 }
 
 func (logLines) Sync() error { return nil }

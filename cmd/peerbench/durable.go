@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
@@ -96,7 +97,7 @@ func (t *durableTasks) finalize(_ context.Context, j engine.Joined[job, int]) (i
 
 func newDurable(ctx context.Context, store engine.Store, url string, closeStore func() error) (*peer, error) {
 	t := &durableTasks{}
-	x, err := workers.New(store, workers.Config{}, t.bindings()...)
+	x, err := workers.New(store, workers.Config{Logger: slog.New(slog.DiscardHandler)}, t.bindings()...)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/engine/history"
@@ -68,7 +70,7 @@ func runExecutor(config []byte, ready func()) error {
 		}))
 	}
 	x, err := workers.New(striker{store}, workers.Config{
-		Name: p.Name, Slots: p.Slots, Drain: p.Drain, CrashCap: p.CrashCap, Logger: log,
+		Name: p.Name, Slots: p.Slots, Drain: p.Drain, CrashCap: p.CrashCap, Logger: slog.New(zapslog.NewHandler(log.Core())),
 	}, bound...)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,7 +175,7 @@ func (c crew) start(ctx context.Context) (*ledger, func() error, error) {
 // execute runs an executor on s until stop is called; it tells failed why, should it
 // end before.
 func (c crew) execute(s engine.Store, l *ledger, failed func(error)) (stop func() error, err error) {
-	x, err := workers.New(s, workers.Config{Slots: c.Slots, Drain: workers.NoDrain}, l.bindings(c.Steps)...)
+	x, err := workers.New(s, workers.Config{Slots: c.Slots, Drain: workers.NoDrain, Logger: slog.New(slog.DiscardHandler)}, l.bindings(c.Steps)...)
 	if err != nil {
 		return nil, err
 	}
