@@ -229,18 +229,6 @@ type Aside struct {
 	Size int
 }
 
-// A message that is not for the executor that it comes to - its task is not bound
-// there, its input can't be opened there, a later version has written what it leads
-// to - waits for another: the first time a moment, since another may be free, and
-// half as long again each time, so that thousands that wait for a deploy cost a
-// delivery each half minute. Were it twice as long, one in a few hundred would wait
-// half a minute for nothing in a fleet of which half can take it.
-var foreign = Retry{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay: 30 * time.Second}
-
-// ForeignDelay returns when a message comes again that the executor which got its
-// delivery of this number, from 1, leaves to others.
-func ForeignDelay(deliveries int) time.Duration { return foreign.Delay(max(deliveries, 1), 0) }
-
 // A Delivery is an execution that is due. It is passed on by pointer, as it holds a
 // whole execution, and belongs to who receives it.
 type Delivery struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime/pprof"
 	"sync/atomic"
@@ -172,8 +173,9 @@ func (a *attempt) pass(reason error) {
 	if !a.decide() {
 		return
 	}
-	wait := engine.ForeignDelay(a.delivery.Deliveries)
-	a.x.log.Warn("an input can't be opened here: it is left to another executor", "execution", a.execution.ID,
+	wait := a.x.foreign(foreignKind{queue: a.execution.Queue, newer: errors.Is(reason, engine.ErrNewer)}, a.delivery.Deliveries)
+	a.x.log.Log(context.Background(), a.x.seldom.level(slog.LevelWarn, "pass", a.execution.Task),
+		"an input can't be opened here: it is left to another executor", "execution", a.execution.ID,
 		"task", a.execution.Task, "wait", wait, "error", reason)
 	until, moved := now().Add(wait), false
 	a.end(func(ctx context.Context) error {

@@ -63,7 +63,7 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	}
 	b, bound := x.bindings[d.Execution.Task]
 	if needed := !d.Execution.Sleeping || d.Unsettled; needed && !bound && d.Invalid == nil {
-		wait := engine.ForeignDelay(d.Deliveries)
+		wait := x.foreign(foreignKind{queue: d.Execution.Queue, task: d.Execution.Task}, d.Deliveries)
 		x.log.Debug("task is not bound here", "task", d.Execution.Task, "execution", d.Execution.ID, "wait", wait)
 		return a.held.Return(ctx, now().Add(wait), false)
 	}

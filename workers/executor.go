@@ -127,6 +127,8 @@ type Executor struct {
 	trouble  trouble
 	strays   strays
 	parents  parents
+	fleet    fleet
+	seldom   seldom
 
 	started  atomic.Bool
 	health   health
@@ -274,6 +276,7 @@ func (x *Executor) run(ctx context.Context) error {
 	for _, l := range slots.lanes {
 		loops.Go(func() { x.takeExecutions(l, slots) })
 	}
+	go x.askFleet(x.kill) // or the first message that is for others found nobody
 	x.log.Info("executor runs", "queues", names, "slots", x.config.Slots)
 
 	x.health.runs(feeds)

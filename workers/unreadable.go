@@ -12,7 +12,9 @@ import (
 // written is left to executors of that version. What is damaged nobody can act
 // upon: the messages are set aside, where an operator finds them.
 func (x *Executor) unread(ctx context.Context, err error, held ...*hand) error {
-	see := func(h *hand) error { return h.Return(ctx, now().Add(engine.ForeignDelay(h.deliveries)), false) }
+	see := func(h *hand) error {
+		return h.Return(ctx, now().Add(x.foreign(foreignKind{newer: true}, h.deliveries)), false)
+	}
 	switch {
 	case errors.Is(err, engine.ErrNewer):
 		x.log.Debug("written by a later version: left to its executors", "error", err, "messages", len(held))
