@@ -64,6 +64,40 @@ func (t Type) Layers() []string {
 	return names
 }
 
+// Validate returns what is wrong with t, or nil: it is one of the two encodings, in up to
+// 8 layers with names and arguments as they may be. Whether there is a wrapper for each
+// is another matter: see [ErrKey].
+func (t Type) Validate() error {
+	plain, list, wrapped := strings.Cut(string(t), layers)
+	if Type(plain) != JSON && Type(plain) != MsgPack {
+		return fmt.Errorf("content type %.200q: neither %s nor %s", t, JSON, MsgPack)
+	}
+	if !wrapped {
+		return nil
+	}
+	names := strings.Split(list, "+")
+	if names[len(names)-1] == Blob {
+		names = names[:len(names)-1]
+	}
+	if len(names) > maxLayers {
+		return fmt.Errorf("content type %.200q: %d layers, at most %d", t, len(names), maxLayers)
+	}
+	for _, layer := range names {
+		name, argument, has := strings.Cut(layer, ".")
+		err := validateName("layer", name)
+		if err == nil && has {
+			err = validateName("argument of a layer", argument)
+		}
+		if err == nil && name == Blob {
+			err = fmt.Errorf("layer %q is not the outermost", Blob)
+		}
+		if err != nil {
+			return fmt.Errorf("content type %.200q: %w", t, err)
+		}
+	}
+	return nil
+}
+
 // validateName returns what is wrong with a name in a list of layers, or nil.
 func validateName(what, name string) error {
 	if len(name) < 1 || len(name) > 64 {

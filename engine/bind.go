@@ -25,13 +25,13 @@ type Binding struct {
 }
 
 // Settle gives an execution that came without a settled policy that of the
-// definition, changed by the options that it was given.
+// definition, changed by the options that it was given. It sleeps if either says so.
 func (b Binding) Settle(x Execution, given []Option) (Execution, error) {
 	o, err := b.options.withoutID(given)
 	if err != nil {
 		return x, err
 	}
-	x.Policy, x.Metadata, x.Sleeping = o.policy, o.metadata, b.sleeping
+	x.Policy, x.Metadata, x.Sleeping = o.policy, o.metadata, x.Sleeping || b.sleeping
 	x.StartAt = x.CreatedAt.Add(o.policy.Delay)
 	return x, nil
 }

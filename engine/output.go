@@ -49,11 +49,12 @@ func (in Input) contentType() codec.Type {
 // parent's record, which is not read if it is among those known to the caller, as it
 // was when the finalize was made. An error that wraps
 // codec.ErrKey says that the client's codec lacks a key; ErrInvalidInput, that what
-// is stored is damaged, past a limit of the codec, or can't be put together.
+// is stored is damaged, past a limit of the codec, not there, or can't be put together: none
+// of which will pass.
 func (c *Client) InputOf(ctx context.Context, x Execution, known ...Record) (Input, error) {
 	r := reader{store: c.store, unwrap: c.codec.Open, known: known}
 	in, err := r.input(ctx, x)
-	if errors.Is(err, ErrDamaged) {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrNotFound) {
 		err = Permanent(fmt.Errorf("%w: %w", ErrInvalidInput, err))
 	}
 	in.Layers = r.layers

@@ -256,7 +256,8 @@ type Delivery struct {
 	// task's definition: Given is what it asks for, the definition has the rest.
 	Unsettled bool
 	Given     []Option
-	// Invalid says why the message can't be understood; nil if it can.
+	// Invalid says why the message can't be understood; nil if it can. Of a hint it says
+	// why it is set aside if there is no record.
 	Invalid error
 }
 

@@ -62,10 +62,9 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return d.Invalid
 	}
 	b, bound := x.bindings[d.Execution.Task]
-	if needed := !d.Execution.Sleeping || d.Unsettled; needed && !bound && d.Invalid == nil {
-		wait := x.foreign(foreignKind{queue: d.Execution.Queue, task: d.Execution.Task}, d.Deliveries)
-		x.log.Debug("task is not bound here", "task", d.Execution.Task, "execution", d.Execution.ID, "wait", wait)
-		return a.held.Return(ctx, now().Add(wait), false)
+	foreign := !bound && (!d.Execution.Sleeping || d.Unsettled)
+	if foreign && d.Invalid == nil {
+		return x.leaveToOthers(ctx, a)
 	}
 	a.binding = b
 	// A message that has lain in the hands of a process that was stopped may be somebody
@@ -76,7 +75,10 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		var err error
 		r, err = x.store.Get(ctx, d.Execution.ID)
 		if errors.Is(err, engine.ErrNotFound) {
-			if d.Hint {
+			switch {
+			case d.Hint && d.Invalid != nil:
+				return a.held.SetAside(ctx, d.Invalid.Error())
+			case d.Hint:
 				return a.held.Done(ctx) // deleted, with its tree
 			}
 			r, err = engine.Record{Execution: d.Execution}, nil
@@ -90,6 +92,9 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		if d.Later(r) {
 			return x.dropLater(ctx, a.held, d, r)
 		}
+	}
+	if foreign && d.Hint {
+		return x.leaveToOthers(ctx, a)
 	}
 	if r.Revision == 0 && d.Invalid == nil && d.Unsettled {
 		var err error
@@ -126,6 +131,14 @@ func (x *Executor) dropLater(ctx context.Context, held *hand, d *engine.Delivery
 		return x.leave(ctx, held, r.Execution) // somebody may wait for it
 	}
 	return held.Done(ctx)
+}
+
+// leaveToOthers gives back what needs code that is not bound here.
+func (x *Executor) leaveToOthers(ctx context.Context, a *attempt) error {
+	d := a.delivery
+	wait := x.foreign(foreignKind{queue: d.Execution.Queue, task: d.Execution.Task}, d.Deliveries)
+	x.log.Debug("task is not bound here", "task", d.Execution.Task, "execution", d.Execution.ID, "wait", wait)
+	return a.held.Return(ctx, now().Add(wait), false)
 }
 
 // isEarly reports whether the message of an execution has come before its time. What

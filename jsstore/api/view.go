@@ -98,7 +98,8 @@ func millis(t time.Time) int64 {
 
 // Whole returns an execution with all that is known of it, however long, but whether it
 // is closed: the input and the output, which may have to be gathered from its children,
-// are read from s and shown as [Shown] does.
+// are read from s and shown as [Shown] does. One that is lost is shown as one that can't be
+// opened.
 func Whole(ctx context.Context, s engine.Store, x engine.Execution) (Execution, error) {
 	v := withHistory(x)
 	var err error
@@ -128,6 +129,9 @@ func inputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.RawM
 		return nil, nil
 	}
 	p, err := s.Load(ctx, x.ID, x.Input)
+	if isLost(err) {
+		return marshal(unread(x.Input, err))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +146,9 @@ func outputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.Raw
 		x.Gathers, x.OutputOf = false, ""
 	}
 	p, err := engine.OutputWith(ctx, s, x, func(p codec.Payload) (codec.Payload, error) { return Shown(p), nil })
+	if isLost(err) {
+		return marshal(unread(x.Output, err))
+	}
 	if err != nil || p.IsZero() {
 		return nil, err
 	}
@@ -230,9 +237,20 @@ func Shown(p codec.Payload) codec.Payload {
 			}
 		}
 	}
+	return unread(p, err)
+}
+
+// isLost reports whether err says that a payload, or a part of one, can't be had any more.
+// Its execution is there, and is shown.
+func isLost(err error) bool {
+	return errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrDamaged)
+}
+
+// unread is what is shown in place of a payload that can't be shown, and why.
+func unread(p codec.Payload, why error) codec.Payload {
 	about := map[string]any{"sealed": string(p.Type), "bytes": len(p.Data)}
-	if !errors.Is(err, codec.ErrKey) {
-		about["error"] = err.Error()
+	if !errors.Is(why, codec.ErrKey) {
+		about["error"] = why.Error()
 	}
 	shown, err := codec.EncodeAs(codec.JSON, about)
 	if err != nil {
