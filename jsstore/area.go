@@ -74,7 +74,8 @@ type Message struct {
 	Deleted bool
 	// Vanishes is when the message is removed by its own time to live; zero for never.
 	Vanishes time.Time
-	// Left is how many messages come behind it.
+	// Left is how many messages come behind it, or fewer where its header block is not to
+	// be parsed.
 	Left uint64
 }
 
@@ -103,7 +104,7 @@ func (s *Store) Remaining(ctx context.Context, p Area, from uint64) (first, mess
 		if err != nil {
 			return 0, 0, err
 		}
-		return m.Sequence, left(m) + 1, nil
+		return m.Sequence, m.left + 1, nil
 	}
 	return 0, 0, nil
 }
@@ -153,13 +154,8 @@ func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message
 	return area, found, err
 }
 
-func left(m *stored) uint64 {
-	n, _ := strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
-	return n
-}
-
 func (s *Store) messageOf(p Area, m *stored) Message {
-	c := Message{Sequence: m.Sequence, Left: left(m), Vanishes: vanishes(m)}
+	c := Message{Sequence: m.Sequence, Left: m.left, Vanishes: vanishes(m)}
 	if p != Records {
 		c.Key = s.layout.idIn(m.Subject)
 		if d := s.layout.parse(m); isExecution(d) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +24,11 @@ const (
 	headerAsideReason  = "Durable-Aside-Reason"
 	headerAsideTime    = "Durable-Aside-Time" // milliseconds since the epoch
 	headerAsideSize    = "Durable-Aside-Size" // where the body was too long to be kept
+	// headerAsideBlock is how many bytes of the body are the header block that the message
+	// had, which could not be kept as headers.
+	headerAsideBlock = "Durable-Aside-Headers"
+
+	asideHeaders = "Durable-Aside-"
 
 	// maxReason bounds the reason, in bytes.
 	maxReason = 1 << 10
@@ -37,18 +44,34 @@ func (b *baton) SetAside(ctx context.Context, reason string) error {
 	return b.Done(ctx)
 }
 
+// setAside keeps a copy of a delivered message.
 func (s *Store) setAside(ctx context.Context, m *nats.Msg, reason string) error {
-	return s.keepAside(ctx, m, meta(m.Reply), reason)
+	about := meta(m.Reply)
+	kept := &stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time}
+	if isBroken(m) { // the block itself is to be had from the leader
+		got, err := s.message(ctx, about.stream, m.Subject, map[string]any{"seq": about.sequence})
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil // somebody was faster
+		}
+		if err != nil {
+			return fmt.Errorf("set %s aside: %w", m.Subject, err)
+		}
+		kept.block = got.block
+	}
+	return s.keepAside(ctx, about.stream, kept, reason)
 }
 
-// keepAside stores a copy of a message that lies, or lay, at a place.
-func (s *Store) keepAside(ctx context.Context, m *nats.Msg, about about, reason string) error {
-	kept := nats.NewMsg(s.layout.asideSubject(about.stream, about.sequence, about.time.UnixMilli()))
+// keepAside stores a copy of a message of a stream in the bucket.
+func (s *Store) keepAside(ctx context.Context, stream string, m *stored, reason string) error {
+	kept := nats.NewMsg(s.layout.asideSubject(stream, m.Sequence, m.Time.UnixMilli()))
 	kept.Data = m.Data
-	for name, values := range m.Header {
-		if !strings.HasPrefix(name, "Nats-") {
-			kept.Header[name] = values
-		}
+	block := m.block
+	if block == nil {
+		kept.Header, block = keptHeaders(m.Header)
+	}
+	if len(block) > 0 {
+		kept.Header.Set(headerAsideBlock, strconv.Itoa(len(block)))
+		kept.Data = slices.Concat(block, m.Data)
 	}
 	if len(reason) > maxReason {
 		reason = strings.ToValidUTF8(reason[:maxReason], "")
@@ -56,12 +79,13 @@ func (s *Store) keepAside(ctx context.Context, m *nats.Msg, about about, reason 
 	kept.Header.Set(headerAsideSubject, m.Subject)
 	// A header is one line.
 	kept.Header.Set(headerAsideReason, strings.NewReplacer("\r", " ", "\n", " ").Replace(reason))
-	kept.Header.Set(headerAsideTime, strconv.FormatInt(about.time.UnixMilli(), 10))
+	kept.Header.Set(headerAsideTime, strconv.FormatInt(m.Time.UnixMilli(), 10))
 	if d := s.config.Retention; d > 0 && d != engine.Forever {
 		kept.Header.Set(jetstream.MsgTTLHeader, seconds(d))
 	}
 	if int64(kept.Size()) > s.nc.MaxPayload()-1024 { // it has more headers now than it had
-		kept.Header.Set(headerAsideSize, strconv.Itoa(len(kept.Data)))
+		kept.Header.Set(headerAsideSize, strconv.Itoa(len(m.Data)))
+		kept.Header.Del(headerAsideBlock)
 		kept.Data = nil
 	}
 	_, err := s.putMsg(ctx, kept, 0)
@@ -72,6 +96,53 @@ func (s *Store) keepAside(ctx context.Context, m *nats.Msg, about about, reason 
 		return fmt.Errorf("set %s aside: %w", m.Subject, err)
 	}
 	return nil
+}
+
+// maxKeptHeaders is up to how many bytes of headers are kept as headers, of the 64 KiB
+// that the server takes.
+const maxKeptHeaders = 32 << 10
+
+// keptHeaders returns the headers that a message keeps when it is set aside: as headers,
+// or as a block to go before its body where they would mean something to who reads the
+// bucket, would be changed on the way, or are too many.
+func keptHeaders(all nats.Header) (kept nats.Header, block []byte) {
+	kept = nats.Header{}
+	plain, size := true, 0
+	for name, values := range all {
+		if strings.HasPrefix(name, "Nats-") {
+			continue
+		}
+		kept[name] = values
+		for _, v := range values {
+			size += len(name) + len(v)
+			plain = plain && isPlain(name, v)
+		}
+	}
+	if plain && size <= maxKeptHeaders {
+		return kept, nil
+	}
+	block = []byte("NATS/1.0\r\n")
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		for _, v := range kept[name] {
+			block = append(block, name+": "+v+"\r\n"...)
+		}
+	}
+	return nats.Header{}, append(block, "\r\n"...)
+}
+
+// isPlain reports whether a header can be one of a copy in the bucket.
+func isPlain(name, value string) bool {
+	switch name {
+	case headerOperation, codec.HeaderWrite, "Status", "Description":
+		return false
+	}
+	return isName(name) && !strings.HasPrefix(name, asideHeaders) && strings.TrimSpace(value) == value && !strings.ContainsAny(value, "\r\n")
+}
+
+// isName reports whether a header has a name that nats.go publishes: it refuses a message
+// with any other.
+func isName(name string) bool {
+	return name != "" && strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) < 0
 }
 
 // layAside sets a message aside that the store itself can't read. One that could
@@ -131,6 +202,7 @@ func (s *Store) aside(m *stored) engine.Aside {
 	if ms := h.integer(headerAsideTime); ms != 0 {
 		a.At = instant(ms)
 	}
+	a.Size -= min(max(int(h.integer(headerAsideBlock)), 0), a.Size)
 	if n := h.integer(headerAsideSize); n != 0 {
 		a.Size = int(n)
 	}
@@ -150,8 +222,9 @@ var ErrNotAside = errors.New("nothing lies aside under that name")
 
 // PutBack sends a message that was set aside again, as it was, and forgets it: for
 // when what it leads to can be read now. The error is ErrNotAside if there is no
-// such message, or wraps engine.ErrTooLarge if its body was too long to be kept, and
-// engine.ErrExists if the execution that it would start is queued or running.
+// such message, or wraps engine.ErrTooLarge if its body was too long to be kept,
+// engine.ErrDamaged if its headers can't be parsed, and engine.ErrExists if the execution
+// that it would start is queued or running.
 func (s *Store) PutBack(ctx context.Context, name string) error {
 	m, err := s.findAside(ctx, name)
 	if err != nil {
@@ -162,9 +235,16 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 	}
 	again := nats.NewMsg(m.Header.Get(headerAsideSubject))
 	again.Data = m.Data
-	for header, values := range m.Header {
-		if !strings.HasPrefix(header, "Nats-") && !strings.HasPrefix(header, "Durable-Aside-") && header != codec.HeaderWrite {
-			again.Header[header] = values
+	if n, err := strconv.Atoi(m.Header.Get(headerAsideBlock)); err == nil && n >= 0 && n <= len(m.Data) {
+		again.Data = m.Data[n:]
+		if again.Header, err = nats.DecodeHeadersMsg(m.Data[:n]); err != nil {
+			return fmt.Errorf("put %s back: %w: %w", name, engine.ErrDamaged, errBlock)
+		}
+	} else {
+		for header, values := range m.Header {
+			if !strings.HasPrefix(header, "Nats-") && !strings.HasPrefix(header, asideHeaders) && header != codec.HeaderWrite {
+				again.Header[header] = values
+			}
 		}
 	}
 	switch kind, rest := s.layout.split(again.Subject); kind {

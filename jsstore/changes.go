@@ -96,7 +96,7 @@ func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []eng
 					err = e
 					break
 				}
-				more, next[subject] = left(m) > 0, m.Sequence+1
+				more, next[subject] = m.left > 0, m.Sequence+1
 				// What can't be read, and what is deleted, is no state to show.
 				if r := s.messageOf(Records, m).Record; r.ID != "" {
 					list = append(list, r)

@@ -36,9 +36,12 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[*engine.De
 	}, sources...)
 }
 
-// Closures implements [engine.Store].
+// Closures implements [engine.Store]. As long as the feed is open, messages that no feed
+// can have are set aside: every executor has one of these.
 func (s *Store) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage], error) {
-	return newFeed(ctx, s, func(m *nats.Msg, old bool) (engine.ClosureMessage, bool) {
+	looking, stop := context.WithCancel(context.Background())
+	go s.setStraysAside(looking)
+	return newFeedUntil(ctx, s, stop, func(m *nats.Msg, old bool) (engine.ClosureMessage, bool) {
 		c, err := engine.DecodeClosure(m.Data)
 		if err != nil {
 			s.refuse(m, err)
@@ -64,7 +67,9 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 // before, limited that what is due goes through the ready stream.
 func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool) {
 	about := meta(m.Reply)
-	d := s.layout.parse(&stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time})
+	d := s.layout.parse(&stored{
+		Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time, broken: isBroken(m),
+	})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
 		// Nothing can be recorded under such an id.
 		s.layAside(m, d.Invalid)
@@ -76,6 +81,9 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 		d.Deliveries = min(max(before, 0), 1<<30)
 	}
 	d.Deliveries += about.deliveries
+	if d.Hint && d.Invalid == nil && about.stream == s.layout.ready() {
+		d.Invalid = errHint
+	}
 	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries, exclusive: !d.Fresh}
 	if limited && about.stream == s.layout.timers() {
 		s.move(m, b)
@@ -97,6 +105,11 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	}
 	return d, true
 }
+
+// errHint is what is wrong with a hint in the ready stream, where anybody may have written
+// it, if there is no record that it hints at. From the timers, which only executors write,
+// it is one whose tree has been deleted.
+var errHint = errors.New("a hint (header Durable-Hint), and its execution is not recorded")
 
 // refuse sees to a control message that can't be read here. One that only a later
 // version understands comes again, to an executor of that version, it is to be hoped.
@@ -201,10 +214,11 @@ func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
 	if b.execution == nil || time.Until(at) < longNak {
 		return nil
 	}
-	if m := b.timer(at, recorded); sizeOnWire(m) <= int(b.s.nc.MaxPayload()) {
-		return m
+	m := b.timer(at, recorded)
+	if size := sizeOnWire(m); size > int(b.s.nc.MaxPayload()) || size-len(m.Data) > maxHeaders {
+		return nil
 	}
-	return nil
+	return m
 }
 
 // timer returns the message that has an execution delivered at a time.
@@ -215,7 +229,7 @@ func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	}
 	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}, Data: b.m.Data}
 	for name, values := range b.m.Header {
-		if !strings.HasPrefix(name, "Nats-") {
+		if !strings.HasPrefix(name, "Nats-") && isName(name) {
 			m.Header[name] = values
 		}
 	}
@@ -246,6 +260,9 @@ func schedule(m *nats.Msg, at time.Time, target string) {
 
 // expectNone has the server refuse m where a message with its subject lies already.
 func expectNone(m *nats.Msg) { m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0") }
+
+// maxHeaders is how long a header block may be in a stream (nats-server 2.15.2: error 10097).
+const maxHeaders = 1<<16 - 1
 
 // sizeOnWire returns what the server holds against the most bytes of a message.
 func sizeOnWire(m *nats.Msg) int {

@@ -133,7 +133,7 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 			if err != nil {
 				return 0, err
 			}
-			return left(m) + 1, nil
+			return m.left + 1, nil
 		}
 		return 0, nil
 	})

@@ -110,16 +110,16 @@ func (l layout) blobSubject(id string, sum [sha256.Size]byte) string {
 func (l layout) execution(subject string) (engine.Execution, error) {
 	kind, rest := l.split(subject)
 	if kind != "ready" && kind != "due" {
-		return engine.Execution{}, fmt.Errorf("subject %q: want %s.ready.<queue>.<task>.<id>", subject, l.ns)
+		return engine.Execution{}, fmt.Errorf("subject %.300q: want %s.ready.<queue>.<task>.<id>", subject, l.ns)
 	}
 	tokens := strings.SplitN(rest, ".", 3)
 	if len(tokens) < 3 {
-		return engine.Execution{}, fmt.Errorf("subject %q: want %s.%s.<queue>.<task>.<id>", subject, l.ns, kind)
+		return engine.Execution{}, fmt.Errorf("subject %.300q: want %s.%s.<queue>.<task>.<id>", subject, l.ns, kind)
 	}
 	x := engine.Execution{Queue: tokens[0], Task: tokens[1], ID: tokens[2]}
 	for _, err := range []error{engine.ValidateQueue(x.Queue), engine.ValidateTask(x.Task), engine.ValidateID(x.ID)} {
 		if err != nil {
-			return x, fmt.Errorf("subject %q: %w", subject, err)
+			return x, fmt.Errorf("subject %.300q: %w", subject, err)
 		}
 	}
 	return x, nil

@@ -7,11 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"strconv"
 	"strings"
-	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
 )
@@ -148,7 +144,9 @@ func (s *Store) lastOf(ctx context.Context, stream string, subjects []string) it
 	return s.directGet(ctx, stream, map[string]any{"multi_last": subjects, "max_bytes": directBytes})
 }
 
-// directGet asks any replica for several messages.
+// directGet asks any replica for several messages. One whose header block is not to be
+// trusted is asked of the leader, if the query goes from a sequence on; it is missing if
+// the query is for the last of several subjects.
 func (s *Store) directGet(ctx context.Context, stream string, query map[string]any) iter.Seq2[*stored, error] {
 	return func(yield func(*stored, error) bool) {
 		body, err := json.Marshal(query)
@@ -167,40 +165,47 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 			return
 		}
 		defer answers.end()
+		failed := func(err error) { yield(nil, fmt.Errorf("read %s: %w", stream, err)) }
+		subject, _ := query["next_by_subj"].(string)
+		from, inOrder := query["seq"].(uint64)
+		left := uint64(0) // behind the message before
 		for {
 			m, err := answers.next(ctx)
 			if err == nil {
 				err = noResponders(m)
 			}
 			if err != nil {
-				yield(nil, fmt.Errorf("read %s: %w", stream, s.unanswered(ctx, name, err)))
+				failed(s.unanswered(ctx, name, err))
 				return
 			}
-			status := m.Header.Get("Status")
+			a, err := readDirect(m)
 			switch {
-			case status == "204" || status == "404": // the end; nothing
+			case errors.Is(err, errUnsure) && !inOrder:
+				continue
+			case errors.Is(err, errUnsure):
+				a.m, err = s.from(ctx, stream, subject, from)
+				if errors.Is(err, engine.ErrNotFound) {
+					continue // it has just left
+				}
+				if err == nil {
+					a.m.left = max(left, 1) - 1
+				}
+			case err == nil && (a.status == "204" || a.status == "404"): // the end; nothing
 				return
-			case status != "":
-				yield(nil, fmt.Errorf("read %s: %s %s", stream, status, m.Header.Get("Description")))
+			case err == nil && a.m == nil:
+				err = fmt.Errorf("%s %s", a.status, a.about)
+			}
+			if err != nil {
+				failed(err)
 				return
 			}
-			got, err := direct(m)
-			if !yield(got, err) || err != nil {
+			if inOrder && a.m.Sequence < from {
+				continue // the leader has told of it already, in place of one that has just left
+			}
+			from, left = a.m.Sequence+1, a.m.left
+			if !yield(a.m, nil) {
 				return
 			}
 		}
 	}
-}
-
-// direct reads an answer to a direct get.
-func direct(m *nats.Msg) (*stored, error) {
-	seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("answer to a direct get: sequence: %w", err)
-	}
-	t, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
-	if err != nil {
-		return nil, fmt.Errorf("answer to a direct get: time: %w", err)
-	}
-	return &stored{Subject: m.Header.Get("Nats-Subject"), Sequence: seq, Header: m.Header, Data: m.Data, Time: t}, nil
 }

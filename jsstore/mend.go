@@ -187,11 +187,7 @@ func (e *examiner) forgetTree(ctx context.Context, root string, at engine.Revisi
 // takeOut sets a message aside that nobody can act upon and removes it from where it lies:
 // in this order, so that a crash in between leaves it in both places.
 func (s *Store) takeOut(ctx context.Context, stream string, m *stored, reason string) error {
-	kept := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	for name, values := range m.Header {
-		kept.Header[name] = values
-	}
-	if err := s.keepAside(ctx, kept, about{stream: stream, sequence: m.Sequence, time: m.Time}, reason); err != nil {
+	if err := s.keepAside(ctx, stream, m, reason); err != nil {
 		return err
 	}
 	return s.deleteMessage(ctx, stream, m.Sequence)

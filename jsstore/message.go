@@ -2,11 +2,14 @@ package jsstore
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -137,9 +140,16 @@ func (l layout) parse(m *stored) *engine.Delivery {
 	}
 	x, h := &d.Execution, reader{header: m.Header}
 	*x, d.Invalid = l.execution(subject)
+	if !utf8.ValidString(x.Task) {
+		x.Task = string([]rune(x.Task)) // as a get from the leader has it, which is JSON, and as a record may
+	}
 	x.CreatedAt = instant(m.Time.UnixMilli())
 	x.Status, x.StartAt, x.ChangedAt = engine.Ready, x.CreatedAt, x.CreatedAt
 	if d.Invalid != nil {
+		return d
+	}
+	if m.broken {
+		d.Invalid = errBlock // and d is not fresh: its id may have been used before
 		return d
 	}
 	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
@@ -169,12 +179,15 @@ func (l layout) parse(m *stored) *engine.Delivery {
 	if d.Invalid = h.err; d.Invalid == nil {
 		d.Invalid = x.Policy.Validate()
 	}
+	if err := inputType(x); err != nil && !d.Hint {
+		d.Invalid, x.Input = err, codec.Payload{}
+	}
 	if err := kinship(x); err != nil && !d.Hint {
 		if x.ID != engine.RootOf(x.ID) {
 			x.ID = "" // recorded, it would be in the way of the execution whose place it claims
 		}
 		// Nobody is to be told of its end whose child it is not.
-		x.Parent, x.Index, x.Only, x.IsFinalize, x.InputFrom = "", 0, false, false, ""
+		x.Parent, x.Index, x.Only, x.IsFinalize, x.InputFrom, x.RetryOf = "", 0, false, false, "", ""
 		d.Invalid = err
 	}
 	return d
@@ -236,6 +249,8 @@ func kinship(x *engine.Execution) error {
 		return fmt.Errorf("%s is the id of a root, which has no parent", x.ID)
 	case x.InputFrom != "" && (root || engine.RootOf(x.InputFrom) != engine.RootOf(x.ID)):
 		return fmt.Errorf("%s is not in the tree of %s, whose output is its input", x.ID, x.InputFrom)
+	case x.RetryOf != "" && (!root || x.RetryOf == x.ID || engine.ValidateID(x.RetryOf) != nil || x.RetryOf != engine.RootOf(x.RetryOf)):
+		return fmt.Errorf("%s: it can't be a retry of %.200q: a root is, of another root", x.ID, x.RetryOf)
 	case root:
 		return nil
 	case x.IsFinalize && x.ID != parent.FinalizeExecution().ID:
@@ -244,6 +259,17 @@ func kinship(x *engine.Execution) error {
 		return fmt.Errorf("%s is not the id of child %d of %q", x.ID, x.Index, x.Parent)
 	}
 	return nil
+}
+
+// inputType returns what is wrong with the type of an input: what nobody will ever be able
+// to read must not wait for somebody who can. A type that is only unknown is the task's to
+// refuse.
+func inputType(x *engine.Execution) error {
+	t := x.Input.Type
+	if !t.Wrapped() && utf8.ValidString(string(t)) {
+		return nil
+	}
+	return t.Validate()
 }
 
 // orNull makes an empty body what it means in JSON, so that the answer is in JSON.
@@ -301,6 +327,9 @@ func (r *reader) integer(name string) int64 {
 		return 0
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
+	if err == nil && text[0] == '+' {
+		err = strconv.ErrSyntax
+	}
 	if err != nil {
 		r.fail(name, text, err)
 	}
@@ -323,6 +352,9 @@ func (r *reader) float(name string) float64 {
 		return 0
 	}
 	f, err := strconv.ParseFloat(text, 64)
+	if err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) && !json.Valid([]byte(text)) { // Go takes more: 0x1p4, .5
+		err = strconv.ErrSyntax
+	}
 	if err != nil {
 		r.fail(name, text, err)
 	}
@@ -358,16 +390,20 @@ func (r *reader) flag(name string) bool {
 	return text == "1"
 }
 
-// created returns when an execution was enqueued: at, or if that is not said, when the
-// server stored the message. More than a century ahead is no date that a timer could be
-// set by.
+// created returns when an execution was enqueued: at, or if that is not said or not to be
+// believed, when the server stored the message. A clock may be ahead of the server's, but
+// not by a day: what is to start later has a delay. More than a century ahead, or before
+// the epoch, is in another unit or no time.
 func (r *reader) created(at, stored time.Time) time.Time {
 	stored = stored.UTC().Truncate(time.Millisecond)
 	if at.IsZero() || at.Equal(instant(0)) {
 		return stored
 	}
-	if at.After(stored.AddDate(100, 0, 0)) {
-		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead, in milliseconds since the epoch"))
+	if at.After(stored.AddDate(100, 0, 0)) || at.Before(instant(0)) {
+		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead or before the epoch, in milliseconds since then"))
+		return stored
+	}
+	if at.After(stored.AddDate(0, 0, 1)) {
 		return stored
 	}
 	return at

@@ -116,7 +116,7 @@ func (p *puller) ask() {
 // received takes what came: a message, or the state of a pull.
 func (p *puller) received(m *nats.Msg) {
 	status := ""
-	if len(m.Data) == 0 {
+	if m.Reply == "" { // a message has one, whatever its headers are
 		status = m.Header.Get("Status")
 	}
 	p.mu.Lock()

@@ -158,7 +158,7 @@ func (s *Store) moveToReady(ctx context.Context, m *nats.Msg, b *baton) error {
 	moved := nats.NewMsg(s.layout.readySubject(b.execution))
 	moved.Data = m.Data
 	for name, values := range m.Header {
-		if !strings.HasPrefix(name, "Nats-") {
+		if !strings.HasPrefix(name, "Nats-") && isName(name) {
 			moved.Header[name] = values
 		}
 	}

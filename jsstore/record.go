@@ -27,6 +27,10 @@ type stored struct {
 	Header   nats.Header
 	Data     []byte
 	Time     time.Time
+
+	broken bool   // the header block can't be parsed: Header is nil
+	block  []byte // it, as it is; only of a get from the leader
+	left   uint64 // how many messages come behind it; only of a direct get
 }
 
 func (m *stored) revision() engine.Revision {
@@ -34,6 +38,14 @@ func (m *stored) revision() engine.Revision {
 		return 0
 	}
 	return engine.Revision(m.Sequence)
+}
+
+// takeBlock reads a header block, or keeps it if it can't be parsed.
+func (m *stored) takeBlock(block []byte) {
+	var err error
+	if m.Header, err = nats.DecodeHeadersMsg(block); err != nil {
+		m.Header, m.broken, m.block = nil, true, block
+	}
 }
 
 // last returns the last message of a stream that matches a subject, from the
@@ -90,9 +102,7 @@ func anyMessage(answer []byte) (m *stored, refusal, err error) {
 	}
 	m = &stored{Subject: got.Message.Subject, Sequence: got.Message.Sequence, Data: got.Message.Data, Time: got.Message.Time}
 	if len(got.Message.Header) > 0 {
-		if m.Header, err = nats.DecodeHeadersMsg(got.Message.Header); err != nil {
-			return nil, nil, fmt.Errorf("headers: %w", err)
-		}
+		m.takeBlock(got.Message.Header)
 	}
 	return m, nil, nil
 }
@@ -146,9 +156,7 @@ func plainMessage(answer []byte) *stored {
 		return nil
 	}
 	if len(header) > 0 {
-		if m.Header, err = nats.DecodeHeadersMsg(header); err != nil {
-			return nil
-		}
+		m.takeBlock(header)
 	}
 	return m
 }

@@ -20,7 +20,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 	var list []engine.Execution
 	for _, p := range []place{{s.layout.ready(), s.layout.readyOf("*")}, {s.layout.timers(), s.layout.dueOf("*")}} {
 		var subjects []string
-		query := map[string]any{"seq": 1, "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": directBytes}
+		query := map[string]any{"seq": uint64(1), "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": directBytes}
 		for m, err := range s.directGet(ctx, p.stream, query) {
 			if err != nil {
 				return nil, fmt.Errorf("look for what runs: %w", err)
