@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
@@ -40,7 +39,7 @@ func (p *wildPlace) execute() {
 	p.t.Helper()
 	p.stop()
 	task := engine.Define[greeting, string]("greet", engine.Timeout(time.Second))
-	x, err := workers.New(p.store, workers.Config{Slots: 4, Logger: zap.NewNop()}, engine.Bind(task, greet))
+	x, err := workers.New(p.store, workers.Config{Slots: 4, Logger: slog.New(slog.DiscardHandler)}, engine.Bind(task, greet))
 	check(p.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
