@@ -111,7 +111,7 @@ var cancelRules = []rule{
 
 	{"only what is withdrawn goes, and what is not there is withdrawn without harm", func(t *testing.T, s engine.Store) {
 		x, y := execution(t, "x"), execution(t, "x.1")
-		y.Parent, y.Index = "x", 1
+		y.Parent, y.Index, y.RetryOf = "x", 1, "" // which only a root has
 		enqueue(t, s, x, y)
 		carry(t, s, engine.Withdraw{Execution: new(execution(t, "z"))}, engine.Withdraw{Execution: &x}, engine.Withdraw{Execution: &x})
 		f := claim(t, s, 2)
