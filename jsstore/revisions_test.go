@@ -191,14 +191,14 @@ func bucketConfig(t *testing.T, nc *nats.Conn) jetstream.StreamConfig {
 func TestBucketOfAnEarlierVersionIsRaisedByWhoeverMay(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		makeOld(t, nc)
-		parts, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{Namespace: "other"})
-		if err != nil {
+		if _, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{Namespace: "other"}); err != nil {
 			t.Fatal(err)
 		}
 		if got := bucketConfig(t, nc).MaxMsgsPerSubject; got != 1 {
 			t.Errorf("another namespace's bucket has been changed: it keeps %d", got)
 		}
-		if parts, err = jsstore.SetUp(t.Context(), nc, jsstore.Config{}); err != nil {
+		parts, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{})
+		if err != nil {
 			t.Fatal(err)
 		}
 		i := slices.IndexFunc(parts, func(p jsstore.Part) bool { return p.Name == "KV_durable-executions" })

@@ -42,7 +42,7 @@ func TestViewsFitTerminals(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- x.Run(ctx) }()
-	t.Cleanup(func() { stop(); _ = <-ran; _ = s.Close() })
+	t.Cleanup(func() { stop(); <-ran; _ = s.Close() })
 	for {
 		answers, err := s.RollCall(t.Context(), engine.RollCall{For: 100 * 1e6})
 		if err != nil {
