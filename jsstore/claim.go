@@ -97,7 +97,9 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	d.Fresh = d.Fresh && d.First && m.Header.Get(headerScheduler) == ""
 	// One that asks for no delay is due now: its times are those of the clock of
 	// whoever made it, which may be ahead of this one.
-	if x := &d.Execution; !d.Hint && !d.Unsettled && d.Invalid == nil && x.Policy.Delay > 0 && x.StartAt.After(time.Now()) {
+	// A client without the definition may ask for a delay too, which then counts in place of
+	// the definition's.
+	if x := &d.Execution; !d.Hint && d.Invalid == nil && x.Policy.Delay > 0 && x.StartAt.After(time.Now()) {
 		if _, contested := s.contested.LoadAndDelete(m.Subject); !contested {
 			s.postpone(b, x.StartAt)
 			return d, false

@@ -88,7 +88,7 @@ func TestADelayedTaskCostsAScheduleAndWhatItFires(t *testing.T) {
 		task := engine.Define[string, string]("later")
 		w.executor(workers.Config{}, engine.Bind(task, returns[string]("out")))
 		pass(time.Second)
-		got := w.costOf(func() { result(w, enqueue(w, task, "in", engine.Delay(time.Minute))) })
+		got := w.costOf(func() { result(w, enqueue(w, task, "in", engine.Delay(5*time.Second))) }) // before anybody looks for overdue timers
 		// It is claimed exclusively, since what the timers fire may come twice.
 		equal(t, "cost", got, cost{ready: 1, timers: 2, records: 2, acks: 2})
 	})
@@ -96,7 +96,7 @@ func TestADelayedTaskCostsAScheduleAndWhatItFires(t *testing.T) {
 
 func TestARetryCostsARecordAndATimer(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
-		task := engine.Define[string, string]("unsteady", engine.Retry{MaxRetries: 1, BaseDelay: time.Minute})
+		task := engine.Define[string, string]("unsteady", engine.Retry{MaxRetries: 1, BaseDelay: 5 * time.Second})
 		w.executor(workers.Config{}, engine.Bind(task, func(ctx context.Context, _ string) (string, error) {
 			if engine.FromContext(ctx).Attempt == 0 {
 				return "", fmt.Errorf("not yet")

@@ -61,7 +61,7 @@ func TestAnExecutorAnswersTheRollUntilItHasStopped(t *testing.T) {
 		if p.Version == "" || p.Program == "" {
 			t.Errorf("program = %q, version = %q, want what it was built from", p.Program, p.Version)
 		}
-		equal(t, "schema", string(w.roll(engine.RollCall{Schemas: true}).Tasks[1].InputSchema), `{"type":"integer"}`)
+		equal(t, "schema", string(w.roll(engine.RollCall{Schemas: true}).Tasks[1].InputSchema), `{"type":"integer","minimum":-9223372036854776000,"exclusiveMaximum":9223372036854776000}`)
 
 		x.tap.on(func(call, _ string) error {
 			if call == "Extend" {

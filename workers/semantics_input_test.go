@@ -70,7 +70,7 @@ func TestInvalidInputIsRefusedInTheCallerAndNothingIsStored(t *testing.T) {
 func TestSchemaIsInferredFromTheGoType(t *testing.T) {
 	text, err := json.Marshal(engine.Define[order, string]("orders").Schema())
 	check(t, err)
-	contains(t, "schema", string(text), `"name":{"type":"string"}`, `"count":{"type":"integer"}`, `"required":["name","count"]`)
+	contains(t, "schema", string(text), `"name":{"type":"string"}`, `"count":{"type":"integer","minimum":-9223372036854776000,"exclusiveMaximum":9223372036854776000}`, `"required":["name","count"]`)
 }
 
 // fromElsewhere enqueues an execution as a client would that knows nothing of

@@ -79,7 +79,7 @@ func (w *world) nothingWaits() {
 // there is set aside, and everything else goes on.
 func TestWhatLeadsToADamagedRecordIsSetAside(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
-		child := engine.Define[int, int]("child", engine.Delay(10*time.Second))
+		child := engine.Define[int, int]("child")
 		parent := engine.Define[int, engine.Gathered[int]]("parent", engine.Retention(time.Hour))
 		long := engine.Define[int, int]("long")
 		flaky := engine.Define[int, int]("flaky", engine.Retry{MaxRetries: 1, BaseDelay: 10 * time.Second})
@@ -149,7 +149,7 @@ func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 			engine.Bind(child, returns[int](1)),
 			engine.BindFanOut(parent, func(_ context.Context, n int, c *engine.Children) (int, error) {
 				ran.add("parent")
-				child.Spawn(c, n)
+				child.Spawn(c, n, engine.Delay(time.Duration(n)*10*time.Second))
 				return n, nil
 			}),
 			engine.Bind(flaky, func(ctx context.Context, _ int) (int, error) {
@@ -160,22 +160,25 @@ func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 				return 1, nil
 			}))
 		enqueue(w, parent, 1, engine.ID("parent"))
-		pass(time.Second) // they have nothing to do with each other: together, either may be first
+		pass(time.Second)                             // they have nothing to do with each other: together, either may be first
+		enqueue(w, parent, 1000, engine.ID("doomed")) // its child does not end by itself
+		pass(time.Second)
 		enqueue(w, flaky, 1, engine.ID("flaky"))
 		pass(time.Second)
-		ran.wants(t, "parent", "flaky 0")
+		ran.wants(t, "parent", "parent", "flaky 0")
 
 		w.rewrite("parent", map[string]any{"v": 2, "dream": "of sheep"})
+		w.rewrite("doomed", map[string]any{"v": 2})
 		w.rewrite("flaky", map[string]any{"v": 2})
 		w.publish(&nats.Msg{Subject: "durable.ready.default.flaky.new", Data: []byte("1"), Header: nats.Header{"Durable-Version": {"2"}}})
-		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "parent", At: now(), Reason: "why"}))
+		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "doomed", At: now(), Reason: "why"}))
 		if err := w.client.Cancel(t.Context(), "flaky", "why"); !errors.Is(err, engine.ErrNewer) {
 			t.Errorf("cancel of what a later version has written: %v, want ErrNewer", err)
 		}
-		before := map[string]any{"parent": w.record("parent"), "flaky": w.record("flaky")}
+		before := map[string]any{"parent": w.record("parent"), "doomed": w.record("doomed"), "flaky": w.record("flaky")}
 		pass(10 * time.Minute)
 
-		ran.wants(t, "parent", "flaky 0")
+		ran.wants(t, "parent", "parent", "flaky 0")
 		for id, fields := range before {
 			if got, want := w.record(id), fields.(map[string]any); len(got) != len(want) || got["dream"] != want["dream"] || got["status"] != want["status"] {
 				t.Errorf("record of %s = %v, want it untouched: %v", id, got, want)
@@ -189,8 +192,10 @@ func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 		// With the version in reach everything goes on from where it was.
 		w.rewrite("flaky", map[string]any{"v": 1})
 		w.rewrite("parent", map[string]any{"v": 1})
+		w.rewrite("doomed", map[string]any{"v": 1})
 		pass(time.Minute)
-		w.want("parent", engine.Cancelled)
+		w.want("parent", engine.Completed)
+		w.want("doomed", engine.Cancelled)
 		w.want("flaky", engine.Completed)
 		equal(t, "field of a later version", w.record("parent")["dream"], any("of sheep"))
 	})
