@@ -44,8 +44,10 @@ type Presence struct {
 	Tasks  []BoundTask
 	// Slots is how many attempts it runs at once, Running how many it runs.
 	Slots, Running int
-	// InHand counts the messages that it holds.
+	// InHand counts the messages that it holds, Held those of them that are executions,
+	// by queue. Held is nil where an earlier version answers, which does not tell.
 	InHand int
+	Held   map[string]int
 	// Strays counts attempts that are over and whose code ignores it.
 	Strays int
 	// Failures counts, by what it was, the background work that has failed since it
@@ -160,6 +162,7 @@ type presence struct {
 	Slots         int              `json:"slots"`
 	Running       int              `json:"running"`
 	InHand        int              `json:"inHand"`
+	Held          map[string]int   `json:"inHandByQueue,omitzero"`
 	Strays        int              `json:"strays,omitempty"`
 	Failures      map[string]int   `json:"failures,omitempty"`
 	Failing       map[string]int64 `json:"failing,omitempty"`
@@ -211,7 +214,7 @@ func (p Presence) wire() presence {
 	w := presence{
 		Executor: p.Executor, Host: p.Host, PID: p.PID, Program: p.Program, Version: p.Version, RecordVersion: p.RecordVersion,
 		StartedAt: millis(p.StartedAt), Now: millis(p.Now), Lease: p.Lease.Milliseconds(),
-		Queues: p.Queues, Tasks: p.Tasks, Slots: p.Slots, Running: p.Running, InHand: p.InHand, Strays: p.Strays,
+		Queues: p.Queues, Tasks: p.Tasks, Slots: p.Slots, Running: p.Running, InHand: p.InHand, Held: p.Held, Strays: p.Strays,
 		Failures: p.Failures, Failing: map[string]int64{}, Stopping: p.Stopping, Cut: p.Cut,
 	}
 	for what, since := range p.Failing {
@@ -236,7 +239,7 @@ func DecodePresence(data []byte) (Presence, error) {
 	p := Presence{
 		Executor: w.Executor, Host: w.Host, PID: w.PID, Program: w.Program, Version: w.Version, RecordVersion: w.RecordVersion,
 		StartedAt: instant(w.StartedAt), Now: instant(w.Now), Lease: duration(w.Lease),
-		Queues: w.Queues, Tasks: w.Tasks, Slots: w.Slots, Running: w.Running, InHand: w.InHand, Strays: w.Strays,
+		Queues: w.Queues, Tasks: w.Tasks, Slots: w.Slots, Running: w.Running, InHand: w.InHand, Held: w.Held, Strays: w.Strays,
 		Failures: w.Failures, Stopping: w.Stopping, Cut: w.Cut,
 	}
 	for what, since := range w.Failing {

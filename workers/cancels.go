@@ -16,7 +16,7 @@ func (x *Executor) takeCancels(feed engine.Feed[engine.CancelMessage]) {
 	feed.Request(cancelsAtOnce)
 	var all sync.WaitGroup
 	for m := range feed.Messages() {
-		held := x.hands.take(m.Baton, m.Deliveries)
+		held := x.hands.take(m.Baton, m.Deliveries, "")
 		all.Go(func() {
 			defer feed.Request(1)
 			x.steadyUntilStop("cancel", func(ctx context.Context) error {

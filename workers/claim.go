@@ -13,7 +13,7 @@ import (
 // and a goroutine.
 func (x *Executor) takeExecutions(l *lane, s *slots) {
 	for d := range l.feed.Messages() {
-		held := x.hands.take(d.Baton, d.Deliveries)
+		held := x.hands.take(d.Baton, d.Deliveries, d.Execution.Queue)
 		held.lasts(d.Until)
 		x.attempts.begin()
 		release := func() {

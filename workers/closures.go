@@ -30,7 +30,7 @@ func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 	d := desk{byParent: map[string]*family{}}
 	var all sync.WaitGroup
 	for m := range feed.Messages() {
-		if parent := m.Closure.Parent; d.add(m, x.hands.take(m.Baton, m.Deliveries)) {
+		if parent := m.Closure.Parent; d.add(m, x.hands.take(m.Baton, m.Deliveries, "")) {
 			all.Go(func() { x.tellParent(parent, &d, feed) })
 		}
 	}

@@ -22,7 +22,7 @@ func (x *Executor) takeExpiries(feed engine.Feed[engine.ExpiryMessage]) {
 	feed.Request(expiriesAtOnce)
 	var all sync.WaitGroup
 	for m := range feed.Messages() {
-		held := x.hands.take(m.Baton, m.Deliveries)
+		held := x.hands.take(m.Baton, m.Deliveries, "")
 		all.Go(func() {
 			defer feed.Request(1)
 			x.steadyUntilStop("remove a tree", func(ctx context.Context) error {

@@ -21,13 +21,14 @@ type hands struct {
 type hand struct {
 	engine.Baton
 	hands      *hands
-	deliveries int // how often the message has been delivered
+	deliveries int    // how often the message has been delivered
+	queue      string // of an execution; empty for any other message
 	// until is when the lease ends, in nanoseconds since the epoch; 0 if that does not matter.
 	until atomic.Int64
 }
 
-func (h *hands) take(b engine.Baton, deliveries int) *hand {
-	held := &hand{Baton: b, hands: h, deliveries: deliveries}
+func (h *hands) take(b engine.Baton, deliveries int, queue string) *hand {
+	held := &hand{Baton: b, hands: h, deliveries: deliveries, queue: queue}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.set == nil {

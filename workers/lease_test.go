@@ -33,7 +33,7 @@ func TestDeliveryThatOutlivedItsLeaseDoesNotBegin(t *testing.T) {
 			Baton: stillBaton{t}, Fresh: fresh, First: fresh, Deliveries: 1, Until: time.Now().Add(-time.Millisecond),
 			Execution: engine.Execution{ID: "x", Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready},
 		}
-		held := x.hands.take(d.Baton, 1)
+		held := x.hands.take(d.Baton, 1, engine.DefaultQueue)
 		held.lasts(d.Until)
 		x.extend()
 		a := newAttempt(x, d, held, func() {})

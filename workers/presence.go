@@ -25,7 +25,7 @@ func (x *Executor) attend(ctx context.Context) (stop func(), err error) {
 		}
 		stats := x.Stats()
 		p.Now = now()
-		p.Running, p.InHand, p.Strays = stats.Running, stats.InHand, stats.Strays
+		p.Running, p.InHand, p.Held, p.Strays = stats.Running, stats.InHand, stats.Held, stats.Strays
 		p.Failures, p.Failing = stats.Failures, x.trouble.failing()
 		p.Stopping = isClosed(x.stopping)
 		return &p

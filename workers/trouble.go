@@ -182,8 +182,9 @@ func stackOf(x *engine.Execution) string {
 type Stats struct {
 	// Running counts attempts whose outcome is open.
 	Running int
-	// InHand counts messages in hand.
+	// InHand counts messages in hand, Held those of them that are executions, by queue.
 	InHand int
+	Held   map[string]int
 	// Strays counts attempts that are over and whose code ignores it: it has not returned
 	// 5 s after its context ended.
 	Strays int
@@ -193,7 +194,13 @@ type Stats struct {
 
 // Stats returns what the executor is at.
 func (x *Executor) Stats() Stats {
-	s := Stats{Running: len(x.attempts.all()), InHand: len(x.hands.all()), Failures: map[string]int{}}
+	hands := x.hands.all()
+	s := Stats{Running: len(x.attempts.all()), InHand: len(hands), Held: map[string]int{}, Failures: map[string]int{}}
+	for _, h := range hands {
+		if h.queue != "" {
+			s.Held[h.queue]++
+		}
+	}
 	x.strays.mu.Lock()
 	s.Strays = x.strays.now
 	x.strays.mu.Unlock()

@@ -59,7 +59,7 @@ func someID(ctx context.Context, s *store, typed string) []string {
 	slices.SortFunc(found, func(x, y engine.Execution) int { return y.CreatedAt.Compare(x.CreatedAt) })
 	var list []string
 	for _, x := range found[:min(len(found), completionMost)] {
-		list = append(list, x.ID+"\t"+x.Task+", "+string(x.Status))
+		list = append(list, x.ID+"\t"+x.Task+", "+x.Display(time.Now(), false))
 	}
 	return list
 }

@@ -54,7 +54,10 @@ func TestDevRunsItsSamples(t *testing.T) {
 	durable(t, "dev", "--port", "0").want(t, exitUsage)
 	durable(t, "dev", "--slots", "0").want(t, exitUsage)
 	o := stop().want(t, exitOK)
-	golden(t, "dev", scrub(o.out+o.err, dir))
+	if n := strings.Count(o.err, "attempt failed: trying again task=flaky"); n != 1 || strings.Count(o.err, "\n") != 1 {
+		t.Errorf("dev logs %q, want a warning of the attempt that failed", o.err)
+	}
+	golden(t, "dev", scrub(o.out, dir))
 }
 
 func TestWatchingTellsWhatChangesUntilTheEnd(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -19,7 +21,10 @@ func (a *app) executors() *cobra.Command {
 	return &cobra.Command{
 		Use:   "executors",
 		Short: "Show who executes: queues, slots, what runs, what fails",
-		Long: "Show the executors that answer within half a second. RUNNING is of so many slots.\n" +
+		Long: "Show the executors that answer within half a second. RUNNING is of so many slots,\n" +
+			"PROGRAM is the module that the program was built from with its version, DURABLE the\n" +
+			"version of this library in it. Executors that records name and that do not answer\n" +
+			"are shown until their executions are taken over.\n" +
 			"With --json it prints what the endpoint executors of the API answers, with --jsonl\n" +
 			"an executor a line.",
 		Args: exactly(0, "no arguments"),
@@ -34,8 +39,13 @@ func (a *app) executors() *cobra.Command {
 				return err
 			}
 			slices.SortFunc(present, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
+			running, err := s.js.Running(cmd.Context())
+			if err != nil {
+				return err
+			}
+			lost := lostAmong(cmd.Context(), s, running, present)
 			if a.json {
-				v := executorsView{Executors: []json.RawMessage{}}
+				v := executorsView{Executors: []json.RawMessage{}, Lost: lost.all()}
 				for _, p := range present {
 					one, err := engine.EncodePresence(p.Presence, math.MaxInt)
 					if err != nil {
@@ -45,7 +55,7 @@ func (a *app) executors() *cobra.Command {
 				}
 				return printAll(a, v.Executors, v)
 			}
-			a.printExecutors(present)
+			a.printExecutors(present, lost.all(), time.Now())
 			return nil
 		},
 	}
@@ -54,15 +64,17 @@ func (a *app) executors() *cobra.Command {
 // An executorsView is the executors as --json prints them.
 type executorsView struct {
 	Executors []json.RawMessage `json:"executors"`
+	// Lost are those that records name and that do not answer.
+	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
 }
 
-func (a *app) printExecutors(present []engine.Answer) {
-	if len(present) == 0 {
+func (a *app) printExecutors(present []engine.Answer, lost []*lostExecutor, now time.Time) {
+	if len(present)+len(lost) == 0 {
 		fmt.Fprintf(a.out, "no executor answers; %s\n", a.place.named())
 		return
 	}
 	t := plainTable()
-	t.AppendHeader(table.Row{"EXECUTOR", "RUNNING", "QUEUES", "STATE", "UP", "VERSION", "HOST", "PID"})
+	t.AppendHeader(table.Row{"EXECUTOR", "RUNNING", "QUEUES", "STATE", "UP", "PROGRAM", "DURABLE", "HOST", "PID"})
 	running, slots := 0, 0
 	for _, p := range present {
 		running, slots = running+p.Running, slots+p.Slots
@@ -73,11 +85,21 @@ func (a *app) printExecutors(present []engine.Answer) {
 		}
 		t.AppendRow(table.Row{
 			oneLine(p.Executor), grouped(p.Running) + " of " + grouped(p.Slots), oneLine(weights(p.Queues)), a.out.paint(colour, oneLine(state)),
-			up, oneLine(cmp.Or(p.Version, "unknown")), oneLine(p.Host), p.PID,
+			up, oneLine(programOf(p.Presence)), oneLine(cmp.Or(p.Version, "unknown")), oneLine(p.Host), p.PID,
 		})
+	}
+	for _, e := range lost {
+		t.AppendRow(table.Row{oneLine(e.Executor), grouped(e.Running), oneLine(e.queueNames()), a.out.paint(red, a.silence(e, now))})
 	}
 	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintf(a.out, "%s, %s of %s in use\n", count(len(present), "executor", "executors"), grouped(running), count(slots, "slot", "slots"))
+}
+
+// programOf is the program that an executor is in: the last part of its module's path,
+// and its version.
+func programOf(p engine.Presence) string {
+	name, version, _ := strings.Cut(p.Program, " ")
+	return strings.TrimSpace(path.Base(cmp.Or(name, "unknown")) + " " + version)
 }
 
 // executorState says what is wrong with an executor, if anything is.

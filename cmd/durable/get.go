@@ -35,18 +35,20 @@ func (a *app) get() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			lost := findLost(ctx, s, []engine.Execution{x})
+			v.lose(x, lost)
 			if a.json {
 				v.Closed = &x.Closed
 				return printJSON(a.out, v)
 			}
-			a.printExecution(x, v, time.Now())
+			a.printExecution(x, v, time.Now(), lost)
 			return nil
 		},
 	}
 }
 
 // printExecution prints a label and a value a line.
-func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
+func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost missing) {
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(a.out, "%s %s\n", a.out.paint(faint, fmt.Sprintf("%-10s", label)), fmt.Sprintf(format, args...))
 	}
@@ -70,9 +72,12 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 	if len(x.Metadata) > 0 {
 		line("metadata", "%s", pairsOf(x.Metadata))
 	}
-	status := a.out.paint(statusColour(x.Status), string(x.Status))
-	if x.Sleeping && x.Status == engine.Running {
-		status += ", asleep: durable wake ends it"
+	status := a.display(x, now, lost)
+	switch {
+	case x.Sleeping && x.Status == engine.Running:
+		status += ": durable wake ends it"
+	case lost.has(x):
+		status += ": " + oneLine(x.Executor) + " " + a.silence(lost.executors[x.Executor], now)
 	}
 	line("status", "%s", status)
 	at("created", x.CreatedAt, "")
@@ -92,7 +97,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time) {
 		line("children", "%s", childrenOf(x))
 	}
 	if x.Failure != nil {
-		line("error", "%s", a.out.paint(statusColour(engine.Failed), oneLine(x.Failure.Message)))
+		line("error", "%s", a.out.paint(statusColour(engine.Failed), oneLine(x.Failure.Display())))
 	}
 	for _, c := range x.ChildFailures {
 		line("", "%s (%s) %s: %s", c.ID, c.Task, c.Status, oneLine(c.Message))
@@ -130,7 +135,7 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 	for _, t := range x.History {
 		end := a.out.paint(green, "returned")
 		if t.Failure != nil {
-			end = a.out.paint(red, oneLine(t.Failure.Message))
+			end = a.out.paint(red, oneLine(t.Failure.Display()))
 		}
 		line("", "%d  %s  %s on %s: %s", t.Number, a.stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
 	}

@@ -72,7 +72,7 @@ func (a *app) list() *cobra.Command {
 			case a.json:
 				return a.printForPrograms(list, f.next.ID != "")
 			}
-			a.printList(list, q, f, now)
+			a.printList(list, q, f, now, findLost(cmd.Context(), s, list))
 			return nil
 		},
 	}
@@ -113,7 +113,7 @@ func (a *app) printForPrograms(list []engine.Execution, cut bool) error {
 	return printAll(a, v.Executions, v)
 }
 
-func (a *app) printList(list []engine.Execution, q query, f found, now time.Time) {
+func (a *app) printList(list []engine.Execution, q query, f found, now time.Time, lost missing) {
 	if len(list) == 0 {
 		if f.total > 0 {
 			fmt.Fprintln(a.out, "no more executions")
@@ -129,7 +129,7 @@ func (a *app) printList(list []engine.Execution, q query, f found, now time.Time
 		}
 		return
 	}
-	fmt.Fprintln(a.out, a.fitting(a.executionsTable(list, q.columns, now)))
+	fmt.Fprintln(a.out, a.fitting(a.executionsTable(list, q.columns, now, lost)))
 	executions := count(f.total, "execution", "executions")
 	switch {
 	case f.next.ID == "" && f.total <= len(list):

@@ -71,10 +71,10 @@ func (a *app) watchList(ctx context.Context, s *store, q query) error {
 // drawList prints a line about a list that is watched, and then the list.
 func (a *app) drawList(list []engine.Execution, columns []column, v *viewport) {
 	list = slices.DeleteFunc(list, func(x engine.Execution) bool {
-		return !v.shows(x.ID, x.Task, x.Queue, string(x.Status), errorOf(x), pairsOf(x.Metadata))
+		return !v.shows(x.ID, x.Task, x.Queue, string(x.Status), x.Display(time.Now(), false), errorOf(x), pairsOf(x.Metadata))
 	})
 	fmt.Fprintln(a.out, snip(fmt.Sprintf("the newest %s; q ends, ? for help", grouped(len(list))), a.out.width()))
-	table := a.fitting(a.executionsTable(list, columns, time.Now()))
+	table := a.fitting(a.executionsTable(list, columns, time.Now(), missing{}))
 	v.head = 1
 	if strings.HasPrefix(table, "EXECUTION") || len(columns) > 0 && strings.HasPrefix(table, strings.ToUpper(columns[0].name)) {
 		v.head = 2

@@ -21,11 +21,11 @@ func TestWatchedListsShowWhatBecomesOfThem(t *testing.T) {
 	begun(t, "ask", "--dir", dir)
 	term, ended := onTerminal(t, t.Context(), "list", "--watch", "--roots", "--dir", dir)
 	running, left := onTerminal(t, t.Context(), "list", "--watch", "--status", "running", "--dir", dir)
-	text := term.until(t, "ask        approve       running", "sum        sumOfSquares  completed", "the newest 2; q ends")
+	text := term.until(t, "ask        approve       sleeping", "sum        sumOfSquares  completed", "the newest 2; q ends")
 	if strings.Contains(text, "sum.0") || strings.Index(text, "\nsum") > strings.Index(text, "\nask") {
 		t.Errorf("not the roots, the newest first:\n%s", text)
 	}
-	running.until(t, "ask        approve  running", "the newest 1;")
+	running.until(t, "ask        approve  sleeping", "the newest 1;")
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	var out, errs lockedBuffer

@@ -76,6 +76,9 @@ func (l logLines) Write(e zapcore.Entry, fields []zapcore.Field) error {
 			if took, ok := value.(time.Duration); ok {
 				text = span(took)
 			}
+			if at, ok := value.(time.Time); ok {
+				text = at.Local().Format("15:04:05.000")
+			}
 			if text == "" || strings.ContainsAny(text, " =\"\n") {
 				text = strconv.Quote(text)
 			}

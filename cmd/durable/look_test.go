@@ -234,7 +234,7 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 		}
 		var out lockedBuffer
 		a.out = screen{Writer: &out}
-		a.printExecution(x, v, now)
+		a.printExecution(x, v, now, missing{})
 		a.printTree(&node{Execution: x}, now, 0)
 		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), string(s)) {
 			t.Errorf("%s:\n%s", s, out.String())
@@ -283,7 +283,7 @@ func TestEncryptedPayloadsAreShownAsSuchAndCompressedOnesAsTheyAre(t *testing.T)
 	}
 	var out lockedBuffer
 	a := app{streams: streams{out: screen{Writer: &out}}}
-	a.printExecution(parent, v, time.Now())
+	a.printExecution(parent, v, time.Now(), missing{})
 	if err := printJSON(&out, v); err != nil {
 		t.Fatal(err)
 	}

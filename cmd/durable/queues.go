@@ -26,7 +26,7 @@ func (a *app) queues() *cobra.Command {
 		Use:   "queues",
 		Short: "Show the queues: what waits, what runs, limits and pauses",
 		Long: "Show the queues that executors serve or have served: READY counts what is due and\n" +
-			"not taken, IN HAND what executors hold, OLDEST is the age of the oldest of these,\n" +
+			"not taken, IN HAND what executors hold, those included that do not answer any more, OLDEST is the age of the oldest of these,\n" +
 			"LIMIT bounds what the whole fleet may hold. With --json it prints what the endpoint\n" +
 			"queues of the API answers, with --jsonl a queue a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -50,11 +50,17 @@ func (a *app) queues() *cobra.Command {
 				return err
 			}
 			all.Count(present)
+			running, err := s.js.Running(cmd.Context())
+			if err != nil {
+				return err
+			}
+			v := queuesView{Queues: all}
+			v.lose(lostAmong(cmd.Context(), s, running, present))
 			slices.SortFunc(all.Queues, func(x, y api.Queue) int { return strings.Compare(x.Queue, y.Queue) })
 			if a.json {
-				return printAll(a, all.Queues, all)
+				return printAll(a, all.Queues, v)
 			}
-			a.printQueues(all, time.Now())
+			a.printQueues(v, time.Now())
 			return nil
 		},
 	}
@@ -62,13 +68,14 @@ func (a *app) queues() *cobra.Command {
 	return cmd
 }
 
-func (a *app) printQueues(all api.Queues, now time.Time) {
-	if len(all.Queues) == 0 {
+func (a *app) printQueues(v queuesView, now time.Time) {
+	if len(v.Queues.Queues) == 0 {
 		fmt.Fprintf(a.out, "no queues; %s\n", a.place.named())
 	} else {
-		fmt.Fprintln(a.out, a.fitting(a.queueTable(all.Queues, now)))
+		fmt.Fprintln(a.out, a.fitting(a.queueTable(v.Queues.Queues, now)))
 	}
-	a.printWaiting(all)
+	a.printWaiting(v.Queues)
+	a.printLost(v.Lost, now)
 }
 
 // queueTable is a row for each queue.
@@ -88,7 +95,7 @@ func (a *app) queueTable(list []api.Queue, now time.Time) *grid {
 		if q.Executors == 0 && q.Ready > 0 {
 			executors = a.out.paint(red, executors)
 		}
-		t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InFlight), oldest, limit, executors, a.out.paint(yellow, a.paused(q, now))})
+		t.AppendRow(table.Row{q.Queue, grouped(int(q.Ready)), grouped(q.InHand), oldest, limit, executors, a.out.paint(yellow, a.paused(q, now))})
 	}
 	return t
 }

@@ -78,7 +78,7 @@ func TestQueuesExecutorsAndTasks(t *testing.T) {
 		{`"program":"[^"]*",`, ``}, // how the test was built
 		{`"durableVersion":"[^"]*",`, ``},
 
-		{`(SPAN|\d+s)( +)(\S+)( +)` + regexp.QuoteMeta(host) + ` +\d+`, `UP VERSION HOST PID`},
+		{`(SPAN|\d+s) +durable\S* (\S+) +(\S+) +` + regexp.QuoteMeta(host) + ` +\d+`, `UP durable VERSION VERSION HOST PID`},
 		{`in (59m|1h)`, `in SPAN`},
 	} {
 		text = regexp.MustCompile(s.pattern).ReplaceAllString(text, s.by)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,7 +20,8 @@ func (a *app) tasks() *cobra.Command {
 		Use:   "tasks [TASK]",
 		Short: "Show the tasks that executors have code for",
 		Long: "Show the tasks that the executors have code for which answer within half a second;\n" +
-			"with a TASK, its JSON Schemas too. A task is there twice where executors see\n" +
+			"with a TASK, its JSON Schemas too. QUEUE is where a task goes unless whoever enqueues\n" +
+			"it says otherwise, SERVED the queues that its executors take from. A task is there twice where executors see\n" +
 			"different types. With --json it prints what the endpoint tasks of the API answers,\n" +
 			"with --jsonl a task a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -81,9 +83,9 @@ func (a *app) printTasks(list []api.Task) {
 	if w := a.out.width(); w > 0 {
 		widest = max(w/4, 10) // a type may have a long name, and there are two
 	}
-	t.AppendHeader(table.Row{"TASK", "QUEUES", "EXECUTORS", "INPUT", "OUTPUT"})
+	t.AppendHeader(table.Row{"TASK", "QUEUE", "SERVED", "EXECUTORS", "INPUT", "OUTPUT"})
 	for _, task := range list {
-		t.AppendRow(table.Row{oneLine(task.ID), oneLine(strings.Join(task.Queues, ",")), grouped(len(task.Executors)), snip(oneLine(task.Input), widest), snip(oneLine(task.Output), widest)})
+		t.AppendRow(table.Row{oneLine(task.ID), oneLine(cmp.Or(task.Queue, "unknown")), oneLine(strings.Join(task.Queues, ",")), grouped(len(task.Executors)), snip(oneLine(task.Input), widest), snip(oneLine(task.Output), widest)})
 	}
 	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintln(a.out, count(len(list), "task", "tasks"))
@@ -99,7 +101,8 @@ func (a *app) printTask(forms []api.Task) {
 			fmt.Fprintf(a.out, "%s %s\n", a.out.paint(faint, fmt.Sprintf("%-10s", label)), text)
 		}
 		line("task", a.out.paint(bold, oneLine(t.ID)))
-		line("queues", oneLine(strings.Join(t.Queues, ", ")))
+		line("queue", oneLine(cmp.Or(t.Queue, "unknown")))
+		line("served", oneLine(strings.Join(t.Queues, ", ")))
 		line("executors", oneLine(strings.Join(t.Executors, ", ")))
 		line("input", oneLine(t.Input)+schemaLines(t.InputSchema))
 		line("output", oneLine(t.Output)+schemaLines(t.OutputSchema))

@@ -156,20 +156,18 @@ func (f *fleet) look(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failure = cmp.Or(err, noQueues, noRunning); f.failure == nil {
-		f.present, f.queues, f.running = withSilent(present, f.present), queues, running
+		f.present, f.queues, f.running = withSilent(present, f.present, f.s.Limits().Lease), queues, running
 	}
 	f.tell()
 }
 
-// silentFor is how long an executor that has answered before and does not now is shown.
-const silentFor = 10 * time.Second
-
-// withSilent adds to those that have answered who did so a short while ago: an executor
-// that has much to do, or a network, may take longer than a roll call.
-func withSilent(present, before []engine.Answer) []engine.Answer {
+// withSilent adds to those that have answered who did so less than a lease ago: an executor
+// that has much to do, or a network, may take longer than a roll call, and what a lost one
+// held is taken over by then.
+func withSilent(present, before []engine.Answer, lease time.Duration) []engine.Answer {
 	for _, p := range before {
 		silent := !slices.ContainsFunc(present, func(a engine.Answer) bool { return a.Executor == p.Executor })
-		if silent && time.Since(p.CalledAt) < silentFor {
+		if silent && !p.Stopping && time.Since(p.CalledAt) < lease+2*liveEvery {
 			present = append(present, p)
 		}
 	}
@@ -231,8 +229,11 @@ type topView struct {
 	Running int     `json:"running"`
 	Slowest []*view `json:"slowest"`
 
+	// Lost are executors that records name and that do not answer.
+	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
+
 	now      time.Time
-	present  []engine.Answer
+	present  []engine.Answer // those that have stopped answering included
 	failure  error
 	filtered bool // what is not to be shown has been left out
 }
@@ -246,10 +247,15 @@ func (f *fleet) view(now time.Time, limit int) topView {
 		Executors: []json.RawMessage{}, Queues: f.queues, Slowest: []*view{},
 	}
 	v.Queues.Queues = slices.Clone(f.queues.Queues)
-	v.Queues.Count(f.present)
+	answering, lost := f.lost(now)
+	v.Queues.Count(answering)
+	whole := queuesView{Queues: v.Queues}
+	whole.lose(lost)
+	v.Queues, v.Lost = whole.Queues, whole.Lost
 	slices.SortFunc(v.Queues.Queues, func(x, y api.Queue) int { return strings.Compare(x.Queue, y.Queue) })
 	slices.SortFunc(v.present, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
-	for _, p := range v.present {
+	slices.SortFunc(answering, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
+	for _, p := range answering {
 		v.Slots, v.Running = v.Slots+p.Slots, v.Running+p.Running
 		if one, err := engine.EncodePresence(p.Presence, math.MaxInt); err == nil { // it was decoded, so that it can be encoded
 			v.Executors = append(v.Executors, one)
@@ -261,7 +267,9 @@ func (f *fleet) view(now time.Time, limit int) topView {
 		return cmp.Or(x.StartedAt.Compare(y.StartedAt), strings.Compare(x.ID, y.ID))
 	})
 	for _, x := range longest[:min(limit, len(longest))] {
-		v.Slowest = append(v.Slowest, viewOf(x))
+		one := viewOf(x)
+		one.lose(x, lost)
+		v.Slowest = append(v.Slowest, one)
 	}
 	return v
 }
@@ -273,9 +281,35 @@ func (v topView) only(port *viewport) topView {
 	v.present = slices.DeleteFunc(v.present, func(p engine.Answer) bool {
 		return !shows(p.Executor, p.Host, weights(p.Queues))
 	})
+	v.Lost = slices.DeleteFunc(v.Lost, func(e *lostExecutor) bool { return !shows(e.Executor, e.queueNames()) })
 	v.Queues.Queues = slices.DeleteFunc(v.Queues.Queues, func(q api.Queue) bool { return !shows(q.Queue, q.PauseReason) })
 	v.Slowest = slices.DeleteFunc(v.Slowest, func(x *view) bool { return !shows(x.ID, x.Task, x.Executor) })
 	return v
+}
+
+// silentAfter is how long an executor that has answered before may take.
+const silentAfter = 2 * liveEvery
+
+// lost divides those that have answered into those that still do, and those that don't,
+// with others that records name. When they have last answered tells by when what they
+// hold is taken over. With the lock held.
+func (f *fleet) lost(now time.Time) (answering []engine.Answer, lost missing) {
+	lease := f.s.Limits().Lease
+	for _, p := range f.present {
+		if now.Sub(p.CalledAt) <= silentAfter {
+			answering = append(answering, p)
+		}
+	}
+	lost = lostOf(f.running, answering, now, lease)
+	for _, p := range f.present {
+		if e := lost.executors[p.Executor]; e != nil {
+			e.SilentSince = p.CalledAt.UnixMilli()
+			if lost.heir {
+				e.TakenOverBy = min(e.TakenOverBy, p.CalledAt.Add(liveEvery+lease).UnixMilli())
+			}
+		}
+	}
+	return answering, lost
 }
 
 // count counts what has finished in the window. What came before is dropped, once it is

@@ -16,24 +16,18 @@ func (a *app) printTop(v topView, height int) {
 	}
 	fmt.Fprintf(a.out, "%s of %s in use; %s executions/s finish, %s/s do not complete\n",
 		grouped(v.Running), count(v.Slots, "slot", "slots"), rate(v.Finished), rate(v.Incomplete))
-	executors, queues, slowest := share(height-1, len(v.present), len(v.Queues.Queues), len(v.Slowest))
+	rows := a.executorRows(v)
+	executors, queues, slowest := share(height-1, len(rows), len(v.Queues.Queues), len(v.Slowest))
 	switch {
-	case len(v.present) == 0 && !v.filtered:
+	case len(rows) == 0 && !v.filtered:
 		fmt.Fprintln(a.out, "\nno executor answers")
-	case len(v.present) > 0:
+	case len(rows) > 0:
 		t := plainTable()
 		t.AppendHeader(table.Row{"EXECUTOR", "LOAD", "RUNNING", "IN HAND", "QUEUES", "STATE"})
-		for _, p := range v.present[:executors] {
-			state, colour := executorState(p.Presence)
-			if silent := v.now.Sub(p.CalledAt); silent > 2*liveEvery {
-				state, colour = "silent for "+coarse(silent), yellow
-			}
-			t.AppendRow(table.Row{
-				oneLine(p.Executor), load(p.Running, p.Slots), grouped(p.Running) + " of " + grouped(p.Slots), grouped(p.InHand),
-				oneLine(weights(p.Queues)), a.out.paint(colour, oneLine(state)),
-			})
+		for _, row := range rows[:executors] {
+			t.AppendRow(row)
 		}
-		a.printPart(t, len(v.present)-executors)
+		a.printPart(t, len(rows)-executors)
 	}
 	switch {
 	case len(v.Queues.Queues) == 0 && !v.filtered:
@@ -52,9 +46,34 @@ func (a *app) printTop(v topView, height int) {
 	t.whole[0] = true
 	t.AppendHeader(table.Row{"SLOWEST", "TASK", "RUNS FOR", "RETRY", "EXECUTOR"})
 	for _, x := range v.Slowest[:slowest] {
-		t.AppendRow(table.Row{x.ID, x.Task, span(max(v.now.Sub(time.UnixMilli(x.StartedAt)), 0)), retries(x.Attempt), oneLine(x.Executor)})
+		t.AppendRow(table.Row{x.ID, x.Task, span(max(v.now.Sub(time.UnixMilli(x.StartedAt)), 0)), retries(x.Attempt), a.holder(x)})
 	}
 	a.printPart(t, 0)
+}
+
+// executorRows are the rows of the executors: those that do not answer first, since
+// somebody may have to look at them.
+func (a *app) executorRows(v topView) []table.Row {
+	var rows []table.Row
+	lost := map[string]bool{}
+	for _, e := range v.Lost {
+		lost[e.Executor] = true
+		rows = append(rows, table.Row{oneLine(e.Executor), load(0, 0), grouped(e.Running), "", oneLine(e.queueNames()), a.out.paint(red, a.silence(e, v.now))})
+	}
+	for _, p := range v.present {
+		if lost[p.Executor] {
+			continue
+		}
+		state, colour := executorState(p.Presence)
+		if silent := v.now.Sub(p.CalledAt); silent > silentAfter {
+			state, colour = "does not answer since "+coarse(silent), yellow
+		}
+		rows = append(rows, table.Row{
+			oneLine(p.Executor), load(p.Running, p.Slots), grouped(p.Running) + " of " + grouped(p.Slots), grouped(p.InHand),
+			oneLine(weights(p.Queues)), a.out.paint(colour, oneLine(state)),
+		})
+	}
+	return rows
 }
 
 // printPart prints a table, and how many rows it lacks.
@@ -93,6 +112,14 @@ func rate(perSecond float64) string {
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", perSecond), ".0")
 	}
 	return grouped(int(perSecond + 0.5))
+}
+
+// holder is the executor of an execution that runs.
+func (a *app) holder(x *view) string {
+	if x.Lost != nil {
+		return oneLine(x.Executor) + a.out.paint(red, ", lost")
+	}
+	return oneLine(x.Executor)
 }
 
 func retries(attempt int) string {

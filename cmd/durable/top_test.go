@@ -173,7 +173,7 @@ func TestFramesOfTopAlign(t *testing.T) {
 	}
 	v.present[0].CalledAt = now.Add(-4 * time.Second)
 	v.Queues = api.Queues{Later: 3, Queues: []api.Queue{
-		{Queue: "default", Ready: 12345, InFlight: 130, OldestAt: 1, OldestMS: 90_000, Executors: 3, MaxInFlight: -1},
+		{Queue: "default", Ready: 12345, InFlight: 130, InHand: 130, OldestAt: 1, OldestMS: 90_000, Executors: 3, MaxInFlight: -1},
 		{Queue: "mail", Ready: 1, MaxInFlight: 10, Executors: 1, Paused: true, PausedUntil: now.Add(time.Hour).UnixMilli(), PauseReason: "the relay is down, as it is on every other day of the year"},
 		{Queue: "slow", Ready: 7},
 	}}

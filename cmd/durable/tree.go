@@ -37,7 +37,9 @@ func (a *app) tree() *cobra.Command {
 			if watch {
 				n, err = a.watchTree(ctx, s, args[0])
 			} else {
-				n, err = grow(ctx, s, args[0])
+				if n, err = grow(ctx, s, args[0]); err == nil {
+					n.lose(findLost(ctx, s, n.all(nil)))
+				}
 			}
 			if n == nil || err != nil {
 				return about("tree of "+args[0], a.missing(ctx, s, args[0], err))
@@ -69,6 +71,7 @@ func about(what string, err error) error {
 type node struct {
 	engine.Execution
 	below []*node
+	lost  missing // as far as it was looked for
 }
 
 // grow reads the tree below id. The error is ErrNotFound if there is no such
@@ -126,11 +129,29 @@ func (n *node) settled() bool {
 	return n.Status.Finished() && !slices.ContainsFunc(n.below, func(b *node) bool { return !b.settled() })
 }
 
+// all appends the executions of a tree to the list.
+func (n *node) all(list []engine.Execution) []engine.Execution {
+	list = append(list, n.Execution)
+	for _, b := range n.below {
+		list = b.all(list)
+	}
+	return list
+}
+
+// lose notes which executors do not answer.
+func (n *node) lose(lost missing) {
+	n.lost = lost
+	for _, b := range n.below {
+		b.lose(lost)
+	}
+}
+
 func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 	v, err := fullViewOf(ctx, s, n.Execution)
 	if err != nil {
 		return nil, err
 	}
+	v.lose(n.Execution, n.lost)
 	for _, b := range n.below {
 		c, err := b.view(ctx, s)
 		if err != nil {
@@ -143,7 +164,7 @@ func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 
 // flat appends an execution and those below it, each by itself.
 func (v *view) flat(list []*view) []*view {
-	list = append(list, &view{Execution: v.Execution})
+	list = append(list, &view{Execution: v.Execution, Lost: v.Lost})
 	for _, c := range v.Children {
 		list = c.flat(list)
 	}
@@ -306,7 +327,7 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 	if depth > 0 {
 		l.name = strings.TrimPrefix(n.ID, n.Root()) + " " + n.Task
 	}
-	l.cells[0] = a.out.paint(statusColour(n.Status), string(n.Status))
+	l.cells[0] = a.display(n.Execution, now, n.lost)
 	l.cells[1], l.cells[2], l.cells[4] = "-", "-", tries(n.Execution)
 	if first := firstStart(n.Execution); !first.IsZero() {
 		l.cells[1], l.cells[2] = a.clock(first), "+"+span(first.Sub(born))
@@ -319,9 +340,6 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 	if depth > 0 && len(n.Metadata) > 0 {
 		l.notes = append(l.notes, a.out.paint(faint, "  "+pairsOf(n.Metadata)))
 	}
-	if n.Sleeping && n.Status == engine.Running {
-		l.notes = append(l.notes, a.out.paint(faint, "  asleep"))
-	}
 	if folded && len(n.below) > 0 {
 		l.stands = n.size()
 		l.cells[4] += "  " + a.out.paint(faint, "with "+grouped(l.stands-1)+" below")
@@ -329,11 +347,11 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 	for _, t := range n.History {
 		if !folded && t.Failure != nil && t.EndedAt != n.FinishedAt {
 			l.notes = append(l.notes, a.out.paint(yellow, fmt.Sprintf("  attempt %d on %s, %s: %s",
-				t.Number, t.Executor, span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Message))))
+				t.Number, t.Executor, span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Display()))))
 		}
 	}
 	if n.Failure != nil && n.Status.Finished() {
-		why := n.Failure.Message
+		why := n.Failure.Display()
 		if !folded {
 			why = n.Failure.Pointer() // the reason stands below
 		}

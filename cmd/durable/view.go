@@ -13,6 +13,15 @@ import (
 type view struct {
 	api.Execution
 	Children []*view `json:"children,omitempty"`
+	// Lost is the executor that runs it, if that does not answer.
+	Lost *lostExecutor `json:"lostExecutor,omitempty"`
+}
+
+// lose notes that an execution's executor is lost, if it is.
+func (v *view) lose(x engine.Execution, lost missing) {
+	if lost.has(x) {
+		v.Lost, v.Display = lost.executors[x.Executor], x.Display(time.Now(), true)
+	}
 }
 
 // viewOf is an execution as lists show it.

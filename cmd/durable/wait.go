@@ -54,7 +54,7 @@ func (a *app) await(ctx context.Context, s *store, id string) error {
 	x, err := client.Get(ctx, id)
 	if err == nil && !x.Status.Finished() {
 		if s.own { // nobody else can open the store while this one waits
-			return &exitError{exitIncomplete, fmt.Errorf("%s is %s, and nobody executes in this store now", id, x.Status),
+			return &exitError{exitIncomplete, fmt.Errorf("%s is %s, and nobody executes in this store now", id, x.Display(time.Now(), false)),
 				"it starts when somebody does; durable demo, durable dev and your own executors do"}
 		}
 		x, err = client.Wait(ctx, id)

@@ -105,18 +105,12 @@ func (a *app) printChange(x engine.Execution) error {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	text := fmt.Sprintf("%s  %s  %s", x.ID, x.Task, a.out.paint(statusColour(x.Status), string(x.Status)))
+	text := fmt.Sprintf("%s  %s  %s", x.ID, x.Task, a.display(x, time.Now(), missing{}))
 	switch {
-	case x.Status == engine.Running && x.Sleeping:
-		text += ", asleep"
 	case x.Status == engine.Running && x.Attempt > 0:
 		text += ", retry " + grouped(x.Attempt)
-	case x.Status == engine.Ready && x.Attempt > 0 && len(x.History) > 0:
-		if f := x.History[len(x.History)-1].Failure; f != nil {
-			text += ", to be tried again " + a.moment(x.StartAt, time.Now()) + ": " + oneLine(f.Message)
-		}
 	case x.Failure != nil:
-		text += ": " + oneLine(x.Failure.Message)
+		text += ": " + oneLine(x.Failure.Display())
 	}
 	_, err := fmt.Fprintln(a.out, a.out.paint(faint, a.clock(at))+"  "+snip(text, max(a.out.width()-10, 0)))
 	return err

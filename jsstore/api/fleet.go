@@ -40,6 +40,9 @@ type Queue struct {
 	MaxInFlight int `json:"maxInFlight"`
 	// Executors counts those that serve it now.
 	Executors int `json:"executors"`
+	// InHand counts what these hold, without what they have given back for a moment,
+	// which is in InFlight too; it is InFlight where one of them does not tell.
+	InHand int `json:"inHand"`
 }
 
 // none is a request without fields.
@@ -64,11 +67,18 @@ func (q *Queues) Count(present []engine.Answer) {
 		q.Queues = []Queue{} // which JSON has another word for than for nothing
 	}
 	for i := range q.Queues {
-		q.Queues[i].Executors = 0
+		one := &q.Queues[i]
+		one.Executors, one.InHand = 0, 0
+		all := true
 		for _, a := range present {
-			if a.Serves(q.Queues[i].Queue) {
-				q.Queues[i].Executors++
+			if a.Serves(one.Queue) {
+				one.Executors++
+				all = all && a.Held != nil
 			}
+			one.InHand += a.Held[one.Queue]
+		}
+		if one.InHand = min(one.InHand, one.InFlight); !all {
+			one.InHand = one.InFlight
 		}
 	}
 }
@@ -123,6 +133,7 @@ func TasksOf(present []engine.Answer) Tasks {
 			if found.InputSchema == nil { // the first one's answer may have been cut
 				found.InputSchema, found.OutputSchema = t.InputSchema, t.OutputSchema
 			}
+			found.Queue = cmp.Or(found.Queue, t.Queue)
 			found.Executors = append(found.Executors, p.Executor)
 			for q := range p.Queues {
 				if !slices.Contains(found.Queues, q) {

@@ -15,13 +15,15 @@ import (
 // stored record where it has them; times are milliseconds since the epoch, in UTC, and
 // left out where there is none.
 type Execution struct {
-	ID         string                `json:"executionId"`
-	Parent     string                `json:"parentId,omitempty"`
-	Index      int                   `json:"index"`
-	IsFinalize bool                  `json:"isFinalize"`
-	Task       string                `json:"taskId"`
-	Queue      string                `json:"queue"`
-	Status     engine.Status         `json:"status"`
+	ID         string        `json:"executionId"`
+	Parent     string        `json:"parentId,omitempty"`
+	Index      int           `json:"index"`
+	IsFinalize bool          `json:"isFinalize"`
+	Task       string        `json:"taskId"`
+	Queue      string        `json:"queue"`
+	Status     engine.Status `json:"status"`
+	// Display is what people see of the status now: see [engine.Execution.Display].
+	Display    string                `json:"display"`
 	RetryOf    string                `json:"retryOf,omitempty"`
 	Metadata   engine.Metadata       `json:"metadata,omitempty"`
 	Sleeping   bool                  `json:"sleeping,omitempty"`
@@ -73,7 +75,7 @@ type Attempt struct {
 func View(x engine.Execution) Execution {
 	return Execution{
 		ID: x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
-		Task: x.Task, Queue: x.Queue, Status: x.Status, RetryOf: x.RetryOf, Metadata: x.Metadata, Sleeping: x.Sleeping, Polls: x.Polls,
+		Task: x.Task, Queue: x.Queue, Status: x.Status, Display: x.Display(time.Now(), false), RetryOf: x.RetryOf, Metadata: x.Metadata, Sleeping: x.Sleeping, Polls: x.Polls,
 		Attempt: x.Attempt, MaxRetries: x.Policy.Retry.MaxRetries, TimeoutMS: x.Policy.Timeout.Milliseconds(),
 		Crashes: x.Crashes, Executor: x.Executor,
 		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),
