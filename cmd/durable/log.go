@@ -23,7 +23,8 @@ func (d *demo) startLog() error {
 	if err != nil {
 		return unknown("--log-level", d.logLevel, logLevels)
 	}
-	d.log = zap.New(logLines{LevelEnabler: level, err: d.err, place: func() io.Writer {
+	// The table of results says which executions have failed, and why.
+	d.log = zap.New(logLines{LevelEnabler: level, without: "execution failed", err: d.err, place: func() io.Writer {
 		if d.meter != nil && d.err.terminal {
 			return d.meter // lines don't spoil the live one
 		}
@@ -46,9 +47,10 @@ func (a *app) warnings() *zap.Logger {
 // logLines is a log that is read by people: time, level, text, then key=value.
 type logLines struct {
 	zapcore.LevelEnabler
-	err   screen
-	place func() io.Writer
-	with  []zapcore.Field
+	without string // the message of lines that are left out, unless all are wanted
+	err     screen
+	place   func() io.Writer
+	with    []zapcore.Field
 }
 
 func (l logLines) With(fields []zapcore.Field) zapcore.Core {
@@ -57,6 +59,9 @@ func (l logLines) With(fields []zapcore.Field) zapcore.Core {
 }
 
 func (l logLines) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if e.Message == l.without && !l.Enabled(zapcore.DebugLevel) {
+		return c
+	}
 	if l.Enabled(e.Level) {
 		return c.AddCore(e, l)
 	}

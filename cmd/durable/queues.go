@@ -26,9 +26,10 @@ func (a *app) queues() *cobra.Command {
 		Use:   "queues",
 		Short: "Show the queues: what waits, what runs, limits and pauses",
 		Long: "Show the queues that executors serve or have served: READY counts what is due and\n" +
-			"not taken, IN HAND what executors hold, those included that do not answer any more, OLDEST is the age of the oldest of these,\n" +
-			"LIMIT bounds what the whole fleet may hold. With --json it prints what the endpoint\n" +
-			"queues of the API answers, with --jsonl a queue a line.",
+			"not taken, IN HAND what executors hold, those included that do not answer any more,\n" +
+			"OLDEST is the age of the oldest of these, LIMIT bounds what the whole fleet may hold.\n" +
+			"With --json it prints what the endpoint queues of the API answers, with --jsonl a\n" +
+			"queue a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])

@@ -21,9 +21,9 @@ func (a *app) tasks() *cobra.Command {
 		Short: "Show the tasks that executors have code for",
 		Long: "Show the tasks that the executors have code for which answer within half a second;\n" +
 			"with a TASK, its JSON Schemas too. QUEUE is where a task goes unless whoever enqueues\n" +
-			"it says otherwise, SERVED the queues that its executors take from. A task is there twice where executors see\n" +
-			"different types. With --json it prints what the endpoint tasks of the API answers,\n" +
-			"with --jsonl a task a line.",
+			"it says otherwise, SERVED the queues that its executors take from. A task is there\n" +
+			"twice where executors see different types. With --json it prints what the endpoint\n" +
+			"tasks of the API answers, with --jsonl a task a line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage("usage: "+cmd.UseLine(), "tasks takes one task at most, not %d", len(args))

@@ -19,7 +19,7 @@ func TestWatchedTreesAreShownUntilTheyEnd(t *testing.T) {
 		durable(t, "enqueue", "approve", `"may I?"`, "--id", id, "--dir", dir).want(t, exitOK)
 		begun(t, id, "--dir", dir)
 		term, ended := onTerminal(t, t.Context(), "tree", id, "--watch", "--dir", dir)
-		term.until(t, id+"  1 execution", "approve  running", "  asleep")
+		term.until(t, id+"  1 execution", "approve  sleeping")
 		if leave {
 			term.InjectKey(tcell.KeyRune, 'q', tcell.ModNone)
 			if o := (<-ended).want(t, exitOK); o.out+o.err != "" {

@@ -65,7 +65,7 @@ func TestViewsFitTerminals(t *testing.T) {
 	}{
 		{"list --all", "STATUS failed single whole.0 CREATED"}, {"list --failed --columns execution,error,queue", "ERROR QUEUE mail single"},
 		{"get single", "execution single task error failed"}, {"get whole", "children status error"}, {"tree whole", "STATUS failed TASK whole"}, {"tree single", "STATUS TRIES failed"},
-		{"tasks", "QUEUES EXECUTORS INPUT OUTPUT"}, {"tasks tree", "task queues executors input"}, {"executors", "RUNNING QUEUES STATE UP VERSION HOST PID"}, {"queues", "READY LIMIT EXECUTORS default mail"},
+		{"tasks", "QUEUE SERVED EXECUTORS INPUT OUTPUT"}, {"tasks tree", "task queue served executors input"}, {"executors", "RUNNING QUEUES STATE UP PROGRAM DURABLE HOST PID"}, {"queues", "READY LIMIT EXECUTORS default mail"},
 		{"top --once", "LOAD RUNNING QUEUES READY default mail"}, {"doctor", "Servers Streams Queues survives"}, {"list --set-aside", "nothing is set aside"},
 		{"get nosuch", "not found hint:"}, {"list --status nosuch", "unknown hint: cancelled"}, {"version", "nats-server"}, {"options", "--json --server"}, {"enqueue --help", "--wait-timeout Examples:"}, {"--help", "130 list"},
 	} {
