@@ -70,7 +70,7 @@ func (k *killer) run(t *testing.T, after time.Duration) string {
 // look asks the store what has completed.
 func (k *killer) look(t *testing.T) []view {
 	t.Helper()
-	list := jsonLines[view](t, durable(t, "list", "--jsonl", "--limit", "0", "--dir", k.store).want(t, exitOK).out)
+	list := jsonLines[view](t, durable(t, "list", "--all", "--jsonl", "--limit", "0", "--dir", k.store).want(t, exitOK).out)
 	for _, v := range list {
 		if v.Status == engine.Completed {
 			k.completed[v.ID] = true

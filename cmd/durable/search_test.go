@@ -173,7 +173,7 @@ func TestAStoreThatIsNotLargeIsSearchedWithoutAnIndex(t *testing.T) {
 func TestAnIndexThatCannotBeWrittenIsDoneWithout(t *testing.T) {
 	dir := shelf(t)
 	write(t, dir, "index/durable.db/x", "") // a directory in its place
-	o := durable(t, "list", "--dir", dir, "--limit", "1").want(t, exitOK)
+	o := durable(t, "list", "--all", "--dir", dir, "--limit", "1").want(t, exitOK)
 	if !strings.Contains(o.out, "1 of 15 executions") || !strings.HasPrefix(o.err, "note: without an index: ") {
 		t.Errorf("out = %q, err = %q", o.out, o.err)
 	}
