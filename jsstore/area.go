@@ -74,6 +74,10 @@ type Message struct {
 	Deleted bool
 	// Vanishes is when the message is removed by its own time to live; zero for never.
 	Vanishes time.Time
+	// Gone is when the record counts as nothing though it lies there, unless the message
+	// that led to it is still queued: see [engine.Execution.Gone]. It is zero for never, and
+	// of a record that vanishes.
+	Gone time.Time
 	// Left is how many messages come behind it, or fewer where its header block is not to
 	// be parsed.
 	Left uint64
@@ -170,8 +174,13 @@ func (s *Store) messageOf(p Area, m *stored) Message {
 	if c.Deleted = isGrave(m); c.Deleted {
 		return c
 	}
-	if r, err := s.decodeRecord(m); (err == nil || errors.Is(err, engine.ErrNewer)) && r.ID == c.Key {
-		c.Record = r
+	r, err := decodeRecord(m)
+	if err != nil && !errors.Is(err, engine.ErrNewer) || r.ID != c.Key {
+		return c
+	}
+	c.Record = r
+	if at, ends := r.GoneAt(s.Limits()); ends && c.Vanishes.IsZero() {
+		c.Gone = at
 	}
 	return c
 }
