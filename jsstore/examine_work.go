@@ -159,7 +159,14 @@ func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 	if err != nil || why == "" {
 		return "", err
 	}
-	if driven, err := e.hasMessage(ctx, s.ID); err != nil || driven {
+	drives := everyMessage
+	if e.abandoned(s) { // then what was enqueued under its id since is not what drives it
+		drives = func(m *stored) bool {
+			d := e.layout.parse(m)
+			return !isExecution(d) || d.Execution.SameLife(&s.Execution)
+		}
+	}
+	if driven, err := e.hasMessage(ctx, s.ID, drives); err != nil || driven {
 		return "", err
 	}
 	if m, err := e.get(ctx, e.layout.control(), e.layout.closureSubject(s.ID), 1); err != nil || m != nil {
@@ -256,17 +263,26 @@ func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 			how = fmt.Sprintf("is %s and has told it", r.Status)
 		}
 	}
-	driven, err := e.hasMessage(ctx, id)
+	driven, err := e.hasMessage(ctx, id, everyMessage)
 	return !driven, how, err
 }
 
-// hasMessage reports whether a message of the execution's own lies somewhere.
-func (e *examiner) hasMessage(ctx context.Context, id string) (bool, error) {
+func everyMessage(*stored) bool { return true }
+
+// hasMessage reports whether a message of an id lies somewhere, of those that count.
+func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*stored) bool) (bool, error) {
 	for _, place := range []place{
 		{e.layout.ready(), e.layout.readyOf(id)}, {e.layout.timers(), e.layout.laterSubject(id)}, {e.layout.timers(), e.layout.dueOf(id)},
 	} {
-		if m, err := e.get(ctx, place.stream, place.subject, 1); err != nil || m != nil {
-			return m != nil, err
+		for from := uint64(1); ; {
+			m, err := e.get(ctx, place.stream, place.subject, from)
+			if err != nil || m != nil && counts(m) {
+				return err == nil, err
+			}
+			if m == nil {
+				break
+			}
+			from = m.Sequence + 1
 		}
 	}
 	return false, nil

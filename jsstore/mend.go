@@ -201,12 +201,18 @@ func (e *examiner) clear(ctx context.Context, s suspect) (string, error) {
 		}
 		return "", nil
 	}
-	// Had it gone on, it would have ended, and been removed, by now.
-	root.Status, root.FinishedAt = engine.Completed, s.written
-	if root.Gone(e.Limits(), time.Now()) {
+	if e.abandoned(s) {
 		return e.forgetTree(ctx, s.ID, s.Revision, "removed: it has outlived the retention")
 	}
 	return "", nil
+}
+
+// abandoned reports whether a root that was never written again would have been removed
+// by now, had it ended with that.
+func (e *examiner) abandoned(s suspect) bool {
+	root := s.Execution
+	root.Status, root.FinishedAt = engine.Completed, s.written
+	return root.Gone(e.Limits(), time.Now())
 }
 
 // forgetTree deletes a tree, unless somebody has written its root meanwhile.
