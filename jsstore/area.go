@@ -40,8 +40,9 @@ type AreaState struct {
 	// First and Last are the sequences of the first message that is there and of the
 	// last that ever was.
 	First, Last uint64
-	// Messages is how many there are.
-	Messages uint64
+	// Messages is how many there are, Subjects on how many subjects: of a record, there may
+	// be earlier revisions, which a program of an earlier version has left.
+	Messages, Subjects uint64
 }
 
 // State returns the state of an area.
@@ -57,7 +58,7 @@ func (s *Store) State(ctx context.Context, p Area) (AreaState, error) {
 	if err != nil {
 		return AreaState{}, fmt.Errorf("state of %s: %w", s.streamOf(p), err)
 	}
-	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs}, nil
+	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
 }
 
 // A Message is what one message of an area says.

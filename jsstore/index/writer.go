@@ -65,6 +65,7 @@ type writer struct {
 	classes *classes
 	strange map[string]bool // keys of executions in the table keys: graves, and what can't be read
 	now     int64
+	older   uint64 // revisions in the bucket that are not the last of their keys
 	lagging uint64 // parts of which a replica lags behind
 
 	done     Progress
