@@ -107,11 +107,17 @@ func (x Execution) RemoveAt(l Limits) (time.Time, bool) {
 // then: a lease, since whoever looks at it may die of it. What a store still has of it, after
 // an outage or since a server has brought it back, counts as nothing.
 func (x *Execution) Gone(l Limits, at time.Time) bool {
+	since, ends := x.GoneAt(l)
+	return ends && at.After(since)
+}
+
+// GoneAt returns the time after which x is [Execution.Gone]; false is never.
+func (x *Execution) GoneAt(l Limits) (time.Time, bool) {
 	if x.Parent != "" || !x.Status.Finished() || x.FinishedAt.IsZero() {
-		return false
+		return time.Time{}, false
 	}
 	remove, ends := x.RemoveAt(l)
-	return ends && at.Sub(remove) > l.Lease
+	return remove.Add(l.Lease), ends
 }
 
 // SameLife reports whether x and y, which have one id, are one execution, and not two that

@@ -40,8 +40,9 @@ type AreaState struct {
 	// First and Last are the sequences of the first message that is there and of the
 	// last that ever was.
 	First, Last uint64
-	// Messages is how many there are.
-	Messages uint64
+	// Messages is how many there are, Subjects on how many subjects: of a record, there may
+	// be earlier revisions, which a program of an earlier version has left.
+	Messages, Subjects uint64
 }
 
 // State returns the state of an area.
@@ -57,7 +58,7 @@ func (s *Store) State(ctx context.Context, p Area) (AreaState, error) {
 	if err != nil {
 		return AreaState{}, fmt.Errorf("state of %s: %w", s.streamOf(p), err)
 	}
-	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs}, nil
+	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
 }
 
 // A Message is what one message of an area says.
@@ -74,6 +75,10 @@ type Message struct {
 	Deleted bool
 	// Vanishes is when the message is removed by its own time to live; zero for never.
 	Vanishes time.Time
+	// Gone is when the record counts as nothing though it lies there, unless the message
+	// that led to it is still queued: see [engine.Execution.Gone]. It is zero for never, and
+	// of a record that vanishes.
+	Gone time.Time
 	// Left is how many messages come behind it, or fewer where its header block is not to
 	// be parsed.
 	Left uint64
@@ -170,8 +175,13 @@ func (s *Store) messageOf(p Area, m *stored) Message {
 	if c.Deleted = isGrave(m); c.Deleted {
 		return c
 	}
-	if r, err := s.decodeRecord(m); (err == nil || errors.Is(err, engine.ErrNewer)) && r.ID == c.Key {
-		c.Record = r
+	r, err := decodeRecord(m)
+	if err != nil && !errors.Is(err, engine.ErrNewer) || r.ID != c.Key {
+		return c
+	}
+	c.Record = r
+	if at, ends := r.GoneAt(s.Limits()); ends && c.Vanishes.IsZero() {
+		c.Gone = at
 	}
 	return c
 }

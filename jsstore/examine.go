@@ -73,6 +73,7 @@ type ExamineConfig struct {
 	// nothing moves on are driven, trees removed that ought to be gone, messages delivered
 	// again that a consumer has passed over, and set aside that nobody can serve. It takes
 	// the rights of an executor, and for the bucket of an earlier version those of setup.
+	// An attempt whose executor answers the roll is never begun again.
 	Mend bool
 }
 
@@ -133,6 +134,7 @@ type examiner struct {
 	newer    int // records of a later version
 	traces   traces
 	repairs  []repair
+	second   func() ([]engine.Answer, error) // of the roll that is called before repairs; nil before
 }
 
 // Examine looks at a namespace, and at the servers behind the connection, without

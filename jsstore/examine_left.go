@@ -85,7 +85,7 @@ func (e *examiner) orphaned(ctx context.Context, root, subject string) (bool, er
 	if m, err = e.newest(ctx, e.layout.recordSubject(root)); err != nil || m != nil {
 		return false, err
 	}
-	driven, err := e.hasMessage(ctx, root)
+	driven, err := e.hasMessage(ctx, root, everyMessage)
 	return !driven, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -64,8 +65,12 @@ func (e *examiner) examineWork(ctx context.Context) {
 			break
 		}
 		why, _ := e.verdict(ctx, s)
+		fix := e.mendCommand() + " has it go on"
+		if s.Status == engine.Running && !s.Sleeping && e.mayRun(s, e.Executors) {
+			fix = "if that executor runs it, it ends by itself; if it does not, stop the executor, and then " + fix
+		}
 		e.find(Problem, "work.stuck", s.ID, fmt.Sprintf("task %s is %s since %s and %s", s.Task, s.Status, s.written.UTC().Format(time.RFC3339), why),
-			"nothing will move it on, nor what waits for it", fmt.Sprintf("%s has it go on; or durable cancel %s, then durable retry %s", e.mendCommand(), s.Root(), s.Root()))
+			"nothing will move it on, nor what waits for it", fmt.Sprintf("%s; or durable cancel %s, then durable retry %s", fix, s.Root(), s.Root()))
 		e.mends(func(ctx context.Context) (string, error) { return e.drive(ctx, s) })
 	}
 	e.fine("work.stuck", "%s; of %s unfinished and quiet, none is stuck", e.sampled(), counted(len(suspects), "that is", "that are"))
@@ -150,11 +155,18 @@ func (e *examiner) stuck(ctx context.Context, suspects []suspect) []suspect {
 // child is put down after the closure is there, and that after the parent is
 // written - and at its record last: if that is what it was, nothing was missed.
 func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
-	why, err := e.undriven(ctx, s.Execution)
+	why, err := e.undriven(ctx, s)
 	if err != nil || why == "" {
 		return "", err
 	}
-	if driven, err := e.hasMessage(ctx, s.ID); err != nil || driven {
+	drives := everyMessage
+	if e.abandoned(s) { // then what was enqueued under its id since is not what drives it
+		drives = func(m *stored) bool {
+			d := e.layout.parse(m)
+			return !isExecution(d) || d.Execution.SameLife(&s.Execution)
+		}
+	}
+	if driven, err := e.hasMessage(ctx, s.ID, drives); err != nil || driven {
 		return "", err
 	}
 	if m, err := e.get(ctx, e.layout.control(), e.layout.closureSubject(s.ID), 1); err != nil || m != nil {
@@ -171,7 +183,8 @@ func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 }
 
 // undriven says what is missing below an execution that has no message of its own.
-func (e *examiner) undriven(ctx context.Context, x engine.Execution) (string, error) {
+func (e *examiner) undriven(ctx context.Context, s suspect) (string, error) {
+	x := s.Execution
 	switch x.Status {
 	case engine.Ready:
 		return "has no message in the queue or the timers", nil
@@ -182,7 +195,7 @@ func (e *examiner) undriven(ctx context.Context, x engine.Execution) (string, er
 		case x.Sleeping:
 			return "sleeps, and the timer of its time-out is gone", nil
 		}
-		return "has no message left that would bring it to another executor; " + e.whereabouts(x.Executor), nil
+		return "has no message left that would bring it to another executor; " + e.whereabouts(s), nil
 	case engine.WaitingForFinalize:
 		gone, how, err := e.gone(ctx, x.FinalizeExecution().ID)
 		if err != nil || !gone {
@@ -193,14 +206,15 @@ func (e *examiner) undriven(ctx context.Context, x engine.Execution) (string, er
 	return e.withoutChildren(ctx, x)
 }
 
-// whereabouts says whether an executor has answered the roll.
-func (e *examiner) whereabouts(name string) string {
-	for _, a := range e.Executors {
-		if a.Executor == name {
-			return "its executor " + name + " is there"
-		}
+// whereabouts says whether the executor that a suspect names has answered the roll.
+func (e *examiner) whereabouts(s suspect) string {
+	switch named := func(a engine.Answer) bool { return a.Executor == s.Executor }; {
+	case e.mayRun(s, e.Executors):
+		return "its executor " + s.Executor + " is there"
+	case slices.ContainsFunc(e.Executors, named):
+		return "its executor " + s.Executor + " was started anew since"
 	}
-	return "its executor " + name + " does not answer"
+	return "its executor " + s.Executor + " does not answer"
 }
 
 // withoutChildren is undriven for an execution that waits for children.
@@ -249,17 +263,26 @@ func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 			how = fmt.Sprintf("is %s and has told it", r.Status)
 		}
 	}
-	driven, err := e.hasMessage(ctx, id)
+	driven, err := e.hasMessage(ctx, id, everyMessage)
 	return !driven, how, err
 }
 
-// hasMessage reports whether a message of the execution's own lies somewhere.
-func (e *examiner) hasMessage(ctx context.Context, id string) (bool, error) {
+func everyMessage(*stored) bool { return true }
+
+// hasMessage reports whether a message of an id lies somewhere, of those that count.
+func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*stored) bool) (bool, error) {
 	for _, place := range []place{
 		{e.layout.ready(), e.layout.readyOf(id)}, {e.layout.timers(), e.layout.laterSubject(id)}, {e.layout.timers(), e.layout.dueOf(id)},
 	} {
-		if m, err := e.get(ctx, place.stream, place.subject, 1); err != nil || m != nil {
-			return m != nil, err
+		for from := uint64(1); ; {
+			m, err := e.get(ctx, place.stream, place.subject, from)
+			if err != nil || m != nil && counts(m) {
+				return err == nil, err
+			}
+			if m == nil {
+				break
+			}
+			from = m.Sequence + 1
 		}
 	}
 	return false, nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -77,6 +79,11 @@ func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 	if did, err := e.clear(ctx, s); did != "" || err != nil {
 		return did, err
 	}
+	if s.Status == engine.Running && !s.Sleeping {
+		if there, err := e.answers(ctx, s); err != nil || there {
+			return "", err
+		}
+	}
 	r := s.Record
 	full, err := e.Get(ctx, s.ID) // a suspect lacks its payloads
 	switch {
@@ -119,6 +126,33 @@ func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 		return "told of the end of what it waits for", nil
 	}
 	return "what it waits for was spawned or told again", e.Carry(ctx, engine.Effects(full.Execution)...)
+}
+
+// answers reports whether the executor that a running suspect names answers the roll, now or
+// when it was called first: then it may run the attempt, which would be started beside it.
+func (e *examiner) answers(ctx context.Context, s suspect) (bool, error) {
+	if e.mayRun(s, e.Executors) {
+		return true, nil
+	}
+	present, err := e.rollAgain(ctx)
+	return e.mayRun(s, present), err
+}
+
+// rollAgain calls the roll once more, once for all repairs: an answer may have been late.
+func (e *examiner) rollAgain(ctx context.Context) ([]engine.Answer, error) {
+	if e.second == nil {
+		e.second = sync.OnceValues(func() ([]engine.Answer, error) { return e.RollCall(ctx, engine.RollCall{For: e.Roll}) })
+	}
+	return e.second()
+}
+
+// mayRun reports whether any of those who answered may run the suspect. An executor that
+// was started after the record was written is another one of the same name.
+func (e *examiner) mayRun(s suspect, present []engine.Answer) bool {
+	return slices.ContainsFunc(present, func(a engine.Answer) bool {
+		ahead, give := a.Offset()
+		return a.Executor == s.Executor && !a.StartedAt.Add(-ahead).After(s.written.Add(clockTolerance+give))
+	})
 }
 
 // now is the time as records have it.
@@ -167,12 +201,18 @@ func (e *examiner) clear(ctx context.Context, s suspect) (string, error) {
 		}
 		return "", nil
 	}
-	// Had it gone on, it would have ended, and been removed, by now.
-	root.Status, root.FinishedAt = engine.Completed, s.written
-	if root.Gone(e.Limits(), time.Now()) {
+	if e.abandoned(s) {
 		return e.forgetTree(ctx, s.ID, s.Revision, "removed: it has outlived the retention")
 	}
 	return "", nil
+}
+
+// abandoned reports whether a root that was never written again would have been removed
+// by now, had it ended with that.
+func (e *examiner) abandoned(s suspect) bool {
+	root := s.Execution
+	root.Status, root.FinishedAt = engine.Completed, s.written
+	return root.Gone(e.Limits(), time.Now())
 }
 
 // forgetTree deletes a tree, unless somebody has written its root meanwhile.

@@ -180,6 +180,40 @@ func TestMendRemovesWhatHasComeBack(t *testing.T) {
 	})
 }
 
+// An id that is enqueued again while what was removed is back runs with its new input, if the
+// doctor comes before the executors.
+func TestMendMakesRoomForWhatWasEnqueuedUnderAnIDThatCameBack(t *testing.T) {
+	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
+		w := admit(t, nc)
+		w.record(engine.Execution{ID: "back", Status: engine.Running, Executor: "gone"})
+		w.record(engine.Execution{ID: "held", Status: engine.Running, Executor: "gone"})
+		held := time.Now()
+		time.Sleep(8 * 24 * time.Hour)
+		w.check(w.s.Enqueue(t.Context(), engine.Due{Execution: engine.Execution{ID: "held", Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready, CreatedAt: held, StartAt: held}}))
+		w.enqueue(engine.Execution{ID: "back", Task: "task", Metadata: engine.Metadata{"life": "2"}})
+		w.record(engine.Execution{ID: "young", Status: engine.Running, Executor: "gone"})
+		time.Sleep(time.Minute)
+		w.enqueue(engine.Execution{ID: "young", Task: "task"})
+		x := w.mend()
+		w.mended(x, "work.stuck", "back", "outlived the retention")
+		for _, f := range x.Findings {
+			if f.Check == "work.stuck" && f.Subject != "back" && f.Severity != jsstore.Note {
+				t.Errorf("%+v", f)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		r, err := w.s.Get(t.Context(), "back")
+		if err != nil || r.Revision != 0 || r.Metadata["life"] != "2" {
+			t.Errorf("back: %+v, %v: want what is queued", r, err)
+		}
+		for _, id := range []string{"held", "young"} {
+			if r, err := w.s.Get(t.Context(), id); err != nil || r.Status != engine.Running {
+				t.Errorf("%s is %s, %v: want it running", id, r.Status, err)
+			}
+		}
+	})
+}
+
 func TestMendMendsMany(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		w := admit(t, nc)

@@ -16,6 +16,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/embedded"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
@@ -306,4 +307,47 @@ func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 			t.Errorf("keys = %s, want y and z", got)
 		}
 	})
+}
+
+// BenchmarkRevision is what it costs to write over a record: as it was done, with the old
+// revision removed by the limit, and by rollup. 256 writes are under way at a time.
+func BenchmarkRevision(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		keep   int64
+		rollup bool
+	}{{"limit", 1, false}, {"rollup", 64, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			s, err := embedded.Start(b.Context(), embedded.Config{Dir: b.TempDir()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			nc, err := s.Connect()
+			if err != nil {
+				b.Fatal(err)
+			}
+			js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(256))
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, err = js.CreateStream(b.Context(), jetstream.StreamConfig{
+				Name: "R", Subjects: []string{"r.>"}, MaxMsgsPerSubject: c.keep, Discard: jetstream.DiscardNew, AllowRollup: true, AllowDirect: true,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			n, body := 0, make([]byte, 400)
+			for b.Loop() {
+				m := &nats.Msg{Subject: fmt.Sprint("r.", n%1000), Data: body, Header: nats.Header{}}
+				if n++; c.rollup && n > 1000 {
+					m.Header.Set("Nats-Rollup", "sub")
+				}
+				if _, err := js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			<-js.PublishAsyncComplete()
+		})
+	}
 }

@@ -27,13 +27,12 @@ command to run; and what an acknowledged enqueue survives here. What is worst is
 told last; --problems tells problems and warnings alone.
 
 It changes nothing, unless --mend is given. Then it mends what an executor or an
-operator would: an execution that nothing moves on goes on, unless its executor
-is there or it is driven by a message, however late; what ought to have been
-removed is; a message that a consumer has passed over is sent again; what nobody
-can serve is set aside, where durable forget and durable putback find it. It
-looks again before each, so that it may be run while executors are at work and
-more than once. An execution may run again from its latest attempt, as after a
-crash.
+operator would: an execution that nothing moves on goes on; what ought to have
+been removed is; a message that a consumer has passed over is sent again; what
+nobody can serve is set aside, where durable forget and durable putback find it.
+It looks again before each, so that it may be run while executors are at work and
+more than once. A running attempt is taken for lost, and begins again elsewhere,
+only if no message of it is left and its executor does not answer, asked twice.
 
 Severities:
   ok       as it should be

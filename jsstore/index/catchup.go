@@ -39,6 +39,9 @@ func (w *writer) catchUp(ctx context.Context) error {
 		}
 		w.done.Complete = true
 	}
+	if err := w.forgetVanished(ctx); err != nil { // what was gone when it was read
+		return err
+	}
 	if err := w.reconcile(ctx); err != nil {
 		return err
 	}

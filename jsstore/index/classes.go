@@ -96,7 +96,7 @@ func (cs *classes) write(w *writer) error {
 func (cs *classes) row(scan func(...any) error) (row, error) {
 	var r row
 	var data []byte
-	if err := scan(&r.key, &r.part, &r.sequence, &r.message, &r.vanishes, &r.class, &data); err != nil {
+	if err := scan(&r.key, &r.part, &r.sequence, &r.message, &r.vanishes, &r.lies, &r.class, &data); err != nil {
 		return r, err
 	}
 	var err error

@@ -176,8 +176,8 @@ func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error
 	var queued []int
 	for i, r := range some {
 		switch {
-		case r.vanishes > 0 && r.vanishes <= s.now || !s.filter.Matches(r.x):
-		case r.part == jsstore.Records || s.looked == mostLooked:
+		case r.over(s.now) && !r.unsure() || !s.filter.Matches(r.x):
+		case r.part == jsstore.Records && !r.over(s.now) || s.looked == mostLooked:
 			judged[i] = r.shown()
 		default:
 			s.looked++
@@ -199,7 +199,7 @@ func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error
 			slots <- struct{}{}
 			looking.Go(func() {
 				defer func() { <-slots }()
-				is, err := lookFor(ctx, s.store, r)
+				is, err := lookFor(ctx, s.store, r, s.now)
 				if errs[i] = err; is != nil && err == nil && s.filter.Matches(is.x) {
 					judged[i] = is.shown()
 				}

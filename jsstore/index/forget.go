@@ -13,26 +13,22 @@ import (
 // remove what has come to the end of its time to live. So long it is counted.
 const slow = 1000
 
-// forgetVanished removes what has come to the end of its time to live.
+// forgetVanished removes what has come to the end of its time.
 func (w *writer) forgetVanished(ctx context.Context) error {
-	for {
+	for last := (row{}); ; {
 		n := 0
 		err := w.transact(ctx, func(ctx context.Context) error {
-			gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE vanishes <= ? LIMIT ?", w.now, forgotten)
+			gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE vanishes <= ? AND (vanishes, key) > (?, ?) ORDER BY vanishes, key LIMIT ?",
+				w.now, last.vanishes, last.key, forgotten)
 			if err != nil {
 				return err
 			}
 			n = len(gone)
 			for _, r := range gone {
-				if err := w.lose(ctx, r); err != nil {
+				if err := w.vanish(ctx, r); err != nil {
 					return err
 				}
-				if r.vanishes+slow <= w.now {
-					continue
-				}
-				if err := w.putKey(r.x.ID, r.sequence, r.vanishes); err != nil {
-					return err
-				}
+				last = r
 			}
 			_, err = w.exec("DELETE FROM keys WHERE vanishes <= ?", w.now-slow)
 			return err
@@ -47,6 +43,29 @@ func (w *writer) forgetVanished(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// vanish removes an execution that has come to the end of its time. Its message in the
+// bucket is counted for as long as it lies there.
+func (w *writer) vanish(ctx context.Context, r row) error {
+	if !r.lies {
+		if err := w.lose(ctx, r); err != nil || r.vanishes+slow <= w.now {
+			return err
+		}
+		return w.putKey(r.x.ID, r.sequence, r.vanishes)
+	}
+	var is *row
+	if r.unsure() {
+		var err error
+		is, err = lookFor(ctx, w.store, r, w.now)
+		if err != nil || is != nil && is.part == jsstore.Records {
+			return err // the message that led to it is still queued
+		}
+	}
+	if err := errors.Join(w.forgetRow(r), w.putKey(r.x.ID, r.sequence, 0)); err != nil || is == nil {
+		return err
+	}
+	return w.put(ctx, *is)
 }
 
 // forgetBefore removes what is known by messages in front of the first that a part has.

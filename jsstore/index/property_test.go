@@ -56,6 +56,9 @@ func (l *life) mortal(x engine.Execution) {
 	if d, ends := x.TimeToLive(l.s.Limits()); ends {
 		l.ends = append(l.ends, now().Add(d))
 	}
+	if at, ends := x.GoneAt(l.s.Limits()); ends {
+		l.ends = append(l.ends, at)
+	}
 }
 
 // settle waits until nothing is at its end just now: the server and the index say so

@@ -18,10 +18,18 @@ type row struct {
 	part     jsstore.Area
 	sequence uint64
 	message  uint64 // see the table
-	vanishes int64  // 0 for never
+	vanishes int64  // when it counts as nothing; 0 for never
+	lies     bool   // then its record is in the bucket nevertheless, until somebody deletes it
 	class    int64
 	x        engine.Execution
 }
+
+// over reports whether the execution counts as nothing at a time, in milliseconds.
+func (r row) over(now int64) bool { return r.vanishes > 0 && r.vanishes <= now }
+
+// unsure reports whether an execution that is over may be one that counts nevertheless,
+// or queued again: the namespace is to be asked.
+func (r row) unsure() bool { return r.lies && r.message != 0 }
 
 // brief is what the index keeps of an execution: what lists show, and no payloads.
 func brief(x engine.Execution) engine.Execution {
@@ -47,7 +55,11 @@ func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) e
 		}
 		delete(w.strange, m.Key)
 	}
-	return w.put(ctx, row{part: p, sequence: m.Sequence, vanishes: millis(m.Vanishes), x: x})
+	r := row{part: p, sequence: m.Sequence, vanishes: millis(m.Vanishes), x: x}
+	if !m.Gone.IsZero() {
+		r.vanishes, r.lies = m.Gone.UnixMilli()+1, true
+	}
+	return w.put(ctx, r)
 }
 
 // several stands for a message where more than one was seen: which of them are left,
@@ -97,9 +109,9 @@ func (w *writer) put(ctx context.Context, r row) error {
 		return err
 	}
 	columns := []any{r.x.ID, int(r.part), r.sequence, r.message, r.class, r.x.CreatedAt.UnixMilli(), null(millis(r.x.StartedAt)), null(millis(r.x.FinishedAt)),
-		null(r.vanishes), nullText(r.x.Parent), sql.NullInt64{Int64: 1, Valid: r.x.Failure != nil}, data}
+		null(r.vanishes), r.lies, nullText(r.x.Parent), sql.NullInt64{Int64: 1, Valid: r.x.Failure != nil}, data}
 	done, err := w.exec(`INSERT OR IGNORE INTO executions
-		(id, part, sequence, message, class, created, started, finished, vanishes, parent, failed, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
+		(id, part, sequence, message, class, created, started, finished, vanishes, lies, parent, failed, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, columns...)
 	if err != nil {
 		return err
 	}
@@ -140,6 +152,11 @@ func (w *writer) put(ctx context.Context, r row) error {
 			_, err := w.exec("UPDATE executions SET message = ? WHERE key = ?", message, was.key)
 			return err
 		}
+		if was.lies {
+			if err := w.putKey(was.x.ID, was.sequence, 0); err != nil {
+				return err
+			}
+		}
 	}
 	switch {
 	case r.message == 0:
@@ -155,7 +172,7 @@ func (w *writer) put(ctx context.Context, r row) error {
 			columns[3] = several
 		}
 	}
-	_, err = w.exec(`UPDATE executions SET id = ?, part = ?, sequence = ?, message = ?, class = ?, created = ?, started = ?, finished = ?, vanishes = ?,
+	_, err = w.exec(`UPDATE executions SET id = ?, part = ?, sequence = ?, message = ?, class = ?, created = ?, started = ?, finished = ?, vanishes = ?, lies = ?,
 		parent = ?, failed = ?, record = ? WHERE key = ?`, append(columns, was.key)...)
 	r.key = was.key
 	return errors.Join(err, w.putBeside(r, &was))
@@ -201,7 +218,7 @@ func errorOf(x engine.Execution) string {
 	return strings.ToLower(x.Failure.Message)
 }
 
-const rowColumns = "key, part, sequence, message, ifnull(vanishes, 0), class, record"
+const rowColumns = "key, part, sequence, message, ifnull(vanishes, 0), lies, class, record"
 
 func (w *writer) get(id string) (row, error) {
 	return w.classes.row(w.row("SELECT "+rowColumns+" FROM executions WHERE id = ?", id).Scan)

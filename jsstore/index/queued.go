@@ -38,7 +38,7 @@ func (w *writer) lookForQueued(ctx context.Context) error {
 
 // lookFor writes what became of an execution, if it is not where the index has it.
 func (w *writer) lookFor(ctx context.Context, r row) error {
-	is, err := lookFor(ctx, w.store, r)
+	is, err := lookFor(ctx, w.store, r, w.now)
 	if err != nil {
 		return err
 	}
@@ -55,21 +55,23 @@ func (w *writer) lookFor(ctx context.Context, r row) error {
 }
 
 // lookFor returns r as it is now, and nil if it is no longer there. The part and
-// the sequence are those of r if it is where it was.
-func lookFor(ctx context.Context, s *jsstore.Store, r row) (*row, error) {
-	there, err := s.Holds(ctx, r.part, r.sequence)
-	if there || err != nil {
-		return &r, err
+// the sequence are those of r if it is where it was, and not over.
+func lookFor(ctx context.Context, s *jsstore.Store, r row, now int64) (*row, error) {
+	if !r.over(now) {
+		there, err := s.Holds(ctx, r.part, r.sequence)
+		if there || err != nil {
+			return &r, err
+		}
 	}
-	now, err := s.Get(ctx, r.x.ID)
+	is, err := s.Get(ctx, r.x.ID)
 	switch {
 	case errors.Is(err, engine.ErrNotFound), errors.Is(err, engine.ErrDamaged):
 		return nil, nil
 	case err != nil && !errors.Is(err, engine.ErrNewer):
 		return nil, err
 	}
-	if now.Revision != 0 {
-		r.x, r.part, r.sequence = brief(now.Execution), jsstore.Records, uint64(now.Revision)
+	if is.Revision != 0 {
+		r.x, r.part, r.sequence = brief(is.Execution), jsstore.Records, uint64(is.Revision)
 		return &r, nil
 	}
 	p, m, err := s.Queued(ctx, r.x.ID)

@@ -12,9 +12,10 @@ const few = 64
 
 // reconcile removes what the bucket no longer holds. A tree that is deleted, and a
 // key that vanishes otherwise than the index thinks, leaves nothing to be read; but
-// the bucket counts its messages. Where it has fewer than the index knows of, the
+// the bucket counts its keys. Where it has fewer than the index knows of, the
 // missing ones are found by counting halves: so many requests as there are gaps,
-// times the logarithm of the size.
+// times the logarithm of the size. Messages are what is counted there: where a program of
+// an earlier version has left older revisions, which would hide as many gaps, it takes more.
 func (w *writer) reconcile(ctx context.Context) error {
 	// After all that the index knows of was read, so that what was written since can
 	// only make the number larger.
@@ -23,13 +24,14 @@ func (w *writer) reconcile(ctx context.Context) error {
 		return err
 	}
 	known, err := w.all(ctx)
-	if err != nil || known <= state.Messages {
+	if err != nil || known <= state.Subjects {
 		return err
 	}
+	w.older = state.Messages - min(state.Subjects, state.Messages)
 	return w.halve(ctx, 0, uint64(w.about[position(jsstore.Records)]), known)
 }
 
-// all returns how many messages the index takes to be in the bucket. It does not
+// all returns how many keys the index takes to be in the bucket. It does not
 // count the many that there are each time.
 func (w *writer) all(ctx context.Context) (uint64, error) {
 	var n int64
@@ -67,7 +69,7 @@ func (w *writer) halve(ctx context.Context, first, last, known uint64) error {
 		return err
 	}
 	switch there := from - min(behind, from); {
-	case there >= known:
+	case there >= known+w.older:
 		return nil
 	case there == 0, there <= few || first == last:
 		return w.compare(ctx, first, last, there)

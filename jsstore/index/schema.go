@@ -13,7 +13,7 @@ import (
 
 // schemaVersion is that of the tables and of what is in them. A file of any other is
 // thrown away and built anew.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The tables. Times are milliseconds since the epoch, null for none. An execution is
 // in one class, which its task, queue, status and place in the tree make, and of
@@ -29,7 +29,8 @@ CREATE TABLE executions (
 	part INTEGER NOT NULL, sequence INTEGER NOT NULL, -- of the message that it is known by
 	message INTEGER NOT NULL, -- that it was queued by: twice the sequence, and the part; 0 none was seen, 1 several
 	class INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER, finished INTEGER,
-	vanishes INTEGER, parent TEXT, failed INTEGER, record BLOB NOT NULL);
+	vanishes INTEGER, lies INTEGER NOT NULL, -- when it counts as nothing; 1 if its record lies in the bucket nevertheless
+	parent TEXT, failed INTEGER, record BLOB NOT NULL);
 CREATE TABLE metadata (
 	name TEXT NOT NULL, value TEXT NOT NULL, made INTEGER NOT NULL, execution INTEGER NOT NULL, -- made when that was created
 	PRIMARY KEY (name, value, made, execution)) WITHOUT ROWID;

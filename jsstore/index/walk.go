@@ -148,7 +148,7 @@ func (s *search) fetch(ctx context.Context, keys []int64) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		if (r.vanishes == 0 || r.vanishes > s.now) && s.filter.Matches(r.x) {
+		if (!r.over(s.now) || r.unsure()) && s.filter.Matches(r.x) {
 			list = append(list, r)
 		}
 	}

@@ -20,6 +20,12 @@ var parts = []jsstore.Area{jsstore.Ready, jsstore.Timers, jsstore.Records}
 // read, when it was created, in nanoseconds, and whether all was read once.
 const complete = "complete"
 
+// The limits of the namespace, in milliseconds, are in the table too.
+const (
+	lease     = "lease"
+	retention = "retention"
+)
+
 func position(p jsstore.Area) string { return "position." + p.String() }
 func created(p jsstore.Area) string  { return "created." + p.String() }
 func looked(p jsstore.Area) string   { return "looked." + p.String() }
@@ -59,6 +65,7 @@ type writer struct {
 	classes *classes
 	strange map[string]bool // keys of executions in the table keys: graves, and what can't be read
 	now     int64
+	older   uint64 // revisions in the bucket that are not the last of their keys
 	lagging uint64 // parts of which a replica lags behind
 
 	done     Progress
@@ -90,7 +97,8 @@ func (w *writer) close() {
 }
 
 // recognize reads the state of the parts, and reports whether the index is of
-// another namespace of the same name: parts that were made anew, or set back.
+// another namespace of the same name: parts that were made anew, or set back; or of one with
+// other limits, by which rows come to the end of their time.
 func (w *writer) recognize(ctx context.Context) (anew bool, err error) {
 	for _, p := range parts {
 		if w.state[p], err = w.store.State(ctx, p); err != nil {
@@ -99,6 +107,16 @@ func (w *writer) recognize(ctx context.Context) (anew bool, err error) {
 		was, known := w.about[created(p)]
 		if known && was != w.state[p].Created.UnixNano() || uint64(w.about[position(p)]) > w.state[p].Last {
 			anew = true
+		}
+	}
+	l := w.store.Limits()
+	for name, is := range map[string]int64{lease: l.Lease.Milliseconds(), retention: l.Retention.Milliseconds()} {
+		was, known := w.about[name]
+		if anew = anew || known && was != is; known || anew {
+			continue
+		}
+		if err := w.transact(ctx, func(context.Context) error { return w.set(name, is) }); err != nil {
+			return false, err
 		}
 	}
 	return anew, nil

@@ -131,6 +131,7 @@ type node struct {
 	Dir     string
 	Clients []netip.AddrPort // what each node opens for clients
 	Routes  []netip.AddrPort // and for the other nodes
+	Sync    bool             // each write before it is acknowledged
 }
 
 func (n node) options() *server.Options {
@@ -148,6 +149,7 @@ func (n node) options() *server.Options {
 		Routes:     others,
 		NoSigs:     true,
 		NoLog:      true,
+		SyncAlways: n.Sync,
 	}
 	o.Host, o.Port = n.Clients[n.Index].Addr().String(), int(n.Clients[n.Index].Port())
 	if len(n.Routes) == 1 {

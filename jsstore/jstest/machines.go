@@ -34,13 +34,25 @@ type Machines struct {
 // or where none are given in directories of the test. In short mode it skips the test.
 func Processes(t testing.TB, n int, dirs ...string) *Machines {
 	t.Helper()
+	return processes(t, n, false, dirs...)
+}
+
+// SyncedProcesses is Processes with servers that force each write to the disk before they
+// acknowledge it.
+func SyncedProcesses(t testing.TB, n int) *Machines {
+	t.Helper()
+	return processes(t, n, true)
+}
+
+func processes(t testing.TB, n int, sync bool, dirs ...string) *Machines {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("servers in processes of their own: skipped in short mode")
 	}
 	m := &Machines{t: t, nodes: make([]node, n), running: make([]*Process, n)}
 	clients, routes := ports(t, n), ports(t, n)
 	for i := range m.nodes {
-		m.nodes[i] = node{Index: i, Clients: clients, Routes: routes}
+		m.nodes[i] = node{Index: i, Clients: clients, Routes: routes, Sync: sync}
 		if i < len(dirs) {
 			m.nodes[i].Dir = dirs[i]
 		} else {

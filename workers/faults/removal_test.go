@@ -19,12 +19,16 @@ import (
 // that is enqueued again runs.
 func TestFaultKilledServerBringsNothingBack(t *testing.T) {
 	for name, s := range map[string]setup{
-		"one server": {},
-		"a cluster":  {replicas: 3, lease: 2 * time.Second},
+		"one server":                   {},
+		"one server that always syncs": {},
+		"a cluster":                    {replicas: 3, lease: 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if s.replicas == 3 {
+			switch name {
+			case "one server that always syncs":
+				s.servers = jstest.SyncedProcesses(t, 1)
+			case "a cluster":
 				onlyLong(t)
 				s.servers = jstest.Processes(t, 3)
 			}

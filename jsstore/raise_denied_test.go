@@ -1,0 +1,67 @@
+package jsstore_test
+
+import (
+	"fmt"
+	"github.com/nats-io/nats.go/jetstream"
+	"strings"
+	"testing"
+
+	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+)
+
+const withoutUpdate = `
+host: 127.0.0.1, port: -1
+jetstream { store_dir: "%s" }
+accounts {
+  APP {
+    jetstream: enabled
+    users: [
+      {user: app, password: app}
+      {user: executor, password: executor, permissions: {publish: {deny: ["$JS.API.STREAM.UPDATE.>"]}}}
+    ]
+  }
+}`
+
+// An executor that may not change streams works on the bucket of an earlier version, and the
+// doctor says what is left to do.
+func TestBucketOfAnEarlierVersionServesWhoMayNotRaiseIt(t *testing.T) {
+	server := configured(t, fmt.Sprintf(withoutUpdate, t.TempDir()))
+	admin := connect(t, server, "app")
+	w := admit(t, admin)
+	w.stream("KV_durable-executions", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 })
+
+	nc := connect(t, server, "executor")
+	s := open(t, nc, jsstore.Config{})
+	if got := bucketConfig(t, admin).MaxMsgsPerSubject; got != 1 {
+		t.Fatalf("the bucket keeps %d: the test tests nothing", got)
+	}
+	l := life{t, s, nc}
+	at := l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Ready, engine.Running, engine.Completed)
+	if r, err := s.Get(t.Context(), "x"); err != nil || r.Revision != at || r.Status != engine.Completed {
+		t.Errorf("x is %s at %d, %v: want completed at %d", r.Status, r.Revision, err, at)
+	}
+	l.check(s.Delete(t.Context(), "x", at))
+
+	x, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{})
+	w.check(err)
+	w.shows(x, symptom{"stream.revisions", jsstore.Warning, "KV_durable-executions", "keeps 1 revision"},
+		symptom{"stream.revisions", jsstore.Warning, "KV_durable-executions", "durable setup"})
+	x, err = jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{Mend: true})
+	w.check(err)
+	w.shows(x, symptom{"stream.revisions", jsstore.Warning, "KV_durable-executions", "denied"})
+	for _, f := range x.Findings {
+		if f.Check == "stream.revisions" && f.Mended != "" {
+			t.Errorf("mended by who may not: %+v", f)
+		}
+	}
+	x, err = jsstore.Examine(t.Context(), admin, jsstore.ExamineConfig{Mend: true})
+	w.check(err)
+	w.mended(x, "stream.revisions", "KV_durable-executions", "")
+	if got := bucketConfig(t, admin).MaxMsgsPerSubject; got != 64 {
+		t.Errorf("mended by one who may it keeps %d, want 64", got)
+	}
+	if strings.Contains(fmt.Sprint(x.Findings), "could not be mended") {
+		t.Errorf("findings: %+v", x.Findings)
+	}
+}
