@@ -26,7 +26,8 @@ func (e *TransitionError) Error() string {
 // can't happen in x's status gives a *[TransitionError].
 //
 // What holds of every execution that Apply made:
-//   - finished is final: no event leads out of it, and nothing of it changes;
+//   - finished is final: no event leads out of it, and nothing of it changes but that the
+//     history of what was cancelled may gain an attempt that had begun: see [AttemptEnded];
 //   - FinishedAt is set if and only if it is finished;
 //   - Attempt is at most Policy.Retry.MaxRetries;
 //   - each child is in Ended at most once, and no other index is.
@@ -42,6 +43,9 @@ func applyTo(x *Execution, ev Event) ([]Effect, error) {
 	}
 	before, spawned := x.Status, x.Spawned
 	happen(x, ev)
+	if before.Finished() {
+		return nil, nil // what follows its end has followed
+	}
 	if x.Status == WaitingForChildren && before == WaitingForChildren && x.Spawned == spawned {
 		return nil, nil // some children ended, others did not: nothing follows
 	}
@@ -74,6 +78,8 @@ func happen(x *Execution, ev Event) {
 		e.apply(x)
 	case Woken:
 		e.apply(x)
+	case AttemptEnded:
+		e.apply(x)
 	case CancelRequested:
 		e.apply(x)
 	default:
@@ -96,6 +102,8 @@ func news(x *Execution, ev Event) bool {
 		return x.Sleeping
 	case Returned, Polled, LeaseLost, HandedBack:
 		return !x.Sleeping // nobody runs it
+	case AttemptEnded:
+		return !x.Sleeping && !x.remembers(e)
 	}
 	return true
 }
@@ -112,6 +120,7 @@ var (
 	fromFinalizing      = []Status{WaitingForFinalize}
 	fromReadyAndRunning = []Status{Ready, Running}
 	fromActive          = statuses[:4]
+	fromCancelled       = []Status{Cancelled}
 )
 
 func (Claimed) from() []Status         { return fromReady }
@@ -123,6 +132,7 @@ func (HandedBack) from() []Status      { return fromRunning }
 func (ChildrenEnded) from() []Status   { return fromWaiting }
 func (FinalizeEnded) from() []Status   { return fromFinalizing }
 func (Woken) from() []Status           { return fromReadyAndRunning }
+func (AttemptEnded) from() []Status    { return fromCancelled }
 func (CancelRequested) from() []Status { return fromActive }
 
 func (e Claimed) apply(x *Execution) {
@@ -294,6 +304,28 @@ func (e Woken) apply(x *Execution) {
 	x.become(Completed, e.At)
 }
 
+func (e AttemptEnded) apply(x *Execution) {
+	x.remember(e.attempt(x), x.Failure)
+}
+
+// attempt is the one of x that e tells of. It had begun when x was cancelled, whatever the
+// clock of its executor says.
+func (e AttemptEnded) attempt(x *Execution) Attempt {
+	started := latest(e.StartedAt, x.CreatedAt)
+	if started.After(x.FinishedAt) {
+		started = x.FinishedAt
+	}
+	return Attempt{Number: x.Attempt, Executor: e.Executor, StartedAt: started, EndedAt: e.At}
+}
+
+// remembers reports whether the history has the attempt that e tells of.
+func (x *Execution) remembers(e AttemptEnded) bool {
+	told := e.attempt(x)
+	return slices.ContainsFunc(x.History, func(a Attempt) bool {
+		return a.Executor == told.Executor && a.StartedAt.Equal(told.StartedAt)
+	})
+}
+
 func (e CancelRequested) apply(x *Execution) {
 	f := &Failure{Kind: KindCancelled, Message: bounded(e.Reason)}
 	if x.Status == Running {
@@ -333,19 +365,23 @@ func (x *Execution) again(now, start time.Time) {
 	x.Executor, x.StartAt = "", start
 }
 
-// endAttempt adds the attempt to the history, which keeps failures without
-// their stacks and with short messages, so that the record stays bounded.
+// endAttempt adds the attempt that runs to the history.
 func (x *Execution) endAttempt(at time.Time, f *Failure) {
+	x.remember(Attempt{Number: x.Attempt, Executor: x.Executor, StartedAt: x.StartedAt, EndedAt: at}, f)
+}
+
+// remember adds an attempt to the history, which keeps failures without their
+// stacks and with short messages, so that the record stays bounded.
+func (x *Execution) remember(a Attempt, f *Failure) {
 	if f != nil {
-		f = &Failure{Kind: f.Kind, Message: cut(f.Message, maxMessage)}
+		a.Failure = &Failure{Kind: f.Kind, Message: cut(f.Message, maxMessage)}
 	}
+	a.EndedAt = latest(a.EndedAt, a.StartedAt)
 	h := x.History
 	if len(h) >= maxHistory {
 		h = h[len(h)-maxHistory+1:]
 	}
-	x.History = append(slices.Clip(h), Attempt{
-		Number: x.Attempt, Executor: x.Executor, StartedAt: x.StartedAt, EndedAt: latest(at, x.StartedAt), Failure: f,
-	})
+	x.History = append(slices.Clip(h), a)
 }
 
 // maxMessage bounds the copies of a message that a parent and a history keep.

@@ -52,6 +52,7 @@ func TestLifecycle(t *testing.T) {
 		{"a running one is cancelled", ready(Policy{}, claimed), cancelled, Cancelled, "TellParent Announce"},
 		{"one that waits for children is cancelled", ready(Policy{}, claimed, spawned(2, &finalize)), cancelled, Cancelled, "TellParent CancelBelow Announce"},
 		{"one that waits for its finalize is cancelled", ready(Policy{}, claimed, toFinalize), cancelled, Cancelled, "TellParent CancelBelow Announce"},
+		{"one that was cancelled remembers an attempt that had begun", ready(Policy{}, cancelled), ranOn, Cancelled, ""},
 		{"one that sleeps is put down", asleep(Policy{}), claimed, Running, ""},
 		{"one that sleeps for a time comes again then", asleep(Policy{Timeout: time.Minute}), claimed, Running, "Requeue"},
 		{"what wakes one completes it", asleep(Policy{}, claimed), woken, Completed, "Withdraw TellParent Announce"},
@@ -79,6 +80,9 @@ func TestLifecycle(t *testing.T) {
 			if c.to.Finished() {
 				want = when
 			}
+			if c.from.Status.Finished() {
+				want = c.from.FinishedAt
+			}
 			if !got.FinishedAt.Equal(want) {
 				t.Errorf("finished at %s, want %s", got.FinishedAt, want)
 			}
@@ -92,6 +96,7 @@ func TestEveryPairThatTheTableLacksIsRefused(t *testing.T) {
 		Running:            "Returned Erred Polled LeaseLost HandedBack CancelRequested",
 		WaitingForChildren: "ChildrenEnded CancelRequested",
 		WaitingForFinalize: "FinalizeEnded CancelRequested",
+		Cancelled:          "AttemptEnded",
 	}
 	asleep := map[Status]string{
 		Ready:   "Claimed Woken CancelRequested",
@@ -101,7 +106,7 @@ func TestEveryPairThatTheTableLacksIsRefused(t *testing.T) {
 		for _, ev := range events() {
 			list := can[x.Status]
 			if x.Sleeping {
-				list = asleep[x.Status]
+				list = asleep[x.Status] // and of what slept nobody ran code
 			}
 			allowed := slices.Contains(strings.Fields(list), eventName(ev))
 			if e, ok := ev.(ChildrenEnded); ok && allowed {
@@ -136,12 +141,72 @@ func TestFinishedIsFinalForEveryEvent(t *testing.T) {
 		}
 		for _, ev := range events() {
 			next, fx, err := Apply(x, ev)
+			if added, ok := ev.(AttemptEnded); ok && err == nil {
+				addsAnAttempt(t, name, x, next, added)
+				continue
+			}
 			var refused *TransitionError
 			if !errors.As(err, &refused) || fx != nil || !reflect.DeepEqual(next, x) {
 				t.Errorf("%s: %s gave %+v, %s, %v, want nothing", name, eventName(ev), next, kinds(fx), err)
 			}
 		}
 	}
+}
+
+// addsAnAttempt fails unless next is x with one more attempt.
+func addsAnAttempt(t *testing.T, name string, x, next Execution, ev AttemptEnded) {
+	t.Helper()
+	if n := len(x.History); x.Status != Cancelled || len(next.History) != n+1 || !reflect.DeepEqual(orNil(next.History[:n:n]), orNil(x.History)) {
+		t.Errorf("%s: %s, history %+v became %+v", name, x.Status, x.History, next.History)
+		return
+	}
+	got := next.History[len(x.History)]
+	want := Attempt{
+		Number: x.Attempt, Executor: ev.Executor, StartedAt: ev.StartedAt, EndedAt: ev.At,
+		Failure: &Failure{Kind: x.Failure.Kind, Message: x.Failure.Message},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: remembers %+v, want %+v", name, got, want)
+	}
+	if next.History = x.History; !reflect.DeepEqual(next, x) {
+		t.Errorf("%s: %+v became %+v, want only its history changed", name, x, next)
+	}
+}
+
+func TestAnAttemptOfACancelledExecutionIsRememberedOnce(t *testing.T) {
+	for name, x := range map[string]Execution{
+		"told twice":       then(t, ready(Policy{}, cancelled), ranOn),
+		"while it ran":     ready(Policy{}, claimed, cancelled),
+		"by a clock ahead": then(t, ready(Policy{}, cancelled), AttemptEnded{At: at(99), Executor: "executor", StartedAt: at(50)}),
+	} {
+		ev := ranOn
+		switch name {
+		case "while it ran":
+			ev.Executor, ev.StartedAt = x.History[0].Executor, x.History[0].StartedAt
+		case "by a clock ahead":
+			ev.Executor, ev.StartedAt = "executor", at(50)
+			if a := x.History[0]; !a.StartedAt.Equal(x.FinishedAt) || !a.EndedAt.Equal(at(99)) {
+				t.Errorf("remembered from %s to %s, want from the end of the execution, %s, to %s", a.StartedAt, a.EndedAt, x.FinishedAt, at(99))
+			}
+		}
+		var refused *TransitionError
+		if next, _, err := Apply(x, ev); !errors.As(err, &refused) || len(next.History) != 1 {
+			t.Errorf("%s: remembered again: %v, %+v", name, err, next.History)
+		}
+	}
+	x := ready(Policy{}, cancelled)
+	for i := range 2 * maxHistory {
+		x = then(t, x, AttemptEnded{At: at(9), Executor: fmt.Sprint(i), StartedAt: at(1)})
+	}
+	if n := len(x.History); n != maxHistory || x.History[n-1].Executor != fmt.Sprint(2*maxHistory-1) {
+		t.Errorf("%d attempts remembered, want the latest %d", n, maxHistory)
+	}
+}
+
+func then(t *testing.T, x Execution, ev Event) Execution {
+	t.Helper()
+	next, _ := apply(t, x, ev)
+	return next
 }
 
 func TestTransitionErrorSaysWhatCouldNotHappenToWhat(t *testing.T) {
@@ -190,6 +255,9 @@ func TestEffectsDerivedAgainAreTheSame(t *testing.T) {
 			next, fx, err := Apply(x, ev)
 			if err != nil {
 				continue
+			}
+			if x.Status.Finished() {
+				continue // they followed its end: see TestFinishedIsFinalForEveryEvent
 			}
 			if x.Status == WaitingForChildren && next.Status == WaitingForChildren {
 				// Some children ended: the spawn was carried out before.

@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +28,8 @@ func (b Binding) Check() error {
 
 // CheckBindings returns what keeps bindings, by the ids of their tasks, from being run by one
 // executor: a finalize or a step is defined elsewhere with other types, or leads to itself, so
-// that no execution would ever come to its end. Both places are named.
+// that no execution would ever come to its end. Both places are named. A task may spawn itself,
+// and what leads to it: its code decides when that ends.
 func CheckBindings(all map[string]Binding) error {
 	seen := map[string]*Definition{}
 	meet := func(d *Definition) error {
@@ -37,19 +40,21 @@ func CheckBindings(all map[string]Binding) error {
 		}
 		return first.Conflict(d)
 	}
-	for _, b := range all {
-		if err := meet(b.Definition); err != nil {
+	ids := slices.Sorted(maps.Keys(all)) // so that the same program gets the same error
+	for _, id := range ids {
+		if err := meet(all[id].Definition); err != nil {
 			return err
 		}
 	}
-	for _, b := range all {
+	for _, id := range ids {
+		b := all[id]
 		for _, d := range b.follow {
 			if err := meet(d); err != nil {
 				return fmt.Errorf("task %q, bound at %s, leads to task %q: %w", b.ID, b.Place, d.ID, err)
 			}
 		}
 	}
-	for id := range all {
+	for _, id := range ids {
 		if err := checkEnd(all, []string{id}, map[string]bool{}); err != nil {
 			return err
 		}

@@ -34,15 +34,13 @@ func diagram() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "stateDiagram-v2\n    [*] --> %s\n", Ready)
 	for _, from := range Statuses() {
-		leaves := false
 		for _, to := range Statuses() {
 			edge := fmt.Sprintf("%s --> %s", from, to)
 			if names := slices.Sorted(slices.Values(edges[edge])); len(names) > 0 {
 				fmt.Fprintf(&b, "    %s : %s\n", edge, strings.Join(names, ", "))
-				leaves = true
 			}
 		}
-		if !leaves {
+		if from.Finished() {
 			fmt.Fprintf(&b, "    %s --> [*]\n", from)
 		}
 	}

@@ -75,37 +75,49 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	if root := RootOf(id); root != id {
 		return fmt.Errorf("delete %s: %w: its root is %s", id, ErrNotRoot, root)
 	}
+	for {
+		err := c.delete(ctx, id)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return fmt.Errorf("delete %s: %w", id, err)
+		}
+		// Somebody was faster, or the history of what was cancelled has gained an attempt.
+	}
+}
+
+// delete is one try to remove a tree. The error is ErrConflict if its root was written, or
+// removed, meanwhile.
+func (c *Client) delete(ctx context.Context, id string) error {
 	r, err := c.store.Get(ctx, id)
 	if err != nil {
-		return fmt.Errorf("delete %s: %w", id, err)
+		return err
 	}
 	if !r.Status.Finished() {
-		return fmt.Errorf("delete %s: %w: it is %s", id, ErrActive, r.Status)
+		return fmt.Errorf("%w: it is %s", ErrActive, r.Status)
 	}
 	closed, err := c.isClosed(ctx, r.Execution)
-	if err == nil && !closed {
-		err = fmt.Errorf("%w: it is %s, and what is below it has yet to end", ErrActive, r.Status)
+	if err != nil {
+		return err
 	}
-	if err == nil && !r.alone() {
+	if !closed {
+		return fmt.Errorf("%w: it is %s, and what is below it has yet to end", ErrActive, r.Status)
+	}
+	if !r.alone() {
 		// Should this process die between the root and what is below it, the look
 		// finds the rest; should it die before, the look finds the root and its time.
-		err = c.store.Carry(ctx, Expire{Execution: &Execution{
+		err := c.store.Carry(ctx, Expire{Execution: &Execution{
 			ID: id, FinishedAt: time.Now().UTC(), Policy: Policy{Retention: minRetention},
 		}})
+		if err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		// The message that led to the end may lie there still, in the hands of an executor
-		// that is about to put it down or has died. Without a record it would run again.
-		err = c.store.Carry(ctx, Withdraw{Execution: &r.Execution})
+	// The message that led to the end may lie there still, in the hands of an executor
+	// that is about to put it down or has died. Without a record it would run again.
+	if err := c.store.Carry(ctx, Withdraw{Execution: &r.Execution}); err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.store.Delete(ctx, id, r.Revision)
-	}
-	if errors.Is(err, ErrConflict) {
-		err = ErrNotFound // somebody was faster
-	}
-	if err != nil {
-		return fmt.Errorf("delete %s: %w", id, err)
-	}
-	return nil
+	return c.store.Delete(ctx, id, r.Revision)
 }

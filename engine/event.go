@@ -96,6 +96,15 @@ type (
 		Failure *Failure
 	}
 
+	// AttemptEnded says that an attempt had begun, and is over, of an execution that was
+	// cancelled before its record said that it ran. It adds to the history and changes
+	// nothing else: no other event can happen to what has finished.
+	AttemptEnded struct {
+		At        time.Time
+		Executor  string
+		StartedAt time.Time
+	}
+
 	// CancelRequested asks for the end of the execution and of all below it.
 	CancelRequested struct {
 		At     time.Time

@@ -182,6 +182,9 @@ func (l *life) any() Event {
 		}
 		return e
 	}
+	if l.x.Status == Cancelled && l.coin() {
+		return AttemptEnded{At: l.now, Executor: fmt.Sprint("late-", l.r.IntN(3)), StartedAt: l.now.Add(-l.ms(3000))}
+	}
 	if l.r.IntN(4) > 0 {
 		return HandedBack{At: l.now} // lives shall last
 	}
@@ -208,7 +211,8 @@ func (l *life) step(ev Event) {
 		return
 	}
 	if x.Status.Finished() {
-		l.fatalf("%s happened to a finished execution", eventName(ev))
+		l.remembered(x, next, fx, ev)
+		return
 	}
 	l.count(ev, x)
 	l.checkMove(x, next, ev)
@@ -216,6 +220,28 @@ func (l *life) step(ev Event) {
 	l.checkState()
 	l.checkEffects(x, fx)
 	l.checkRecord()
+}
+
+// remembered checks what alone may happen to a finished execution: its history gains an
+// attempt that had begun before, and nothing else of it changes.
+func (l *life) remembered(from, to Execution, fx []Effect, ev Event) {
+	l.t.Helper()
+	if _, told := ev.(AttemptEnded); !told || from.Status != Cancelled || fx != nil {
+		l.fatalf("%s happened to a finished execution, with %s", eventName(ev), kinds(fx))
+	}
+	l.took[fmt.Sprintf("%s --> %s : %s", from.Status, to.Status, eventName(ev))] = true
+	n := len(to.History) - 1
+	kept := from.History[len(from.History)-min(n, len(from.History)):]
+	if n < 0 || !reflect.DeepEqual(orNil(to.History[:n:n]), orNil(kept)) || to.History[n].StartedAt.After(to.FinishedAt) {
+		l.fatalf("history became %+v", to.History)
+	}
+	l.ended++
+	l.x = to
+	l.checkState()
+	l.checkRecord()
+	if to.History = from.History; !reflect.DeepEqual(to, from) {
+		l.fatalf("%s changed more than the history: %+v", eventName(ev), to)
+	}
 }
 
 // news reports whether some child in ev has not been counted.
@@ -227,6 +253,8 @@ func (l *life) news(ev Event) bool {
 		return l.x.Sleeping
 	case Returned, Polled, LeaseLost, HandedBack:
 		return !l.x.Sleeping
+	case AttemptEnded:
+		return !l.x.Sleeping && !slices.ContainsFunc(l.x.History, func(a Attempt) bool { return a.Executor == e.Executor })
 	}
 	e, ok := ev.(ChildrenEnded)
 	return !ok || slices.ContainsFunc(e.Children, func(c Closure) bool {

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/durable-execution/durable/codec"
 )
@@ -59,6 +62,49 @@ func BenchmarkUnvalidatedInput(b *testing.B) {
 	for b.Loop() {
 		if _, err := task.decode(in, false); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Whoever drops what InputSchema or ValidateInput returns, or took a copy of the task before,
+// has the schema and the validator all the same.
+func TestValidatorsAreThoseOfEveryCopyOfATask(t *testing.T) {
+	even := func(n int) (int, error) {
+		if n%2 != 0 {
+			return 0, errors.New("odd")
+		}
+		return n + 100, nil
+	}
+	task, poll, sleeping := Define[int, int]("task"), DefinePoll[int, int]("poll", Poll{Every: time.Second}), DefineSleeping[int, int]("sleeping")
+	bound := Bind(task, func(_ context.Context, n int) (int, error) { return n, nil })
+	copies := []Task[int, int]{task, poll.Task, sleeping.Task}
+	task.ValidateInput(even)
+	task.InputSchema(`{"maximum": 10}`)
+	poll.ValidateInput(even)
+	poll.InputSchema(`{"maximum": 10}`)
+	sleeping.ValidateInput(even)
+	sleeping.InputSchema(`{"maximum": 10}`)
+	var c *Client // which encodes by default
+	for _, one := range append(copies, task, poll.Task, sleeping.Task) {
+		for in, want := range map[int]string{4: "", 3: "odd", 12: "maximum"} {
+			p, err := one.encode(c, in, Encoding{})
+			if want == "" {
+				var got int
+				if err != nil || p.Decode(&got) != nil || got != 104 {
+					t.Errorf("%s: %d became %d, %v, want 104", one.ID(), in, got, err)
+				}
+				continue
+			}
+			if !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %d gave %v, want it refused for %q", one.ID(), in, err, want)
+			}
+		}
+	}
+	// A client in another language has validated nothing; the executor does.
+	for in, want := range map[string]string{"4": "104", "3": "odd", "12": "maximum"} {
+		out, err := bound.Run(NewContext(t.Context(), Run{Client: c}), Input{Payload: codec.Payload{Type: codec.JSON, Data: []byte(in)}})
+		if got := string(out.Output.Data) + fmt.Sprint(err); !strings.Contains(got, want) {
+			t.Errorf("executed with %s: %s, want %s in it", in, got, want)
 		}
 	}
 }

@@ -52,6 +52,7 @@ var (
 	woken        = Woken{At: at(6), Output: text("approved")}
 	rejected     = Woken{At: at(6), Failure: &Failure{Kind: KindError, Message: "rejected"}}
 	cancelled    = CancelRequested{At: at(9), Reason: "because"}
+	ranOn        = AttemptEnded{At: at(9), Executor: "late", StartedAt: at(1)}
 	cancelBelow  = CancelRequested{At: at(9), Reason: "parent", ParentFinished: true}
 	finalized    = FinalizeEnded{At: at(8), Closure: Closure{Parent: "te_root.3", ID: finalizeID("te_root.3"), Task: "finalize", IsFinalize: true, Status: Completed, Output: text("final")}}
 	finalizeFell = FinalizeEnded{At: at(8), Closure: Closure{Parent: "te_root.3", ID: finalizeID("te_root.3"), Task: "finalize", IsFinalize: true, Status: Failed, Message: "fell"}}
@@ -155,7 +156,7 @@ func events() []Event {
 		ending(end(0, Completed), end(1, Completed), end(2, Completed)),
 		ending(end(0, Completed), end(1, Failed), end(2, TimedOut)),
 		finalized, finalizeFell, woken, rejected,
-		cancelled, cancelBelow,
+		cancelled, cancelBelow, ranOn,
 	}
 }
 
@@ -173,7 +174,7 @@ func TestLivesAndEventsAreComplete(t *testing.T) {
 	for _, ev := range events() {
 		kinds[eventName(ev)] = true
 	}
-	if got, want := len(kinds), 10; got != want {
+	if got, want := len(kinds), 11; got != want {
 		t.Errorf("%d kinds of event: %v, want %d", got, kinds, want)
 	}
 }

@@ -15,10 +15,7 @@ import (
 // and the options that its executions start with. It holds no code: a program
 // that enqueues needs nothing but the Task, and one that executes binds a
 // function to it with [Bind] and its kin.
-type Task[In, Out any] struct {
-	def      *Definition
-	validate func(In) (In, error)
-}
+type Task[In, Out any] struct{ def *Definition }
 
 // A Definition is what is known of a task when its types are not.
 type Definition struct {
@@ -31,6 +28,7 @@ type Definition struct {
 	options  options
 	sleeping bool
 	explicit *codec.Schema
+	validate any // func(In) (In, error); nil without one
 	inferred func() *codec.Schema
 }
 
@@ -91,29 +89,41 @@ func (d *Definition) schema() *codec.Schema {
 	return d.inferred()
 }
 
-// InputSchema returns the task with a JSON Schema that every input must satisfy,
-// checked before anything is stored. It panics if text is no schema.
+// InputSchema gives the task a JSON Schema that every input must satisfy, checked before
+// anything is stored, and returns the task, every copy of which has it. Call it where the
+// task is defined, before anything is enqueued. It panics if text is no schema.
 func (t Task[In, Out]) InputSchema(text string) Task[In, Out] {
 	s, err := codec.ParseSchema(text)
 	if err != nil {
 		panic(fmt.Sprintf("task %q, defined at %s: input schema: %s", t.def.ID, t.def.Place, err))
 	}
-	d := *t.def
-	d.explicit = s
-	t.def = &d
+	t.def.explicit = s
 	return t
 }
 
-// ValidateInput returns the task with a function that refuses an input, by its
-// error, or passes it on, changed or not. It is called where the input is
-// enqueued or spawned, after the schema, and by the executor for an input that
+// ValidateInput gives the task a function that refuses an input, by its error, or
+// passes it on, changed or not, and returns the task, every copy of which has it. Call it
+// where the task is defined, before anything is enqueued. The function is called where an
+// input is enqueued or spawned, after the schema, and by the executor for an input that
 // came from elsewhere. A nil fn is a panic.
 func (t Task[In, Out]) ValidateInput(fn func(In) (In, error)) Task[In, Out] {
 	if fn == nil {
 		panic(fmt.Sprintf("task %q, defined at %s: the function that validates inputs is nil", t.def.ID, t.def.Place))
 	}
-	t.validate = fn
+	t.def.validate = fn
 	return t
+}
+
+// validated returns what the validator makes of in.
+func (t Task[In, Out]) validated(in In) (In, error) {
+	if t.def.validate == nil {
+		return in, nil
+	}
+	in, err := t.def.validate.(func(In) (In, error))(in)
+	if err != nil {
+		return in, t.def.invalid(err)
+	}
+	return in, nil
 }
 
 // Enqueue stores an execution of t and returns a handle to it. When it returns
@@ -222,11 +232,9 @@ func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, erro
 			return codec.Payload{}, t.def.invalid(err)
 		}
 	}
-	if t.validate != nil {
-		var err error
-		if in, err = t.validate(in); err != nil {
-			return codec.Payload{}, t.def.invalid(err)
-		}
+	in, err := t.validated(in)
+	if err != nil {
+		return codec.Payload{}, err
 	}
 	p, err := codec.EncodeAs(c.typeOf(e), &in)
 	if err != nil {
@@ -268,6 +276,15 @@ func (d *Definition) invalid(err error) error {
 // decode decodes an input. One that has not been validated where it was enqueued
 // is validated here.
 func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
+	in, err := t.read(p, validated)
+	if err != nil || validated || p.Joined != nil {
+		return in, err
+	}
+	return t.validated(in)
+}
+
+// read is decode without the validator.
+func (t Task[In, Out]) read(p Input, validated bool) (In, error) {
 	var in In
 	if p.Joined != nil {
 		if err := joinInto(&in, *p.Joined); err != nil {
@@ -284,12 +301,6 @@ func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
 	if !decoded {
 		in = *new(In)
 		if err := p.Decode(&in); err != nil {
-			return in, t.def.invalid(err)
-		}
-	}
-	if !validated && t.validate != nil {
-		var err error
-		if in, err = t.validate(in); err != nil {
 			return in, t.def.invalid(err)
 		}
 	}

@@ -41,6 +41,7 @@ type attempt struct {
 	// turn guards the rest: the grace and the outcome may want to write the record
 	// at the same time.
 	turn
+	began    bool            // the code is about to run, or has
 	recorded bool            // that it is running
 	revision engine.Revision // of the record that says so or, before, of the one that it is written over
 	timers   []*time.Timer
@@ -107,6 +108,7 @@ func (a *attempt) startTimers(timeout time.Duration) bool {
 	if a.decided.Load() {
 		return false
 	}
+	a.began = true
 	if !a.recorded {
 		a.timers = append(a.timers, time.AfterFunc(a.x.config.Grace, a.recordRunning))
 	}
@@ -379,6 +381,17 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 	return nil
 }
 
+// remember has the history of an execution that was cancelled tell of this attempt: code ran
+// when its record did not say so yet.
+func (a *attempt) remember(ctx context.Context, r engine.Record) error {
+	ev := engine.AttemptEnded{At: now(), Executor: a.start.Executor, StartedAt: a.start.At}
+	_, _, err := a.x.modify(ctx, r, ev)
+	if known := (*engine.TransitionError)(nil); errors.As(err, &known) || errors.Is(err, engine.ErrNotFound) {
+		return nil // by an earlier try; or it was deleted, with its tree
+	}
+	return err
+}
+
 // lost sees to the message of an execution that somebody else has written. One
 // that is over, or waits, needs nothing but its effects; any other is in the
 // hands of whoever wrote it, with the message. A cancellation is no loss.
@@ -389,6 +402,11 @@ func (a *attempt) lost(ctx context.Context) error {
 	}
 	if err != nil {
 		return a.x.unread(ctx, err, a.held)
+	}
+	if r.Status == engine.Cancelled && a.began && !a.recorded {
+		if err := a.remember(ctx, r); err != nil {
+			return err
+		}
 	}
 	if r.Status == engine.Ready || r.Status == engine.Running {
 		a.held.drop()

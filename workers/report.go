@@ -43,6 +43,7 @@ func (x *Executor) modify(ctx context.Context, r engine.Record, ev engine.Event)
 // cancellation that was asked for is logged with its message: see reportCancel.
 func (x *Executor) report(was, is *engine.Execution, events ...engine.Event) {
 	switch {
+	case was.Status.Finished(): // its end was told
 	case is.Status == engine.Completed:
 	case is.Status == engine.Cancelled:
 		if _, asked := events[len(events)-1].(engine.CancelRequested); !asked {

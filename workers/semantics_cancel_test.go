@@ -609,3 +609,45 @@ func TestWakeWithALongErrorSucceeds(t *testing.T) {
 		w.want(h.ID(), engine.Failed)
 	})
 }
+
+// A caller's cancellation that comes before the record says that code runs leaves its trace:
+// every attempt is kept.
+func TestAnAttemptCancelledWithinTheGraceIsInTheHistory(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("task", engine.Retry{MaxRetries: 1, BaseDelay: time.Second})
+		var began time.Time
+		x := w.executor(workers.Config{Name: "one"}, engine.Bind(task, func(ctx context.Context, in string) (string, error) {
+			if in == "fails" && engine.FromContext(ctx).Attempt == 0 {
+				return "", errLuck
+			}
+			began = now()
+			<-ctx.Done()
+			return "", context.Cause(ctx)
+		}))
+		for in, attempts := range map[string]int{"runs": 1, "fails": 2} {
+			h := enqueue(w, task, in)
+			if attempts == 2 {
+				pass(time.Second)
+			}
+			pass(20 * time.Millisecond) // less than the grace
+			before := w.cancels(h.ID(), "enough")
+			pass(time.Second)
+			after := w.want(h.ID(), engine.Cancelled)
+			if n := len(after.History); n != attempts {
+				t.Fatalf("%s: %d attempts in the history, want %d", in, n, attempts)
+			}
+			got := after.History[attempts-1]
+			equal(t, in+": executor", got.Executor, "one")
+			equal(t, in+": number", got.Number, attempts-1)
+			equal(t, in+": start", got.StartedAt, began)
+			equal(t, in+": kind", got.Failure.Kind, engine.KindCancelled)
+			equal(t, in+": reason", got.Failure.Message, "enough")
+			equal(t, in+": end", after.FinishedAt, before.FinishedAt)
+			equal(t, in+": changed", after.ChangedAt, before.ChangedAt)
+			check(t, w.client.Delete(t.Context(), h.ID()))
+		}
+		x.stop()
+		<-x.done
+		w.quiet()
+	})
+}

@@ -32,6 +32,7 @@ var rules = []struct {
 }{
 	{"the run came to its end", (*evidence).unended},
 	{"what was accepted has exactly one outcome", (*evidence).outcomes},
+	{"what was removed does not come back", (*evidence).returned},
 	{"an outcome never changes", (*evidence).changes},
 	{"an execution comes to what its task says", (*evidence).expectations},
 	{"no code runs below what has ended", (*evidence).orphans},

@@ -81,6 +81,12 @@ func record(h *history.History, id string) *engine.Execution {
 	return &h.Records[i]
 }
 
+// removed has the tree of r removed at 8, after its outcome was seen.
+func removed(h *history.History) {
+	h.Events = append(h.Events, history.Event{At: sec(8), Kind: history.Gone, Execution: "r"})
+	h.Records = slices.DeleteFunc(h.Records, func(x engine.Execution) bool { return engine.RootOf(x.ID) == "r" })
+}
+
 // TestEveryRuleFindsWhatBreaksIt has for each promise histories that break it,
 // and some that look like it and are in order.
 func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
@@ -105,6 +111,25 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"one that is active at the end":       {"exactly one outcome", func(h *history.History) { record(h, "r.1").Status = engine.Running }},
 		"two records":                         {"exactly one outcome", func(h *history.History) { h.Records = append(h.Records, *record(h, "c")) }},
 		"a finished one that has no end time": {"exactly one outcome", func(h *history.History) { record(h, "c").FinishedAt = time.Time{} }},
+
+		"a tree that was removed": {none, removed},
+		"a record that is back": {"does not come back", func(h *history.History) {
+			child := *record(h, "r.0")
+			removed(h)
+			h.Records = append(h.Records, child)
+		}},
+		"code of what was removed": {"does not come back", func(h *history.History) {
+			removed(h)
+			ran(h, "r.1", "b", 0, 9, 9.1)
+		}},
+		"an outcome of what was removed": {"does not come back", func(h *history.History) {
+			removed(h)
+			h.Events = append(h.Events, history.Event{At: sec(9), Kind: history.Saw, Execution: "r", Status: engine.Completed, FinishedAt: sec(5), Output: "2"})
+		}},
+		"a tree that was removed before its outcome was seen": {"exactly one outcome", func(h *history.History) {
+			removed(h)
+			h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Saw })
+		}},
 
 		"a status that changes": {"never changes", func(h *history.History) {
 			h.Events = append(h.Events, history.Event{At: sec(5.5), Kind: history.Saw, Execution: "r", Status: engine.Failed, FinishedAt: sec(5)})

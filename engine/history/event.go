@@ -32,6 +32,10 @@ const (
 	// Saw is an outcome that somebody was told, or read.
 	Saw Kind = "saw"
 
+	// Gone says that nothing was known any more of a root and of all below it, which a
+	// retention, or a deletion, was to remove.
+	Gone Kind = "gone"
+
 	// Struck is a fault that is over at once: a kill, a cut. FaultBegan and
 	// FaultEnded frame one that lasts: a stop, a stall, a server that is down.
 	Struck     Kind = "struck"

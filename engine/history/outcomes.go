@@ -21,6 +21,10 @@ func (e *evidence) outcomes() {
 	for _, id := range e.ids {
 		x, recorded := e.records[id]
 		switch ran := e.firstRun(id); {
+		case !recorded && e.gone(id) != nil:
+			if e.accepted(id) && e.outcome(id) == nil {
+				e.broken(id, "was accepted, and removed before anybody was told how it ended")
+			}
 		case !recorded && e.accepted(id):
 			e.broken(id, "was accepted, and there is no record of it")
 		case !recorded && ran != nil:
@@ -39,14 +43,41 @@ func (e *evidence) outcomes() {
 	}
 }
 
-func (e *evidence) firstRun(id string) *Event {
+// gone returns when the tree of id was known to be removed; nil if it was not.
+func (e *evidence) gone(id string) *Event { return e.first(engine.RootOf(id), Gone) }
+
+// outcome returns the first sight of how id ended; nil if there is none.
+func (e *evidence) outcome(id string) *Event { return e.first(id, Saw) }
+
+func (e *evidence) first(id string, kind Kind) *Event {
 	for i, v := range e.about[id] {
-		if v.Kind == Began {
+		if v.Kind == kind {
 			return &e.about[id][i]
 		}
 	}
 	return nil
 }
+
+// returned finds executions of a tree that had been removed: a record at the end, somebody
+// who saw it, or code that began.
+func (e *evidence) returned() {
+	for _, id := range e.ids {
+		gone := e.gone(id)
+		if gone == nil {
+			continue
+		}
+		if x, ok := e.records[id]; ok {
+			e.broken(id, "is %s at the end, and was removed at %s", x.Status, at(gone.At))
+		}
+		for _, v := range e.about[id] {
+			if v.At.After(gone.At) && (v.Kind == Saw || v.Kind == Began) {
+				e.broken(id, "%s in %s at %s, and was removed at %s", v.Kind, v.Process, at(v.At), at(gone.At))
+			}
+		}
+	}
+}
+
+func (e *evidence) firstRun(id string) *Event { return e.first(id, Began) }
 
 // changes finds two sights of an outcome that differ.
 func (e *evidence) changes() {
@@ -78,7 +109,7 @@ func (e *evidence) changes() {
 			e.broken(id, "was %s, finished at %s, when %s saw it at %s, and its record says %s at %s",
 				first.Status, at(first.FinishedAt), first.Process, at(first.At), x.Status, at(x.FinishedAt))
 		}
-		if first != nil && e.Ended && !ok {
+		if first != nil && e.Ended && !ok && e.gone(id) == nil {
 			e.broken(id, "was %s when %s saw it at %s, and is not any more", first.Status, first.Process, at(first.At))
 		}
 	}

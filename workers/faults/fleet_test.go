@@ -29,6 +29,7 @@ type setup struct {
 	lease   time.Duration
 	// replicas of everything; 0 is as many as there are servers, which is told by count
 	replicas int
+	maxReady int64 // 0 is without a bound
 	skew     time.Duration
 	calm     time.Duration // see history.Settings
 	seed     uint64        // 0 takes the flag's, or the time
@@ -101,7 +102,7 @@ func newFleet(t testing.TB, s setup) *fleet {
 		Name: t.Name(), Seed: s.seed, Lease: s.lease, Skew: s.skew, Calm: s.calm,
 	}})
 	f.store, err = jsstore.Connect(ctx, s.servers.URLs(), jsstore.Config{
-		Namespace: ns, Lease: s.lease, Retention: engine.Forever, Replicas: s.replicas,
+		Namespace: ns, Lease: s.lease, Retention: engine.Forever, Replicas: s.replicas, MaxReady: s.maxReady,
 	}, nats.ReconnectWait(100*time.Millisecond))
 	f.check(err)
 	t.Cleanup(func() { _ = f.store.Close() })
