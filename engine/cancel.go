@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Cancel ends an execution and everything below it. When it returns nil the
-// record says cancelled, with the reason: one that was ready never starts, and
-// the context of a running attempt ends. ErrFinished says that there was nothing
-// to cancel any more, and how the execution had ended; ErrNotFound that nothing
-// is known of it.
+// Cancel ends an execution and everything below it. Once Cancel returns nil, the record
+// says cancelled, with the reason: a ready execution never starts, and the context of a
+// running attempt ends. ErrFinished says that the execution had already finished, and
+// with which status; ErrNotFound says that the store knows nothing of it.
 func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	if err := ValidateID(id); err != nil {
 		return fmt.Errorf("cancel: %w", err)
@@ -24,8 +23,8 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 		return fmt.Errorf("cancel %s: %w: it is %s", id, ErrFinished, r.Status)
 	}
 	now := time.Now().UTC()
-	// The message comes first: should this process die before the record says
-	// so, an executor goes on from the message.
+	// Publish the message before writing the record: after a crash in between, an
+	// executor continues from the message.
 	if err := c.store.Cancel(ctx, Cancel{ID: id, At: now, Reason: reason, Born: r.CreatedAt}); err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)
 	}

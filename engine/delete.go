@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Delete removes a tree, by the id of its root, before its retention is over. It
-// refuses with ErrActive where the root, or something below it that it is yet to
-// hear of, has not finished: cancel it first. ErrNotRoot says that the id is that
-// of an execution below a root, and of which; ErrNotFound that nothing is known
-// of it. What was deleted is gone: its id may be used again.
+// Delete removes a tree before its retention is over; id must be the id of the root. It
+// returns ErrActive if the root has not finished, or if an execution below the root has
+// not: cancel first. ErrNotRoot says that id is below a root, and names the root.
+// ErrNotFound says that the store knows nothing of id. After Delete the id may be used
+// again.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	if err := ValidateID(id); err != nil {
 		return fmt.Errorf("delete: %w", err)
@@ -31,22 +31,22 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 		err = fmt.Errorf("%w: it is %s, and what is below it has yet to end", ErrActive, r.Status)
 	}
 	if err == nil && !r.alone() {
-		// Should this process die between the root and what is below it, the look
-		// finds the rest; should it die before, the look finds the root and its time.
+		// If this process dies between deleting the root and the rest, the expiry finds
+		// the rest. If it dies before, the expiry finds the root and waits for its time.
 		err = c.store.Carry(ctx, Expire{Execution: &Execution{
 			ID: id, FinishedAt: time.Now().UTC(), Policy: Policy{Retention: minRetention},
 		}})
 	}
 	if err == nil {
-		// The message that led to the end may lie there still, in the hands of an executor
-		// that is about to put it down or has died. Without a record it would run again.
+		// The message of the last attempt may still exist: its executor is about to
+		// acknowledge it, or has died. Without a record the message would run again.
 		err = c.store.Carry(ctx, Withdraw{Execution: &r.Execution})
 	}
 	if err == nil {
 		err = c.store.Delete(ctx, id, r.Revision)
 	}
 	if errors.Is(err, ErrConflict) {
-		err = ErrNotFound // somebody was faster
+		err = ErrNotFound // another caller has deleted it
 	}
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", id, err)
