@@ -29,7 +29,7 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 		return fmt.Errorf("cancel %s: %w", id, err)
 	}
 	err = c.end(ctx, r, CancelRequested{At: now, Reason: reason}, func(x Execution) bool {
-		return x.Status == Cancelled && x.Failure != nil && x.Failure.Message == bounded(reason) // as it is stored
+		return x.Status == Cancelled && x.Failure != nil && x.Failure.Message == bounded(reason) // the record holds the bounded reason
 	})
 	if err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)
@@ -37,21 +37,21 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	return nil
 }
 
-// end records an end from outside, of which an executor has been told by a durable
-// message: it may have recorded the end before, and ours tells that from another end.
+// end records an outcome that a durable message has already asked an executor for. If the
+// executor was first, ours reports whether the recorded outcome is the one asked for.
 func (c *Client) end(ctx context.Context, r Record, ev Event, ours func(Execution) bool) error {
 	r, fx, err := Modify(ctx, c.store, r, ev)
 	if over := (*TransitionError)(nil); errors.As(err, &over) {
 		if ours(r.Execution) {
-			return nil // an executor was faster than this
+			return nil // an executor has recorded it first
 		}
 		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
 	}
 	if err != nil {
 		return err
 	}
-	// The executor that holds the message carries out the effects. One does not
-	// wait: an execution that was ready must not start, however late somebody finds it.
+	// The executor that holds the message carries out the effects, all but one. This
+	// process does the Withdraw at once: a ready execution must not start meanwhile.
 	for _, f := range fx {
 		if w, ok := f.(Withdraw); ok {
 			return c.store.Carry(ctx, w)

@@ -20,14 +20,14 @@ func (c *Client) Retry(ctx context.Context, id string, input *codec.Payload, opt
 	if err := ValidateID(id); err != nil {
 		return "", fmt.Errorf("retry: %w", err)
 	}
-	next, err := c.again(ctx, RootOf(id), input, opts)
+	next, err := c.retryRoot(ctx, RootOf(id), input, opts)
 	if err != nil {
 		return "", fmt.Errorf("retry %s: %w", RootOf(id), err)
 	}
 	return next, nil
 }
 
-func (c *Client) again(ctx context.Context, root string, input *codec.Payload, opts []Option) (string, error) {
+func (c *Client) retryRoot(ctx context.Context, root string, input *codec.Payload, opts []Option) (string, error) {
 	if c.closed.Load() {
 		return "", ErrShutdown
 	}
