@@ -28,12 +28,12 @@ type Execution struct {
 	Task   string
 	Queue  string
 	Policy Policy
-	// Input is what it was enqueued with, as it is stored: it may be in layers, and
-	// [Client.InputOf] takes it out of them. A finalize has none of its own: it is
-	// given its parent's input and output and what became of the children.
+	// Input is the input as it is stored, possibly in layers: [Client.InputOf] reads
+	// it. A finalize has no Input of its own: the engine builds its input from the
+	// parent's input and output and the children's outcomes.
 	Input codec.Payload
-	// InputFrom is the execution whose output is the input: in a sequence the step
-	// before. Empty otherwise. Input may hold that output too: see [SpawnChildren.Hand].
+	// InputFrom is the execution whose output is this one's input: in a sequence, the
+	// previous step. Empty otherwise. Input may hold a copy of that output: see [SpawnChildren.Hand].
 	InputFrom string
 	// Validated says that the input passed the task's validator when it was enqueued.
 	// Otherwise the executor validates the input first.

@@ -1,11 +1,11 @@
 package engine
 
-// Later reports whether a delivery, whose id r has been found under, is that of a message
-// which came after another that has the id. The first decides task, queue and input, and
-// nothing of r is to change by this one, which leads nowhere.
+// Later reports whether the delivered message is superseded: an earlier message with the same
+// id led to the record r. The earlier message decides task, queue and input. The later
+// message must change nothing in r, and leads nowhere.
 //
-// A message with the same task, queue and input may be a copy of the first: a store may
-// have the one and be about to lose the other. It counts as the first.
+// A message with the same task, queue and input may be a copy of the first one, which the
+// store may be about to lose. So it counts as the first.
 func (d *Delivery) Later(r Record) bool {
 	x := &d.Execution
 	if r.Task != x.Task {
