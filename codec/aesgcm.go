@@ -17,16 +17,15 @@ type sealer struct {
 	keys    map[string]cipher.AEAD
 }
 
-// AESGCM returns a wrapper that encrypts with AES-GCM into the layer aes-gcm. It
-// seals with the current key and opens what was sealed with any: to rotate, add a
-// key everywhere, then make it the current one, and remove the old one when
-// nothing is left that it has sealed.
+// AESGCM returns a wrapper that encrypts with AES-GCM, in the layer aes-gcm. It seals with the
+// current key and opens payloads sealed with any of the keys. To rotate, add the new key to
+// every process, then make it the current one, and remove the old key once no payload
+// sealed with it is left.
 //
-// A key has 16, 24 or 32 bytes, from a source of randomness and not a password;
-// its id, 1 to 64 of A-Z a-z 0-9 _ -, is stored with each payload. The nonce is
-// random, so that a key should seal no more than 2^32 payloads. The type of the
-// payload, all of its layers included, is authenticated with it; the execution
-// that it belongs to is not: who can write records can exchange payloads.
+// A key has 16, 24 or 32 random bytes; do not use a password. Its id, 1 to 64 characters of
+// A-Z a-z 0-9 _ -, is stored with each payload. The nonce is random, so a key should seal at
+// most 2^32 payloads. The encryption authenticates the payload's type with all its layers,
+// but not the execution that the payload belongs to: whoever can write records can swap payloads.
 func AESGCM(current string, keys map[string][]byte) (Wrapper, error) {
 	s := sealer{current, map[string]cipher.AEAD{}}
 	for id, key := range keys {

@@ -7,34 +7,32 @@ import (
 	"slices"
 )
 
-// A Map writes the MessagePack encoding of a map field by field, as [Marshal]
-// writes a struct whose fields are all omitempty, without reflection: for what is
-// written so often that it shows. A zero value is left out, unless it is said
-// otherwise.
+// A Map writes the MessagePack encoding of a map field by field, without reflection: for types
+// that are written very often. The result is that of [Marshal] for a struct whose fields are
+// all omitempty: a zero value is left out, except by the Any methods.
 type Map struct {
-	data []byte // of the outermost one with room for its head
+	data []byte // the outermost map, after room for its head
 	n    int
-	list bool // the outermost one is a list
+	list bool // whether the outermost value is a list
 }
 
-// room is what the longest head takes of a map that a Map can hold: 65,535 fields.
+// room is the length of the longest head of a map that a Map can write: 65,535 fields.
 const room = 3
 
-// NewMap returns an empty map that is written into a buffer of the given capacity,
-// which grows as needed.
+// NewMap returns an empty Map with a buffer of the given capacity, which grows as needed.
 func NewMap(capacity int) *Map {
 	return NewMapIn(make([]byte, 0, room+capacity))
 }
 
-// NewMapIn returns an empty map that is written into a buffer, from its beginning,
-// or into another if it is too small.
+// NewMapIn returns an empty Map that writes into a buffer, from its beginning, or into a new
+// one if the buffer is too small.
 func NewMapIn(buffer []byte) *Map {
 	var head [room]byte
 	return &Map{data: append(buffer[:0], head[:]...)}
 }
 
-// NewList returns a writer of a list of n maps, each of which is to be written from
-// [Map.Element] to [Map.Close].
+// NewList returns a writer of a list of n maps. Write each map between [Map.Element] and
+// [Map.Close].
 func NewList(capacity, n int) *Map {
 	return &Map{data: appendHead(make([]byte, 0, capacity), n, 0x90, 0xdc), list: true}
 }
@@ -96,7 +94,7 @@ func (m *Map) Float(name string, f float64) {
 	m.data = binary.BigEndian.AppendUint64(append(m.data, 0xcb), math.Float64bits(f))
 }
 
-// Bool writes true, or nothing.
+// Bool writes true. It leaves false out.
 func (m *Map) Bool(name string, on bool) {
 	if !on {
 		return
@@ -105,7 +103,7 @@ func (m *Map) Bool(name string, on bool) {
 	m.data = append(m.data, 0xc3)
 }
 
-// Binary writes bytes, unless there are none.
+// Binary writes bytes. It leaves an empty slice out.
 func (m *Map) Binary(name string, data []byte) {
 	if len(data) == 0 {
 		return
@@ -127,11 +125,11 @@ func (m *Map) Strings(name string, s map[string]string) {
 	}
 }
 
-// An Outer is the map around one that is being written.
+// An Outer is the state of the map around the one that is being written.
 type Outer struct{ field, head, n int }
 
-// Open begins a map of up to 15 fields in a field: they come next, until [Map.Close] is
-// given what Open has returned.
+// Open begins a map of up to 15 fields as the value of a field. Write the fields, then pass the
+// result of Open to [Map.Close].
 func (m *Map) Open(name string) Outer {
 	field := len(m.data)
 	m.name(name)
@@ -140,8 +138,7 @@ func (m *Map) Open(name string) Outer {
 	return o
 }
 
-// CloseAny is [Map.Close] of what Open has begun, and leaves the field out if nothing was
-// written in it.
+// CloseAny is [Map.Close], but leaves the field out if the map is empty.
 func (m *Map) CloseAny(o Outer) {
 	if m.n == 0 {
 		m.data, m.n = m.data[:o.field], o.n-1
@@ -150,7 +147,7 @@ func (m *Map) CloseAny(o Outer) {
 	m.Close(o)
 }
 
-// Close ends the map that was begun last. It panics if that has more than 15 fields.
+// Close ends the innermost map. It panics if the map has more than 15 fields.
 func (m *Map) Close(o Outer) {
 	if m.n > 15 {
 		panic("codec: a map within a map has more than 15 fields")
@@ -159,8 +156,8 @@ func (m *Map) Close(o Outer) {
 	m.n = o.n
 }
 
-// List begins a list of n maps, unless n is 0. Each is then to be written, from
-// [Map.Element] to Close.
+// List begins a list of n maps as the value of a field; it leaves the field out if n is 0.
+// Write each map between [Map.Element] and Close.
 func (m *Map) List(name string, n int) {
 	if n == 0 {
 		return
@@ -176,8 +173,8 @@ func (m *Map) Element() Outer {
 	return o
 }
 
-// appendHead writes the head of a map or a list of n: short is that of fewer than 16,
-// and long that of as many as 16 bits count, before that of more.
+// appendHead writes the head of a map or list with n entries: short is the code for fewer than
+// 16, long the code for a 16-bit count, which the code for a 32-bit count follows.
 func appendHead(data []byte, n int, short, long byte) []byte {
 	switch {
 	case n < 16:
@@ -202,7 +199,7 @@ func appendString(data []byte, s string) []byte {
 	return append(data, s...)
 }
 
-// appendInt writes an integer in as few bytes as it takes.
+// appendInt writes an integer in as few bytes as possible.
 func appendInt(data []byte, i int64) []byte {
 	switch {
 	case i >= 0 && i < 0x80, i < 0 && i >= -32:
@@ -225,7 +222,7 @@ func appendInt(data []byte, i int64) []byte {
 	return binary.BigEndian.AppendUint64(append(data, 0xd3), uint64(i))
 }
 
-// Fields writes the fields of an encoded map, as [FieldMap.Rest] returns it.
+// Fields writes the fields of an encoded map, as [FieldMap.Rest] returns them.
 func (m *Map) Fields(rest []byte) error {
 	if len(rest) == 0 {
 		return nil

@@ -7,29 +7,29 @@ import (
 	"fmt"
 )
 
-// maxNesting is how deep arrays and maps may lie in each other, as deep as
-// encoding/json goes. The decoder takes some 500 bytes of stack a level: 5 MB at
-// this depth, and the end of the process, which no recover stops, at the few
+// maxNesting is how deep arrays and maps may nest, the same as in encoding/json. The decoder
+// takes about 500 bytes of stack a level: 5 MB at this depth. A few megabytes of 0x91 ask for
+// millions of levels; that would exhaust the stack and end the process, which recover can't prevent.
 // million levels that a few megabytes of 0x91 ask for.
 const maxNesting = 10_000
 
 var (
-	// errShort is what a value with bytes missing is refused with.
+	// errShort says that bytes are missing at the end of a value.
 	errShort = errors.New("ends within a value")
-	// errTrailing is what a value with something behind it is refused with.
+	// errTrailing says that bytes follow the value.
 	errTrailing = errors.New("more bytes than one value")
 	errNesting  = fmt.Errorf("more than %d arrays and maps within each other", maxNesting)
 	errStamp    = errors.New("a timestamp where a map should be")
 )
 
-// timestamp is the extension type of times, the only one there is on this wire.
+// timestamp is the extension type of times, the only extension on this wire.
 const timestamp = 0xff
 
 // A head is the beginning of a MessagePack value: its code and its length.
 type head struct {
-	size   int    // of the head itself
-	bytes  uint64 // that belong to the value after its head
-	values uint64 // that the value is made of; a map's keys and values
+	size   int    // bytes of the head itself
+	bytes  uint64 // bytes of the value after its head
+	values uint64 // values that it contains; a map's keys count too
 	isMap  bool
 	isStr  bool
 	isExt  bool
@@ -65,7 +65,7 @@ func headOf(data []byte) (head, error) {
 	return longHeadOf(data)
 }
 
-// longHeadOf reads a head that has its length in bytes of its own.
+// longHeadOf reads a head whose length is in separate bytes.
 func longHeadOf(data []byte) (head, error) {
 	var width int
 	switch data[0] {
@@ -111,17 +111,16 @@ func extension(data []byte, h head) (head, error) {
 	return h, nil
 }
 
-// check returns what is wrong with data as the encoding of one value. The
-// decoder relies on it: it makes room for as many elements as a length says
-// before it looks for them, so that five bytes could ask for all memory, and it
-// descends as deep as the data goes. With check each element is known to be
-// there, and room is proportional to the length of data.
+// check returns an error unless data encodes exactly one value. The decoder relies on it: the
+// decoder allocates as many elements as a length says before it reads them, so five bytes
+// could ask for all memory, and it recurses as deep as the data nests. After check, every
+// element is known to exist, and allocations are proportional to the length of data.
 //
 // It also returns where the contents of timestamps begin: see reader.
 func check(data []byte) (stamps []int, err error) {
 	var few [32]uint64
-	open := few[:0]   // how many values are still to come in each open array or map
-	left := uint64(1) // the same for the innermost
+	open := few[:0]   // values still to come in each open array or map
+	left := uint64(1) // values still to come in the innermost
 	at := 0
 	for {
 		for left == 0 {
@@ -153,7 +152,7 @@ func check(data []byte) (stamps []int, err error) {
 			return nil, fmt.Errorf("byte %d: %w", at, err)
 		}
 		at += h.size
-		// A value takes a byte at least.
+		// A value takes at least one byte.
 		if rest := uint64(len(data) - at); h.bytes > rest || h.values > rest {
 			return nil, errShort
 		}
@@ -172,10 +171,10 @@ func check(data []byte) (stamps []int, err error) {
 	}
 }
 
-// A reader hands checked bytes to the decoder. Where the decoder wants a map and
-// finds an extension, it takes what is inside for the head of a map, which check
-// knows nothing of, and believes the length there. Such heads are read as a
-// byte, timestamps as a whole: so a byte is not to be had there.
+// A reader passes checked bytes to the decoder. If the decoder expects a map and finds an
+// extension, it reads the extension's contents as the head of a map, which check has not
+// verified, and trusts the length there. The decoder reads such a head byte by byte, but a
+// timestamp as a whole. So the reader refuses to read a single byte of a timestamp.
 type reader struct {
 	bytes.Reader
 	stamps []int // not yet passed

@@ -1,6 +1,6 @@
-// Package codec is the wire: how Go values become bytes and come back, what the
-// headers of a message are called, and what JSON Schema says of a Go type. It is
-// a leaf: it knows neither executions nor NATS.
+// Package codec translates between Go values and bytes. It owns the encodings, their layers
+// (compression, encryption), the names of the message headers, and the JSON Schema of Go
+// types. It is a leaf: it knows neither executions nor NATS.
 package codec
 
 import (
@@ -14,43 +14,42 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Type is how a payload is encoded: the value of the Content-Type header.
+// Type is the encoding of a payload: the value of the Content-Type header.
 type Type string
 
 const (
-	// MsgPack is the encoding of what Go writes of types on which it and encoding/json
-	// agree: see [EncodeAs].
+	// MsgPack is the encoding of Go values whose types mean the same to MessagePack and to
+	// encoding/json: see [EncodeAs].
 	MsgPack Type = "application/msgpack"
-	// JSON is what a message without a Content-Type is taken for, and how everything else
-	// is written.
+	// JSON is the encoding of all other values, and of a message without a
+	// Content-Type.
 	JSON Type = "application/json"
 )
 
-// A Payload is an encoded value with the name of its encoding. The zero Payload
-// is null. Inside another value a Payload stands as the value that it encodes,
-// whatever the encoding of either: it is transcoded where they differ. What JSON
-// can say by text only, bytes and map keys that are integers, comes from JSON
-// into MessagePack as that text.
+// A Payload is an encoded value, with the name of its encoding. The zero Payload is null.
+// Within another value, a Payload is encoded as the value that it contains; if the encodings
+// differ, it is transcoded. Bytes and integer map keys, which JSON can only express as
+// text, stay text when they are transcoded from JSON to MessagePack.
 type Payload struct {
 	Type Type
 	Data []byte
 }
 
-// Encode is [EncodeAs] MessagePack.
+// Encode is [EncodeAs] with MsgPack.
 func Encode(v any) (Payload, error) { return EncodeAs(MsgPack, v) }
 
-// EncodeAs returns v in the encoding t, with the meaning that encoding/json gives it,
-// whichever t is. A value of which MessagePack could not say that is written in JSON, if
-// t is MsgPack, too; the type of the payload tells. Such are values of types that encode
-// themselves, are embedded in others or contain themselves, bytes in arrays, times that are not in
-// UTC, and texts that are not UTF-8.
+// EncodeAs returns v in the encoding t, with the meaning that encoding/json gives it in
+// either encoding. If t is MsgPack and MessagePack can't express that meaning, the result is
+// JSON; the payload's type says so. This concerns types that encode themselves, are embedded
+// in others or contain themselves, arrays of bytes, times that are not in UTC, and strings
+// that are not UTF-8.
 //
-// A v that points to a value stands for it: so its fields are encoded by methods that
-// take pointers, and its type may be an interface. What could not be read again as a
-// value of the type is an error that says where it is: numbers that are not finite, a
-// value that contains itself or nests deeper than 9,900 levels, a type that has a method to
-// encode and none to decode, an interface with methods that is not nil. An unknown t is
-// an error.
+// If v is a pointer, EncodeAs encodes the value that it points to: then methods with pointer
+// receivers encode its fields, and its type may be an interface. EncodeAs returns an error,
+// with the position, for a value that could not be decoded into its type again: a number that
+// is not finite, a value that contains itself or nests deeper than 9,900 levels, a type with a
+// method to encode and none to decode, a non-nil interface with methods. An unknown t is an
+// error too.
 func EncodeAs(t Type, v any) (Payload, error) {
 	p, err := encodeAs(t, v)
 	if err != nil {
@@ -98,7 +97,7 @@ func encodeAs(t Type, v any) (Payload, error) {
 	return Payload{Type: JSON, Data: data}, err
 }
 
-// as returns p in the encoding t or, if that can't say exactly the same, as it is.
+// as returns p in the encoding t, or p itself if t can't express exactly the same value.
 func (p Payload) as(t Type) (Payload, error) {
 	switch {
 	case p.Type == t:
@@ -118,7 +117,7 @@ func (p Payload) as(t Type) (Payload, error) {
 	return Payload{Type: JSON, Data: p.Data}, p.Check()
 }
 
-// Check returns what is wrong with p, without layers, as the encoding of one value.
+// Check returns an error unless p, which must be without layers, encodes exactly one value.
 func (p Payload) Check() error {
 	switch {
 	case p.IsZero():
@@ -134,14 +133,14 @@ func (p Payload) Check() error {
 }
 
 // Decode decodes the payload into the value that v points to, with the meaning that
-// encoding/json gives it, whichever its encoding is. Null and the zero Payload leave the
-// zero value. An error says what is stored, what is wanted, and where in the value.
+// encoding/json gives it in either encoding. Null and the zero Payload give the zero value.
+// An error says what is stored, what is wanted, and where in the value.
 //
-// An interface is given what encoding/json gives it, but for numbers, which keep their
-// digits: one whose JSON is written as an integer is an int64 or, past that, a uint64,
-// and any other is a float64. Two things that encoding/json takes are refused, since it
-// would depend on the reader what they mean: a key that is there twice in an object, and
-// one that differs from the name of a field in nothing but upper and lower case.
+// An interface receives the same types as from encoding/json, except that numbers keep their
+// digits: an integer becomes an int64, or a uint64 if it is too large for that, and any other
+// number a float64. Unlike encoding/json, Decode refuses a key that occurs twice in an object
+// and a key that differs from a field's name only in case, because readers would disagree
+// on their meaning.
 func (p Payload) Decode(v any) error {
 	if q, ok := v.(*Payload); ok {
 		*q = p
@@ -159,7 +158,7 @@ func (p Payload) Decode(v any) error {
 	return p.Type.unknown()
 }
 
-// unknown is what a payload is refused with that is neither MessagePack nor JSON.
+// unknown returns the error for a type that is neither MsgPack nor JSON.
 func (t Type) unknown() error {
 	if t.Wrapped() {
 		return fmt.Errorf("content type %q: it must be taken out of its layers first", t)
@@ -167,7 +166,7 @@ func (t Type) unknown() error {
 	return fmt.Errorf("unknown content type %q", t)
 }
 
-// IsZero reports whether p was never set. An encoded null was.
+// IsZero reports whether p was never set. An encoded null is not zero.
 func (p Payload) IsZero() bool { return len(p.Data) == 0 }
 
 // Equal reports whether p and q are the same bytes in the same encoding.
@@ -175,8 +174,8 @@ func (p Payload) Equal(q Payload) bool {
 	return p.Type == q.Type && bytes.Equal(p.Data, q.Data)
 }
 
-// Same reports whether p and q, without layers, encode the same value, be it in
-// different encodings.
+// Same reports whether p and q encode the same value, possibly in different encodings. Both
+// must be without layers.
 func (p Payload) Same(q Payload) bool {
 	if p.Type == q.Type || p.IsZero() || q.IsZero() {
 		return bytes.Equal(p.Data, q.Data)
@@ -189,7 +188,7 @@ func (p Payload) Same(q Payload) bool {
 	return err == nil && bytes.Equal(x, y)
 }
 
-// asJSON is what p encodes in JSON of one form: maps sorted, no spaces.
+// asJSON returns p's value in canonical JSON: sorted maps, no spaces.
 func (p Payload) asJSON() ([]byte, error) {
 	data, err := p.text()
 	if err != nil {
@@ -204,8 +203,7 @@ func (p Payload) asJSON() ([]byte, error) {
 
 var null = []byte{0xc0}
 
-// EncodeMsgpack writes the value that p encodes, for types that are written in MessagePack
-// by methods of their own.
+// EncodeMsgpack writes p's value. Types with MessagePack methods of their own call it.
 func (p Payload) EncodeMsgpack(enc *msgpack.Encoder) error {
 	q, err := p.as(MsgPack)
 	if err == nil && q.Type == MsgPack {
@@ -222,7 +220,7 @@ func (p Payload) EncodeMsgpack(enc *msgpack.Encoder) error {
 
 var errInexact = errors.New("MessagePack can't say exactly the same as its JSON")
 
-// DecodeMsgpack keeps the next value as it is.
+// DecodeMsgpack stores the next value as it is encoded.
 func (p *Payload) DecodeMsgpack(dec *msgpack.Decoder) error {
 	raw, err := dec.DecodeRaw()
 	if err != nil || bytes.Equal(raw, null) {
@@ -233,10 +231,10 @@ func (p *Payload) DecodeMsgpack(dec *msgpack.Decoder) error {
 	return nil
 }
 
-// MarshalJSON writes the value that p encodes.
+// MarshalJSON writes p's value.
 func (p Payload) MarshalJSON() ([]byte, error) { return p.text() }
 
-// text returns the value that p encodes as JSON.
+// text returns p's value as JSON.
 func (p Payload) text() ([]byte, error) {
 	switch {
 	case p.IsZero():
@@ -249,7 +247,7 @@ func (p Payload) text() ([]byte, error) {
 	return nil, p.Type.unknown()
 }
 
-// UnmarshalJSON keeps the value as it is.
+// UnmarshalJSON stores the value as it is encoded.
 func (p *Payload) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		*p = Payload{}
@@ -260,9 +258,8 @@ func (p *Payload) UnmarshalJSON(data []byte) error {
 }
 
 // Marshal returns the MessagePack encoding of v, with the meaning that encoding/json gives
-// it: of types on which the two do not agree it is that of their JSON, and an error where
-// MessagePack can't say exactly the same. Integers take the fewest bytes; maps are sorted, so
-// that equal values are equal bytes.
+// it. It returns an error if MessagePack can't express exactly that. Integers take as few
+// bytes as possible, and maps are sorted, so that equal values give equal bytes.
 func Marshal(v any) ([]byte, error) {
 	p, err := encodeAs(MsgPack, v)
 	if err == nil && p.Type != MsgPack {
@@ -275,11 +272,11 @@ func Marshal(v any) ([]byte, error) {
 }
 
 // Unmarshal decodes one MessagePack value into the value that v points to: see
-// [Payload.Decode]. Fields that v lacks are passed over; bytes behind the value are an error.
+// [Payload.Decode]. It ignores fields that v lacks. Bytes after the value are an error.
 //
-// Data may come from anyone: whatever it is, Unmarshal returns, and takes no
-// more memory than is proportional to its length. It refuses more than 10,000
-// arrays and maps within each other.
+// Data may come from anyone: whatever it is, Unmarshal returns, and uses memory
+// proportional to its length at most. It refuses arrays and maps that nest more than 10,000
+// levels deep.
 func Unmarshal(data []byte, v any) error {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
@@ -310,9 +307,9 @@ func Unmarshal(data []byte, v any) error {
 	return err
 }
 
-// UnmarshalRecord decodes a record or a message of this module, whose fields are plain: by
-// rules of its own, that are those of every version of it. Integers must fit 64 bits and no
-// more is asked of them, keys may be there twice, and texts be any bytes.
+// UnmarshalRecord decodes a record or a message of this module. Their types are simple, and
+// the rules are looser than Unmarshal's and the same in every version: integers must fit 64
+// bits only, keys may occur twice, and strings may contain any bytes.
 func UnmarshalRecord(data []byte, v any) error { return unmarshal(data, v) }
 
 func unmarshal(data []byte, v any) (err error) {

@@ -12,22 +12,22 @@ import (
 const (
 	nameGzip = "gzip"
 
-	// DefaultMinGzip is the least number of bytes that are worth compressing.
+	// DefaultMinGzip is the shortest payload, in bytes, that is compressed by default.
 	DefaultMinGzip = 1 << 10
-	// DefaultMaxUnzipped is the most bytes that a compressed payload may become.
+	// DefaultMaxUnzipped is the most bytes that a payload may have after decompression.
 	DefaultMaxUnzipped = 64 << 20
 )
 
-// ErrUnzipped is returned for a compressed payload that is more than the limit
-// when it is not.
+// ErrUnzipped is returned for a compressed payload that exceeds the limit once it is
+// decompressed.
 var ErrUnzipped = errors.New("payload too large once it is uncompressed")
 
 type zipper struct{ least, most int }
 
-// Gzip returns a wrapper that compresses payloads of at least so many bytes, where
-// that makes them smaller, into the layer gzip. It opens those that become at
-// most so many bytes: a small payload can claim to be a very large one. Zero
-// means DefaultMinGzip and DefaultMaxUnzipped.
+// Gzip returns a wrapper that compresses payloads of at least least bytes, if that makes them
+// smaller, in the layer gzip. It refuses to open a payload that decompresses to more than
+// most bytes: a small payload can expand enormously. Zero means DefaultMinGzip and
+// DefaultMaxUnzipped.
 func Gzip(least, most int) Wrapper {
 	if least <= 0 {
 		least = DefaultMinGzip
@@ -38,13 +38,13 @@ func Gzip(least, most int) Wrapper {
 	return zipper{least, most}
 }
 
-// zips keeps compressors, which are some 800 KB each.
+// zips is a pool of compressors, which take about 800 KB each.
 var zips = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 func (zipper) Name() string { return nameGzip }
 
 func (z zipper) Seal(p Payload) (Payload, error) {
-	// What could not be opened again is not made.
+	// Don't make a payload that could not be opened again.
 	if n := len(p.Data); n < z.least || n > z.most {
 		return p, nil
 	}

@@ -4,15 +4,15 @@ package codec
 // integer milliseconds, times since the epoch.
 const (
 	HeaderContentType = "Content-Type"
-	// HeaderCreated is when the execution was enqueued. Without it, it is when
+	// HeaderCreated is when the execution was enqueued. The default is the time at which
 	// the server stored the message.
 	HeaderCreated = "Durable-Created"
-	// HeaderDelay is waited before the first attempt.
+	// HeaderDelay is the time to wait before the first attempt.
 	HeaderDelay = "Durable-Delay"
-	// HeaderSettled is 1 where the headers are the whole policy. What any other
-	// message lacks is the task definition's.
+	// HeaderSettled is 1 if the headers contain the whole policy. Otherwise the task's
+	// definition supplies whatever the headers lack.
 	HeaderSettled = "Durable-Settled"
-	// HeaderTimeout bounds an attempt; 0 is none.
+	// HeaderTimeout limits an attempt; 0 means no limit.
 	HeaderTimeout        = "Durable-Timeout"
 	HeaderRetries        = "Durable-Retries"
 	HeaderBaseDelay      = "Durable-Base-Delay"
@@ -20,30 +20,29 @@ const (
 	HeaderMaxDelay       = "Durable-Max-Delay"
 	HeaderJitter         = "Durable-Jitter"
 	HeaderOnChildFailure = "Durable-On-Child-Failure"
-	// HeaderRetention is how long the tree of a root is kept once the root has
-	// finished; 0 is for ever.
+	// HeaderRetention is how long the tree of a root is kept once the root has finished; 0
+	// means for ever.
 	HeaderRetention = "Durable-Retention"
-	// HeaderValidated is 1 where the input has passed the task's validator.
+	// HeaderValidated is 1 if the input has passed the task's validator.
 	HeaderValidated = "Durable-Validated"
-	// HeaderExclusive is 1 where an execution of this id may have been enqueued
-	// before, and 0 where it can't have been. Without it, it is 0 in a settled
-	// message and 1 in any other.
+	// HeaderExclusive is 1 if an execution with this id may have been enqueued before, and
+	// 0 if it can't have been. The default is 0 in a settled message and 1 in any other.
 	HeaderExclusive = "Durable-Exclusive"
-	// HeaderSleeping is 1 where no code is run: the execution waits to be woken.
+	// HeaderSleeping is 1 if the execution runs no code and waits to be woken.
 	HeaderSleeping = "Durable-Sleeping"
-	// HeaderRetryOf is the root that the execution was started again for.
+	// HeaderRetryOf is the root that this execution retries.
 	HeaderRetryOf = "Durable-Retry-Of"
-	// HeaderMetadata begins the name of a header for each pair of the metadata: the
-	// key is behind it, as it is, and the value is the header's.
+	// HeaderMetadata is the prefix of one header per pair of the metadata: the key follows
+	// the prefix unchanged, and the value is the header's value.
 	HeaderMetadata = "Durable-Meta-"
-	// HeaderHint is 1 in a message without a body whose execution is recorded.
+	// HeaderHint is 1 in a message without a body: the record has the execution.
 	HeaderHint = "Durable-Hint"
-	// HeaderDeliveries counts how often a message had been delivered when it was
-	// given, as it was, to the timers, which begin to count anew.
+	// HeaderDeliveries is the number of deliveries that a message had before it was moved
+	// to the timers, whose count begins at 1 again.
 	HeaderDeliveries = "Durable-Deliveries"
-	// HeaderVersion is the version of the wire that who reads the message must know;
-	// without it, the first.
+	// HeaderVersion is the version of the wire that a reader must know to act on the
+	// message. The default is 1.
 	HeaderVersion = "Durable-Version"
-	// HeaderWrite names one write of a record, so that its writer recognises it.
+	// HeaderWrite identifies one write of a record, so that its writer recognises it.
 	HeaderWrite = "Durable-Write"
 )

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// layers comes before the list of layers in the type of a wrapped payload:
-// application/msgpack; enc=gzip+aes-gcm.k1. The last one is the outermost.
+// layers separates the encoding from the list of layers in the type of a wrapped payload:
+// application/msgpack; enc=gzip+aes-gcm.k1. The last layer is the outermost.
 const layers = "; enc="
 
-// Blob is the layer of a payload that a store keeps elsewhere, always the outermost:
-// it holds a reference, which the store resolves. No wrapper has this name.
+// Blob is the layer of a payload that a store keeps elsewhere. It is always the outermost and
+// contains a reference, which the store resolves. No wrapper may have this name.
 const Blob = "blob"
 
-// maxLayers is how many layers a payload may have. Each may be as much smaller
-// than what it holds as its wrapper allows.
+// maxLayers is how many layers a payload may have. It limits repeated compression: each layer
+// may expand to as much as its wrapper allows.
 const maxLayers = 8
 
-// Wrap returns the type of a payload of type t in one layer more: the name of a
-// wrapper, with a dot and an argument behind it if it has one.
+// Wrap returns t with one more layer: the name of a wrapper, followed by a dot and an argument
+// if it has one.
 func (t Type) Wrap(layer string) Type {
 	if t == "" {
 		t = JSON
@@ -29,8 +29,8 @@ func (t Type) Wrap(layer string) Type {
 	return t + layers + Type(layer)
 }
 
-// Unwrap returns the type inside the outermost layer, and that layer; t itself
-// and an empty layer if it has none.
+// Unwrap returns the type inside the outermost layer, and that layer. Without a layer it
+// returns t and an empty layer.
 func (t Type) Unwrap() (inner Type, layer string) {
 	plain, list, wrapped := strings.Cut(string(t), layers)
 	if !wrapped {
@@ -46,9 +46,8 @@ func (t Type) Unwrap() (inner Type, layer string) {
 // Wrapped reports whether t has a layer.
 func (t Type) Wrapped() bool { return strings.Contains(string(t), layers) }
 
-// Layers returns the names of t's layers, the innermost first, without their
-// arguments. [Blob] is not among them: it says where the payload is, and not how
-// it is written.
+// Layers returns the names of t's layers, the innermost first, without their arguments. It
+// leaves out [Blob], which says where the payload is and not how it is written.
 func (t Type) Layers() []string {
 	_, list, wrapped := strings.Cut(string(t), layers)
 	if !wrapped {
@@ -64,9 +63,9 @@ func (t Type) Layers() []string {
 	return names
 }
 
-// Validate returns what is wrong with t, or nil: it is one of the two encodings, in up to
-// 8 layers with names and arguments as they may be. Whether there is a wrapper for each
-// is another matter: see [ErrKey].
+// Validate returns an error unless t is one of the two encodings, with up to 8 layers whose
+// names and arguments are well formed. It does not check that wrappers for the layers
+// exist: see [ErrKey].
 func (t Type) Validate() error {
 	plain, list, wrapped := strings.Cut(string(t), layers)
 	if Type(plain) != JSON && Type(plain) != MsgPack {
@@ -98,7 +97,7 @@ func (t Type) Validate() error {
 	return nil
 }
 
-// validateName returns what is wrong with a name in a list of layers, or nil.
+// validateName returns an error if a name in a list of layers is not well formed.
 func validateName(what, name string) error {
 	if len(name) < 1 || len(name) > 64 {
 		return fmt.Errorf("%s %.80q: %d characters, want 1 to 64", what, name, len(name))

@@ -5,34 +5,33 @@ import (
 	"math"
 )
 
-// A MapReader reads the MessagePack encoding of a map field by field, as a [Map] writes
-// it, without reflection and without copying: for what is read so often that it shows.
-// It knows no more than what a Map writes. Where it meets anything else - a null, a
-// value of another type, bytes that are missing - it stops and [MapReader.OK] is false:
-// what it is, and what is wrong with it, is for [Unmarshal] to say.
+// A MapReader reads the MessagePack encoding of a map field by field, as a [Map] writes it,
+// without reflection and without copying: for types that are read very often. It understands
+// only what a Map writes. At anything else (a null, a value of another type, missing bytes) it
+// stops, and [MapReader.OK] is false. [Unmarshal] then reads the data, or says what is wrong.
 type MapReader struct {
-	data []byte // what is left
-	n    int    // fields of the map that are left
+	data []byte // the remaining bytes
+	n    int    // the remaining fields of the map
 	ok   bool
 }
 
-// NewMapReader returns a reader of the map that data is the encoding of.
+// NewMapReader returns a reader of an encoded map.
 func NewMapReader(data []byte) MapReader {
 	r := MapReader{data: data, ok: true}
 	r.n = r.head(0x80, 0xde)
 	return r
 }
 
-// NewListReader returns a reader of the list of maps that data is the encoding of, and how
-// many there are: each is then to be read from [MapReader.Open] to [MapReader.Close].
+// NewListReader returns a reader of an encoded list of maps, and the number of maps. Read each
+// map between [MapReader.Open] and [MapReader.Close].
 func NewListReader(data []byte) (r MapReader, n int) {
 	r = MapReader{data: data, ok: true}
 	n = r.Len()
 	return r, n
 }
 
-// Next returns the name of the next field, whose value is then to be read, until there
-// is none. The name is good until data changes.
+// Next returns the name of the next field, whose value the caller must read next, or false at
+// the end of the map. The name shares the bytes of data.
 func (r *MapReader) Next() (name []byte, ok bool) {
 	if !r.ok || r.n == 0 {
 		return nil, false
@@ -42,10 +41,10 @@ func (r *MapReader) Next() (name []byte, ok bool) {
 	return name, r.ok
 }
 
-// OK reports whether the map, and nothing behind it, has been read.
+// OK reports whether the reader has read the whole map, and nothing follows it.
 func (r *MapReader) OK() bool { return r.ok && r.n == 0 && len(r.data) == 0 }
 
-// Stop has the reader stop at a field that the caller does not know.
+// Stop ends the reading, because the caller does not know a field.
 func (r *MapReader) Stop() { r.ok = false }
 
 // take returns the next n bytes.
@@ -63,7 +62,7 @@ func (r *MapReader) code() byte {
 	if c := r.take(1); r.ok {
 		return c[0]
 	}
-	return 0xc1 // which begins nothing
+	return 0xc1 // no value begins with it
 }
 
 func (r *MapReader) uint(bytes uint64) uint64 {
@@ -95,7 +94,7 @@ func (r *MapReader) head(short, long byte) int {
 	}
 }
 
-// Text reads a string as bytes that lie in the data that is read.
+// Text reads a string. The bytes are shared with the data.
 func (r *MapReader) Text() []byte {
 	switch c := r.code(); {
 	case c >= 0xa0 && c < 0xc0:
@@ -132,7 +131,7 @@ func (r *MapReader) Int() int64 {
 	return 0
 }
 
-// Float reads a number that was written as one.
+// Float reads a floating-point number.
 func (r *MapReader) Float() float64 {
 	r.ok = r.code() == 0xcb && r.ok
 	return math.Float64frombits(r.uint(8))
@@ -145,7 +144,7 @@ func (r *MapReader) Bool() bool {
 	return c == 0xc3
 }
 
-// Binary reads bytes. They lie in the data that is read.
+// Binary reads bytes, which are shared with the data.
 func (r *MapReader) Binary() []byte {
 	c := r.code()
 	if c < 0xc4 || c > 0xc6 {
@@ -158,7 +157,7 @@ func (r *MapReader) Binary() []byte {
 // Strings reads a map of strings.
 func (r *MapReader) Strings() map[string]string {
 	n := r.head(0x80, 0xde)
-	if !r.ok || n > len(r.data)/2 { // an entry takes two bytes at least
+	if !r.ok || n > len(r.data)/2 { // an entry takes at least two bytes
 		r.ok = false
 		return nil
 	}
@@ -170,23 +169,22 @@ func (r *MapReader) Strings() map[string]string {
 	return m
 }
 
-// Open begins a map in a field: its fields come next, until [MapReader.Close] is given
-// what Open has returned.
+// Open begins a map as the value of a field. Read its fields, then pass the result of Open to
+// [MapReader.Close].
 func (r *MapReader) Open() (outer int) {
 	outer = r.n
 	r.n = r.head(0x80, 0xde)
 	return outer
 }
 
-// Close ends the map that was opened last.
+// Close ends the innermost map.
 func (r *MapReader) Close(outer int) {
 	r.ok = r.ok && r.n == 0
 	r.n = outer
 }
 
-// Len begins a list and returns how many elements come next. Each takes a byte at least,
-// so that who makes room for all of them takes no more memory than is proportional to
-// the data.
+// Len begins a list and returns the number of its elements. An element takes at least one byte,
+// so a caller that allocates all of them uses memory proportional to the data.
 func (r *MapReader) Len() int {
 	n := r.head(0x90, 0xdc)
 	if r.ok = r.ok && n <= len(r.data); !r.ok {

@@ -10,11 +10,11 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// A Schema is a JSON Schema (draft 2020-12) that can judge values.
+// A Schema is a JSON Schema (draft 2020-12) that can validate values.
 type Schema struct {
 	text     json.RawMessage
 	resolved *jsonschema.Resolved
-	into     reflect.Type // that it was inferred from, if it was
+	into     reflect.Type // the type that it was inferred from, or nil
 }
 
 // ParseSchema reads a JSON Schema.
@@ -26,12 +26,12 @@ func ParseSchema(text string) (*Schema, error) {
 	return resolve(&s)
 }
 
-// SchemaOf infers the schema of a Go type from its fields and json tags. It accepts what
-// the type's values encode to, and refuses what can't be decoded into the type, which it
-// tries where a schema has no words for it: 3.0 is an integer to a schema, and none to Go. A
-// type that JSON Schema can't describe, such as a recursive one, has none: the
-// result is nil. A struct may come with more fields than it has today, so that
-// an executor accepts what a newer client sends.
+// SchemaOf infers the schema of a Go type from its fields and json tags. It accepts the
+// encodings of the type's values, and refuses what can't be decoded into the type. Where a
+// schema can't express that, validation tries to decode: to a schema 3.0 is an integer, to Go
+// it is not. The result is nil for a type that JSON Schema can't describe, such as a
+// recursive one. A struct may have additional fields, so that an executor accepts the inputs
+// of a newer client.
 func SchemaOf(t reflect.Type) *Schema {
 	if t.Kind() == reflect.Interface {
 		return nil
@@ -63,8 +63,7 @@ func resolve(s *jsonschema.Schema) (*Schema, error) {
 // MarshalJSON returns the schema itself.
 func (s *Schema) MarshalJSON() ([]byte, error) { return s.text, nil }
 
-// Validate judges v by the JSON that it encodes to. The error says where in v
-// what is wrong.
+// Validate checks the JSON encoding of v. The error says what is wrong, and where in v.
 func (s *Schema) Validate(v any) error {
 	p, err := encodeAs(JSON, v)
 	if err != nil {
@@ -73,7 +72,7 @@ func (s *Schema) Validate(v any) error {
 	return s.ValidatePayload(p)
 }
 
-// ValidatePayload judges an encoded value, by the JSON that it is or would be.
+// ValidatePayload checks an encoded value, as the JSON that it is or would be.
 func (s *Schema) ValidatePayload(p Payload) error {
 	text, err := p.text()
 	if err != nil {

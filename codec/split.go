@@ -10,12 +10,12 @@ var (
 	errNoList = errors.New("no list")
 )
 
-// A FieldMap is a MessagePack map taken apart: for a reader that takes the fields that it
-// knows, in any order, and keeps the others as they are. Together with [Map.Fields] it lets
-// a program read and write again what a later version of it has written.
+// A FieldMap is a MessagePack map split into its fields, for a reader that takes the fields
+// that it knows, in any order, and keeps the others unchanged. With it and [Map.Fields] a
+// program can rewrite what a later version has written.
 type FieldMap struct {
 	fields []field
-	byName map[string]int // the last of that name counts
+	byName map[string]int // if a name occurs twice, the last one counts
 }
 
 type field struct {
@@ -25,8 +25,8 @@ type field struct {
 	taken bool
 }
 
-// SplitMap takes the encoding of a map apart. It returns nil for null, which stands for no
-// map, and an error for anything else that is not exactly one map.
+// SplitMap splits an encoded map. It returns nil for null, which stands for no map, and an
+// error for anything else that is not exactly one map.
 func SplitMap(data []byte) (*FieldMap, error) {
 	if _, err := check(data); err != nil {
 		return nil, err
@@ -59,8 +59,7 @@ func SplitMap(data []byte) (*FieldMap, error) {
 	return m, nil
 }
 
-// Take returns the encoded value of a field. If the map has the name twice the last value
-// counts.
+// Take returns the encoded value of a field. If the name occurs twice, the last value counts.
 func (m *FieldMap) Take(name string) (value []byte, ok bool) {
 	i, ok := m.byName[name]
 	if !ok {
@@ -70,7 +69,7 @@ func (m *FieldMap) Take(name string) (value []byte, ok bool) {
 	return m.fields[i].value, true
 }
 
-// Rest returns the fields that nobody has taken, as an encoded map; nil if there are none.
+// Rest returns the fields that were not taken, as an encoded map; nil if there are none.
 func (m *FieldMap) Rest() []byte {
 	var entries [][]byte
 	for _, f := range m.fields {

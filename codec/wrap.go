@@ -7,31 +7,31 @@ import (
 	"strings"
 )
 
-// A Wrapper puts payloads into a layer - compressed, encrypted - and takes them
-// out again. The type of the payload says so: see [Type.Wrap]. It is safe for
-// concurrent use.
+// A Wrapper adds a layer to payloads (compression, encryption) and removes it again. The
+// type of the payload names the layer: see [Type.Wrap]. A Wrapper must be safe for concurrent
+// use.
 type Wrapper interface {
-	// Name is the layer's: 1 to 64 of A-Z a-z 0-9 _ -.
+	// Name is the name of the layer: 1 to 64 characters of A-Z a-z 0-9 _ -.
 	Name() string
-	// Seal returns p in a layer of that name, or p itself where there is nothing
-	// to gain.
+	// Seal returns p in a layer of that name, or p itself if the layer would gain
+	// nothing.
 	Seal(p Payload) (Payload, error)
-	// Open is the reverse of Seal. The outermost layer of p has the wrapper's
-	// name. An error that wraps [ErrKey] says that p may be opened elsewhere.
+	// Open is the reverse of Seal. The outermost layer of p has the wrapper's name. An error
+	// that wraps [ErrKey] says that another process may be able to open p.
 	Open(p Payload) (Payload, error)
 }
 
-// ErrKey is returned for a payload in a layer that can't be opened, or made, with
-// what is at hand: another process, or this one with another configuration, may.
+// ErrKey is returned for a payload in a layer that this process can't open or make, because
+// it lacks a wrapper or a key. Another process, or another configuration, may have it.
 var ErrKey = errors.New("no key for the payload")
 
-// A KeyError says what is missing to open or to make a layer. It is an [ErrKey].
+// A KeyError says what is missing to open or make a layer. It matches [ErrKey].
 type KeyError struct {
 	// Layer is the name of the layer.
 	Layer string
-	// Key is the id of the key; empty if it is the wrapper that is missing.
+	// Key is the id of the missing key; empty if the wrapper is missing.
 	Key string
-	// Reason says what there is instead.
+	// Reason says which keys or wrappers there are instead.
 	Reason string
 }
 
@@ -42,26 +42,26 @@ func (e *KeyError) Error() string {
 	return fmt.Sprintf("%s: layer %q, key %q: %s", ErrKey, e.Layer, e.Key, e.Reason)
 }
 
-// Is makes errors.Is tell an ErrKey.
+// Is lets errors.Is recognise a KeyError as an ErrKey.
 func (e *KeyError) Is(target error) bool { return target == ErrKey }
 
-// Config says how a [Codec] writes and what it can read. The zero Config writes
-// MessagePack without a layer and reads what is compressed.
+// Config says how a [Codec] writes and what it can read. The zero Config writes MessagePack
+// without layers, and reads plain and compressed payloads.
 type Config struct {
-	// Type is the encoding of what is written: MsgPack or JSON. Empty means
-	// MsgPack. Both are read.
+	// Type is the encoding of new payloads: MsgPack or JSON. Empty means MsgPack. The codec
+	// reads both.
 	Type Type
-	// Wrappers can read their layers, and are applied to what is written in this
-	// order: the first makes the innermost layer, so that compression comes before
-	// encryption. A [Gzip] is there without being listed, for what asks for it.
+	// Wrappers lists the layers that the codec can read. It applies them to new payloads in
+	// this order: the first makes the innermost layer, so compression must come before
+	// encryption. The codec always has a [Gzip], for payloads that ask for it.
 	Wrappers []Wrapper
-	// Apply names the wrappers that are applied to what asks for none by name. Nil
-	// means all of Wrappers; an empty list, that are read but not written, none.
+	// Apply names the wrappers to apply to payloads that ask for no layers by name. Nil means
+	// all of Wrappers. An empty list means none: the wrappers are used for reading only.
 	Apply []string
 }
 
-// A Codec writes and reads the payloads of a process. A nil Codec is one of the
-// zero [Config]. It is safe for concurrent use.
+// A Codec writes and reads the payloads of a process. A nil Codec is the codec of the zero
+// [Config]. It is safe for concurrent use.
 type Codec struct {
 	encoding Type
 	wrappers []Wrapper // in the order of application
@@ -70,7 +70,7 @@ type Codec struct {
 
 var standard = &Codec{encoding: MsgPack, wrappers: []Wrapper{Gzip(0, 0)}, apply: []string{}}
 
-// New returns the codec that c describes, or what is wrong with it.
+// New returns the codec that c describes, or an error that says what is wrong with c.
 func New(c Config) (*Codec, error) {
 	k := &Codec{encoding: c.Type, apply: []string{}}
 	if k.encoding == "" {
@@ -130,14 +130,14 @@ func (c *Codec) orStandard() *Codec {
 	return c
 }
 
-// Type returns the encoding of what asks for none.
+// Type returns the default encoding.
 func (c *Codec) Type() Type { return c.orStandard().encoding }
 
-// Layers returns the names of the layers of what asks for none.
+// Layers returns the names of the default layers.
 func (c *Codec) Layers() []string { return slices.Clone(c.orStandard().apply) }
 
-// Has returns nil if c has a wrapper for each of the layers, and a *[KeyError]
-// that names the first that it lacks otherwise.
+// Has returns nil if c has a wrapper for each of the layers, and otherwise a *[KeyError] that
+// names the first one that c lacks.
 func (c *Codec) Has(layers []string) error {
 	c = c.orStandard()
 	for _, name := range layers {
@@ -148,8 +148,8 @@ func (c *Codec) Has(layers []string) error {
 	return nil
 }
 
-// Seal returns p in the named layers, each once, in the order of the codec's
-// wrappers, whatever that of the names. The zero Payload stays as it is.
+// Seal returns p in the named layers, each once, in the order of the codec's wrappers, whatever
+// the order of the names. It returns the zero Payload unchanged.
 func (c *Codec) Seal(p Payload, layers []string) (Payload, error) {
 	c = c.orStandard()
 	if err := c.Has(layers); err != nil {
@@ -173,9 +173,8 @@ func (c *Codec) Seal(p Payload, layers []string) (Payload, error) {
 	return p, nil
 }
 
-// Open returns p without its layers, whichever they are. An error that wraps
-// [ErrKey] says that p needs a wrapper or a key that c does not have; any other,
-// that p is damaged or past a limit.
+// Open returns p without its layers. An error that wraps [ErrKey] says that p needs a wrapper
+// or a key that c lacks; any other error says that p is damaged or beyond a limit.
 func (c *Codec) Open(p Payload) (Payload, error) {
 	c = c.orStandard()
 	for n := 0; p.Type.Wrapped(); n++ {

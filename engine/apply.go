@@ -8,9 +8,9 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A TransitionError reports an event that can't happen in the status that an
-// execution is in, or that adds nothing to what is known. It is how duplicates
-// and lost races look, not a fault.
+// A TransitionError reports an event that can't happen in the current status of an
+// execution, or that adds nothing new. Duplicates and lost races cause it; it is not a
+// fault.
 type TransitionError struct {
 	ID    string
 	From  Status
@@ -22,21 +22,21 @@ func (e *TransitionError) Error() string {
 }
 
 // Apply returns what x becomes when ev happens, and the effects that must follow.
-// It reads no clock and no randomness, and leaves x as it was. An event that
-// can't happen in x's status gives a *[TransitionError].
+// It reads no clock and no randomness, and does not change its argument. It returns a
+// *[TransitionError] if ev can't happen in x's status.
 //
-// What holds of every execution that Apply made:
-//   - finished is final: no event leads out of it, and nothing of it changes but that the
-//     history of what was cancelled may gain an attempt that had begun: see [AttemptEnded];
-//   - FinishedAt is set if and only if it is finished;
+// Invariants of every execution that Apply returns:
+//   - a finished status is final: no event changes a finished execution, except that the
+//     history of a cancelled one may gain an attempt that had begun: see [AttemptEnded];
+//   - FinishedAt is set if and only if the execution has finished;
 //   - Attempt is at most Policy.Retry.MaxRetries;
-//   - each child is in Ended at most once, and no other index is.
+//   - Ended contains each finished child once, and no other index.
 func Apply(x Execution, ev Event) (Execution, []Effect, error) {
 	fx, err := applyTo(&x, ev)
 	return x, fx, err
 }
 
-// applyTo is Apply in place. With an error x is as it was.
+// applyTo is Apply in place. If it returns an error, it has not changed x.
 func applyTo(x *Execution, ev Event) ([]Effect, error) {
 	if !slices.Contains(ev.from(), x.Status) || !news(x, ev) {
 		return nil, &TransitionError{ID: x.ID, From: x.Status, Event: eventName(ev)}
@@ -47,7 +47,7 @@ func applyTo(x *Execution, ev Event) ([]Effect, error) {
 		return nil, nil // what follows its end has followed
 	}
 	if x.Status == WaitingForChildren && before == WaitingForChildren && x.Spawned == spawned {
-		return nil, nil // some children ended, others did not: nothing follows
+		return nil, nil // other children have yet to finish: nothing follows
 	}
 	if x.Status.Finished() {
 		x.Closed = !x.tellsParent() && !x.hasBelow()
@@ -55,9 +55,9 @@ func applyTo(x *Execution, ev Event) ([]Effect, error) {
 	return effects(x, false), nil
 }
 
-// happen calls the event's own apply. Called through the interface it would cost each
-// event a copy of the execution on the heap: the compiler can't tell of such a call that
-// it does not keep x.
+// happen calls the event's own apply. A call through the interface would cost each event
+// a copy of the execution on the heap, because escape analysis can't see that such a call
+// does not retain x.
 func happen(x *Execution, ev Event) {
 	switch e := ev.(type) {
 	case Claimed:
@@ -89,9 +89,8 @@ func happen(x *Execution, ev Event) {
 
 func eventName(ev Event) string { return fmt.Sprintf("%T", ev)[len("engine."):] }
 
-// news reports whether ev tells x anything: a closure that was counted does not,
-// nor one of another sort than the one that x waits for. What happens to running
-// code does not happen to what sleeps.
+// news reports whether ev can change x. A closure that x has counted can't, nor one that x
+// does not wait for. An event of running code can't happen to a sleeping execution.
 func news(x *Execution, ev Event) bool {
 	switch e := ev.(type) {
 	case ChildrenEnded:
@@ -101,14 +100,14 @@ func news(x *Execution, ev Event) bool {
 	case Woken:
 		return x.Sleeping
 	case Returned, Polled, LeaseLost, HandedBack:
-		return !x.Sleeping // nobody runs it
+		return !x.Sleeping // a sleeping execution runs no code
 	case AttemptEnded:
 		return !x.Sleeping && !x.remembers(e)
 	}
 	return true
 }
 
-// awaits reports whether c is the end of a child that x has not counted.
+// awaits reports whether c is the closure of a child that x has not counted yet.
 func (x *Execution) awaits(c Closure) bool {
 	return !c.IsFinalize && !c.IsWake && c.Index >= 0 && c.Index < x.Spawned && !x.Ended.Has(c.Index)
 }
@@ -142,7 +141,7 @@ func (e Claimed) apply(x *Execution) {
 	x.Message, x.Delivery = e.Message, e.Delivery
 	x.ExpiresAt = time.Time{}
 	if x.Policy.Timeout > 0 {
-		x.ExpiresAt = e.At.Add(min(x.Policy.Timeout, longestDelay)) // a timer may be set by it
+		x.ExpiresAt = e.At.Add(min(x.Policy.Timeout, longestDelay)) // a timer must be able to express it
 	}
 }
 
@@ -163,7 +162,7 @@ func (e Returned) apply(x *Execution) {
 	x.join(e.At)
 }
 
-// join moves on when no child is left to wait for.
+// join continues once no child is left to wait for: with the finalize, if there is one.
 func (x *Execution) join(at time.Time) {
 	if x.Finalize != nil {
 		x.become(WaitingForFinalize, at)
@@ -172,9 +171,9 @@ func (x *Execution) join(at time.Time) {
 	x.become(Completed, at)
 }
 
-// nextStep goes on with a sequence. The input of a step is the output of the one
-// before, which stays there: it is read by who runs the step. The output of the
-// last is that of the sequence.
+// nextStep continues a sequence. Each step's input is the previous step's output, which
+// stays in that step's record: the executor of the step reads it there. The output of the
+// last step is the output of the sequence.
 func (x *Execution) nextStep(at time.Time) {
 	before := ""
 	if x.Spawned > 0 {
@@ -201,7 +200,7 @@ func (e Erred) apply(x *Execution) {
 		x.become(Cancelled, e.At)
 	case !e.Final && x.Attempt < x.Policy.Retry.MaxRetries:
 		x.Attempt++
-		x.again(e.At, e.At.Add(min(e.RetryDelay, longestDelay)))
+		x.reschedule(e.At, e.At.Add(min(e.RetryDelay, longestDelay)))
 	case e.Failure.Kind == KindTimeout:
 		x.become(TimedOut, e.At)
 	default:
@@ -209,12 +208,12 @@ func (e Erred) apply(x *Execution) {
 	}
 }
 
-// A run that was not done is no attempt of the history, which would hold nothing
-// else, and with it the retries and the crashes before it are over.
+// A run that was not done adds no attempt to the history: the history would hold nothing
+// else. It resets the counts of retries and crashes.
 func (e Polled) apply(x *Execution) {
 	x.Polls++
 	x.Attempt, x.Crashes, x.Failure = 0, 0, nil
-	x.again(e.At, e.At.Add(min(e.After, longestDelay)))
+	x.reschedule(e.At, e.At.Add(min(e.After, longestDelay)))
 }
 
 func (e LeaseLost) apply(x *Execution) {
@@ -228,7 +227,7 @@ func (e LeaseLost) apply(x *Execution) {
 		x.become(Failed, e.At)
 		return
 	}
-	x.again(e.At, e.At)
+	x.reschedule(e.At, e.At)
 }
 
 func (e HandedBack) apply(x *Execution) {
@@ -237,15 +236,15 @@ func (e HandedBack) apply(x *Execution) {
 		if n := len(x.History); n > 0 {
 			x.StartedAt = x.History[n-1].StartedAt
 		}
-		x.again(e.At, e.Until)
+		x.reschedule(e.At, e.Until)
 		return
 	}
 	x.endAttempt(e.At, &Failure{Kind: KindShutdown, Message: "executor shut down before the attempt ended"})
-	x.again(e.At, e.At)
+	x.reschedule(e.At, e.At)
 }
 
 func (e ChildrenEnded) apply(x *Execution) {
-	x.Ended = slices.Clone(x.Ended) // the old x shares its bytes
+	x.Ended = slices.Clone(x.Ended) // Apply's argument shares these bytes
 	failed := 0
 	for _, c := range e.Children {
 		if !x.awaits(c) {
@@ -291,7 +290,7 @@ func (e FinalizeEnded) apply(x *Execution) {
 	x.become(Completed, e.At)
 }
 
-// Nobody runs a sleeping execution: what wakes it is its outcome.
+// A sleeping execution runs no code: the wake itself is the outcome.
 func (e Woken) apply(x *Execution) {
 	if x.Status == Running {
 		x.endAttempt(e.At, e.Failure)
@@ -335,14 +334,14 @@ func (e CancelRequested) apply(x *Execution) {
 	x.become(Cancelled, e.At)
 }
 
-// become gives x its next status and keeps the times that go with it.
+// become sets the status of x and the times that depend on it.
 func (x *Execution) become(s Status, at time.Time) {
 	x.Status, x.ChangedAt = s, at
 	if s != Running {
 		x.ExpiresAt = time.Time{}
 	}
 	if s != Running && s != Ready {
-		x.Message, x.Delivery = "", 0 // no attempt is to come
+		x.Message, x.Delivery = "", 0 // no further attempt will follow
 	}
 	if !s.Finished() {
 		return
@@ -353,19 +352,19 @@ func (x *Execution) become(s Status, at time.Time) {
 	}
 }
 
-// latest returns the latest of some times. Each is by the clock of whoever saw it, and what is
-// told of an execution is in the order in which it happened.
+// latest returns the latest of some times. They come from the clocks of several machines;
+// latest keeps the times of an execution in the order in which things happened.
 func latest(list ...time.Time) time.Time {
 	return slices.MaxFunc(list, time.Time.Compare)
 }
 
-// again makes x ready for another attempt.
-func (x *Execution) again(now, start time.Time) {
+// reschedule makes x ready for another attempt.
+func (x *Execution) reschedule(now, start time.Time) {
 	x.become(Ready, now)
 	x.Executor, x.StartAt = "", start
 }
 
-// endAttempt adds the attempt that runs to the history.
+// endAttempt adds the running attempt to the history.
 func (x *Execution) endAttempt(at time.Time, f *Failure) {
 	x.remember(Attempt{Number: x.Attempt, Executor: x.Executor, StartedAt: x.StartedAt, EndedAt: at}, f)
 }
@@ -384,7 +383,7 @@ func (x *Execution) remember(a Attempt, f *Failure) {
 	x.History = append(slices.Clip(h), a)
 }
 
-// maxMessage bounds the copies of a message that a parent and a history keep.
+// maxMessage is the most bytes of a failure's message that a parent's record and the history keep.
 const maxMessage = 1024
 
 func plural(n int, one, many string) string {

@@ -8,24 +8,25 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A Binding joins a task to the code that executes it. It is where types end:
-// executors and stores see ids and bytes.
+// A Binding joins a task to the code that executes it. Beyond a Binding there are no
+// static types: executors and stores handle ids and bytes.
 type Binding struct {
 	*Definition
-	// Place is where it was bound: file:line.
+	// Place is where the task was bound: file:line.
 	Place string
-	// Run runs one attempt, in the context of which FromContext finds a Run.
+	// Run runs one attempt. FromContext returns the attempt's Run from its context.
 	Run func(ctx context.Context, input Input) (Return, error)
-	// Finalize is the binding of the finalize that came with the parent; nil if
-	// there is none or if it is bound by itself.
+	// Finalize is the binding of the finalize that was bound together with its parent.
+	// It is nil if there is no finalize, or if the finalize has a binding of its own.
 	Finalize *Binding
 
-	follow []*Definition // the finalize, or the steps: what each execution leads to
-	reason string        // why it can't be run; empty if it can
+	follow []*Definition // the finalize or the steps that an execution leads to
+	reason string        // why the binding is invalid; empty if it is valid
 }
 
-// Settle gives an execution that came without a settled policy that of the
-// definition, changed by the options that it was given. It sleeps if either says so.
+// Settle completes an execution that a client without the task's definition enqueued:
+// it sets the definition's policy and metadata, changed by the options that the client
+// gave. The execution sleeps if the message or the definition says so.
 func (b Binding) Settle(x Execution, given []Option) (Execution, error) {
 	o, err := b.options.withoutID(given)
 	if err != nil {
@@ -36,19 +37,18 @@ func (b Binding) Settle(x Execution, given []Option) (Execution, error) {
 	return x, nil
 }
 
-// A Return is what a run function that returned without error leaves to do.
+// A Return is the result of a run function that returned no error.
 type Return struct {
 	Output   codec.Payload
 	Children []Spawn
 	Steps    []Spawn
 	Finalize *Spawn
 	Gathers  bool
-	// Poll says that a poll is not done, and when it is to be run again. Nil
-	// otherwise.
+	// Poll is set if a poll is not done yet; it says when to run the poll again.
 	Poll *Poll
 }
 
-// Event returns the event that the return makes of the attempt of x.
+// Event returns the event by which the attempt of x ends.
 func (r Return) Event(x Execution, at time.Time) Event {
 	if r.Poll != nil {
 		return r.Poll.event(x, at)
@@ -56,7 +56,7 @@ func (r Return) Event(x Execution, at time.Time) Event {
 	return Returned{At: at, Output: r.Output, Children: r.Children, Steps: r.Steps, Finalize: r.Finalize, Gathers: r.Gathers}
 }
 
-// Bind binds fn to t.
+// Bind binds fn to t: an executor calls fn for each attempt of an execution of t.
 func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error)) Binding {
 	if fn == nil {
 		return Binding{Definition: t.def, Place: caller(2), reason: nilFunction}
@@ -75,10 +75,10 @@ func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error
 	}}
 }
 
-// BindParent binds to t a function that may spawn children, and the finalize
-// that is run once they have ended, whose output is that of t. The options are
-// those of the finalize; its task id is that of t with -finalize behind it. It
-// panics on an invalid option, as Define does.
+// BindParent binds to t a function that may spawn children, and a finalize. The
+// executor calls the finalize once all children have finished; its output becomes the
+// output of t. The options are the finalize's. The finalize's task id is t's id followed
+// by -finalize. BindParent panics on an invalid option, as Define does.
 func BindParent[In, Mid, Out any](
 	t Task[In, Out],
 	run func(context.Context, In, *Children) (Mid, error),
@@ -105,9 +105,9 @@ type TaskOf[In, Out any] interface {
 
 func (t Task[In, Out]) definition() *Definition { return t.def }
 
-// BindParentTask is BindParent with a finalize that is a task of its own and
-// bound by itself: with BindParentTask or BindParent again, it has children and
-// a finalize of its own, to any depth; it may poll, or sleep until somebody wakes it.
+// BindParentTask is BindParent with a finalize that is a task with a binding of its
+// own. That finalize may itself be a parent (bound with BindParent or BindParentTask, to
+// any depth), a poll, or a sleeping task.
 func BindParentTask[In, Mid, Out any](
 	t Task[In, Out],
 	run func(context.Context, In, *Children) (Mid, error),
@@ -115,14 +115,13 @@ func BindParentTask[In, Mid, Out any](
 ) Binding {
 	place := caller(2)
 	if finalize == nil || finalize.definition() == nil {
-		return Binding{Definition: t.def, Place: place, reason: "its finalize is not defined: it is nil or the zero Task"}
+		return Binding{Definition: t.def, Place: place, reason: "its finalize is not defined: it is nil or the zero Task (create it with Define)"}
 	}
 	return parent(t, run, finalize.definition(), place)
 }
 
-// BindFanOut binds to t a function that may spawn children, without a finalize:
-// the output of t is what the function returns together with how the children
-// ended.
+// BindFanOut binds to t a function that may spawn children, without a finalize. The
+// output of t combines the function's return value with the outcome of each child.
 func BindFanOut[In, Mid any](t Task[In, Gathered[Mid]], run func(context.Context, In, *Children) (Mid, error)) Binding {
 	return parent(t, run, nil, caller(2))
 }
@@ -155,18 +154,17 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		r := Return{Output: p, Children: children.spawns, Gathers: finalize == nil}
 		if finalize != nil {
 			f := finalize.spawn(finalize.options)
-			f.Validated = true // what it is given comes from here
+			f.Validated = true // the engine itself builds its input
 			r.Finalize = &f
 		}
 		return r, nil
 	}}
 }
 
-// encodeOutput encodes what out points to, an output, as the task's [Encoding] says or else as its input
-// was, so that who enqueued in JSON is answered in JSON, in the layers that the task's
-// outputs are in and in those that the input came in: what came encrypted leaves
-// encrypted. What can't be encoded, or is past the limit, will not be better in
-// another attempt.
+// encodeOutput encodes the output that out points to. The encoding is the task's
+// [Encoding], or else the input's, so that a caller who enqueued JSON gets JSON back.
+// The output gets the task's layers and also the input's: the result of an encrypted
+// input is encrypted. A failure is final: another attempt would give the same output.
 func (d *Definition) encodeOutput(ctx context.Context, input Input, out any) (codec.Payload, error) {
 	c := FromContext(ctx).Client
 	t := d.options.encoding.Type

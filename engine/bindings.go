@@ -10,14 +10,14 @@ import (
 
 const nilFunction = "its function is nil"
 
-// Check returns what keeps the binding from being run, with the place where it was bound; nil
-// if nothing does.
+// Check returns an error that says why the binding is invalid and where it was bound,
+// or nil.
 func (b Binding) Check() error {
 	switch {
 	case b.Place == "" && b.Run == nil:
-		return errors.New("a binding is empty")
+		return errors.New("a binding is empty: create it with Bind or another Bind function")
 	case b.Definition == nil:
-		return fmt.Errorf("the task that is bound at %s is not defined: it is the zero Task", b.Place)
+		return fmt.Errorf("the task bound at %s is the zero Task: create it with Define", b.Place)
 	case b.reason != "":
 		return fmt.Errorf("task %q, bound at %s: %s", b.ID, b.Place, b.reason)
 	case b.Run == nil:
@@ -26,10 +26,11 @@ func (b Binding) Check() error {
 	return nil
 }
 
-// CheckBindings returns what keeps bindings, by the ids of their tasks, from being run by one
-// executor: a finalize or a step is defined elsewhere with other types, or leads to itself, so
-// that no execution would ever come to its end. Both places are named. A task may spawn itself,
-// and what leads to it: its code decides when that ends.
+// CheckBindings returns an error if one executor can't run these bindings together.
+// The map's keys are task ids. A finalize or a step must be defined with the same types
+// everywhere, and must not lead back to itself through finalizes and steps: such an
+// execution would never finish. The error names both places. A task may spawn itself, and
+// tasks that lead to it: its code decides when that ends.
 func CheckBindings(all map[string]Binding) error {
 	seen := map[string]*Definition{}
 	meet := func(d *Definition) error {
@@ -62,12 +63,12 @@ func CheckBindings(all map[string]Binding) error {
 	return nil
 }
 
-// checkEnd refuses a path of finalizes and steps that comes back to where it began.
+// checkEnd refuses a path of finalizes and steps that returns to its beginning.
 func checkEnd(all map[string]Binding, path []string, done map[string]bool) error {
 	for _, d := range all[path[len(path)-1]].follow {
 		if d.ID == path[0] {
 			b := all[d.ID]
-			return fmt.Errorf("task %q, bound at %s, is its own finalize or step, defined at %s: %s: it would never end",
+			return fmt.Errorf("task %q, bound at %s, is its own finalize or step, defined at %s: %s: it would never finish",
 				d.ID, b.Place, d.Place, strings.Join(append(path, d.ID), " → "))
 		}
 		if done[d.ID] {

@@ -5,22 +5,21 @@ import (
 	"fmt"
 )
 
-// Children collects the executions that a parent's run function spawns. They
-// are stored when the function has returned without error, all of them or none.
+// Children collects the executions that a parent's run function spawns. The engine
+// stores them once the function has returned without error: all of them or none.
 type Children struct {
 	spawns []Spawn
-	client *Client  // whose limits, codec and definitions count; nil in tests of task functions
-	layers []string // that the parent's input came in: the children's are in no less
+	client *Client  // its limits, codec and definitions apply; nil in tests of task functions
+	layers []string // the layers of the parent's input: the children's inputs get them too
 	err    error
 }
 
-// Len returns how many have been spawned.
+// Len returns the number of children spawned so far.
 func (c *Children) Len() int { return len(c.spawns) }
 
-// Spawn adds an execution of t to the children of a parent. What is wrong with
-// the input or an option is kept, and fails the parent, without retry and with
-// none of its children created, when its function returns. The [Child] tells
-// several children of one task apart.
+// Spawn adds an execution of t to the children of a parent. If the input or an option
+// is invalid, the parent fails when its function returns: without a retry, and none of its
+// children is created. The returned [Child] distinguishes several children of one task.
 func (t Task[In, Out]) Spawn(c *Children, in In, opts ...Option) Child[Out] {
 	i := len(c.spawns)
 	s, err := t.spawn(c, in, opts)
@@ -51,13 +50,13 @@ func (t Task[In, Out]) spawn(c *Children, in In, opts []Option) (Spawn, error) {
 	return s, nil
 }
 
-// A Child points to one child. It may be part of the output of the parent's run
-// function, so that the finalize finds the child by it.
+// A Child refers to one child. The parent's run function may return it as part of its
+// output, so that the finalize can find the child.
 type Child[Out any] struct {
 	Index int `json:"index"`
 }
 
-// Of returns how the child ended.
+// Of returns the outcome of the child, which e must contain.
 func (c Child[Out]) Of(e Ended) Result[Out] {
 	if c.Index < 0 || c.Index >= len(e) {
 		return Result[Out]{err: &ChildError{Index: -1, Message: fmt.Sprintf("no child %d among %d", c.Index, len(e))}}

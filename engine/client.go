@@ -14,22 +14,22 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A Client enqueues, reads, awaits, cancels and deletes executions. It is safe for
+// A Client enqueues, reads, waits for, cancels and deletes executions. It is safe for
 // concurrent use.
 type Client struct {
 	store       Store
 	codec       *codec.Codec
 	closed      atomic.Bool
 	definitions sync.Map                   // of task id to *Definition
-	latest      atomic.Pointer[Definition] // that it has met
+	latest      atomic.Pointer[Definition] // the definition that Know accepted last
 }
 
-// A ClientOption changes a client.
+// A ClientOption configures a client.
 type ClientOption func(*Client)
 
-// WithCodec makes c the codec of a client: how inputs are written, unless their
-// task's [Encoding] says otherwise, and what can be read. Without it, or with nil,
-// it is that of the zero [codec.Config].
+// WithCodec sets the client's codec: how it writes inputs, unless the task's [Encoding]
+// says otherwise, and which payloads it can read. The default, also for nil, is the codec
+// of the zero [codec.Config].
 func WithCodec(c *codec.Codec) ClientOption {
 	return func(client *Client) { client.codec = c }
 }
@@ -49,11 +49,11 @@ func NewClient(s Store, opts ...ClientOption) *Client {
 	return c
 }
 
-// Close makes the client refuse to enqueue, with ErrShutdown. Everything else
-// goes on, and the store stays open.
+// Close makes the client refuse to enqueue, with ErrShutdown. All other methods
+// keep working, and the store stays open.
 func (c *Client) Close() { c.closed.Store(true) }
 
-// accepts refuses what can't be enqueued whatever its input is.
+// accepts returns an error if no execution of d can be enqueued, whatever its input.
 func (c *Client) accepts(d *Definition) error {
 	if c.closed.Load() {
 		return ErrShutdown
@@ -61,9 +61,9 @@ func (c *Client) accepts(d *Definition) error {
 	return c.Know(d)
 }
 
-// Know tells the client of a definition. It refuses one that conflicts with
-// another that the client has met, see [Definition.Conflict], and one that asks for
-// a layer that the client's codec lacks.
+// Know registers a definition with the client. It returns an error if the definition
+// conflicts with a registered one (see [Definition.Conflict]) or asks for a layer that
+// the client's codec lacks.
 func (c *Client) Know(d *Definition) error {
 	if c.latest.Load() == d {
 		return nil
@@ -80,7 +80,7 @@ func (c *Client) Know(d *Definition) error {
 	return nil
 }
 
-// due makes x, which is zero, the execution that an enqueue of input stores.
+// due fills x, which must be zero, with the execution to enqueue for input.
 func (d *Definition) due(x *Due, o *options, input codec.Payload) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	x.Task, x.Sleeping, x.Queue, x.Policy, x.Metadata = d.ID, d.sleeping, o.queue, o.policy, o.metadata
@@ -93,8 +93,8 @@ func (d *Definition) due(x *Due, o *options, input codec.Payload) {
 	x.ID = newID(now)
 }
 
-// typeOf returns the encoding that e asks for, or else the client's. A nil client
-// is that of a test of a task function, which stores nothing.
+// typeOf returns the encoding that e asks for, or else the client's. The client is nil in
+// tests of task functions, which store nothing.
 func (c *Client) typeOf(e Encoding) codec.Type {
 	switch {
 	case e.Type != "":
@@ -105,8 +105,8 @@ func (c *Client) typeOf(e Encoding) codec.Type {
 	return c.codec.Type()
 }
 
-// layersOf returns the layers that e asks for, or else the client's; the list is
-// the caller's own.
+// layersOf returns the layers that e asks for, or else the client's. The caller may
+// change the list.
 func (c *Client) layersOf(e Encoding) []string {
 	switch {
 	case e.Layers != nil:
@@ -117,7 +117,7 @@ func (c *Client) layersOf(e Encoding) []string {
 	return c.codec.Layers()
 }
 
-// seal puts p into layers and refuses what is too large then.
+// seal adds the layers to p, and refuses p if it is then too large.
 func (c *Client) seal(what string, p codec.Payload, layers []string) (codec.Payload, error) {
 	if c == nil {
 		return p, nil
@@ -134,35 +134,35 @@ func (c *Client) seal(what string, p codec.Payload, layers []string) (codec.Payl
 
 func (c *Client) enqueue(ctx context.Context, due Due) error { return c.enqueueOne(ctx, []Due{due}) }
 
-// enqueueOne enqueues the one that the list has: see manyDues.
+// enqueueOne enqueues the only element of list, which comes from manyDues.
 func (c *Client) enqueueOne(ctx context.Context, list []Due) error {
 	due := &list[0]
 	if !due.Exclusive {
 		return c.store.Enqueue(ctx, list...)
 	}
-	// Look before: an execution of this id may have finished, or be queued under
-	// another task, neither of which the queue remembers.
+	// Check before: an execution with this id may have finished, or be queued under
+	// another task. The queue itself detects neither.
 	if known, err := c.same(ctx, due); known || err != nil {
 		return err
 	}
 	if err := c.store.Enqueue(ctx, list...); err != nil && !errors.Is(err, ErrExists) {
 		return err
 	}
-	// And after: another caller may have been first with another input.
+	// Check after: another caller may have enqueued this id first, with another input.
 	_, err := c.same(ctx, due)
 	return err
 }
 
 // same reports whether the store has an execution with due's id. The error is
-// ErrIDConflict if that is one of another task or with another input, and wraps
-// codec.ErrKey if this client can't tell. Inputs are compared without their
-// layers: encrypted, no two are the same bytes.
+// ErrIDConflict if that execution has another task or another input, and wraps codec.ErrKey
+// if this client can't read the input. Inputs are compared without their layers:
+// encrypting the same bytes twice gives different bytes.
 func (c *Client) same(ctx context.Context, due *Due) (bool, error) {
 	r, err := c.store.Get(ctx, due.ID)
 	if err == nil && r.Revision == 0 {
-		// A message was found and no record. Had another's message come first, and
-		// run before it could be found, its record would be there now. If there is
-		// none, what was found is the first.
+		// The store found a message and no record. Read again: if another message had
+		// been first, and had run before the store looked, its record exists by now. If
+		// there is still no record, the message found is the first.
 		if recorded, err := c.store.Get(ctx, due.ID); err == nil && recorded.Revision > 0 {
 			r = recorded
 		}
@@ -170,10 +170,10 @@ func (c *Client) same(ctx context.Context, due *Due) (bool, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return false, nil
-	case err != nil && !errors.Is(err, ErrNewer): // task and input are understood
+	case err != nil && !errors.Is(err, ErrNewer): // with ErrNewer, task and input are still readable
 		return false, err
 	case r.Task != due.Task:
-		return true, fmt.Errorf("%w: %s is an execution of task %q", ErrIDConflict, due.ID, r.Task)
+		return true, fmt.Errorf("%w: execution %s belongs to task %q", ErrIDConflict, due.ID, r.Task)
 	case r.Input.Equal(due.Input):
 		return true, nil
 	}
@@ -189,13 +189,14 @@ func (c *Client) same(ctx context.Context, due *Due) (bool, error) {
 		return true, fmt.Errorf("compare with the input of %s: %w", due.ID, err)
 	}
 	if !theirs.Same(ours) && !c.sameValue(due.Task, theirs, ours) {
-		return true, fmt.Errorf("%w: %s has another input", ErrIDConflict, due.ID)
+		return true, fmt.Errorf("%w: execution %s has another input", ErrIDConflict, due.ID)
 	}
 	return true, nil
 }
 
-// sameValue reports whether two inputs of a task that the client has met are one value of
-// its type. A program of before may have encoded it otherwise.
+// sameValue reports whether two inputs decode to the same value of the task's input type,
+// as far as the client knows the task. An earlier version of a program may have encoded
+// the value differently.
 func (c *Client) sameValue(task string, a, b codec.Payload) bool {
 	d, known := c.definitions.Load(task)
 	if !known {
@@ -215,8 +216,8 @@ func (c *Client) sameValue(task string, a, b codec.Payload) bool {
 	return forms[0].Equal(forms[1])
 }
 
-// refused tells which of n executions err says were not enqueued: all of them,
-// if it does not say.
+// refused reports which of n executions were not enqueued according to err: all of them
+// if err does not name any.
 func refused(err error, n int) []bool {
 	list := make([]bool, n)
 	if err == nil {
@@ -239,8 +240,8 @@ func refused(err error, n int) []bool {
 	return list
 }
 
-// Get returns an execution as it is now, or ErrNotFound. One that a later version
-// has written is returned as far as this one understands it.
+// Get returns the current state of an execution, or ErrNotFound. If a later version of
+// this module wrote the record, Get returns the fields that this version understands.
 func (c *Client) Get(ctx context.Context, id string) (Execution, error) {
 	if err := ValidateID(id); err != nil {
 		return Execution{}, err
@@ -260,12 +261,13 @@ func (c *Client) Get(ctx context.Context, id string) (Execution, error) {
 }
 
 // isClosed reports whether a finished execution has told its parent, and whether
-// what is below it has finished. Only the parent and those below know.
+// everything below it has finished. The execution's own record does not say: isClosed
+// reads the records of the parent and of the executions below.
 func (c *Client) isClosed(ctx context.Context, x Execution) (bool, error) {
 	if x.tellsParent() {
 		p, err := c.store.Get(ctx, x.Parent)
 		if errors.Is(err, ErrNotFound) {
-			return true, nil // deleted, and x is about to be
+			return true, nil // the parent was deleted, and x soon will be
 		}
 		if err != nil {
 			return false, err
@@ -287,7 +289,7 @@ func (c *Client) isClosed(ctx context.Context, x Execution) (bool, error) {
 	return true, nil
 }
 
-// List returns the executions that match, in no order.
+// List returns the executions that match f, in no particular order.
 func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[Execution, error] {
 	return func(yield func(Execution, error) bool) {
 		for r, err := range c.store.List(ctx, f) {

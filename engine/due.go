@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// dueMark begins the message of an execution that is due, as a program writes it that
-// has the task's definition. No MessagePack and no JSON begins so: what anybody else
-// enqueues is an input, and headers say the rest, which cost everybody more.
+// dueMark is the first byte of a ready message that a program with the task's definition
+// wrote. No MessagePack and no JSON value begins with it. Messages of other clients hold
+// just the input, and headers for the rest, which is more expensive.
 const dueMark = 0xc1
 
-// scratch is what messages are written in until their length is known; a longer one
-// than maxScratch is not kept.
+// scratch holds buffers for messages whose length is not known yet. A buffer longer than
+// maxScratch is not kept.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 const maxScratch = 16 << 10
 
-// EncodeDue returns the message that x waits in, ready, until somebody records more of
-// it. Its subject is to say the id, the task and the queue.
+// EncodeDue returns the ready message of x: it holds the whole execution until an executor
+// writes a record. The message's subject must name the id, the task and the queue.
 func EncodeDue(x *Execution) []byte {
 	buffer := scratch.Get().(*[]byte)
 	f := writing(*buffer, sizeOfFields+len(x.Input.Data))
@@ -33,13 +33,13 @@ func EncodeDue(x *Execution) []byte {
 	return data
 }
 
-// IsDue reports whether a message is one that [EncodeDue] has written.
+// IsDue reports whether [EncodeDue] wrote the message.
 func IsDue(data []byte) bool { return len(data) > 0 && data[0] == dueMark }
 
-// DecodeDue is the reverse of [EncodeDue]: it sets what a message says of x. The input
-// lies in data, which must not change any more. The error is ErrDamaged for what is no
-// such message, and ErrNewer, with what is understood of it, for one that a later version
-// has written.
+// DecodeDue is the reverse of [EncodeDue]: it sets the fields of x that the message
+// contains. The input shares the bytes of data, which must not change afterwards. The error
+// is ErrDamaged if data is not such a message, and ErrNewer, with the readable fields set, if a
+// later version wrote it.
 func DecodeDue(data []byte, x *Execution) error {
 	if !IsDue(data) {
 		return fmt.Errorf("decode message: %w", ErrDamaged)
@@ -48,7 +48,7 @@ func DecodeDue(data []byte, x *Execution) error {
 	f := readingInOrder(data[1:])
 	version := read.due(&f)
 	if !f.done() {
-		// What is unknown is not kept: in a record it could say what no message may.
+		// Drop unknown fields: in a record they could mean something that a message must not say.
 		read = *x
 		f, err := readingLoosely(data[1:])
 		if err == nil {

@@ -7,56 +7,56 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// An Effect is something that must follow from the state that an execution is
-// in. Effects are idempotent: after a crash they are derived from the record
-// again, with [Effects], and carried out again. The executions in them are shared
-// among them, and nobody changes them.
+// An Effect is something that must follow from the state of an execution. Effects are
+// idempotent: after a crash, [Effects] derives them from the record again, and the store
+// carries them out again. Effects share the executions that they point to; never change
+// those.
 type Effect interface{ effect() }
 
 type (
-	// Requeue makes the execution due again at a time: for another attempt or, while
-	// it sleeps, for its timeout. It is the one effect that the holder of the baton
-	// carries out, by [Baton.Return].
+	// Requeue makes the execution due at a time: for another attempt or, if it sleeps,
+	// for its timeout. It is the only effect that the holder of the message carries out,
+	// by [Baton.Return].
 	Requeue struct{ At time.Time }
 
-	// SpawnChildren creates the children of Parent. Again says that some may
+	// SpawnChildren creates the children of Parent. Again says that some of them may
 	// exist already.
 	SpawnChildren struct {
 		Parent *Execution
 		Again  bool
 	}
 
-	// SpawnFinalize creates the finalize execution of a parent. Again says that
-	// it may exist already.
+	// SpawnFinalize creates the finalize of a parent. Again says that it may exist
+	// already.
 	SpawnFinalize struct {
 		Finalize *Execution
 		Again    bool
 	}
 
-	// TellParent tells the parent that its child or finalize, Child, has finished. Who
-	// holds the child's message may write the parent's record itself, and carry out what
-	// follows, in place of sending the closure. Direct says that the parent waits for
-	// nothing else, so that nobody else is about to write.
+	// TellParent tells the parent that Child, a child or the finalize, has finished. The
+	// holder of the child's message may write the parent's record itself, and carry out
+	// what follows, instead of sending the closure. Direct says that the parent waits for
+	// nothing else, so that no other executor is about to write the parent's record.
 	TellParent struct {
 		Closure Closure
 		Child   *Execution
 		Direct  bool
 	}
 
-	// CancelBelow cancels the executions below a finished one that it does not
-	// know to have finished.
+	// CancelBelow cancels the executions below a finished parent, except those that the
+	// parent knows to have finished.
 	CancelBelow struct{ Parent *Execution }
 
-	// Withdraw takes an execution that nobody runs, and that has ended, out of the
-	// queue and the timers, with every later message of its id.
+	// Withdraw removes all messages of a finished execution from the queue and the
+	// timers.
 	Withdraw struct{ Execution *Execution }
 
-	// Expire has the tree of an execution looked at when its time is over: that of
-	// a root that has finished, or of one that ended below a finished parent, whose
-	// root may be gone already.
+	// Expire schedules the expiry of the execution's tree: an executor then removes the
+	// tree if its time is over. The execution is a finished root, or it has finished below
+	// a finished parent, in which case its root may already be gone.
 	Expire struct{ Execution *Execution }
 
-	// Announce tells waiters the outcome. It is a notification: it may get lost.
+	// Announce publishes the outcome to waiters. It is a notice, which may get lost.
 	Announce struct{ Execution *Execution }
 )
 
@@ -69,12 +69,12 @@ func (Withdraw) effect()      {}
 func (Expire) effect()        {}
 func (Announce) effect()      {}
 
-// Effects returns what must follow from the state of x, whether or not it has
-// been carried out before. A redelivered message is answered with it.
+// Effects returns all effects that follow from the state of x, including those that were
+// already carried out. An executor carries them out for a redelivered message.
 func Effects(x Execution) []Effect { return effects(&x, true) }
 
-// Again returns effects for another try: what they create may exist, and may even
-// have come to its end already.
+// Again marks effects as repeated: the executions that they create may exist already, and
+// may even have finished.
 func Again(fx []Effect) []Effect {
 	list := slices.Clone(fx)
 	for i, f := range list {
@@ -93,8 +93,7 @@ func Again(fx []Effect) []Effect {
 	return list
 }
 
-// effects does not keep of: what it returns points to a copy, where that has an execution
-// in it.
+// effects never retains its argument: the effects it returns hold copies.
 func effects(of *Execution, again bool) []Effect {
 	switch x := of; x.Status {
 	case Ready:
@@ -112,7 +111,7 @@ func effects(of *Execution, again bool) []Effect {
 		return []Effect{SpawnFinalize{Finalize: &y, Again: again}}
 	}
 	x := *of
-	fx := make([]Effect, 0, 2) // as many as nearly all have
+	fx := make([]Effect, 0, 2) // nearly all executions have at most two
 	if x.mayBeQueued() {
 		fx = append(fx, Withdraw{Execution: &x})
 	}
@@ -128,13 +127,13 @@ func effects(of *Execution, again bool) []Effect {
 	return append(fx, Announce{Execution: &x})
 }
 
-// maxHanded is how long an output may be to be handed on.
+// maxHanded is the most bytes of an output that Hand passes on.
 const maxHanded = 16 << 10
 
-// Hand returns the effect with the output of a step that has completed as the input of
-// the next: who runs that need not read it. It returns the effect as it is if that is
-// not what it is for, or too long; the step is the one that the parent has just been
-// told of.
+// Hand returns the effect with the output of the completed step as the input of the next
+// step, so that the executor of the next step need not read the output. The step must be the
+// one that the parent has just counted. Hand returns the effect unchanged if the output is
+// too long, or if the next step does not take its input from this step.
 func (s SpawnChildren) Hand(step *Execution) SpawnChildren {
 	if s.Parent.Sequence == 0 || len(s.Parent.Spawns) != 1 || s.Parent.Spawns[0].InputFrom != step.ID ||
 		step.Status != Completed || step.Gathers || step.OutputOf != "" || len(step.Output.Data) > maxHanded {
@@ -148,8 +147,8 @@ func (s SpawnChildren) Hand(step *Execution) SpawnChildren {
 	return s
 }
 
-// mayBeQueued reports whether x ended while it waited in the queue or for a
-// timer, where it may still lie: one that was cancelled then, or that slept.
+// mayBeQueued reports whether a message of the finished x may still be in the queue or the
+// timers: x was cancelled while it was ready, or x slept.
 func (x *Execution) mayBeQueued() bool {
 	if x.Sleeping {
 		return x.Status != TimedOut
@@ -174,14 +173,14 @@ func (x *Execution) closure(again bool) Closure {
 	return c
 }
 
-// hasBelow reports whether there are any executions [Execution.Below] x.
+// hasBelow reports whether [Execution.Below] returns any ids.
 func (x *Execution) hasBelow() bool {
 	return x.Status.Finished() && x.Status != Completed &&
 		(x.Ended.Len() < x.Spawned || x.Finalize != nil && x.Status == Cancelled)
 }
 
-// Knows reports whether x, which may have finished, counts the execution that c tells
-// of as ended.
+// Knows reports whether x, active or finished, has counted the execution that c is about
+// as finished.
 func (x *Execution) Knows(c Closure) bool {
 	if c.IsFinalize {
 		return x.Status == Completed || x.Status == FinalizeFailed
@@ -189,8 +188,8 @@ func (x *Execution) Knows(c Closure) bool {
 	return x.Ended.Has(c.Index)
 }
 
-// Below returns the ids of the executions below a finished x that have not
-// finished as far as x knows.
+// Below returns the ids of the executions below a finished x, except those that x knows to
+// have finished.
 func (x Execution) Below() []string {
 	if !x.hasBelow() {
 		return nil
@@ -201,23 +200,24 @@ func (x Execution) Below() []string {
 			ids = append(ids, childID(x.ID, i))
 		}
 	}
-	// The finalize exists once all children have ended. One that has failed has
-	// nothing left to cancel.
+	// The finalize exists only once all children have finished. If the finalize itself
+	// failed, nothing is left to cancel.
 	if len(ids) == 0 {
 		ids = append(ids, finalizeID(x.ID))
 	}
 	return ids
 }
 
-// FollowsClosure reports whether what must follow from x's state, which is not
-// Ready or Running, follows from the end of something below it, so that whoever
-// holds the closure sees to it; otherwise it follows from the return of its code.
+// FollowsClosure reports whether the effects of x follow from the end of an execution below
+// it, so that the holder of that closure carries them out. Otherwise they follow from the
+// return of x's code. x must not be Ready or Running.
 func (x Execution) FollowsClosure() bool {
 	return x.Status != WaitingForChildren || (x.Sequence > 0 && x.Spawned > 1)
 }
 
-// ToCreate returns the executions that spawns, the parent's last children to spawn, become.
-// Where some may exist already it leaves out those that the parent counts as ended.
+// ToCreate returns the executions to create for spawns, the children that the parent has to
+// create. If s is repeated, it leaves out the children that the parent has counted as
+// finished.
 func (s SpawnChildren) ToCreate(spawns []Spawn) []Execution {
 	list := s.Parent.Children(spawns)
 	if s.Again {
@@ -226,7 +226,7 @@ func (s SpawnChildren) ToCreate(spawns []Spawn) []Execution {
 	return list
 }
 
-// Children returns the executions that spawns, x's last children to create, become.
+// Children returns the executions for spawns, the children that x has to create.
 func (x Execution) Children(spawns []Spawn) []Execution {
 	list := make([]Execution, len(spawns))
 	for i, s := range spawns {
@@ -235,22 +235,22 @@ func (x Execution) Children(spawns []Spawn) []Execution {
 	return list
 }
 
-// Child returns the execution that s becomes as child i of x.
+// Child returns the execution for s as child i of x.
 func (x Execution) Child(i int, s Spawn) Execution {
 	c := s.execution(childID(x.ID, i), x)
 	c.Index, c.Only = i, x.Spawned == 1 || x.Sequence > 0
 	return c
 }
 
-// FinalizeExecution returns the execution that x.Finalize becomes.
+// FinalizeExecution returns the execution for x.Finalize.
 func (x Execution) FinalizeExecution() Execution {
 	c := x.Finalize.execution(finalizeID(x.ID), x)
 	c.IsFinalize = true
 	return c
 }
 
-// execution is made of nothing but its parent's record, so that spawning again
-// after a crash makes the same one.
+// execution derives everything from the parent's record, so that spawning again after a
+// crash creates the same execution.
 func (s Spawn) execution(id string, parent Execution) Execution {
 	born := parent.ChangedAt
 	return Execution{

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	// ErrNotFound is returned for an execution id that nothing is known of.
+	// ErrNotFound is returned for an execution id that the store knows nothing of.
 	ErrNotFound = errors.New("execution not found")
 	// ErrFinished is returned by Cancel and Wake for an execution that has finished,
 	// and by Retry for one that has completed.
@@ -27,54 +27,54 @@ var (
 	// execution, for an input that its task's validator or schema refuses, that can't be
 	// encoded, or that can't be read.
 	ErrInvalidInput = errors.New("invalid input")
-	// ErrInvalidOutput is returned by Wake for an output that is no value of the task's
-	// output, where the client has met the definition, or no encoding of any.
+	// ErrInvalidOutput is returned by Wake for an output that is no valid encoding of
+	// any value or, if the client knows the task, no value of the task's output type.
 	ErrInvalidOutput = errors.New("invalid output")
-	// ErrInvalidOption is returned by Enqueue, and kept by Spawn, for an option
-	// that can't be.
+	// ErrInvalidOption is returned by Enqueue for an option with an invalid value. An
+	// option that is invalid in Spawn fails the parent with it.
 	ErrInvalidOption = errors.New("invalid option")
-	// ErrTooLarge is returned by Enqueue, and kept as the failure of an execution,
-	// for an input or output past the store's limit.
+	// ErrTooLarge is returned by Enqueue, and stored as the failure of an execution,
+	// for an input or output beyond the store's limit.
 	ErrTooLarge = errors.New("payload too large")
-	// ErrShutdown is returned by Enqueue through an executor that is shutting
-	// down, and is the cause of the context of an attempt that outlived the drain.
+	// ErrShutdown is returned by Enqueue through an executor that is shutting down. It
+	// is also the cause in the context of an attempt that exceeded the drain time.
 	ErrShutdown = errors.New("executor is shutting down")
-	// ErrQueueFull is returned by Enqueue when the queue takes no more.
+	// ErrQueueFull is returned by Enqueue when the queue has reached its limit.
 	ErrQueueFull = errors.New("queue is full")
 
-	// ErrTimedOut is the cause of the context of an attempt that ran into its
-	// timeout. Code that returns it has its attempt end as timed_out.
+	// ErrTimedOut is the cause in the context of an attempt that exceeded its timeout.
+	// An attempt whose code returns it ends as timed_out.
 	ErrTimedOut = errors.New("execution timed out")
-	// ErrCancelled is the cause of the context of an attempt that was cancelled.
-	// Code that returns it has its execution end as cancelled, without a retry.
+	// ErrCancelled is the cause in the context of an attempt that was cancelled. An
+	// execution whose code returns it ends as cancelled, without a retry.
 	ErrCancelled = errors.New("execution cancelled")
-	// ErrPollLimit is how a poll failed that was not done after as many runs as its
-	// [Poll] has.
+	// ErrPollLimit is the failure of a poll that was not done after the number of runs
+	// that its [Poll] allows.
 	ErrPollLimit = errors.New("poll limit reached")
 )
 
-// What a [Store] tells its callers.
+// Errors of a [Store].
 var (
-	// ErrConflict is returned by Update when the record is not at the revision.
+	// ErrConflict is returned by Update if the record's revision is not the given one.
 	ErrConflict = errors.New("revision conflict")
-	// ErrDamaged is returned for a stored record or payload that is not what it was:
-	// reading it again does not help.
+	// ErrDamaged is returned for a stored record or payload whose bytes are corrupt or
+	// changed. Reading it again does not help.
 	ErrDamaged = errors.New("can't be read")
-	// ErrNewer is returned for what a later version of this module has written in a
-	// way that this one may not take part in: see [Version]. A record comes with it
-	// as far as it is understood, for views.
+	// ErrNewer is returned for a record or message that a later version of this module
+	// wrote and that this version must not act on: see [Version]. A record comes with it,
+	// with the fields that this version understands, so that it can be shown.
 	ErrNewer = errors.New("written by a later version")
-	// ErrExists is returned by Enqueue when the id is queued or running.
+	// ErrExists is returned by the store's Enqueue if the id is queued or running.
 	ErrExists = errors.New("execution exists")
-	// ErrUnavailable is returned by every call that the store could not answer within
-	// the caller's patience, which is that of its context or else the store's own, and
-	// by one that a store refuses because it has no room or no leader. The error says
-	// what the server said last, and wraps the cause of a context that ended. The call
-	// may have had its effect; repeating it later may help.
+	// ErrUnavailable is returned by every call that the store could not answer in time
+	// (until the context ended, or else for as long as the store itself retries), and by
+	// a call that the server refuses because it has no room or no leader. The error
+	// contains the server's last answer, and wraps the cause of a context that ended. The
+	// call may have taken effect; repeating it later may help.
 	ErrUnavailable = errors.New("store is unavailable")
 	// ErrClosed is returned at once by every call on a store that was closed, or whose
-	// connection is closed for good, and then by the Run of its executors. Repeating the
-	// call does not help: open the store again.
+	// connection has closed for good. An executor's Run then returns it too. Repeating
+	// the call does not help: open the store again.
 	ErrClosed = errors.New("store is closed")
 )
 
@@ -85,8 +85,8 @@ type ExecutionError struct {
 	Status Status
 	// Cause says why. It is never nil.
 	Cause *Failure
-	// Children lists the first of the children that did not complete, where that
-	// is why.
+	// Children lists the first few children that did not complete, if they are the
+	// reason for the failure.
 	Children []ChildFailure
 }
 
@@ -96,7 +96,7 @@ func (e *ExecutionError) Error() string {
 
 func (e *ExecutionError) Unwrap() error { return e.Cause }
 
-// Is makes errors.Is tell what a failure was by the errors of this package.
+// Is lets errors.Is compare a failure with the errors of this package.
 func (f *Failure) Is(target error) bool {
 	switch f.Kind {
 	case KindCancelled:
@@ -111,8 +111,8 @@ func (f *Failure) Is(target error) bool {
 	return false
 }
 
-// A ChildError reports a child that did not complete, or that was asked for in
-// a way that does not fit: no such child, or more than one.
+// A ChildError reports a child that did not complete. It also reports that a requested
+// child does not exist, or that several match.
 type ChildError struct {
 	Index   int // -1 if there is no such child
 	ID      string
@@ -121,8 +121,8 @@ type ChildError struct {
 	Message string
 }
 
-// Unwrap makes errors.Is tell a child that was cancelled, or timed out, by the errors of this
-// package.
+// Unwrap lets errors.Is recognise a child that was cancelled or timed out by the errors of
+// this package.
 func (e *ChildError) Unwrap() error {
 	switch e.Status {
 	case Cancelled:
@@ -153,8 +153,8 @@ type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error { return e.error }
 
-// RetryAfter gives err a delay of its own before the retry, in place of the
-// policy's. It grants no retry beyond the policy's. It returns nil for nil; a
+// RetryAfter wraps err with a delay before the retry, which replaces the delay of the
+// policy. It allows no more retries than the policy does. It returns nil if err is nil; a
 // negative d counts as 0.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
@@ -170,18 +170,18 @@ type retryAfterError struct {
 
 func (e *retryAfterError) Unwrap() error { return e.error }
 
-// maxText bounds what a record keeps of an error's message or stack, in bytes.
+// maxText is the most bytes of an error's message or stack that a record keeps.
 const maxText = 8 << 10
 
 func bounded(s string) string { return cut(s, maxText) }
 
-// cut returns s made valid UTF-8 and, where it is longer than n bytes, cut to at most n, which
-// say how much was left out. What it returns it does not cut again.
+// cut returns s as valid UTF-8 of at most n bytes. If it must cut, the end of the result
+// says how much is missing. Cutting a result again, at the same n, changes nothing.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return strings.ToValidUTF8(s, "?")
 	}
-	const more = 32 // for what says so
+	const more = 32 // room for that note
 	kept := strings.ToValidUTF8(s[:max(n-more, 0)], "")
 	return fmt.Sprintf("%s... (%d bytes more)", kept, len(s)-len(kept))
 }

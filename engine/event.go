@@ -6,12 +6,12 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// An Event is something that happened to an execution. Whatever a transition
-// needs of the world outside - the time, the jitter, who holds the lease - is in it.
+// An Event is something that happened to an execution. It carries everything that the
+// transition needs from outside: the time, the jitter, the holder of the lease.
 type Event interface {
 	// from lists the statuses in which the event can happen.
 	from() []Status
-	// apply changes x, which is in one of them: see happen.
+	// apply changes x, which must be in one of those statuses: see happen.
 	apply(x *Execution)
 }
 
@@ -20,7 +20,7 @@ type (
 	Claimed struct {
 		At       time.Time
 		Executor string
-		// Message and Delivery are those of the [Delivery] in hand.
+		// Message and Delivery are those of the [Delivery] that the executor holds.
 		Message  string
 		Delivery int
 	}
@@ -29,15 +29,15 @@ type (
 	Returned struct {
 		At     time.Time
 		Output codec.Payload
-		// Children to spawn, in order.
+		// Children are the executions to spawn, in order.
 		Children []Spawn
-		// Steps are children to spawn one after the other, each with the output of
-		// the one before as its input. With them there are no Children, no Finalize
-		// and no Output.
+		// Steps are the steps of a sequence: each is spawned once the one before has
+		// completed, and takes its output as input. With Steps there are no Children, no
+		// Finalize and no Output.
 		Steps []Spawn
-		// Finalize is created once the children have ended; nil without one.
+		// Finalize is created once all children have finished. It may be nil.
 		Finalize *Spawn
-		// Gathers says that the output is to be gathered with the children's.
+		// Gathers says that the output includes the children's outputs: see [Gathered].
 		Gathers bool
 	}
 
@@ -45,93 +45,92 @@ type (
 	Erred struct {
 		At      time.Time
 		Failure Failure
-		// Final says that no retry can help, whatever is left of them.
+		// Final says that no retry can help, even if the policy allows one.
 		Final bool
-		// RetryDelay is how long to wait before a retry, jitter included.
+		// RetryDelay is the time to wait before a retry, jitter included.
 		RetryDelay time.Duration
 	}
 
-	// Polled says that the run function of a poll returned without error and is
-	// not done.
+	// Polled says that a run of a poll returned without error and is not done.
 	Polled struct {
 		At time.Time
-		// After is how long to wait before it runs again.
+		// After is the time to wait before the next run.
 		After time.Duration
 	}
 
 	// LeaseLost says that the executor of the attempt stopped renewing its lease.
 	LeaseLost struct {
 		At time.Time
-		// CrashCap is how many crashes an execution may have and still be tried.
+		// CrashCap is the most crashes after which an execution is still tried again.
 		CrashCap int
 	}
 
-	// HandedBack says that the executor put the attempt down before it ended.
+	// HandedBack says that the executor gave the attempt up before it ended.
 	HandedBack struct {
 		At time.Time
-		// Until is when another may claim it, where the executor could not read the
-		// input: then no code has run, and no attempt was made. Zero says that the
+		// Until is when another executor may claim the execution, if this executor could
+		// not read the input: no code has run, so no attempt counts. Zero means that the
 		// executor shut down.
 		Until time.Time
 	}
 
-	// ChildrenEnded says that children finished. Each is counted once, however
-	// often it is told.
+	// ChildrenEnded says that children finished. Each child is counted once, however
+	// often its closure arrives.
 	ChildrenEnded struct {
 		At       time.Time
 		Children []Closure
 	}
 
-	// FinalizeEnded says that the finalize execution finished.
+	// FinalizeEnded says that the finalize finished.
 	FinalizeEnded struct {
 		At      time.Time
 		Closure Closure
 	}
 
-	// Woken says how a sleeping execution ends.
+	// Woken says that a program woke a sleeping execution, and with which outcome.
 	Woken struct {
 		At     time.Time
 		Output codec.Payload
-		// Failure, if it is not nil, says that it did not complete.
+		// Failure is nil if the execution completes.
 		Failure *Failure
 	}
 
-	// AttemptEnded says that an attempt had begun, and is over, of an execution that was
+	// AttemptEnded says that an attempt had begun, and has ended, of an execution that was
 	// cancelled before its record said that it ran. It adds to the history and changes
-	// nothing else: no other event can happen to what has finished.
+	// nothing else. No other event can happen to a finished execution.
 	AttemptEnded struct {
 		At        time.Time
 		Executor  string
 		StartedAt time.Time
 	}
 
-	// CancelRequested asks for the end of the execution and of all below it.
+	// CancelRequested asks to cancel the execution and everything below it.
 	CancelRequested struct {
 		At     time.Time
 		Reason string
-		// ParentFinished says that it is the finished parent that asks.
+		// ParentFinished says that the finished parent asks.
 		ParentFinished bool
 	}
 )
 
-// A Closure is what a finished execution tells its parent, or whoever wakes a
-// sleeping execution tells that.
+// A Closure tells a parent that a child or the finalize has finished, or tells a sleeping
+// execution that it is woken.
 type Closure struct {
 	Parent     string
 	ID         string
 	Task       string
 	Index      int
 	IsFinalize bool
-	// IsWake says that it wakes Parent, which sleeps. It is told by no execution.
+	// IsWake says that the closure wakes Parent, a sleeping execution. No execution sent it.
 	IsWake bool
-	// Again says that the parent may have been told already, and not all that follows
-	// been carried out.
+	// Again says that the closure is repeated: the parent may have counted it already, but
+	// not all effects may have been carried out.
 	Again  bool
 	Status Status
-	// Message says why it did not complete.
+	// Message says why the execution did not complete.
 	Message string
-	// Output and OutputOf are those of a finalize that completed, or what a sleeping
-	// execution is woken with. The outputs of children stay with them.
+	// Output and OutputOf are the output of a completed finalize, or the output that a
+	// sleeping execution is woken with. Outputs of children stay in their own records.
 	Output   codec.Payload
 	OutputOf string
 }

@@ -7,62 +7,61 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// An Execution is one run of a task, however many attempts it takes. It is a
-// value: [Apply] makes the next one of it.
+// An Execution is one run of a task, however many attempts it takes. It is a value:
+// [Apply] returns the next value.
 type Execution struct {
-	// ID names it. The ids of a tree begin with that of its root.
+	// ID identifies the execution. All ids of a tree begin with the id of the root.
 	ID string
-	// Parent is the id of the execution that spawned it; empty in a root.
+	// Parent is the id of the execution that spawned this one; empty in a root.
 	Parent string
-	// Index is its place among its siblings, from 0. A finalize has none.
+	// Index is the position among the children of the parent, from 0; 0 in a finalize.
 	Index int
-	// Only says of a child that its parent waits for no other at the same time: it has
-	// no siblings, or is a step of a sequence.
+	// Only says that the parent waits for no other child at the same time: this child
+	// has no siblings, or is a step of a sequence.
 	Only bool
-	// RetryOf is the root of the tree that this one, a root, was started again for:
-	// see [Client.Retry]. Empty otherwise.
+	// RetryOf is the root that [Client.Retry] ran again as this execution. It is empty in
+	// any other execution.
 	RetryOf string
-	// IsFinalize marks the execution that ends its parent's life.
+	// IsFinalize says that the execution is its parent's finalize.
 	IsFinalize bool
 
 	Task   string
 	Queue  string
 	Policy Policy
-	// Input is what it was enqueued with, as it is stored: it may be in layers, and
-	// [Client.InputOf] takes it out of them. A finalize has none of its own: it is
-	// given its parent's input and output and what became of the children.
+	// Input is the input as it is stored, possibly in layers: [Client.InputOf] reads
+	// it. A finalize has no Input of its own: the engine builds its input from the
+	// parent's input and output and the children's outcomes.
 	Input codec.Payload
-	// InputFrom is the execution whose output is the input: in a sequence the step
-	// before. Empty otherwise. Input may hold that output too: see [SpawnChildren.Hand].
+	// InputFrom is the execution whose output is this one's input: in a sequence, the
+	// previous step. Empty otherwise. Input may hold a copy of that output: see [SpawnChildren.Hand].
 	InputFrom string
-	// Validated says that the input passed the task's validator when it was
-	// enqueued. Executors validate the input of any other first.
+	// Validated says that the input passed the task's validator when it was enqueued.
+	// Otherwise the executor validates the input first.
 	Validated bool
 
-	// Metadata is what it was enqueued with, or spawned; nil if that is nothing.
+	// Metadata is what the caller gave when it enqueued or spawned; nil if nothing.
 	Metadata Metadata
 
-	// Sleeping says that no code is run: it waits to be woken, running as far as its
-	// status goes, in nobody's hands.
+	// Sleeping says that the execution runs no code and waits to be woken. Its status is
+	// Running although no executor holds it.
 	Sleeping bool
 
 	Status Status
-	// Closed says that a finished execution has told its parent and cancelled
-	// what was below.
+	// Closed says that a finished execution has told its parent, and that everything
+	// below it has finished.
 	Closed bool
-	// Attempt counts from 0. It grows with a retry and stays with a crash.
+	// Attempt counts the retries, from 0. A crash does not change it.
 	Attempt int
-	// Polls counts the runs of a poll that were not done. Each begins with attempt 0.
+	// Polls counts the runs of a poll that were not done. Each run begins with attempt 0.
 	Polls int
-	// Crashes counts executors lost in the middle of an attempt.
+	// Crashes counts the executors that were lost in the middle of an attempt.
 	Crashes int
-	// Executor runs the attempt or, once its run function returned, ran the last
-	// one. It is empty while the execution is ready.
+	// Executor runs the current attempt or, after the run function has returned, ran the
+	// last one. It is empty while the execution is ready.
 	Executor string
-	// Message and Delivery are what the latest attempt was claimed by, as long as
-	// there may be another: which message, and how often that had been delivered.
-	// Who holds an earlier delivery of it has lost it, and a message that is not
-	// this one does not keep the attempt.
+	// Message and Delivery say how the latest attempt was claimed: by which message, and
+	// by which of its deliveries, counted from 1. They are set as long as another attempt may
+	// follow. A holder of an earlier delivery, or of another message, has lost the attempt.
 	Message  string
 	Delivery int
 
@@ -70,60 +69,58 @@ type Execution struct {
 	StartAt    time.Time // earliest start of the next attempt
 	StartedAt  time.Time // start of the latest attempt; zero before the first
 	ExpiresAt  time.Time // when the running attempt times out; zero if never
-	ChangedAt  time.Time // when it came into its status or, in a sequence, to its step
+	ChangedAt  time.Time // when the status or, in a sequence, the step last changed
 	FinishedAt time.Time // zero while active
 
-	// Output is what the run function returned and, once a finalize completed,
-	// what that returned, as it is stored: [Client.Output] is for reading it.
+	// Output is the output of the run function or, once a finalize has completed, of the
+	// finalize. It is as stored: [Client.Output] reads it.
 	Output codec.Payload
-	// Gathers says that the output that others see is Output together with the
-	// outputs of the children, which are read from them: see [Gathered].
+	// Gathers says that the execution's output is Output together with the children's
+	// outputs, which are read from the children's records: see [Gathered].
 	Gathers bool
-	// OutputOf is the execution whose gathered output is also that of this one:
-	// its finalize. Empty otherwise.
+	// OutputOf is the execution whose output is also the output of this one: the last
+	// step, or a finalize that gathers. Empty otherwise.
 	OutputOf string
-	// Failure is why the last failed attempt failed, while active, and why the
-	// execution did not complete, once finished. Nil otherwise.
+	// Failure is the reason of the last failed attempt while the execution is active, and
+	// the reason why it did not complete once it has finished. Nil otherwise.
 	Failure *Failure
 
 	// Spawned is the number of children.
 	Spawned int
-	// Spawns are the last children to create: all of them or, in a sequence, the
-	// step that it is at. Empty where SpawnsAt has them.
+	// Spawns are the children to create: all of them or, in a sequence, the current
+	// step. Empty if SpawnsAt is set.
 	Spawns []Spawn
-	// SpawnsAt is where the store keeps a list of children that is too long for
-	// the record; empty if it is in Spawns. Only the store reads it.
+	// SpawnsAt is where the store keeps a list of children that is too long for the
+	// record. Only the store reads it. Empty if the list is in Spawns.
 	SpawnsAt string
-	// Sequence is the number of steps of a sequence: its children, of which one
-	// is spawned when the one before has completed. Zero in any other execution.
+	// Sequence is the number of steps of a sequence; each step is a child. Zero in any
+	// other execution.
 	Sequence int
-	// Steps are the steps to come, without their inputs.
+	// Steps are the remaining steps, without their inputs.
 	Steps []Spawn
-	// Ended holds the index of each child that has finished, as the parent knows it.
+	// Ended holds the index of each child that the parent has counted as finished.
 	Ended Set
-	// ChildFailures are the children's failures that ended a fail-fast parent,
-	// fixed at that moment. Past maxChildFailures only the count in the failure's
-	// message grows.
+	// ChildFailures are the failures that ended a fail-fast parent, as known at that
+	// moment. At most maxChildFailures are kept; the failure's message has the full count.
 	ChildFailures []ChildFailure
-	// Finalize is the finalize execution to create once the children have ended.
-	// Nil before the run function returned, and without one.
+	// Finalize is the finalize to create once all children have finished. It is nil before
+	// the run function has returned, and if the task has no finalize.
 	Finalize *Spawn
-	// ParentFinished says that its finished parent cancelled it: there is nobody to tell.
+	// ParentFinished says that the finished parent cancelled this execution, so that the parent need not be told.
 	ParentFinished bool
 
-	// History holds the latest attempts, oldest first, maxHistory at most.
+	// History holds the latest attempts, oldest first, at most maxHistory.
 	History []Attempt
 
-	// Unknown are the fields of its record that this program does not know, as they
-	// were stored: a later version has written them, and they are written again as
-	// they are.
+	// Unknown are the fields of the record that this program does not know: a later
+	// version wrote them. They are written back unchanged.
 	Unknown []byte
 }
 
-// Root returns the id of the root of its tree.
+// Root returns the id of the root of the execution's tree.
 func (x Execution) Root() string { return RootOf(x.ID) }
 
-// A Spawn is an execution that is to be created below another.
+// A Spawn is an execution to create below a parent.
 type Spawn struct {
 	Task      string
 	Queue     string
@@ -135,10 +132,10 @@ type Spawn struct {
 	Sleeping  bool // see [Execution.Sleeping]
 }
 
-// Size returns about how many bytes s has in a record, more rather than fewer: a store
-// keeps long lists beside the record, and who remembers records remembers no others.
+// Size estimates, rather too high, how many bytes s takes in a record. A store keeps a list
+// that is too long beside the record.
 func (s *Spawn) Size() int {
-	const names, pair = 160, 6 // of the fields, and what a pair of the metadata adds
+	const names, pair = 160, 6 // bytes of the field names, and of the overhead of a metadata pair
 	n := names + len(s.Task) + len(s.Queue) + len(s.Input.Data)
 	for key, value := range s.Metadata {
 		n += pair + len(key) + len(value)
@@ -146,51 +143,51 @@ func (s *Spawn) Size() int {
 	return n
 }
 
-// maxHistory bounds the record of an execution that is tried again and again.
+// maxHistory limits the record of an execution that is retried very often.
 const maxHistory = 20
 
-// An Attempt is one try of an execution, as its history tells.
+// An Attempt is one entry in the history of an execution.
 type Attempt struct {
 	Number    int
 	Executor  string
 	StartedAt time.Time
 	EndedAt   time.Time
-	// Failure is nil in an attempt that returned without error.
+	// Failure is nil if the attempt returned without error.
 	Failure *Failure
 }
 
-// FailureKind says what sort of thing went wrong.
+// FailureKind classifies a failure.
 type FailureKind string
 
 // The kinds of failure.
 const (
 	KindError        FailureKind = "error"         // the code returned an error
 	KindPanic        FailureKind = "panic"         // the code panicked
-	KindTimeout      FailureKind = "timeout"       // the attempt ran into its timeout, or said so
-	KindCancelled    FailureKind = "cancelled"     // somebody cancelled it, or the code said so
+	KindTimeout      FailureKind = "timeout"       // the attempt exceeded its timeout, or the code returned ErrTimedOut
+	KindCancelled    FailureKind = "cancelled"     // the execution was cancelled, or the code returned ErrCancelled
 	KindExpired      FailureKind = "expired"       // the executor was lost
 	KindShutdown     FailureKind = "shutdown"      // the executor shut down before the attempt ended
-	KindInvalidInput FailureKind = "invalid_input" // the input was refused before user code
+	KindInvalidInput FailureKind = "invalid_input" // the input was refused before the code ran
 	KindOutput       FailureKind = "output"        // the output can't be encoded or is too large
-	KindPoll         FailureKind = "poll"          // a poll was not done after as many runs as it may have
+	KindPoll         FailureKind = "poll"          // the poll was not done within the limit of its runs
 	KindChildren     FailureKind = "children"      // children did not complete
 	KindFinalize     FailureKind = "finalize"      // the finalize did not complete
 )
 
-// A Failure is why an attempt, or an execution, did not complete.
+// A Failure is the reason why an attempt or an execution did not complete.
 type Failure struct {
 	Kind    FailureKind
 	Message string
-	// Stack is that of a panic.
+	// Stack is the stack trace of a panic; empty otherwise.
 	Stack string
 }
 
 func (f *Failure) Error() string { return f.Message }
 
-// maxChildFailures bounds the record of a parent whose children fail together.
+// maxChildFailures limits the record of a parent many of whose children fail.
 const maxChildFailures = 20
 
-// A ChildFailure is how a child did not complete, as its parent keeps it.
+// A ChildFailure is a child's failure, as the parent's record keeps it.
 type ChildFailure struct {
 	Index   int    `json:"index"`
 	ID      string `json:"executionId"`
@@ -199,7 +196,7 @@ type ChildFailure struct {
 	Message string `json:"error,omitempty"`
 }
 
-// A Set is a set of indices, a bit each.
+// A Set is a set of indices, one bit each.
 type Set []byte
 
 // Has reports whether i is in the set.
@@ -214,7 +211,7 @@ func (s Set) Len() int {
 	return n
 }
 
-// add puts i, which is not negative, into the set in place.
+// add puts i, which must not be negative, into the set in place.
 func (s *Set) add(i int) {
 	for i/8 >= len(*s) {
 		*s = append(*s, 0)

@@ -9,24 +9,24 @@ import (
 )
 
 // fields writes or reads the fields of a stored type. Each stored type lists its fields
-// once, in a method that calls fields in the order in which they are written: so the
+// once, in a method that calls fields in the order in which they are written. So the
 // writer and the readers can't differ, and a new field is one line.
 //
-// There are two readers. The first takes fields in the order of the list, as this program
-// writes them, without reflection. The other takes them in any order and as any encoder
-// writes them, and keeps the fields that the list does not have. A method of a stored type
-// that is writing changes nothing of it: what is written may be shared.
+// There are two readers. The reader in order takes the fields in the order of the list, as
+// this program writes them, without reflection. The loose reader takes them in any order and
+// as any encoder writes them, and keeps unknown fields. A method must not change its type
+// while writing: other goroutines may share the value.
 type fields struct {
 	writes bool
 	w      codec.Map // the writer
 
 	r    codec.MapReader // the reader in order
-	next []byte          // the name of the field that comes next
-	more bool            // whether one does
+	next []byte          // the name of the next field
+	more bool            // whether there is a next field
 
-	loose *codec.FieldMap // the reader in any order; nil in the others
-	value []byte          // of the field that it is at
-	err   error           // the first that it met
+	loose *codec.FieldMap // the loose reader; nil in the other two
+	value []byte          // the value of its current field
+	err   error           // its first error
 }
 
 func writing(buffer []byte, size int) fields {
@@ -50,11 +50,11 @@ func readingLoosely(data []byte) (fields, error) {
 	return fields{loose: m}, err
 }
 
-// done reports whether the reader in order has read all that there is.
+// done reports whether the reader in order has read everything.
 func (f *fields) done() bool { return !f.more && f.r.OK() }
 
-// at reports whether a reader is at the field: its value is then to be read, with take or
-// by a level of its own.
+// at reports whether a reader is at the named field. The caller then reads the value, with
+// taken, decode or a level of its own.
 func (f *fields) at(name string) bool {
 	if f.loose != nil {
 		value, ok := f.loose.Take(name)
@@ -64,20 +64,20 @@ func (f *fields) at(name string) bool {
 	return f.more && string(f.next) == name
 }
 
-// isNull reports whether a value is that of a field that is not there.
+// isNull reports whether a value is null, which means that the field is absent.
 func isNull(value []byte) bool { return value[0] == 0xc0 }
 
-// taken goes on to the next field.
+// taken moves on to the next field.
 func (f *fields) taken() { f.next, f.more = f.r.Next() }
 
-// decode reads the value of the field into what v points to, in any order.
+// decode reads the current value of the loose reader into what v points to.
 func (f *fields) decode(name string, v any) {
 	if err := codec.UnmarshalRecord(f.value, v); err != nil && f.err == nil {
 		f.err = fmt.Errorf("field %s: %w", name, err)
 	}
 }
 
-// string is left out while it is empty.
+// string leaves the field out if it is empty.
 func (f *fields) string(name string, s *string) {
 	if f.writes {
 		f.w.String(name, *s)
@@ -86,7 +86,7 @@ func (f *fields) string(name string, s *string) {
 	f.read(name, s)
 }
 
-// anyString is there even if it is empty.
+// anyString writes the field even if it is empty.
 func (f *fields) anyString(name string, s *string) {
 	if f.writes {
 		f.w.AnyString(name, *s)
@@ -139,7 +139,7 @@ func (f *fields) contentType(name string, t *codec.Type) {
 	}
 }
 
-// int64 is left out while it is 0.
+// int64 leaves the field out if it is 0.
 func (f *fields) int64(name string, i *int64) {
 	switch {
 	case f.writes:
@@ -163,7 +163,7 @@ func (f *fields) int(name string, i *int) {
 	}
 }
 
-// anyInt is there even if it is 0.
+// anyInt writes the field even if it is 0.
 func (f *fields) anyInt(name string, i *int) {
 	if f.writes {
 		f.w.AnyInt(name, int64(*i))
@@ -202,7 +202,7 @@ func (f *fields) bool(name string, on *bool) {
 	}
 }
 
-// binary is left out while it is empty. What is read in order lies in the data.
+// binary leaves the field out if it is empty. The reader in order does not copy the bytes.
 func (f *fields) binary(name string, data *[]byte) {
 	switch {
 	case f.writes:
@@ -234,7 +234,7 @@ func (f *fields) metadata(m *Metadata) {
 	}
 }
 
-// moment is a time, in milliseconds since the epoch; the zero time is left out.
+// moment is a time in milliseconds since the epoch. It leaves the zero time out.
 func (f *fields) moment(name string, t *time.Time) {
 	var ms int64
 	if f.writes {
@@ -246,7 +246,7 @@ func (f *fields) moment(name string, t *time.Time) {
 	}
 }
 
-// span is a duration, in milliseconds.
+// span is a duration in milliseconds.
 func (f *fields) span(name string, d *time.Duration) {
 	ms := d.Milliseconds()
 	f.int64(name, &ms)
@@ -255,8 +255,8 @@ func (f *fields) span(name string, d *time.Duration) {
 	}
 }
 
-// retention is a duration, in milliseconds, of which 0 is for ever; it is left out while
-// nothing is said.
+// retention is a duration in milliseconds. 0 on the wire means for ever; an unset retention
+// is left out.
 func (f *fields) retention(name string, d *time.Duration) {
 	if f.writes {
 		switch *d {
@@ -276,7 +276,7 @@ func (f *fields) retention(name string, d *time.Duration) {
 	}
 }
 
-// payload is the data of a payload and, behind it, its type, unless that is MessagePack.
+// payload is the data of a payload, followed by its type unless that is MessagePack.
 func (f *fields) payload(name, typeName string, p *codec.Payload) {
 	var data []byte
 	var t codec.Type
@@ -290,7 +290,7 @@ func (f *fields) payload(name, typeName string, p *codec.Payload) {
 	}
 }
 
-// word is string for the types that have a name.
+// word is string for named string types.
 func word[T ~string](f *fields, name string, s *T) {
 	text := string(*s)
 	f.string(name, &text)
@@ -306,7 +306,7 @@ func orFirst(first, err error) error {
 	return err
 }
 
-// statusOf and typeOf make no new text of one that is known.
+// statusOf and typeOf return a constant for a known text, which saves an allocation.
 func statusOf(text []byte) Status {
 	for _, s := range statuses {
 		if string(text) == string(s) {

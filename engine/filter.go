@@ -8,38 +8,38 @@ import (
 	"time"
 )
 
-// A Filter selects executions: those that everything in it holds for. Zero fields
-// select all.
+// A Filter selects the executions that match all of its fields. A zero field matches
+// everything.
 type Filter struct {
-	// Tree is the id of a root: the execution itself and all below it.
+	// Tree is the id of a root: it selects the root and everything below it.
 	Tree string
-	// Parent is the id of an execution: those that it spawned, and its finalize.
+	// Parent is the id of an execution: it selects its children and its finalize.
 	Parent string
-	// Prefix is what the id begins with.
+	// Prefix is the beginning of the id.
 	Prefix string
-	// Roots selects those that no other spawned.
+	// Roots selects executions without a parent.
 	Roots bool
-	// Status selects those in just this status, Statuses those in any of these. Where both
-	// are set, both must hold.
+	// Status selects executions with this status, Statuses those with any of these. If
+	// both are set, both must match.
 	Status   Status
 	Statuses []Status
 	Task     string
 	Queue    string
-	// Error is part of the message of the failure, upper and lower case alike: of the
-	// last attempt while the execution is active, of the execution once it has
+	// Error is a part of the failure's message, in upper or lower case. The failure is the
+	// last attempt's while the execution is active, and the execution's once it has
 	// finished.
 	Error string
-	// Metadata are pairs that are all there.
+	// Metadata are pairs that the execution must all have.
 	Metadata Metadata
-	// Created, Started - the latest attempt - and Finished say when.
+	// Created, Started (the latest attempt) and Finished limit the times.
 	Created, Started, Finished Span
 }
 
-// A Span of time begins at From and ends just before Until. A zero bound is none; a
-// zero Span holds any time, and that nothing has happened yet.
+// A Span is the time from From until just before Until. A zero bound is open. The zero
+// Span contains every time, even the zero time of something that has not happened yet.
 type Span struct{ From, Until time.Time }
 
-// Holds reports whether t, which is zero where nothing has happened, is in the span.
+// Holds reports whether t is in the span. A zero t means that it has not happened yet.
 func (s Span) Holds(t time.Time) bool {
 	if s.IsZero() {
 		return true
@@ -84,8 +84,8 @@ func (f Filter) matchesError(x Execution) bool {
 	return x.Failure != nil && strings.Contains(strings.ToLower(x.Failure.Message), strings.ToLower(f.Error))
 }
 
-// Within returns the root of the only tree that f selects of; empty if there may
-// be several.
+// Within returns the root of the tree that contains everything that f can select, or ""
+// if f may select from several trees.
 func (f Filter) Within() string {
 	if f.Tree == "" && f.Parent != "" {
 		return RootOf(f.Parent)
@@ -93,8 +93,8 @@ func (f Filter) Within() string {
 	return f.Tree
 }
 
-// NewestFirst orders executions as lists show them: the latest first, and those of
-// one millisecond by their ids.
+// NewestFirst is the order of lists: the latest CreatedAt first, and by id within the same
+// millisecond.
 func NewestFirst(x, y Execution) int {
 	if c := y.CreatedAt.Compare(x.CreatedAt); c != 0 {
 		return c
@@ -102,25 +102,25 @@ func NewestFirst(x, y Execution) int {
 	return strings.Compare(x.ID, y.ID)
 }
 
-// A Cursor is a place in a list that is ordered by [NewestFirst]: behind the
-// execution with this id, which was created then. It stays valid when that is gone,
-// and when others come. The zero Cursor is the beginning.
+// A Cursor is a position in a list that is ordered by [NewestFirst]: just behind the
+// execution with this CreatedAt and ID. It stays valid when that execution is removed and
+// when others are added. The zero Cursor is the beginning.
 type Cursor struct {
 	CreatedAt time.Time
 	ID        string
 }
 
-// CursorOf returns the place behind x.
+// CursorOf returns the position just behind x.
 func CursorOf(x Execution) Cursor { return Cursor{x.CreatedAt, x.ID} }
 
-// Before reports whether x comes behind the place, in the part that is still to be
+// Before reports whether x comes after the cursor in the list, so that it has yet to be
 // listed.
 func (c Cursor) Before(x Execution) bool {
 	return c.ID == "" || NewestFirst(Execution{CreatedAt: c.CreatedAt, ID: c.ID}, x) < 0
 }
 
-// String returns the cursor as [ParseCursor] reads it: milliseconds since the epoch,
-// a colon, the id.
+// String returns the form that [ParseCursor] reads: milliseconds since the epoch, a colon,
+// and the id.
 func (c Cursor) String() string {
 	if c.ID == "" {
 		return ""

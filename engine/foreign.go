@@ -2,43 +2,43 @@ package engine
 
 import "time"
 
-// A Foreign is a message that the executor which got it leaves to others: it does not
-// bind the task, lacks the key of the input, can't read the input or the version that
-// wrote the record. It is given back for another executor.
+// A Foreign is a message that its executor can't act on, but another might: the executor
+// has no binding for the task, lacks the key of the input, or can't read the input or the
+// version of the record. The executor hands it back.
 type Foreign struct {
 	// Deliveries counts how often the message has been delivered, from 1.
 	Deliveries int
-	// Present counts the other executors that take such messages, and Capable those of
-	// them that can act on this one, by the roll call.
+	// Present counts the other executors of the queue, and Capable those of them that can
+	// act on this message, according to the latest roll call.
 	Present, Capable int
-	// Asked says that the roll is being called for the first time: it is not known yet who
-	// is there.
+	// Asked says that the first roll call is still running, so that the counts are not
+	// known yet.
 	Asked bool
 }
 
 const (
-	// foreignAtOnce is how often a message goes back at once whatever is known. The
-	// server asks the executors of a queue in turn, so that of two the other is next.
+	// foreignAtOnce is how many deliveries are handed back without a delay in any case. The
+	// server alternates between the executors of a queue: of two, the other one is next.
 	foreignAtOnce = 2
-	// foreignTurns is how often each executor may be asked before pauses begin, where
-	// one is known to be capable: the turns are not strict.
+	// foreignTurns is how often each executor may get the message before delays begin, if
+	// a capable executor is known: the server does not alternate strictly.
 	foreignTurns = 4
-	// foreignMost bounds the deliveries without a pause in a fleet of any size.
+	// foreignMost limits the deliveries without a delay, however large the fleet is.
 	foreignMost = 64
 )
 
 var (
-	// Where nobody can, thousands that wait for a deploy cost a delivery each half
-	// minute in the end. Were the pause twice as long each time, one in a few hundred
-	// would wait half a minute for nothing in a fleet of which half can take it.
+	// If no executor is capable, thousands of messages may wait for a deploy: in the end
+	// each costs a delivery every 30 s. With a multiplier of 2, in a fleet of which half is
+	// capable, one message in a few hundred would wait 30 s for nothing.
 	foreignWait = Retry{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay: 30 * time.Second}
-	// Where somebody can, but has no slot free, the message is there soon after it has.
+	// If a capable executor has no free slot, the message arrives soon after a slot is free.
 	foreignBusy = Retry{BaseDelay: 5 * time.Millisecond, Multiplier: 1.5, MaxDelay: 250 * time.Millisecond}
 )
 
-// Delay returns how long the message waits before it is delivered again: not at all
-// while there is somebody to try, then longer each time, 250 ms at most where an
-// executor is capable and 30 s where none is known to be.
+// Delay returns how long the message waits before its next delivery. The first deliveries
+// have no delay; then the delay grows, up to 250 ms if an executor is capable, and up to
+// 30 s if no capable executor is known.
 func (f Foreign) Delay() time.Duration {
 	n := max(f.Deliveries, 1) - f.atOnce()
 	if f.Capable > 0 || f.Asked {
@@ -54,5 +54,5 @@ func (f Foreign) atOnce() int {
 	return min(max(foreignTurns*(f.Present+1), foreignAtOnce), foreignMost)
 }
 
-// ForeignDelay is the delay of a message of which nothing but its deliveries is known.
+// ForeignDelay is the delay of a message if nothing is known but its deliveries.
 func ForeignDelay(deliveries int) time.Duration { return Foreign{Deliveries: deliveries}.Delay() }

@@ -20,8 +20,8 @@ type Handle[Out any] struct {
 // ID returns the execution's id.
 func (h Handle[Out]) ID() string { return h.id }
 
-// Get returns the execution as it is now, or ErrNotFound; ErrIDConflict if the
-// id is that of another task's execution.
+// Get returns the current state of the execution, or ErrNotFound. It returns
+// ErrIDConflict if the execution with this id belongs to another task.
 func (h Handle[Out]) Get(ctx context.Context) (Execution, error) {
 	x, err := h.c.Get(ctx, h.id)
 	if err != nil {
@@ -38,9 +38,9 @@ func (h Handle[Out]) check(x Execution) error {
 }
 
 // Wait returns the output once the execution has completed. It returns an
-// *[ExecutionError] if it finished otherwise, and ctx's cause if ctx ends first;
-// the execution then goes on. An error that wraps codec.ErrKey says that the
-// output is there and can't be read with the client's codec.
+// *[ExecutionError] if the execution finished otherwise, and ctx's cause if ctx ends
+// first; the execution then continues. An error that wraps codec.ErrKey says that the
+// client's codec lacks a key to read the output.
 func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
 	x, err := h.WaitExecution(ctx)
@@ -60,9 +60,9 @@ func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	return out, nil
 }
 
-// WaitExecution returns the execution once it has finished, however it did. It returns
-// ctx's cause if ctx ends first; the execution then goes on. The other errors are
-// those of [Handle.Get].
+// WaitExecution returns the execution once it has finished, with whatever status. It
+// returns ctx's cause if ctx ends first; the execution then continues. The other errors
+// are those of [Handle.Get].
 func (h Handle[Out]) WaitExecution(ctx context.Context) (Execution, error) {
 	x, err := h.c.Wait(ctx, h.id)
 	if err != nil {
@@ -71,7 +71,7 @@ func (h Handle[Out]) WaitExecution(ctx context.Context) (Execution, error) {
 	return x, h.check(x)
 }
 
-// Children returns what the execution has spawned: see [Client.Children].
+// Children returns the executions that this one has spawned: see [Client.Children].
 func (h Handle[Out]) Children(ctx context.Context) ([]Execution, error) {
 	return h.c.Children(ctx, h.id)
 }
@@ -81,10 +81,9 @@ func (h Handle[Out]) Cancel(ctx context.Context, reason string) error {
 	return h.c.Cancel(ctx, h.id, reason)
 }
 
-// Children returns the executions that the one with this id has spawned and that there
-// are now, as a view shows them: children in the order of spawning, its steps if it is a
-// sequence, and last the finalize. Those below them are not among them. The error is
-// ErrNotFound for an id that nothing is known of.
+// Children returns the existing children of an execution in the order of spawning (the
+// steps, if it is a sequence), and its finalize last. It does not return grandchildren.
+// The error is ErrNotFound if the store knows nothing of the id.
 func (c *Client) Children(ctx context.Context, id string) ([]Execution, error) {
 	if _, err := c.Get(ctx, id); err != nil {
 		return nil, err
@@ -106,8 +105,8 @@ func (c *Client) Children(ctx context.Context, id string) ([]Execution, error) {
 	return list, nil
 }
 
-// Err returns nil unless x has finished without completing: then it returns an
-// *[ExecutionError].
+// Err returns an *[ExecutionError] if x has finished without completing, and nil
+// otherwise.
 func (x Execution) Err() error {
 	if !x.Status.Finished() || x.Status == Completed {
 		return nil
@@ -119,28 +118,27 @@ func (x Execution) Err() error {
 	return &ExecutionError{ID: x.ID, Task: x.Task, Status: x.Status, Cause: cause, Children: x.ChildFailures}
 }
 
-// A waiter learns of the end by a notice, which may get lost. It looks for itself
-// after firstPoll, and then each time after twice as long, up to lastPoll.
+// A waiter learns of the end by a notice, which may get lost. So it also reads the record:
+// after firstPoll, and then at intervals that double up to lastPoll.
 const (
 	firstPoll = 2 * time.Second
 	lastPoll  = 30 * time.Second
 )
 
-// Wait returns the execution once it has finished, however it did. It returns
-// ctx's cause if ctx ends first, and ErrNotFound for an id that nothing is known
-// of. Once it has found the execution it waits on through a store that fails, but not
-// through one that is closed, which is ErrClosed; a record that can't be read is
-// ErrDamaged.
+// Wait returns the execution once it has finished, with whatever status. It returns
+// ctx's cause if ctx ends first, and ErrNotFound if the store knows nothing of the id.
+// Once it has found the execution, it keeps waiting while the store is unavailable; it
+// returns ErrClosed if the store is closed, and ErrDamaged if the record can't be read.
 func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
 	if err := ValidateID(id); err != nil {
 		return Execution{}, err
 	}
 	news := make(chan Notice, 1)
-	// Listen first, then look: an end between the two is heard.
+	// Subscribe before reading, so that an end in between is noticed.
 	stop, err := c.store.Watch(ctx, Topic{Outcome: id}, func(n Notice) {
 		select {
 		case news <- n:
-		default: // one unread notice is enough to look
+		default: // one unread notice is enough to make it read
 		}
 	})
 	if err != nil {
@@ -153,7 +151,7 @@ func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {
 	for poll := firstPoll; ; poll = min(2*poll, lastPoll) {
 		r, err := c.store.Get(ctx, id)
 		if errors.Is(err, ErrNewer) {
-			err = nil // whether it has finished is understood
+			err = nil // the status of a newer record is still readable
 		}
 		if err != nil && (!found || errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrClosed)) {
 			return Execution{}, waitError(ctx, id, err)

@@ -17,10 +17,10 @@ const (
 	maxQueue       = 64  // a consumer name, of which the server takes 255
 )
 
-// base32hex keeps the order of the bytes that it encodes.
+// base32hex preserves order: encoded texts sort as the bytes do.
 var base32hex = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// newID returns the id of a root: te_, 48 bits of milliseconds since the epoch,
+// newID returns the id of a root: te_, 48 bits of milliseconds since the epoch, and
 // 80 random bits. Ids sort by the time at which they were made.
 func newID(now time.Time) string {
 	var b [16]byte
@@ -35,8 +35,8 @@ func RootOf(id string) string {
 	return root
 }
 
-// maxPath bounds what an id has beyond its root. A deeper path is replaced by a
-// hash of it, so that the ids of a recursion have one length at any depth.
+// maxPath limits the part of an id after its root. A longer path is replaced by its hash,
+// so that the ids of a recursion have bounded length at any depth.
 const maxPath = 40
 
 // childID derives the id of a parent's child from its position.
@@ -59,7 +59,7 @@ func descend(parent, step string) string {
 	return root + "." + path + "-" + step
 }
 
-// ValidateID returns what is wrong with an execution id, of a root or below, or nil.
+// ValidateID returns an error that says what is wrong with the id of an execution, or nil.
 func ValidateID(id string) error {
 	root, path, deep := strings.Cut(id, ".")
 	if err := validateName("execution id", root, maxExecutionID); err != nil {
@@ -71,10 +71,10 @@ func ValidateID(id string) error {
 	return nil
 }
 
-// ValidateTask returns what is wrong with a task id, or nil.
+// ValidateTask returns an error that says what is wrong with a task id, or nil.
 func ValidateTask(id string) error { return validateName("task id", id, maxTaskID) }
 
-// ValidateQueue returns what is wrong with the name of a queue, or nil.
+// ValidateQueue returns an error that says what is wrong with the name of a queue, or nil.
 func ValidateQueue(name string) error { return validateName("queue", name, maxQueue) }
 
 func validateName(what, name string, most int) error {

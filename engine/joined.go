@@ -6,8 +6,8 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// Joined is the input of a finalize: what the parent was given, what its run
-// function returned, and how each child ended, in the order of spawning.
+// Joined is the input of a finalize: the parent's input, the output of the parent's run
+// function, and the outcome of each child, in the order of spawning.
 type Joined[In, Mid any] struct {
 	Input    In    `json:"input"`
 	Output   Mid   `json:"output"`
@@ -26,8 +26,8 @@ func (j *Joined[In, Mid]) join(parts Joined[codec.Payload, codec.Payload]) error
 	return nil
 }
 
-// Gathered is the output of a parent without a finalize: what its run function
-// returned, and how each child ended, in the order of spawning.
+// Gathered is the output of a parent without a finalize: the output of its run
+// function, and the outcome of each child, in the order of spawning.
 type Gathered[Mid any] struct {
 	Output   Mid   `json:"output"`
 	Children Ended `json:"childrenOutputs"`
@@ -36,14 +36,14 @@ type Gathered[Mid any] struct {
 // Ended lists children that have finished, in the order of spawning.
 type Ended []EndedChild
 
-// An EndedChild is how one child ended, its output not yet decoded.
+// An EndedChild is the outcome of one child. Its output is not decoded yet.
 type EndedChild struct {
 	Index   int           `json:"index"`
 	Task    string        `json:"taskId"`
 	ID      string        `json:"executionId"`
 	Status  Status        `json:"status"`
 	Output  codec.Payload `json:"output"`
-	Message string        `json:"error,omitempty"` // why it did not complete
+	Message string        `json:"error,omitempty"` // why the child did not complete
 }
 
 // Decode decodes the child's output into the value that v points to. It returns
@@ -61,9 +61,9 @@ func (e EndedChild) Decode(v any) error {
 // Any returns the child's output as maps, slices and scalars.
 func (e EndedChild) Any() (v any, err error) { err = e.Decode(&v); return v, err }
 
-// A Result is how a child of a known task ended.
+// A Result is the outcome of a child of a known task, with its output decoded.
 type Result[Out any] struct {
-	// Child is the child as its parent sees it.
+	// Child is the outcome before decoding.
 	Child EndedChild
 	out   Out
 	err   error
@@ -78,7 +78,7 @@ func result[Out any](e EndedChild) Result[Out] {
 	return r
 }
 
-// Results returns how the children that are executions of t ended, in the order
+// Results returns the outcomes of all children that are executions of t, in the order
 // of spawning.
 func (t Task[In, Out]) Results(e Ended) []Result[Out] {
 	var list []Result[Out]
@@ -90,8 +90,8 @@ func (t Task[In, Out]) Results(e Ended) []Result[Out] {
 	return list
 }
 
-// Result returns how the only child that is an execution of t ended. Its Get
-// returns a *[ChildError] if there is none, or more than one.
+// Result returns the outcome of the only child that is an execution of t. Its Get
+// returns a *[ChildError] if there is no such child, or more than one.
 func (t Task[In, Out]) Result(e Ended) Result[Out] {
 	var found []EndedChild
 	for _, c := range e {

@@ -2,16 +2,16 @@ package engine
 
 import "github.com/durable-execution/durable/codec"
 
-// level is the map around the one that is being written or read.
+// level is the state of the enclosing map while an inner map is written or read.
 type level struct {
 	w       codec.Outer
 	r       int
-	element bool // of a list
+	element bool // whether the inner map is an element of a list
 	loose   *codec.FieldMap
 }
 
-// open begins a map in a field, if the writer is to write one, or if a reader is at one: its
-// fields come next, and then close.
+// open begins a map as the value of a field. It does so if write is true (for the writer) or
+// if the reader is at the field. The map's fields follow, and then close.
 func (f *fields) open(name string, write bool) (outer level, ok bool) {
 	switch {
 	case f.writes && write:
@@ -22,7 +22,7 @@ func (f *fields) open(name string, write bool) (outer level, ok bool) {
 	return f.enter()
 }
 
-// optional is open of a map that p points to, and that is left out while p is nil.
+// optional is open for a map that p points to. The writer leaves it out if p is nil.
 func optional[T any](f *fields, name string, p **T) (outer level, ok bool) {
 	if outer, ok = f.open(name, *p != nil); ok && !f.writes {
 		*p = new(T)
@@ -63,7 +63,7 @@ func (f *fields) close(outer level) {
 	}
 }
 
-// closeAny is close of a map that the writer leaves out if nothing was written in it.
+// closeAny is close, but the writer leaves the map out if it is empty.
 func (f *fields) closeAny(outer level) {
 	if f.writes {
 		f.w.CloseAny(outer.w)
@@ -72,14 +72,14 @@ func (f *fields) closeAny(outer level) {
 	f.close(outer)
 }
 
-// A list is a list of maps that is being written or read.
+// A list is a list of maps that is written or read.
 type list struct {
-	there    bool     // a reader in order is at one
-	elements [][]byte // of the reader in any order
+	there    bool     // the reader in order is at a list
+	elements [][]byte // of the loose reader
 }
 
-// list begins a list in a field, and returns how many elements it has: n if it is being
-// written. Each is then written or read from element to close, and end ends the list.
+// list begins a list as the value of a field, and returns the number of its elements, which
+// the writer passes as n. Write or read each of them between element and close; end ends the list.
 func (f *fields) list(name string, n int) (l list, length int) {
 	switch {
 	case f.writes:
@@ -117,7 +117,7 @@ func (l list) end(f *fields) {
 	}
 }
 
-// grow makes room for the n elements that a reader is to read. A writer has them.
+// grow makes room for the n elements that a reader will read. For a writer s has n already.
 func grow[T any](s *[]T, n int) {
 	if len(*s) != n {
 		*s = make([]T, n)

@@ -2,8 +2,8 @@ package engine
 
 import "fmt"
 
-// fields lists the fields of a closure: see codec/WIRE.md. The version is left out while it
-// is the first: see [Version].
+// fields lists the fields of a closure: see codec/WIRE.md. Version 1 is left out: see
+// [Version].
 func (c *Closure) fields(f *fields) (version int) {
 	f.int("v", &version)
 	f.anyString("parentId", &c.Parent)
@@ -31,7 +31,7 @@ func (c *Cancel) fields(f *fields) (version int) {
 	return version
 }
 
-// EncodeClosure returns the message that c is sent as.
+// EncodeClosure returns c as a message.
 func EncodeClosure(c Closure) ([]byte, error) {
 	c.Message = cut(c.Message, maxMessage)
 	f := writing(nil, 128+len(c.Output.Data))
@@ -39,9 +39,9 @@ func EncodeClosure(c Closure) ([]byte, error) {
 	return f.w.Bytes(), nil
 }
 
-// DecodeClosure is the reverse of [EncodeClosure]. The output lies in data, which must not
-// change any more. It refuses what is no closure, a wake with an output that nobody could
-// read, and what only a later version understands with ErrNewer.
+// DecodeClosure is the reverse of [EncodeClosure]. The output shares the bytes of data, which
+// must not change afterwards. It returns an error if data is not a closure or is a wake with
+// an invalid output, and ErrNewer if only a later version may act on it.
 func DecodeClosure(data []byte) (Closure, error) {
 	var c Closure
 	f := readingInOrder(data)
@@ -60,7 +60,7 @@ func DecodeClosure(data []byte) (Closure, error) {
 	if err == nil && (c.Parent == "" || !c.Status.Finished()) {
 		err = fmt.Errorf("parent %q, status %q", c.Parent, c.Status)
 	}
-	if err == nil && c.IsWake && !c.Output.Type.Wrapped() { // anybody may have sent it
+	if err == nil && c.IsWake && !c.Output.Type.Wrapped() { // any client may have sent it
 		err = c.Output.Check()
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func DecodeClosure(data []byte) (Closure, error) {
 	return c, nil
 }
 
-// EncodeCancel returns the message that c is sent as.
+// EncodeCancel returns c as a message.
 func EncodeCancel(c Cancel) ([]byte, error) {
 	c.Reason = bounded(c.Reason)
 	f := writing(nil, 128+len(c.Reason))
@@ -77,8 +77,8 @@ func EncodeCancel(c Cancel) ([]byte, error) {
 	return f.w.Bytes(), nil
 }
 
-// DecodeCancel is the reverse of [EncodeCancel]. It refuses what is no cancel,
-// and what only a later version understands with ErrNewer.
+// DecodeCancel is the reverse of [EncodeCancel]. It returns an error if data is not a
+// cancellation, and ErrNewer if only a later version may act on it.
 func DecodeCancel(data []byte) (Cancel, error) {
 	var c Cancel
 	f, err := readingLoosely(data)
@@ -99,7 +99,7 @@ func DecodeCancel(data []byte) (Cancel, error) {
 	return c, nil
 }
 
-// CancelsBelow returns the cancellations that a finished parent asks for.
+// CancelsBelow returns the cancellations for the executions below a finished parent.
 func (x Execution) CancelsBelow() []Cancel {
 	ids := x.Below()
 	list := make([]Cancel, len(ids))
@@ -112,9 +112,9 @@ func (x Execution) CancelsBelow() []Cancel {
 	return list
 }
 
-// Unborn returns the child or finalize of x with the given id, made of spawns,
-// x's list of children: what a cancellation finds that comes before the spawn.
-// It reports false if x never had such a child to spawn.
+// Unborn returns the child or finalize of x with the given id, as it would be created. It is
+// for a cancellation that arrives before the spawn. The list of x's children is spawns.
+// It returns false if x has no such child to spawn.
 func (x Execution) Unborn(id string, spawns []Spawn) (Execution, bool) {
 	for _, c := range x.Children(spawns) {
 		if c.ID == id {

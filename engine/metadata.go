@@ -9,23 +9,23 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of [Metadata]. They keep it a small part of a record, and of the headers
-// of a message, of which a server takes 64 KiB.
+// Limits of [Metadata]. They keep the metadata small within a record, and within the
+// headers of a message, which the server limits to 64 KiB.
 const (
 	maxMetadata      = 16  // pairs
 	maxMetadataKey   = 64  // characters
 	maxMetadataValue = 256 // bytes
 )
 
-// Metadata is what an execution can be found by beside its task, its status and
-// its times: an order number, a customer, a release. Up to 16 pairs of a key, 1 to
-// 64 of A-Z a-z 0-9 _ -, and a value, 1 to 256 bytes of UTF-8 that can be printed,
-// without a space at either end. It decides nothing. It is not encrypted, and never
-// changes: where the same [ID] is enqueued again, the first one's stays.
+// Metadata are pairs by which an execution can be found: an order number, a customer, a
+// release. There are at most 16 pairs. A key has 1 to 64 characters of A-Z a-z 0-9 _ -. A
+// value has 1 to 256 bytes of printable UTF-8, without a space at either end. Metadata
+// does not influence how the execution runs, is not encrypted, and never changes:
+// enqueueing the same [ID] again keeps the first metadata.
 //
-// As an option it adds to what was given before, and of one key the last value
-// wins. It is that of the one execution: children and the finalize have what their
-// own definition or spawn gives them. [Client.Retry] keeps it.
+// As an option, it adds to the metadata of earlier options; for the same key the last value
+// wins. It applies to this execution only: children and the finalize have the metadata of
+// their own definition or spawn. [Client.Retry] keeps it.
 type Metadata map[string]string
 
 func (m Metadata) set(o *options) {
@@ -37,10 +37,10 @@ func (m Metadata) set(o *options) {
 	o.metadata = merged
 }
 
-// Validate returns what is wrong with m, or nil.
+// Validate returns an error that says what is wrong with m, or nil.
 func (m Metadata) Validate() error {
 	switch {
-	case len(m) == 0: // most, and sorting nothing allocates
+	case len(m) == 0: // the common case; sorting an empty map would allocate
 		return nil
 	case len(m) > maxMetadata:
 		return fmt.Errorf("metadata: %d pairs, at most %d", len(m), maxMetadata)
@@ -53,7 +53,7 @@ func (m Metadata) Validate() error {
 	return nil
 }
 
-// ValidateMetadata returns what is wrong with one pair of a [Metadata], or nil.
+// ValidateMetadata returns an error that says what is wrong with one pair of a [Metadata], or nil.
 func ValidateMetadata(key, value string) error {
 	if err := validateName("metadata key", key, maxMetadataKey); err != nil {
 		return err
@@ -62,9 +62,9 @@ func ValidateMetadata(key, value string) error {
 	case value == "":
 		return fmt.Errorf("metadata %s: the value is empty", key)
 	case len(value) > maxMetadataValue:
-		return fmt.Errorf("metadata %s: a value of %d bytes, at most %d", key, len(value), maxMetadataValue)
+		return fmt.Errorf("metadata %s: the value has %d bytes, at most %d", key, len(value), maxMetadataValue)
 	case !utf8.ValidString(value):
-		return fmt.Errorf("metadata %s: the value is no UTF-8", key)
+		return fmt.Errorf("metadata %s: the value is not valid UTF-8", key)
 	case strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return fmt.Errorf("metadata %s: value %q has what can't be printed", key, value)
 	case strings.TrimSpace(value) != value:

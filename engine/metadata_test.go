@@ -54,8 +54,8 @@ func TestMetadataPastItsLimitsIsRefused(t *testing.T) {
 		{Metadata{strings.Repeat("k", 65): "v"}, "65 characters, at most 64"},
 		{Metadata{"a.b": "v"}, `metadata key "a.b": '.' is not one of A-Z a-z 0-9 _ -`},
 		{Metadata{"k": ""}, "metadata k: the value is empty"},
-		{Metadata{"k": strings.Repeat("é", 129)}, "metadata k: a value of 258 bytes, at most 256"},
-		{Metadata{"k": "a\xff"}, "metadata k: the value is no UTF-8"},
+		{Metadata{"k": strings.Repeat("é", 129)}, "metadata k: the value has 258 bytes, at most 256"},
+		{Metadata{"k": "a\xff"}, "metadata k: the value is not valid UTF-8"},
 		{Metadata{"k": "a\r\nb: c"}, `metadata k: value "a\r\nb: c" has what can't be printed`},
 		{Metadata{"k": " v"}, `metadata k: value " v" begins or ends with a space`},
 	} {

@@ -6,14 +6,14 @@ import (
 	"fmt"
 )
 
-// Move applies events, in order, to r, writes the result at r's revision, and
-// returns it with the effects of the last event; without any it writes what [Apply]
-// has made of r before. Together with [Modify] it is
-// the only writer of records. It carries out no effects.
+// Move applies events to r, in order, and writes the result at r's revision. It returns the
+// new record and the effects of the last event. Without events it writes r, which the
+// caller has changed with [Apply]. Only Move and [Modify] write records. Move carries out
+// no effects.
 //
-// ErrConflict says that somebody else wrote since: what r's holder knows is
-// stale. A *[TransitionError] says that the events can't happen to r. Both come
-// with r as it was.
+// ErrConflict says that another process has written the record since r was read. A
+// *[TransitionError] says that the events can't happen to r. With either error Move
+// returns r unchanged.
 func Move(ctx context.Context, s Store, r Record, events ...Event) (Record, []Effect, error) {
 	next, fx := r.Execution, []Effect(nil)
 	for _, ev := range events {
@@ -29,10 +29,9 @@ func Move(ctx context.Context, s Store, r Record, events ...Event) (Record, []Ef
 	return Record{Execution: next, Revision: revision}, fx, nil
 }
 
-// Modify is Move for an event that may happen to the execution whatever has been
-// written since r: on a conflict it reads the record and moves that. With the
-// *[TransitionError] that says that the event can't happen any more comes the
-// record that says so.
+// Modify is Move for an event that applies whatever has been written since r: on a conflict
+// it reads the record and tries again. If the event can't happen any more, Modify returns
+// the latest record with the *[TransitionError].
 func Modify(ctx context.Context, s Store, r Record, ev Event) (Record, []Effect, error) {
 	for {
 		next, fx, err := Move(ctx, s, r, ev)

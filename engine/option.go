@@ -7,44 +7,44 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// An Option changes how executions of a task are tried. The same options work
-// where a task is defined, where it is enqueued and where it is spawned, and the
-// last one wins: [Retry], [Timeout], [Delay], [Queue], [ChildPolicy], [Encoding],
-// [Retention], [Metadata], which adds to the last one, and, where it is enqueued
-// only, [ID].
+// An Option changes how executions of a task run. Options can be given where a task is
+// defined, enqueued or spawned; the last one of a kind wins, except that [Metadata]
+// accumulates. The options are [Retry], [Timeout], [Delay], [Queue], [ChildPolicy],
+// [Encoding], [Retention], [Metadata] and, only when enqueueing, [ID].
 type Option interface {
 	set(*options)
 }
 
-// Timeout bounds one attempt: see [Policy]. [NoTimeout] switches it off.
+// Timeout limits the duration of one attempt: see [Policy]. [NoTimeout] removes the limit.
 type Timeout time.Duration
 
-// NoTimeout lets an attempt run for ever. Its lease still tells a crash.
+// NoTimeout lets an attempt run for ever. A crash is still noticed, by the lease.
 const NoTimeout Timeout = 0
 
-// Delay is waited before the first attempt. It is not part of the timeout.
+// Delay is the time to wait before the first attempt. The timeout does not include it.
 type Delay time.Duration
 
-// Queue names the queue whose executors may run the task: 1 to 64 of
-// A-Z a-z 0-9 _ -. Without it, it is [DefaultQueue].
+// Queue names the queue whose executors may run the task: 1 to 64 characters of
+// A-Z a-z 0-9 _ -. The default is [DefaultQueue].
 type Queue string
 
-// ID makes the caller's own name, 1 to 128 of A-Z a-z 0-9 _ -, that of an
-// execution that is enqueued: an idempotency key. The same id again is the same
-// execution and runs nothing twice.
+// ID sets the id of an execution when it is enqueued: 1 to 128 characters of
+// A-Z a-z 0-9 _ -. It is an idempotency key: enqueueing the same id again refers to the
+// same execution and runs nothing twice.
 type ID string
 
-// Encoding says how the input is written, and the output. What it leaves out is
-// the codec's of the process: see [WithCodec]. It names layers and holds no keys,
-// so that a definition may carry it.
+// Encoding says how inputs and outputs are stored. The process's codec decides what it
+// leaves out: see [WithCodec]. It names layers but holds no keys, so a definition may
+// carry it.
 type Encoding struct {
-	// Type is codec.MsgPack or codec.JSON. Empty means the codec's for an input, and
-	// for an output that of the input. The output goes by the definition's alone. Of a
-	// value that MessagePack has no words for, codec.MsgPack is JSON: see [codec.EncodeAs].
+	// Type is codec.MsgPack or codec.JSON. If it is empty, an input is encoded as the
+	// codec says, and an output is encoded as the input was. For an output, only the Type
+	// of the definition counts. A value that MessagePack can't represent is stored as JSON
+	// even with codec.MsgPack: see [codec.EncodeAs].
 	Type codec.Type
-	// Layers names the wrappers that are applied, gzip for instance: the codec has
-	// them, or the input is refused. Nil means those that the codec applies; an
-	// empty list, none.
+	// Layers names the layers to apply, gzip for instance. An input is refused if the
+	// codec lacks one of them. Nil means the layers that the codec applies by default; an
+	// empty list means none.
 	Layers []string
 }
 
@@ -52,9 +52,9 @@ type options struct {
 	policy   Policy
 	queue    string
 	encoding Encoding
-	metadata Metadata // never changed in place: definitions share it
+	metadata Metadata // never changed in place: several definitions may share it
 	id       *ID
-	valid    bool // as it is: [options.with] has made it
+	valid    bool // set by [options.with] once it has validated the rest
 }
 
 func (r Retry) set(o *options)       { o.policy.Retry = r }
@@ -100,11 +100,11 @@ func (o options) changed(opts []Option) (options, error) {
 	return o, nil
 }
 
-// withoutID is with where an id can't be given.
+// withoutID is with, but refuses an [ID].
 func (o options) withoutID(opts []Option) (options, error) {
 	o, err := o.with(opts)
 	if err == nil && o.id != nil {
-		return o, fmt.Errorf("%w: id %q: an id is given where an execution is enqueued, and nowhere else", ErrInvalidOption, *o.id)
+		return o, fmt.Errorf("%w: id %q: an ID can only be given to Enqueue", ErrInvalidOption, *o.id)
 	}
 	return o, err
 }

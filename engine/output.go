@@ -9,31 +9,31 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// Output returns the output of a completed execution, out of its layers. That of a
-// parent without a finalize is put together here, from the records of its
-// children. An error that wraps codec.ErrKey says that the client's codec lacks a
-// key; nothing is lost.
+// Output returns the output of a completed execution, without its layers. For a
+// parent without a finalize, Output reads the children's records and assembles the
+// output from them. An error that wraps codec.ErrKey says that the client's codec lacks a
+// key; the output itself is intact.
 func (c *Client) Output(ctx context.Context, x Execution) (codec.Payload, error) {
 	return OutputWith(ctx, c.store, x, c.codec.Open)
 }
 
-// OutputWith is [Client.Output] with each stored part of it as open returns it: for views,
-// which show what they can't open.
+// OutputWith is [Client.Output], but passes each stored part to open instead of removing
+// its layers. A user interface can so show parts that it has no key for.
 func OutputWith(ctx context.Context, s Store, x Execution, open func(codec.Payload) (codec.Payload, error)) (codec.Payload, error) {
 	r := reader{store: s, unwrap: open}
 	return r.output(ctx, x)
 }
 
-// An Input is what a run function is given: an encoded value or, in a finalize,
-// the parts of a [Joined], each as it was encoded; without their layers.
+// An Input is the input of a run function, without its layers: an encoded value or,
+// for a finalize, the parts of a [Joined], each in its own encoding.
 type Input struct {
 	codec.Payload
 	Joined *Joined[codec.Payload, codec.Payload]
-	// Layers are those that any part of it came in.
+	// Layers lists the layers that any part of the input was stored in.
 	Layers []string
 }
 
-// contentType is how the one who enqueued encodes, and how it is answered.
+// contentType returns the encoding of the input. The output is encoded in the same way.
 func (in Input) contentType() codec.Type {
 	t := in.Type
 	if in.Joined != nil {
@@ -45,12 +45,11 @@ func (in Input) contentType() codec.Type {
 	return t
 }
 
-// InputOf returns what the run function of x is given. Of a finalize that takes its
-// parent's record, which is not read if it is among those known to the caller, as it
-// was when the finalize was made. An error that wraps
-// codec.ErrKey says that the client's codec lacks a key; ErrInvalidInput, that what
-// is stored is damaged, past a limit of the codec, not there, or can't be put together: none
-// of which will pass.
+// InputOf returns the input of x's run function. For a finalize it needs the parent's
+// record: it uses the one in known, if the caller has passed it and it is the one that the
+// finalize was made from, and otherwise reads it. An error that wraps codec.ErrKey says
+// that the client's codec lacks a key. ErrInvalidInput says that the stored input is
+// damaged, missing, beyond a limit of the codec, or can't be assembled; it is permanent.
 func (c *Client) InputOf(ctx context.Context, x Execution, known ...Record) (Input, error) {
 	r := reader{store: c.store, unwrap: c.codec.Open, known: known}
 	in, err := r.input(ctx, x)
@@ -61,7 +60,7 @@ func (c *Client) InputOf(ctx context.Context, x Execution, known ...Record) (Inp
 	return in, err
 }
 
-// A reader reads stored payloads and notes the layers that they come in.
+// A reader reads stored payloads and notes the layers that they were stored in.
 type reader struct {
 	store  Store
 	unwrap func(codec.Payload) (codec.Payload, error)
@@ -72,7 +71,7 @@ type reader struct {
 // parent returns the parent of a finalize.
 func (r *reader) parent(ctx context.Context, x Execution) (Record, error) {
 	for _, p := range r.known {
-		// It is this finalize's, and not that of another life of its id: see Spawn.execution.
+		// This record made the finalize. An earlier execution with the same id has another time: see Spawn.execution.
 		if p.ID == x.Parent && p.Status == WaitingForFinalize && p.ChangedAt.Equal(x.CreatedAt) {
 			return p, nil
 		}
@@ -80,8 +79,8 @@ func (r *reader) parent(ctx context.Context, x Execution) (Record, error) {
 	return r.store.Get(ctx, x.Parent)
 }
 
-// open returns a payload of the execution with the given id, from wherever it is,
-// without its layers.
+// open loads a payload of execution id, from wherever the store keeps it, and removes
+// its layers.
 func (r *reader) open(ctx context.Context, what, id string, p codec.Payload) (codec.Payload, error) {
 	p, err := r.store.Load(ctx, id, p)
 	if err != nil {
@@ -118,7 +117,7 @@ func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error)
 	if err != nil {
 		return codec.Payload{}, fmt.Errorf("children of %s: %w", x.ID, err)
 	}
-	t := own.Type // as the parent answers, whatever the children do
+	t := own.Type // the parent decides the encoding, whatever the children use
 	if own.IsZero() {
 		t = codec.MsgPack
 	}
@@ -154,7 +153,7 @@ func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 	if err != nil {
 		return Input{}, err
 	}
-	// The parent may be a finalize itself, with an input of the same kind.
+	// The parent may itself be a finalize, whose input is a Joined too.
 	above, err := r.input(ctx, parent.Execution)
 	if err == nil && above.Joined != nil {
 		above.Payload, err = codec.EncodeAs(above.contentType(), above.Joined)
@@ -167,8 +166,8 @@ func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 	}}, err
 }
 
-// readBatch is how many children are read at a time. A direct get answers 1,024
-// at most.
+// readBatch is the number of children read at a time. The server answers at most
+// 1,024 messages to one direct get.
 const readBatch = 512
 
 func (r *reader) ended(ctx context.Context, parent Execution) (Ended, error) {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// DefaultTimeout bounds an attempt of a task that names no timeout of its own.
+// DefaultTimeout limits an attempt of a task that sets no timeout.
 const DefaultTimeout = 5 * time.Minute
 
 // DefaultQueue is the queue of a task that names none.
 const DefaultQueue = "default"
 
-// A Policy says how an execution is tried. It is settled when the execution is
-// enqueued or spawned and stored with it.
+// A Policy says how an execution runs. It is fixed when the execution is enqueued or
+// spawned, and stored with it.
 type Policy struct {
-	// Timeout bounds one attempt of user code, not the queue, the children or
-	// the finalize. Zero means none.
+	// Timeout limits the duration of one attempt of the code. Time in the queue, of the
+	// children and of the finalize does not count. Zero means no limit.
 	Timeout time.Duration
-	// Retry says whether and when a failed attempt is followed by another.
+	// Retry says whether and when a failed attempt is retried.
 	Retry Retry
-	// Delay is waited before the first attempt. It is not part of the timeout.
+	// Delay is the time to wait before the first attempt. The timeout does not include it.
 	Delay time.Duration
-	// OnChildFailure says what a child that does not complete means.
+	// OnChildFailure says what the execution does when a child does not complete.
 	OnChildFailure ChildPolicy
-	// Retention is how long the tree of a root is kept once the root has finished:
-	// see [Retention]. Zero means the namespace's; [Forever] is for ever. In any
-	// execution but a root it is ignored.
+	// Retention is how long the tree of a root is kept once the root has finished: see
+	// [Retention]. Zero means the namespace's retention; [Forever] keeps it for ever.
+	// Below a root it is ignored.
 	Retention time.Duration
 }
 
@@ -34,38 +34,37 @@ type Policy struct {
 type ChildPolicy string
 
 const (
-	// FailFast finishes the parent as children_tasks_failed at the first failure
-	// that it learns of, and cancels the other children. It is the default.
+	// FailFast finishes the parent as children_tasks_failed when it learns of the first
+	// failure, and cancels the other children. It is the default.
 	FailFast ChildPolicy = "fail_fast"
-	// WaitAll waits for all children. The finalize sees how each ended; without a
-	// finalize the parent completes with them.
+	// WaitAll waits for all children. The finalize sees the outcome of each; without a
+	// finalize the parent completes, whatever the outcomes.
 	WaitAll ChildPolicy = "wait_all"
 )
 
-// Retry says how a failed attempt is tried again. The delay before retry k
+// Retry says how often and when a failed attempt is retried. The delay before retry k
 // (k = 1, 2, ...) is min(BaseDelay * Multiplier^(k-1), MaxDelay), counted from the
-// recorded failure. The zero Retry retries nothing.
+// recorded failure. The zero Retry allows no retries.
 type Retry struct {
 	// MaxRetries is the number of attempts after the first.
 	MaxRetries int
 	// BaseDelay is the delay before the first retry. Zero retries at once.
 	BaseDelay time.Duration
-	// Multiplier is what the delay grows by from one retry to the next. Zero
-	// means 1; less than 0.1 is refused.
+	// Multiplier is the factor from one delay to the next. Zero means 1; less than 0.1
+	// is refused.
 	Multiplier float64
 	// MaxDelay caps the delay. Zero means no cap.
 	MaxDelay time.Duration
-	// Jitter shortens each delay by a random part of it, up to this fraction:
-	// from 0, none, to 1, anything between no delay and the full one.
+	// Jitter is the fraction of each delay, from 0 to 1, by which the delay is randomly
+	// shortened. 0 means no jitter; with 1 a delay lies anywhere between 0 and the full delay.
 	Jitter float64
 }
 
-// longestDelay bounds every wait. A date of this century plus one or two of them stays
-// before 2262, the last year that a server counts in nanoseconds since the epoch.
+// longestDelay limits every wait. A date of this century plus one or two such delays is
+// still before 2262, the last year that the server can express in nanoseconds since the epoch.
 const longestDelay = 100 * 365 * 24 * time.Hour
 
-// plus returns a + b, neither of which is negative, or the longest duration if the sum
-// does not fit.
+// plus returns a + b, or the longest duration if the sum overflows. Neither may be negative.
 func plus(a, b time.Duration) time.Duration {
 	if a > math.MaxInt64-b {
 		return math.MaxInt64
@@ -73,8 +72,8 @@ func plus(a, b time.Duration) time.Duration {
 	return a + b
 }
 
-// Delay returns how long to wait before retry k, counted from 1. The random
-// number r, from 0 to 1, decides the jitter.
+// Delay returns the time to wait before retry k, counted from 1. The random number, from
+// 0 to 1, decides the jitter.
 func (r Retry) Delay(k int, random float64) time.Duration {
 	if k < 1 || r.BaseDelay <= 0 {
 		return 0
@@ -88,7 +87,7 @@ func (r Retry) Delay(k int, random float64) time.Duration {
 	if r.MaxDelay > 0 {
 		limit = min(limit, float64(r.MaxDelay))
 	}
-	// The comparison is written so that an overflow to +Inf ends at the limit.
+	// Written so that an overflow to +Inf is limited too.
 	if !(delay < limit) {
 		delay = limit
 	}
@@ -111,13 +110,13 @@ func (r Retry) validate() error {
 	return nil
 }
 
-// Validate returns what is wrong with p, or nil.
+// Validate returns an error that says what is wrong with p, or nil.
 func (p Policy) Validate() error {
 	switch {
 	case p.Timeout < 0:
 		return fmt.Errorf("timeout %s: negative", p.Timeout)
 	case p.Timeout > 0 && p.Timeout < time.Millisecond:
-		// On the wire it would be 0, which is none.
+		// The wire counts milliseconds: it would become 0, which means no timeout.
 		return fmt.Errorf("timeout %s: less than 1ms", p.Timeout)
 	case p.Delay < 0:
 		return fmt.Errorf("delay %s: negative", p.Delay)

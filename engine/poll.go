@@ -6,20 +6,19 @@ import (
 	"time"
 )
 
-// A Poll says how long to wait between two runs of a task that is run until it is
-// done, and when to give up.
+// A Poll says how long to wait between two runs of a polled task, and when to give up.
 type Poll struct {
 	// Every is how long to wait from the end of a run to the start of the next.
 	Every time.Duration
-	// Wait, if it is not nil, says it instead of Every: after n runs that were not
-	// done, n counted from 1.
+	// Wait, if not nil, replaces Every: it returns the time to wait after the n-th run
+	// that was not done, counted from 1.
 	Wait func(n int) time.Duration
-	// Limit is how many runs may be not done: the last of them fails the execution.
-	// Zero means any number.
+	// Limit is the most runs that may be not done: if run number Limit is not done, the
+	// execution fails. Zero means no limit.
 	Limit int
-	// Deadline is how long after the first start was due the last run begins, at
-	// the latest; if that is not done, the execution has timed out. Zero means that
-	// there is none.
+	// Deadline limits the start of the last run, counted from the time at which the first
+	// run was due. If the last run is not done, the execution has timed out. Zero means no
+	// deadline.
 	Deadline time.Duration
 }
 
@@ -35,8 +34,8 @@ func (p Poll) validate() error {
 	return nil
 }
 
-// event returns what becomes of an execution whose run was not done, with Every
-// to wait if there is another.
+// event returns the event that ends a run of x that was not done. Every is the time to
+// wait before another run.
 func (p Poll) event(x Execution, at time.Time) Event {
 	n := x.Polls + 1
 	if p.Limit > 0 && n >= p.Limit {
@@ -55,16 +54,16 @@ func (p Poll) event(x Execution, at time.Time) Event {
 	return Polled{At: at, After: wait}
 }
 
-// A PollTask is a task that is run again and again until it is done: one
-// execution, whose record does not grow.
+// A PollTask is a task whose function runs repeatedly until it is done. All runs belong to
+// one execution, whose record does not grow.
 type PollTask[In, Out any] struct {
 	Task[In, Out]
 	poll Poll
 }
 
-// DefinePoll declares a task that is polled. Everything else is as with [Define];
-// the timeout bounds one run, and retries are those of a run that fails: one that
-// is not done has not failed, and the next has all its retries again.
+// DefinePoll declares a polled task, as [Define] does. The timeout limits one run. The
+// retries are for a run that fails; a run that is not done has not failed, and the next
+// run has all its retries again.
 func DefinePoll[In, Out any](id string, p Poll, opts ...Option) PollTask[In, Out] {
 	place := caller(2)
 	if err := p.validate(); err != nil {
@@ -85,8 +84,8 @@ func (t PollTask[In, Out]) ValidateInput(fn func(In) (In, error)) PollTask[In, O
 	return t
 }
 
-// BindPoll binds to t a function that is run until it says that it is done. Its
-// output counts only then.
+// BindPoll binds to t a function that an executor calls repeatedly until it returns done.
+// The output is ignored before that.
 func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (out Out, done bool, err error)) Binding {
 	if fn == nil {
 		return Binding{Definition: t.def, Place: caller(2), reason: nilFunction}
@@ -102,7 +101,7 @@ func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (ou
 		}
 		if !done {
 			again := t.poll
-			if again.Wait != nil { // here, where a panic is the code's
+			if again.Wait != nil { // called here, so that a panic counts as a panic of the task's code
 				again.Every = max(again.Wait(FromContext(ctx).Polls+1), 0)
 			}
 			return Return{Poll: &again}, nil

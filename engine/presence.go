@@ -10,54 +10,54 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// DefaultRollCall is how long answers to a roll call are waited for. An executor
-// answers from memory, so that it is the network that this leaves time for.
+// DefaultRollCall is how long a roll call waits for answers. Executors answer from memory,
+// so this time is for the network.
 const DefaultRollCall = 500 * time.Millisecond
 
-// A RollCall asks all executors of a store who they are and what they are at.
+// A RollCall asks all executors of a store to report their state.
 type RollCall struct {
 	// Schemas asks for the JSON Schemas of the tasks too.
 	Schemas bool
-	// For is how long answers are waited for. Zero means DefaultRollCall.
+	// For is how long to wait for answers. Zero means DefaultRollCall.
 	For time.Duration
 }
 
-// A Presence is what an executor says of itself when the roll is called.
+// A Presence is an executor's answer to a roll call.
 type Presence struct {
-	// Executor is its name, as records have it.
+	// Executor is its name, the same as in records.
 	Executor string
 	Host     string
 	PID      int
-	// Program is the path and the version of the module that the program was built
-	// from, Version that of this module in it; empty where the build does not say.
+	// Program is the path and version of the main module of its program, and Version the
+	// version of this module in that program. Both are empty if the build does not say.
 	Program string
 	Version string
-	// RecordVersion is the highest version of a record that it reads: its [Version].
+	// RecordVersion is the highest version of records that it can act on: its [Version].
 	RecordVersion int
 	StartedAt     time.Time
-	// Now is what its clock shows.
+	// Now is the time of its clock.
 	Now time.Time
-	// Lease is how long its claims last by what it knows: it renews at a third of it.
+	// Lease is how long its claims last, as far as it knows: it renews at a third of it.
 	Lease time.Duration
-	// Queues are those that it serves, with their weights.
+	// Queues are the queues that it serves, with their weights.
 	Queues map[string]int
 	Tasks  []BoundTask
-	// Slots is how many attempts it runs at once, Running how many it runs.
+	// Slots is the most attempts that it runs at once, Running how many it runs now.
 	Slots, Running int
-	// InHand counts the messages that it holds, Held those of them that are executions,
-	// by queue. Held is nil where an earlier version answers, which does not tell.
+	// InHand is the number of messages that it holds; Held is the number of those that are
+	// executions, by queue. Held is nil in the answer of an earlier version.
 	InHand int
 	Held   map[string]int
-	// Strays counts attempts that are over and whose code ignores it.
+	// Strays is the number of attempts that have ended although their code still runs.
 	Strays int
-	// Failures counts, by what it was, the background work that has failed since it
-	// started; Failing has what fails now, and since when.
+	// Failures counts the failures of background work since the executor started, by
+	// kind. Failing has the kinds that are failing now, and since when.
 	Failures map[string]int
 	Failing  map[string]time.Time
-	// Stopping says that it claims nothing any more.
+	// Stopping says that it claims no more executions.
 	Stopping bool
-	// Cut says that the answer would have been longer than a message, so that it
-	// lacks the schemas or, where that was not enough, the tasks.
+	// Cut says that the answer did not fit into a message: the schemas are missing or, if
+	// that was not enough, the tasks too.
 	Cut bool
 }
 
@@ -77,24 +77,24 @@ func (p Presence) Binds(task string) bool {
 	return false
 }
 
-// A BoundTask is a task that an executor has code for.
+// A BoundTask is a task that an executor has a binding for.
 type BoundTask struct {
 	ID string `json:"taskId"`
-	// Queue is where executions of the task go unless they name another; empty from an
-	// executor of a version that does not tell.
+	// Queue is the default queue of the task. It is empty if the executor's version does
+	// not report it.
 	Queue string `json:"queue,omitempty"`
-	// Fingerprint is the same where input and output look the same on the wire.
+	// Fingerprint is equal for two tasks if their inputs and outputs look the same on the wire.
 	Fingerprint string `json:"fingerprint"`
 	// Input and Output are the Go types.
 	Input  string `json:"inputType"`
 	Output string `json:"outputType"`
-	// InputSchema and OutputSchema are JSON Schemas; nil where the call did not ask
-	// for them, and where the types can't be described.
+	// InputSchema and OutputSchema are JSON Schemas. They are nil if the call did not ask
+	// for them, or if the types can't be described.
 	InputSchema  json.RawMessage `json:"inputSchema,omitempty"`
 	OutputSchema json.RawMessage `json:"outputSchema,omitempty"`
 }
 
-// Bound returns what is said of a task that is bound, its schemas included.
+// Bound describes the task, its schemas included.
 func (d *Definition) Bound() BoundTask {
 	t := BoundTask{
 		ID: d.ID, Queue: d.options.queue, Input: d.in.String(), Output: d.out.String(),
@@ -117,8 +117,8 @@ func schemaText(s *codec.Schema) json.RawMessage {
 	return text
 }
 
-// shape is what a type is recognised by: what it looks like on the wire or, if
-// that can't be told, its name.
+// shape identifies a type by what it looks like on the wire or, if there is no schema, by
+// its name.
 func shape(schema json.RawMessage, name string) string {
 	if len(schema) > 0 {
 		return string(schema)
@@ -126,22 +126,22 @@ func shape(schema json.RawMessage, name string) string {
 	return name
 }
 
-// An Answer is a presence with when the call was made, by the caller's clock, and
-// how long the answer took.
+// An Answer is a presence, with the time of the call by the caller's clock and the time
+// that the answer took.
 type Answer struct {
 	Presence
 	CalledAt time.Time
 	Took     time.Duration
 }
 
-// Offset returns how far the executor's clock is ahead of the caller's, and by how
-// much that may be wrong: it is not known when on its way the call was answered,
-// and clocks are told in whole milliseconds.
+// Offset returns how far the executor's clock is ahead of the caller's, and the possible
+// error of that: the call was answered at an unknown time during the round trip, and clocks
+// are reported in whole milliseconds.
 func (a Answer) Offset() (ahead, give time.Duration) {
 	return a.Now.Sub(a.CalledAt.Add(a.Took / 2)), a.Took/2 + time.Millisecond
 }
 
-// rollCall and presence are a [RollCall] and a [Presence] on the wire, as JSON: see
+// rollCall and presence are the JSON forms of a [RollCall] and a [Presence]: see
 // codec/WIRE.md.
 type rollCall struct {
 	Schemas bool `json:"schemas,omitempty"`
@@ -170,11 +170,11 @@ type presence struct {
 	Cut           bool             `json:"isCut,omitempty"`
 }
 
-// EncodeRollCall returns the message that c is sent as.
+// EncodeRollCall returns c as a message.
 func EncodeRollCall(c RollCall) ([]byte, error) { return json.Marshal(rollCall{Schemas: c.Schemas}) }
 
-// DecodeRollCall is the reverse of [EncodeRollCall]. What it can't read asks for
-// nothing in particular.
+// DecodeRollCall is the reverse of [EncodeRollCall]. For unreadable data it returns the zero
+// RollCall.
 func DecodeRollCall(data []byte) RollCall {
 	var w rollCall
 	if json.Unmarshal(data, &w) != nil {
@@ -183,8 +183,7 @@ func DecodeRollCall(data []byte) RollCall {
 	return RollCall{Schemas: w.Schemas}
 }
 
-// EncodePresence returns the message that p is sent as, of at most limit bytes: see
-// [Presence.Cut].
+// EncodePresence returns p as a message of at most limit bytes: see [Presence.Cut].
 func EncodePresence(p Presence, limit int) ([]byte, error) {
 	data, err := json.Marshal(p.wire())
 	for _, cut := range []func([]BoundTask) []BoundTask{WithoutSchemas, func([]BoundTask) []BoundTask { return nil }} {
@@ -200,7 +199,7 @@ func EncodePresence(p Presence, limit int) ([]byte, error) {
 	return data, nil
 }
 
-// WithoutSchemas returns a copy of the list that has none.
+// WithoutSchemas returns a copy of the list without schemas.
 func WithoutSchemas(list []BoundTask) []BoundTask {
 	bare := make([]BoundTask, len(list))
 	for i, t := range list {
@@ -221,12 +220,12 @@ func (p Presence) wire() presence {
 		w.Failing[what] = millis(since)
 	}
 	if w.Tasks == nil {
-		w.Tasks = []BoundTask{} // which JSON has another word for than for nothing
+		w.Tasks = []BoundTask{} // JSON distinguishes an empty list from null
 	}
 	return w
 }
 
-// DecodePresence is the reverse of [EncodePresence]. It refuses what is no presence.
+// DecodePresence is the reverse of [EncodePresence]. It returns an error if data is not a presence.
 func DecodePresence(data []byte) (Presence, error) {
 	var w presence
 	err := json.Unmarshal(data, &w)

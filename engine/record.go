@@ -7,21 +7,21 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// Version is the latest version of the wire that this program knows. A record or a message
-// names the lowest version that a reader must know before it may act on it, and a writer
-// names the lowest that will do: an older program of the same fleet carries on with
-// everything that needs nothing new, and leaves the rest, untouched, to newer ones.
+// Version is the latest version of the wire format that this program knows. Each record and
+// message names the lowest version that a reader must know before it may act on it, and a
+// writer names the lowest version that suffices. So an older program of the same fleet keeps
+// working on everything that needs nothing new, and leaves the rest untouched for newer ones.
 //
-// What follows for a change of the wire: a field of a record that an older program may keep
-// without knowing it needs no new version, since every program keeps the fields of the
-// map's first level that it does not know. Anything else needs one: a new status, a field
-// within a field, another meaning of an old field.
+// A change of the wire format needs a new version, with one exception: a new field at the
+// first level of a record that an older program may keep without knowing it, because every
+// program keeps unknown fields of that level. A new status, a field within a field, or a new
+// meaning of an old field needs a new version.
 const Version = 1
 
-// leastVersion is that of a program that may write a record again.
+// leastVersion is the lowest version whose programs may rewrite a record.
 const leastVersion = 1
 
-// maxSpawned is more children than a parent can have: a million of them take
+// maxSpawned is more children than any parent can have: a million children already take
 // minutes and hundreds of megabytes to spawn.
 const maxSpawned = 10_000_000
 
@@ -71,7 +71,7 @@ func (x *Execution) record(f *fields) (version int) {
 	return version
 }
 
-// place lists where an execution stands in a tree.
+// place lists the fields for the position of an execution in its tree.
 func (x *Execution) place(f *fields) {
 	f.string("parentId", &x.Parent)
 	f.int("index", &x.Index)
@@ -80,7 +80,7 @@ func (x *Execution) place(f *fields) {
 	f.string("retryOf", &x.RetryOf)
 }
 
-// work lists what an execution is to do.
+// work lists the fields for what an execution has to do.
 func (x *Execution) work(f *fields) {
 	x.Policy.field(f)
 	f.payload("input", "inputType", &x.Input)
@@ -90,8 +90,8 @@ func (x *Execution) work(f *fields) {
 	f.bool("sleeping", &x.Sleeping)
 }
 
-// due lists what a message says of the execution that waits in it. Its id, task and queue
-// are in the message's subject.
+// due lists the fields of an execution in a ready message. The message's subject has the id,
+// the task and the queue.
 func (x *Execution) due(f *fields) (version int) {
 	f.int("v", &version)
 	x.place(f)
@@ -194,14 +194,14 @@ func (x *Execution) attempts(f *fields) {
 	l.end(f)
 }
 
-// sizeOfFields is enough for the fields of a record, without those that may be long.
+// sizeOfFields is enough for all fields of a record that have a bounded length.
 const sizeOfFields = 640
 
 // EncodeRecord returns the stored form of x.
 func EncodeRecord(x Execution) ([]byte, error) { return EncodeRecordIn(nil, &x) }
 
-// EncodeRecordIn is EncodeRecord into a buffer, from its beginning, or into another if
-// it is too small: for a caller that encodes many records and keeps none.
+// EncodeRecordIn is EncodeRecord into a buffer, from its beginning, or into a new one if
+// it is too small. It is for callers that encode many records and keep none.
 func EncodeRecordIn(buffer []byte, x *Execution) ([]byte, error) {
 	f := writing(buffer, sizeOfFields+len(x.Input.Data)+len(x.Output.Data)+len(x.Unknown))
 	x.record(&f)
@@ -211,9 +211,9 @@ func EncodeRecordIn(buffer []byte, x *Execution) ([]byte, error) {
 	return f.w.Bytes(), nil
 }
 
-// DecodeRecord is the reverse of [EncodeRecord]. Payloads lie in data, which must not
-// change any more. The error is ErrDamaged for what is no record, and ErrNewer, with what
-// is understood of it, for a record that this program may not write again.
+// DecodeRecord is the reverse of [EncodeRecord]. Payloads share the bytes of data, which must
+// not change afterwards. The error is ErrDamaged if data is not a record, and ErrNewer,
+// with the readable fields, if this program must not rewrite the record.
 func DecodeRecord(data []byte) (Execution, error) {
 	var x Execution
 	f := readingInOrder(data)
@@ -243,13 +243,13 @@ func (x Execution) check(version int) (Execution, error) {
 	return x, nil
 }
 
-// newer is what is refused that asks for version n.
+// newer returns the error for a record or message that needs version n.
 func newer(n int) error {
 	return fmt.Errorf("%w: version %d, this program knows up to %d", ErrNewer, n, Version)
 }
 
-// CheckVersion returns an error that wraps ErrNewer if n is a later version than
-// this program knows. Zero, where nothing is said, is the first.
+// CheckVersion returns an error that wraps ErrNewer if n is a later version than this
+// program knows. Zero, which means that no version was given, counts as 1.
 func CheckVersion(n int) error {
 	if n > Version {
 		return newer(n)
@@ -272,8 +272,8 @@ func EncodeSpawns(s []Spawn) ([]byte, error) {
 	return f.w.Bytes(), nil
 }
 
-// DecodeSpawns is the reverse of [EncodeSpawns]. Payloads lie in data, which must not
-// change any more.
+// DecodeSpawns is the reverse of [EncodeSpawns]. Payloads share the bytes of data, which must
+// not change afterwards.
 func DecodeSpawns(data []byte) ([]Spawn, error) {
 	if list, ok := spawnsInOrder(data); ok {
 		return list, nil
@@ -310,8 +310,8 @@ func spawnsInOrder(data []byte) (all []Spawn, ok bool) {
 	return all, f.r.OK()
 }
 
-// wireType leaves out the type that records mean where they give none. A payload
-// means another by none: see [codec.JSON].
+// wireType returns the type to store: empty for MessagePack, the default in records. In a
+// payload itself an empty type means something else: see [codec.JSON].
 func wireType(p codec.Payload) codec.Type {
 	switch {
 	case p.Type == codec.MsgPack, p.IsZero():

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Retention is how long the tree of a root is kept once the root has finished.
-// 0 and [Forever] keep it for ever; less than 1 s is refused. Where none is given
-// it is the namespace's: see [Limits]. A tree goes as a whole, two leases after its
-// time, and by the retention of its root alone: that of a child is ignored.
+// Retention is how long the tree of a root is kept once the root has finished. 0 and
+// [Forever] keep it for ever; less than 1 s is refused. The default is the namespace's
+// retention: see [Limits]. A tree is removed as a whole, two leases after that time. Only
+// the retention of the root counts.
 type Retention time.Duration
 
-// KeepForever keeps a tree until it is deleted.
+// KeepForever keeps a tree until a caller deletes it.
 const KeepForever Retention = 0
 
 const (
 	// Forever is the retention, in a [Policy] or in [Limits], that never ends.
 	Forever time.Duration = math.MaxInt64
-	// DefaultRetention is that of a namespace that names none.
+	// DefaultRetention is the retention of a namespace that sets none.
 	DefaultRetention = 7 * 24 * time.Hour
 
-	// minRetention is the shortest time to live that nats-server takes.
+	// minRetention is the shortest time to live that nats-server accepts.
 	minRetention = time.Second
 )
 
@@ -31,8 +31,8 @@ func (r Retention) set(o *options) {
 	}
 }
 
-// ValidateRetention returns what is wrong with a retention, or nil. Zero stands
-// for that of the namespace.
+// ValidateRetention returns an error that says what is wrong with a retention, or nil.
+// Zero means the namespace's retention.
 func ValidateRetention(d time.Duration) error {
 	switch {
 	case d < 0:
@@ -45,42 +45,40 @@ func ValidateRetention(d time.Duration) error {
 	return nil
 }
 
-// How a tree goes. The record of a root that never had anything below it is
-// written with its time to live: the server's own timer removes it, and nothing
-// else is stored for that. Any other finished root has an [Expire] lead to a
-// message at its time, upon which an executor removes the tree: first what is left of the
-// root's own messages, then the root.
+// How a tree is removed. The record of a root that never had anything below it is written
+// with a time to live: the server's own timer removes it, at no further cost. Any other
+// finished root leads, by [Expire], to a message that is delivered at its time. The executor
+// that receives it removes the tree: first the remaining messages of the root, then the root.
 //
-// No record may go before the message that led to it, or that would run again: an
-// acknowledgement gets lost with the server that it was on its way to, and time passes while
-// that is down. So messages are withdrawn first; and a child of which nothing is recorded is
-// not run once its parent's record is gone. A record that vanishes by itself can't wait for
-// its message: a server that is down for longer than the retention and the grace may run a
-// lone root again whose end it had recorded in its last moments. Keep such work for longer
-// than outages last.
+// A record must not be removed before the message that led to it, or that message would run
+// again. An acknowledgement may get lost in a crash of the server, and time passes while the
+// server is down. So executors withdraw messages first; and they do not run a child without a
+// record once its parent's record is gone. A record with a time to live can't wait for its
+// message: if a server is down for longer than the retention and the grace, it may run a
+// lone root again whose end was recorded just before the outage. Choose a retention
+// longer than any outage.
 //
-// Nothing may stay behind. What is written below a root that is gone - a child
-// that runs on, or is cancelled, when the fleet comes back after a long time - is
-// found by its end, since everything that ends either tells its parent or was
-// cancelled by it: who is told of an end and finds no active parent, and who
-// carries out what follows from a cancellation by a finished parent, has the tree
-// looked at again. That look comes after the write, so that it removes what was
-// written, if the root is gone; if the root is there, its own time is still to
-// come. What never ends has lost its record with the tree: its next write
-// conflicts, and a hint without a record is dropped.
+// Nothing may stay behind. A child may write after its root is gone: it runs on, or is
+// cancelled, when the fleet comes back after a long time. Everything that finishes either tells
+// its parent or was cancelled by it. So the executor that receives a closure and finds no
+// active parent, and the executor that carries out the effects of a cancellation by a finished
+// parent, schedules another expiry. That expiry comes after the write: if the root is gone, it
+// removes what was written; if the root exists, the root's own expiry is still to come. An
+// execution that never finishes has lost its record with the tree: its next write conflicts,
+// and executors drop a hint without a record.
 //
-// What is left to chance: an executor that stalls after its claim and before the
-// record of it, for longer than the whole retention, and dies when it wakes, just
-// after that record. It says running, of an execution that nobody remembers.
+// One case remains: an executor stalls after its claim and before it writes the record, for
+// longer than the whole retention, and dies just after writing it. The record says running,
+// and nothing will ever remove it.
 
-// grace is kept on top of the retention: a message that led to the end may come
-// again when its lease is over, and must find what it led to, or the execution
-// would be taken for one that never ran; and what is cancelled below a failed root
-// ends in this time, unless nobody executes.
+// grace is added to the retention. The message of the last attempt may be redelivered after
+// its lease, and must then find the record, or the execution would seem never to have run.
+// Executions that are cancelled below a failed root finish within this time, if any
+// executor runs.
 func grace(l Limits) time.Duration { return min(plus(l.Lease, l.Lease), longestDelay) }
 
-// kept returns how long the tree of a root is kept once the root has finished;
-// false is for ever.
+// kept returns how long the tree of a root is kept once the root has finished; false means
+// for ever.
 func (x *Execution) kept(l Limits) (time.Duration, bool) {
 	d := x.Policy.Retention
 	if d == 0 {
@@ -89,23 +87,23 @@ func (x *Execution) kept(l Limits) (time.Duration, bool) {
 	return plus(d, grace(l)), d > 0 && d != Forever
 }
 
-// TimeToLive returns for how long the record of x is kept once it is written; a
-// store removes it then. False says that it stays until Delete.
+// TimeToLive returns how long after the write the store must remove the record of x. False
+// means that the record stays until Delete.
 func (x Execution) TimeToLive(l Limits) (time.Duration, bool) {
 	d, ends := x.kept(l)
 	return d, ends && x.Status.Finished() && x.alone()
 }
 
-// RemoveAt returns when the tree of a root that has finished is to be removed;
-// false is never.
+// RemoveAt returns when the tree of a finished root is to be removed; false means never.
 func (x Execution) RemoveAt(l Limits) (time.Time, bool) {
 	d, ends := x.kept(l)
 	return x.FinishedAt.Add(d), ends
 }
 
-// Gone reports whether x is a root whose tree ought to have been removed for a lease by
-// then: a lease, since whoever looks at it may die of it. What a store still has of it, after
-// an outage or since a server has brought it back, counts as nothing.
+// Gone reports whether x is a root whose tree should have been removed at least a lease
+// before at. (It waits a lease because the executor that removes the tree may crash.) After an
+// outage, or after a server has restored old data, such a tree may still be stored; it counts
+// as removed.
 func (x *Execution) Gone(l Limits, at time.Time) bool {
 	since, ends := x.GoneAt(l)
 	return ends && at.After(since)
@@ -120,17 +118,17 @@ func (x *Execution) GoneAt(l Limits) (time.Time, bool) {
 	return remove.Add(l.Lease), ends
 }
 
-// SameLife reports whether x and y, which have one id, are one execution, and not two that
-// had the id one after the other.
+// SameLife reports whether x and y, which have the same id, are the same execution, and not
+// two that used the id one after the other.
 func (x *Execution) SameLife(y *Execution) bool {
 	return x.CreatedAt.UnixMilli() == y.CreatedAt.UnixMilli()
 }
 
-// alone reports whether x is a root that nothing was ever spawned below.
+// alone reports whether x is a root that never spawned anything.
 func (x *Execution) alone() bool { return x.Parent == "" && x.Spawned == 0 && x.Finalize == nil }
 
-// expires reports whether the tree of x, which has finished, must be looked at:
-// x is a root that does not vanish by itself, or ended below a finished parent.
+// expires reports whether the tree of a finished x needs an expiry: x is a root without
+// a time to live, or has finished below a finished parent.
 func (x *Execution) expires() bool {
 	if x.Parent != "" {
 		return x.ParentFinished
@@ -138,7 +136,7 @@ func (x *Execution) expires() bool {
 	return !x.alone()
 }
 
-// LookAt returns when the tree is to be looked at; false is never.
+// LookAt returns when the expiry is due; false means never.
 func (e Expire) LookAt(l Limits) (time.Time, bool) {
 	if x := e.Execution; x.Parent != "" {
 		return x.FinishedAt.Add(grace(l)), true

@@ -8,8 +8,8 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A Step is a task of any kind - a [Task], a [PollTask], a [SleepingTask] - or a
-// [Chain] of them.
+// A Step is a task of any kind (a [Task], a [PollTask], a [SleepingTask]) or a [Chain]
+// of them.
 type Step[In, Out any] interface {
 	steps() []*Definition
 	types(In) Out
@@ -18,19 +18,19 @@ type Step[In, Out any] interface {
 func (t Task[In, Out]) steps() []*Definition { return []*Definition{t.def} }
 func (Task[In, Out]) types(In) (out Out)     { return out }
 
-// A Chain is a list of tasks of which each takes what the one before returns.
+// A Chain is a list of tasks, each of which takes the output of the one before.
 type Chain[In, Out any] struct{ list []*Definition }
 
 func (c Chain[In, Out]) steps() []*Definition { return c.list }
 func (Chain[In, Out]) types(In) (out Out)     { return out }
 
-// Then appends a step to another. [Seq3] and its kin read better for longer chains.
+// Then appends a step to another. [Seq3] to [Seq6] read better for longer chains.
 func Then[In, Mid, Out any](first Step[In, Mid], next Step[Mid, Out]) Chain[In, Out] {
 	return Chain[In, Out]{slices.Concat(stepsOf(first), stepsOf(next))}
 }
 
-// stepsOf returns the steps of s. A nil one is a step that is not defined, which is refused
-// where it is bound.
+// stepsOf returns the steps of s. For a nil s it returns one undefined step, which
+// BindSequence refuses.
 func stepsOf[In, Out any](s Step[In, Out]) []*Definition {
 	if s == nil {
 		return []*Definition{nil}
@@ -39,7 +39,7 @@ func stepsOf[In, Out any](s Step[In, Out]) []*Definition {
 }
 
 // Seq2 returns the chain of two steps, for [BindSequence]: the first takes the input, the
-// second what the first returns.
+// second takes the output of the first.
 func Seq2[In, A, Out any](first Step[In, A], second Step[A, Out]) Chain[In, Out] {
 	return Then(first, second)
 }
@@ -59,16 +59,16 @@ func Seq5[In, A, B, C, D, Out any](first Step[In, A], second Step[A, B], third S
 	return Then(Seq4(first, second, third, fourth), fifth)
 }
 
-// Seq6 is [Seq2] with six steps; chains of chains are longer.
+// Seq6 is [Seq2] with six steps. A step may itself be a chain, for longer sequences.
 func Seq6[In, A, B, C, D, E, Out any](first Step[In, A], second Step[A, B], third Step[B, C], fourth Step[C, D], fifth Step[D, E], sixth Step[E, Out]) Chain[In, Out] {
 	return Then(Seq5(first, second, third, fourth, fifth), sixth)
 }
 
-// BindSequence makes t run the steps one after the other: the input of each is
-// the output of the one before, the output of the last is that of t. The steps
-// are bound by themselves, here or in other executors; each may be a parent or a
-// sequence. A step that does not complete fails t, whatever its policy, and no
-// later one is created. BindSequence panics if there are no steps.
+// BindSequence makes t run the steps one after the other. Each step takes the output of
+// the one before, and the output of the last step is the output of t. Each step needs a
+// binding of its own, in this executor or another, and may be a parent or a sequence. If a
+// step does not complete, t fails, whatever its policy, and no later step is created.
+// BindSequence panics if there are no steps.
 func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 	place := caller(2)
 	if t.def == nil || s == nil {
@@ -96,7 +96,7 @@ func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 		}
 		steps := make([]Spawn, len(list))
 		for i, d := range list {
-			// Nobody has validated the input for the step itself.
+			// Nobody has validated the input against the step's own validator.
 			steps[i] = d.spawn(d.options)
 		}
 		steps[0].Input = first

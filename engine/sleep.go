@@ -9,14 +9,14 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A SleepingTask is a task that runs no code: its executions wait until somebody
-// wakes them, with an output or an error. It is how a tree waits for a person, or
-// for a system that calls back. It takes no slot while it sleeps.
+// A SleepingTask is a task that runs no code: its executions wait until a program wakes
+// them with an output or an error. With it a tree waits for a person, or for a callback
+// from another system. A sleeping execution takes no slot.
 type SleepingTask[In, Out any] struct{ Task[In, Out] }
 
-// DefineSleeping declares a task that sleeps. Its input is for whoever looks. It
-// sleeps without end unless a [Timeout] is given, which makes it end as timed_out.
-// It need not be bound: any executor of its queue puts it to sleep.
+// DefineSleeping declares a sleeping task. Its input is information for the person or
+// program that decides. It sleeps without limit unless a [Timeout] is given; then it ends as
+// timed_out. It needs no binding: any executor of its queue puts it to sleep.
 func DefineSleeping[In, Out any](id string, opts ...Option) SleepingTask[In, Out] {
 	t := define[In, Out](id, caller(2), append([]Option{NoTimeout}, opts...))
 	t.def.sleeping = true
@@ -35,19 +35,19 @@ func (t SleepingTask[In, Out]) ValidateInput(fn func(In) (In, error)) SleepingTa
 	return t
 }
 
-// BindSleeping binds t where its executions are enqueued by others than Go
-// programs that have its definition: they do not say that they sleep.
+// BindSleeping binds t. It is only needed if clients that lack t's definition enqueue
+// executions of t: their messages do not say that the task sleeps.
 func BindSleeping[In, Out any](t SleepingTask[In, Out]) Binding {
 	return Binding{Definition: t.def, Place: caller(2), Run: func(context.Context, Input) (Return, error) {
-		return Return{}, Permanent(fmt.Errorf("task %q sleeps, and this execution was enqueued as one that runs", t.def.ID))
+		return Return{}, Permanent(fmt.Errorf("task %q is a sleeping task, but this execution was enqueued as one that runs code", t.def.ID))
 	}}
 }
 
-// Wake completes a sleeping execution with an output. When it returns nil the
-// record says so, and the rest follows whoever crashes. Errors: ErrNotFound;
-// ErrNotSleeping and ErrIDConflict if the execution is another task's; ErrFinished,
-// with how it ended, if it was woken, cancelled or timed out before; ErrInvalidOutput if
-// out can't be encoded; ErrTooLarge.
+// Wake completes a sleeping execution with an output. Once Wake returns nil, the record
+// says completed, and executors do the rest even if this process crashes. Errors:
+// ErrNotFound; ErrNotSleeping or ErrIDConflict if the execution belongs to another task;
+// ErrFinished, with the status, if the execution was already woken, cancelled or timed out;
+// ErrInvalidOutput if out can't be encoded; ErrTooLarge.
 func (t SleepingTask[In, Out]) Wake(ctx context.Context, c *Client, id string, out Out) error {
 	p, err := codec.EncodeAs(c.typeOf(t.def.options.encoding), &out)
 	if err != nil {
@@ -56,7 +56,7 @@ func (t SleepingTask[In, Out]) Wake(ctx context.Context, c *Client, id string, o
 	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Completed, Output: p}, t.def.options.encoding)
 }
 
-// WakeError fails a sleeping execution; no retry follows. The errors are those of
+// WakeError fails a sleeping execution, without a retry. The errors are those of
 // [SleepingTask.Wake], and ErrInvalidOption if cause is nil.
 func (t SleepingTask[In, Out]) WakeError(ctx context.Context, c *Client, id string, cause error) error {
 	if cause == nil {
@@ -65,15 +65,15 @@ func (t SleepingTask[In, Out]) WakeError(ctx context.Context, c *Client, id stri
 	return c.wake(ctx, Closure{Parent: id, Task: t.def.ID, Status: Failed, Message: cause.Error()}, Encoding{})
 }
 
-// Wake is [SleepingTask.Wake] for a caller without the task's definition. The output is not
-// in layers. ErrInvalidOutput refuses one that is no value of its encoding or, where the
-// client has met the definition - that of an executor has met those of its tasks - none of
-// the task's output.
+// Wake is [SleepingTask.Wake] for a caller that lacks the task's definition. The output must
+// be without layers. ErrInvalidOutput says that it is not a valid value of its encoding or,
+// if the client knows the definition (as an executor's client knows the bound tasks), not
+// a value of the task's output type.
 func (c *Client) Wake(ctx context.Context, id string, out codec.Payload) error {
 	return c.wake(ctx, Closure{Parent: id, Status: Completed, Output: out}, Encoding{})
 }
 
-// WakeError is [SleepingTask.WakeError] for a caller without the task's definition.
+// WakeError is [SleepingTask.WakeError] for a caller that lacks the task's definition.
 func (c *Client) WakeError(ctx context.Context, id, message string) error {
 	return c.wake(ctx, Closure{Parent: id, Status: Failed, Message: message}, Encoding{})
 }
@@ -101,13 +101,13 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 		return fmt.Errorf("%w: it is %s", ErrFinished, r.Status)
 	}
 	w.IsWake = true
-	if w.Status == Completed && w.Task == "" { // else it was encoded from a value of the task's
+	if w.Status == Completed && w.Task == "" { // otherwise the output was encoded from a typed value
 		if err := c.judgeWake(r.Task, w.Output); err != nil {
 			return err
 		}
 	}
-	if w.Status == Completed { // what came encrypted leaves encrypted
-		if w.Task != "" && e.Type == "" { // as with the outputs of code
+	if w.Status == Completed { // the output gets the input's layers: it stays encrypted
+		if w.Task != "" && e.Type == "" { // encode it as the input, like the outputs of code
 			if w.Output, err = codec.EncodeAs(plainType(r.Input), w.Output); err != nil {
 				return err
 			}
@@ -116,7 +116,7 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 			return err
 		}
 	}
-	// The message comes first, as with a cancellation: an executor goes on from it.
+	// Publish the message before writing the record: after a crash in between, an executor continues from the message.
 	if err := c.store.Carry(ctx, TellParent{Closure: w}); err != nil {
 		return err
 	}
@@ -133,8 +133,8 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 	})
 }
 
-// judgeWake refuses an output, without layers, that an execution of the task can't be woken
-// with.
+// judgeWake returns ErrInvalidOutput if an execution of the task can't be woken with this
+// output, which must be without layers.
 func (c *Client) judgeWake(task string, output codec.Payload) error {
 	if err := output.Check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidOutput, err)
@@ -145,9 +145,9 @@ func (c *Client) judgeWake(task string, output codec.Payload) error {
 	return nil
 }
 
-// JudgeWake is for executors, who learn of a wake that anybody may have sent: it returns
-// ErrInvalidOutput for one that x can't be woken with, as far as the client can tell. What
-// it has no key for, others may judge.
+// JudgeWake is for executors, because anybody may have sent a wake: it returns
+// ErrInvalidOutput if x can't be woken with w, as far as the client can tell. It returns no
+// such error for an output that it has no key for: another executor may have the key.
 func (c *Client) JudgeWake(ctx context.Context, x Execution, w Closure) error {
 	if w.Status != Completed {
 		return nil
@@ -177,7 +177,7 @@ func plainType(p codec.Payload) codec.Type {
 	return t
 }
 
-// Woken returns the event that a closure makes of the execution that it wakes.
+// Woken returns the event by which c wakes an execution.
 func (c Closure) Woken(at time.Time) Woken {
 	if c.Status == Completed {
 		return Woken{At: at, Output: c.Output}

@@ -2,22 +2,22 @@ package engine
 
 import "slices"
 
-// Status is where an execution is in its life.
+// Status is the state that an execution is in.
 type Status string
 
 // The active statuses.
 const (
-	// Ready waits for its time and for an executor.
+	// Ready waits for its start time and for an executor.
 	Ready Status = "ready"
-	// Running has an attempt under way on an executor.
+	// Running has an attempt in progress, or sleeps.
 	Running Status = "running"
-	// WaitingForChildren has run and waits for the children that it spawned.
+	// WaitingForChildren has run its code and waits for its children.
 	WaitingForChildren Status = "waiting_for_children_tasks"
-	// WaitingForFinalize waits for its finalize execution.
+	// WaitingForFinalize waits for its finalize.
 	WaitingForFinalize Status = "waiting_for_finalize_task"
 )
 
-// The finished statuses. They are final: no event leads out of them.
+// The finished statuses. They are final: no event changes a finished execution.
 const (
 	Completed      Status = "completed"
 	Failed         Status = "failed"
@@ -27,7 +27,7 @@ const (
 	Cancelled      Status = "cancelled"
 )
 
-// Statuses lists every status in the order of a life, the active ones first.
+// Statuses lists every status, the active ones first.
 func Statuses() []Status { return slices.Clone(statuses) }
 
 var statuses = []Status{
@@ -35,7 +35,7 @@ var statuses = []Status{
 	Completed, Failed, TimedOut, ChildrenFailed, FinalizeFailed, Cancelled,
 }
 
-// Active reports whether an execution in s can still move.
+// Active reports whether s is an active status.
 func (s Status) Active() bool { i := slices.Index(statuses, s); return i >= 0 && i < 4 }
 
 // Finished reports whether s is final.

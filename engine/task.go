@@ -11,17 +11,17 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A Task is the name of a unit of work, with the types of its input and output
-// and the options that its executions start with. It holds no code: a program
-// that enqueues needs nothing but the Task, and one that executes binds a
-// function to it with [Bind] and its kin.
+// A Task names a unit of work. It carries the types of the input and output, and
+// the default options of its executions. It holds no code: a program that only
+// enqueues needs nothing but the Task; a program that executes binds a function to
+// it with [Bind], [BindParent] or one of the other Bind functions.
 type Task[In, Out any] struct{ def *Definition }
 
-// A Definition is what is known of a task when its types are not.
+// A Definition is a task without its static types, as executors and clients keep it.
 type Definition struct {
-	// ID is the task's.
+	// ID is the task id.
 	ID string
-	// Place is where it was defined: file:line.
+	// Place is where the task was defined: file:line.
 	Place string
 
 	in, out  reflect.Type
@@ -32,9 +32,9 @@ type Definition struct {
 	inferred func() *codec.Schema
 }
 
-// Define declares a task. The id, 1 to 255 of A-Z a-z 0-9 _ -, is stored with
-// every execution: renaming a task orphans those that are under way. Define
-// panics on an invalid id or option, so that the program does not start.
+// Define declares a task. The id has 1 to 255 characters of A-Z a-z 0-9 _ - and is
+// stored with every execution, so renaming a task orphans its unfinished executions.
+// Define panics on an invalid id or option: the program must not start with it.
 func Define[In, Out any](id string, opts ...Option) Task[In, Out] {
 	return define[In, Out](id, caller(2), opts)
 }
@@ -57,7 +57,7 @@ func define[In, Out any](id, place string, opts []Option) Task[In, Out] {
 	}}
 }
 
-// spawn is an execution of d below another, with nobody's input yet.
+// spawn returns an execution of d to be created below a parent; the caller adds the input.
 func (d *Definition) spawn(o options) Spawn {
 	return Spawn{Task: d.ID, Queue: o.queue, Policy: o.policy, Metadata: o.metadata, Sleeping: d.sleeping}
 }
@@ -70,7 +70,7 @@ func caller(skip int) string {
 	return fmt.Sprintf("%s:%d", file, line)
 }
 
-// ID returns the task's id; that of the zero Task is empty.
+// ID returns the task's id. The zero Task has an empty id.
 func (t Task[In, Out]) ID() string {
 	if t.def == nil {
 		return ""
@@ -78,8 +78,8 @@ func (t Task[In, Out]) ID() string {
 	return t.def.ID
 }
 
-// Schema returns the JSON Schema of the input: the one given with InputSchema
-// or else the one inferred from In. It is nil if In can't be described.
+// Schema returns the JSON Schema of the input: the schema given to InputSchema
+// or else the schema inferred from In. It is nil if In can't be described.
 func (t Task[In, Out]) Schema() *codec.Schema { return t.def.schema() }
 
 func (d *Definition) schema() *codec.Schema {
@@ -89,9 +89,10 @@ func (d *Definition) schema() *codec.Schema {
 	return d.inferred()
 }
 
-// InputSchema gives the task a JSON Schema that every input must satisfy, checked before
-// anything is stored, and returns the task, every copy of which has it. Call it where the
-// task is defined, before anything is enqueued. It panics if text is no schema.
+// InputSchema gives the task a JSON Schema and returns the task. Every input is checked
+// against the schema before anything is stored. All copies of the task have it: call
+// InputSchema where the task is defined, before anything is enqueued. It panics if text is
+// not a valid schema.
 func (t Task[In, Out]) InputSchema(text string) Task[In, Out] {
 	s, err := codec.ParseSchema(text)
 	if err != nil {
@@ -101,14 +102,15 @@ func (t Task[In, Out]) InputSchema(text string) Task[In, Out] {
 	return t
 }
 
-// ValidateInput gives the task a function that refuses an input, by its error, or
-// passes it on, changed or not, and returns the task, every copy of which has it. Call it
-// where the task is defined, before anything is enqueued. The function is called where an
-// input is enqueued or spawned, after the schema, and by the executor for an input that
-// came from elsewhere. A nil fn is a panic.
+// ValidateInput gives the task a validator and returns the task. The validator refuses an
+// input by returning an error, or returns the input, possibly changed. It runs after the
+// schema check, in the process that enqueues or spawns; if that process has no
+// validator (a client in another language, for instance), the executor runs it. All copies
+// of the task have it: call ValidateInput where the task is defined, before anything is
+// enqueued. It panics if fn is nil.
 func (t Task[In, Out]) ValidateInput(fn func(In) (In, error)) Task[In, Out] {
 	if fn == nil {
-		panic(fmt.Sprintf("task %q, defined at %s: the function that validates inputs is nil", t.def.ID, t.def.Place))
+		panic(fmt.Sprintf("task %q, defined at %s: the validator is nil", t.def.ID, t.def.Place))
 	}
 	t.def.validate = fn
 	return t
@@ -126,12 +128,14 @@ func (t Task[In, Out]) validated(in In) (In, error) {
 	return in, nil
 }
 
-// Enqueue stores an execution of t and returns a handle to it. When it returns
-// nil as error the execution is durable. Errors: ErrInvalidInput, ErrInvalidOption,
-// ErrIDConflict, ErrTooLarge, ErrQueueFull, ErrShutdown, codec.ErrKey where the
-// client lacks a layer that the task asks for, or can't read the input of an
-// execution with the same [ID], or what kept the store from answering; in that last case the execution may or may not be there, and
-// only enqueuing again with an [ID] is sure not to make a second.
+// Enqueue stores an execution of t and returns a handle to it. Once Enqueue returns
+// a nil error, the execution is durable and will run.
+//
+// Errors: ErrInvalidInput, ErrInvalidOption, ErrIDConflict, ErrTooLarge, ErrQueueFull,
+// ErrShutdown, or codec.ErrKey if the client lacks a layer that the task asks for or
+// can't read the input of an execution with the same [ID]. Any other error comes from
+// the store: the execution may or may not have been stored, and only an [ID] makes it
+// safe to enqueue again without creating a second execution.
 func (t Task[In, Out]) Enqueue(ctx context.Context, c *Client, in In, opts ...Option) (Handle[Out], error) {
 	due, done := manyDues(1)
 	defer done()
@@ -148,14 +152,14 @@ func (t Task[In, Out]) Enqueue(ctx context.Context, c *Client, in In, opts ...Op
 	return t.Handle(c, due[0].ID), nil
 }
 
-// EnqueueMany is Enqueue for many inputs at once, pipelined: all of them are
-// validated before the first is stored. The handles are in the order of the
-// inputs. If some were refused by the store, the error joins an *[EnqueueError]
-// for each, and their handles are zero.
+// EnqueueMany enqueues many inputs at once, pipelined. It validates all of them
+// before it stores the first. The handles are in the order of the inputs. If the store
+// refuses some of them, the error joins an *[EnqueueError] for each, and their
+// handles are zero.
 func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opts ...Option) ([]Handle[Out], error) {
 	o, err := t.accepted(c, opts)
 	if err == nil && o.id != nil {
-		err = fmt.Errorf("%w: one id for many executions", ErrInvalidOption)
+		err = fmt.Errorf("%w: ID can't be used with EnqueueMany: %d inputs would share one id", ErrInvalidOption, len(ins))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("enqueue task %q: %w", t.ID(), err)
@@ -180,13 +184,13 @@ func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opt
 	return handles, nil
 }
 
-// dues are used again: those of a thousand executions are most of a megabyte.
+// dues is a pool: a thousand of them take most of a megabyte.
 var dues = sync.Pool{New: func() any { return new([]Due) }}
 
-// mostDues is how many are kept.
+// mostDues is the length of the longest slice that the pool keeps.
 const mostDues = 4096
 
-// manyDues returns n dues, and what is to be called when the store has them.
+// manyDues returns n dues, and a function to call once the store no longer needs them.
 func manyDues(n int) (list []Due, done func()) {
 	if n > mostDues {
 		return make([]Due, n), func() {}
@@ -200,7 +204,7 @@ func manyDues(n int) (list []Due, done func()) {
 	}
 }
 
-// accepted returns the options of an enqueue, if it is not refused whatever its input is.
+// accepted returns the options of an enqueue, or an error if no input could be enqueued.
 func (t Task[In, Out]) accepted(c *Client, opts []Option) (options, error) {
 	switch {
 	case t.def == nil:
@@ -215,7 +219,7 @@ func (t Task[In, Out]) accepted(c *Client, opts []Option) (options, error) {
 	return o, err
 }
 
-// due makes due, which is zero, the execution that an enqueue of in stores.
+// due fills due, which must be zero, with the execution to enqueue for in.
 func (t Task[In, Out]) due(due *Due, c *Client, in In, o *options) error {
 	input, err := t.encode(c, in, o.encoding)
 	if err == nil {
@@ -224,8 +228,7 @@ func (t Task[In, Out]) due(due *Due, c *Client, in In, o *options) error {
 	return err
 }
 
-// encode validates in and encodes what the validator made of it, for the store
-// of c.
+// encode validates in, then encodes the validator's result as c's store expects it.
 func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, error) {
 	if s := t.def.explicit; s != nil {
 		if err := s.Validate(&in); err != nil {
@@ -243,8 +246,8 @@ func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, erro
 	return c.seal("input", p, c.layersOf(e))
 }
 
-// judge refuses an encoded input that the task's schema refuses, or that can't be decoded
-// into its type.
+// judge returns an error if the task's schema refuses an encoded input, or if the
+// input can't be decoded into the task's type.
 func (d *Definition) judge(p codec.Payload) error {
 	if err := judge(p, d.schema(), d.in); err != nil {
 		return d.invalid(err)
@@ -273,8 +276,8 @@ func (d *Definition) invalid(err error) error {
 	return fmt.Errorf("%w of task %q: %w", ErrInvalidInput, d.ID, err)
 }
 
-// decode decodes an input. One that has not been validated where it was enqueued
-// is validated here.
+// decode decodes an input. It also validates the input unless the process that
+// enqueued it has done so.
 func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
 	in, err := t.read(p, validated)
 	if err != nil || validated || p.Joined != nil {
@@ -307,10 +310,9 @@ func (t Task[In, Out]) read(p Input, validated bool) (In, error) {
 	return in, nil
 }
 
-// isEncoding reports whether p, which it decodes into in, is what a value of the input's
-// type is encoded to, as an output of the same type is. The schema inferred from the type
-// accepts that: so the executor is spared to look at it as JSON, which takes ten times as
-// long.
+// isEncoding decodes p into in and reports whether encoding in gives p again, as it does
+// if a task with this output type wrote p. The schema inferred from the type accepts
+// every such value, so the executor can skip the check as JSON, which is ten times slower.
 func (t Task[In, Out]) isEncoding(p codec.Payload, in *In) bool {
 	if t.def.explicit != nil || p.Type != codec.MsgPack || t.def.inferred() == nil || p.Decode(in) != nil {
 		return false
@@ -319,8 +321,8 @@ func (t Task[In, Out]) isEncoding(p codec.Payload, in *In) bool {
 	return err == nil && again.Equal(p)
 }
 
-// joinInto gives a finalize its input: a Joined part by part, and what else its
-// task takes, any for instance, as one value.
+// joinInto decodes the input of a finalize into in: part by part if in is a Joined,
+// otherwise (any, for instance) as one value.
 func joinInto(in any, parts Joined[codec.Payload, codec.Payload]) error {
 	if j, ok := in.(interface {
 		join(Joined[codec.Payload, codec.Payload]) error
@@ -334,17 +336,17 @@ func joinInto(in any, parts Joined[codec.Payload, codec.Payload]) error {
 	return p.Decode(in)
 }
 
-// Handle returns a handle to an execution of t that was enqueued elsewhere.
+// Handle returns a handle to an execution of t that some other code has enqueued.
 func (t Task[In, Out]) Handle(c *Client, id string) Handle[Out] {
 	return Handle[Out]{c: c, id: id, task: t.def.ID}
 }
 
-// Conflict returns an error that names both places if d and other are two
-// definitions of one id that differ in their types.
+// Conflict returns an error that names both places if d and other define the same
+// task id with different types.
 func (d *Definition) Conflict(other *Definition) error {
 	if d.ID != other.ID || (d.in == other.in && d.out == other.out) {
 		return nil
 	}
-	return fmt.Errorf("task %q is defined twice: at %s from %s to %s, and at %s from %s to %s",
+	return fmt.Errorf("task %q is defined twice with different types: at %s from %s to %s, and at %s from %s to %s",
 		d.ID, d.Place, d.in, d.out, other.Place, other.in, other.out)
 }

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// A Verdict is what an error says of the attempt that returned it, read once: it holds no
-// error, so that no method of the user's runs when it is used.
+// A Verdict is what the error of an attempt means for the execution. It does not hold the
+// error itself, so that using it calls no code of the user.
 type Verdict struct {
 	Failure Failure
 	// Final says that no retry can help.
 	Final bool
-	// After is the delay that the error asks for before the retry; nil without one.
+	// After is the delay before the retry that the error asks for, or nil.
 	After *time.Duration
-	// Shutdown says that the code gave up because its executor refused to enqueue.
+	// Shutdown says that the code gave up because the executor, shutting down, refused to enqueue.
 	Shutdown bool
 }
 
-// VerdictOf reads an error that the code of an attempt has returned. It calls the error's
-// methods, which are the user's code and may do anything: call it where that may happen.
+// VerdictOf examines the error of an attempt. It calls the error's methods, which are the
+// user's code and may panic or block: call it where the code of an attempt may run.
 //
-// What code returns is its own error. That another execution failed, was cancelled or was
-// refused, which the code has learnt by Wait, Enqueue or a child's result, says nothing of
-// how this one ends.
+// An error about another execution (from Wait, Enqueue or a child's result) does not say
+// how this one ends: if a child was cancelled, its parent is not cancelled by returning the
+// child's error.
 func VerdictOf(err error) Verdict {
 	if own, ok := err.(*refusal); ok {
 		return Verdict{Failure: Failure{Kind: own.kind, Message: bounded(own.Error())}, Final: true}
@@ -34,7 +34,7 @@ func VerdictOf(err error) Verdict {
 	return v
 }
 
-// maxErrors is how many errors are looked at within one: an error may wrap itself.
+// maxErrors is the most nested errors to examine: an error may wrap itself.
 const maxErrors = 1000
 
 func (v *Verdict) read(err error, left *int) {
@@ -43,7 +43,7 @@ func (v *Verdict) read(err error, left *int) {
 	}
 	switch e := err.(type) {
 	case *ExecutionError, *ChildError, *EnqueueError, *Failure:
-		return // of another execution, or of another attempt
+		return // about another execution, or another attempt
 	case *permanentError:
 		v.Final = true
 	case *retryAfterError:
@@ -73,11 +73,11 @@ func (v *Verdict) read(err error, left *int) {
 	}
 }
 
-// Event returns the event that the verdict makes of the attempt of x. The random number,
-// from 0 to 1, decides the jitter; stopping says that the executor shuts down.
+// Event returns the event by which the attempt of x ends. The random number, from 0 to 1,
+// decides the jitter; stopping says that the executor is shutting down.
 func (v Verdict) Event(x Execution, at time.Time, random float64, stopping bool) Event {
 	if v.Shutdown && stopping {
-		return HandedBack{At: at} // it is not its fault: another executor tries it
+		return HandedBack{At: at} // not the code's fault: another executor runs it
 	}
 	return v.erred(x, at, random)
 }
@@ -90,21 +90,21 @@ func (v Verdict) erred(x Execution, at time.Time, random float64) Erred {
 	return e
 }
 
-// NewErred returns the event that err makes of the attempt of x that returned it. The
-// random number, from 0 to 1, decides the jitter.
+// NewErred returns the event by which an attempt of x ends that returned err. The random
+// number, from 0 to 1, decides the jitter.
 func NewErred(x Execution, err error, at time.Time, random float64) Erred {
 	return VerdictOf(err).erred(x, at, random)
 }
 
-// Fail returns the event that a failure which the engine has found makes of the attempt of
-// x; the policy decides about a retry. The random number is that of [NewErred].
+// Fail returns the event by which an attempt of x ends with a failure that the engine has
+// found. The policy decides about a retry. The random number is as in [NewErred].
 func Fail(x Execution, f Failure, at time.Time, random float64) Erred {
 	f.Message, f.Stack = bounded(f.Message), bounded(f.Stack)
 	return Verdict{Failure: f}.erred(x, at, random)
 }
 
-// A refusal is what the engine itself finds wrong with what an attempt is given or leaves
-// to do. It is final, and its kind does not go by what it wraps.
+// A refusal is an error that the engine itself finds in the input or in the result of an
+// attempt. It is final. Its kind is given, whatever it wraps.
 type refusal struct {
 	kind FailureKind
 	error
@@ -112,10 +112,10 @@ type refusal struct {
 
 func (r *refusal) Unwrap() error { return r.error }
 
-// refuseInput refuses an input that the task's code is not given; nil for nil.
+// refuseInput wraps an error in the input, found before the code runs. It returns nil for nil.
 func refuseInput(err error) error { return refuse(KindInvalidInput, err) }
 
-// refuseOutput refuses what can't be stored of what the code returned; nil for nil.
+// refuseOutput wraps an error that prevents storing the output. It returns nil for nil.
 func refuseOutput(err error) error { return refuse(KindOutput, err) }
 
 func refuse(kind FailureKind, err error) error {
@@ -125,7 +125,7 @@ func refuse(kind FailureKind, err error) error {
 	return &refusal{kind, err}
 }
 
-// refuseSpawns refuses the children that were spawned with err.
+// refuseSpawns wraps the error of invalid children.
 func refuseSpawns(err error) error {
 	switch {
 	case errors.Is(err, ErrInvalidInput):

@@ -45,7 +45,7 @@ func TestWakeAndRetryFromTheCommandLine(t *testing.T) {
 	says(exitUsage, "execution id", "retry", "no", "--id", "a b")
 	says(exitOK, "retried no as again\n", "retry", "no", "--id", "again")
 	says(exitOK, `{"executionId":"again","retryOf":"no"}`, "retry", "no", "--id", "again", "--json")
-	says(exitIncomplete, "execution id is taken: again has another input", "retry", "no", "--id", "again", "--input", `"now?"`)
+	says(exitIncomplete, "execution id is taken: execution again has another input", "retry", "no", "--id", "again", "--input", `"now?"`)
 	says(exitOK, "retry of   no\n", "get", "again")
 	says(exitOK, "retry of no\n", "tree", "again")
 }

@@ -10,21 +10,21 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A Request asks for an execution of a task by its name: for who enqueues without
-// the task's definition, on behalf of a client in another language for instance.
+// A Request asks for an execution of a task by name. It serves callers that lack the
+// task's definition, for instance a program that enqueues for a client in another language.
 type Request struct {
 	Task string
-	// Input is not in layers. Zero is null.
+	// Input is without layers. The zero Payload means null.
 	Input codec.Payload
-	// Options are added to those of the definition. Without a [Queue] it is the
-	// definition's, if the client knows that, or else [DefaultQueue].
+	// Options are added to those of the definition. Without a [Queue], the queue is the
+	// definition's if the client knows the definition, and otherwise [DefaultQueue].
 	Options []Option
 }
 
-// Enqueue is [Task.Enqueue] by name; it returns the id. If the client has met the
-// task's definition - that of an executor has met those of its tasks - the input is
-// judged by the schema before anything is stored; the rest, or all of it, is left to
-// the executor, and an input that it refuses fails the execution.
+// Enqueue is [Task.Enqueue] by name; it returns the id. If the client knows the task's
+// definition (as an executor's client knows the bound tasks), it checks the input against
+// the schema before anything is stored. The executor does all other checks; an input that
+// it refuses fails the execution.
 func (c *Client) Enqueue(ctx context.Context, r Request) (string, error) {
 	due, err := c.requested(r)
 	if err == nil {
@@ -36,18 +36,18 @@ func (c *Client) Enqueue(ctx context.Context, r Request) (string, error) {
 	return due.ID, nil
 }
 
-// exclusiveAtOnce is how many executions with ids of their own EnqueueMany enqueues
-// at a time: each of them takes a few requests, one after the other.
+// exclusiveAtOnce is how many executions with a caller's [ID] EnqueueMany enqueues
+// concurrently: each takes several round trips.
 const exclusiveAtOnce = 64
 
-// EnqueueMany is Enqueue for many requests at once, pipelined. Each is accepted, or
-// not, by itself: both results have the length of the list, and for each request one
-// of them is zero.
+// EnqueueMany is Enqueue for many requests, pipelined. Each request succeeds or fails
+// independently. Both results are as long as the list; for each request either the id or the
+// error is set.
 func (c *Client) EnqueueMany(ctx context.Context, list []Request) (ids []string, errs []error) {
 	dues := make([]Due, len(list))
 	errs = make([]error, len(list))
 	var plain []Due
-	var index []int // of plain in the list
+	var index []int // index[k] is the position of plain[k] in the list
 	var exclusive sync.WaitGroup
 	free := make(chan struct{}, exclusiveAtOnce)
 	for i, r := range list {
@@ -82,7 +82,7 @@ func (c *Client) EnqueueMany(ctx context.Context, list []Request) (ids []string,
 	return ids, errs
 }
 
-// errorOf returns what err, of an enqueue of many, says of the k-th.
+// errorOf returns the error of the k-th execution from err, the error of an EnqueueMany.
 func errorOf(err error, k int) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
@@ -95,7 +95,7 @@ func errorOf(err error, k int) error {
 	return err
 }
 
-// requested makes the execution that a request asks for.
+// requested returns the execution that a request asks for.
 func (c *Client) requested(r Request) (Due, error) {
 	if err := ValidateTask(r.Task); err != nil {
 		return Due{}, fmt.Errorf("%w: %w", ErrInvalidOption, err)
@@ -126,14 +126,14 @@ func (c *Client) requested(r Request) (Due, error) {
 	}
 	var due Due
 	d.due(&due, &o, input)
-	due.Validated = false // the validator needs the types
+	due.Validated = false // only a program with the types has the validator
 	if !ok {
 		due.Unsettled, due.Given = true, given(r.Options)
 	}
 	return due, nil
 }
 
-// given are the options that whoever has the definition adds to it.
+// given returns the options that an executor, which has the definition, must still apply.
 func given(list []Option) []Option {
 	return slices.DeleteFunc(slices.Clone(list), func(o Option) bool {
 		switch o.(type) {

@@ -7,27 +7,27 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// Retry starts a tree that did not complete again, from its root, as a new
-// execution, whose id it returns: with the same task, queue, policy and metadata, changed by
-// opts, and the same input, or the one given. It starts at once, whatever the first
-// one's delay was. The old one stays as it is, and the new one says of which it is
-// a retry. The id may be that of any execution of the tree; with an [ID] among the
-// options, Retry may be repeated. Errors: ErrNotFound; ErrActive; ErrFinished if it
-// has completed; those of Enqueue.
+// Retry runs a finished tree that did not complete again, from its root. It enqueues a new
+// execution and returns its id. The new execution has the old root's task, queue, policy and
+// metadata, changed by opts, and its input, unless input is not nil. It starts at once, even
+// if the old root had a delay. The old execution stays as it is; the new one's RetryOf names
+// it. The id may be that of any execution of the tree. With an [ID] among the options, Retry
+// is idempotent. Errors: ErrNotFound; ErrActive; ErrFinished if the root has completed; the
+// errors of Enqueue.
 //
-// An input that is given is validated by the executor.
+// The executor validates an input that the caller gives.
 func (c *Client) Retry(ctx context.Context, id string, input *codec.Payload, opts ...Option) (string, error) {
 	if err := ValidateID(id); err != nil {
 		return "", fmt.Errorf("retry: %w", err)
 	}
-	next, err := c.again(ctx, RootOf(id), input, opts)
+	next, err := c.retryRoot(ctx, RootOf(id), input, opts)
 	if err != nil {
 		return "", fmt.Errorf("retry %s: %w", RootOf(id), err)
 	}
 	return next, nil
 }
 
-func (c *Client) again(ctx context.Context, root string, input *codec.Payload, opts []Option) (string, error) {
+func (c *Client) retryRoot(ctx context.Context, root string, input *codec.Payload, opts []Option) (string, error) {
 	if c.closed.Load() {
 		return "", ErrShutdown
 	}
@@ -47,7 +47,7 @@ func (c *Client) again(ctx context.Context, root string, input *codec.Payload, o
 	}
 	var given codec.Payload
 	if input == nil {
-		// What a store keeps beside goes with the tree: the new one has its own.
+		// The store may keep a large input beside the record and delete it with the old tree: load it, so that the new tree stores its own.
 		given, err = c.store.Load(ctx, root, r.Input)
 	} else {
 		given, err = c.seal("input", *input, append(c.layersOf(Encoding{}), r.Input.Type.Layers()...))
