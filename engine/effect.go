@@ -53,7 +53,8 @@ type (
 
 	// Expire has the tree of an execution looked at when its time is over: that of
 	// a root that has finished, or of one that ended below a finished parent, whose
-	// root may be gone already.
+	// root may be gone already. It is nothing where the root vanishes by itself, or never:
+	// see [Expire.LookAt].
 	Expire struct{ Execution *Execution }
 
 	// Announce tells waiters the outcome. It is a notification: it may get lost.

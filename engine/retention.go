@@ -23,6 +23,11 @@ const (
 
 	// minRetention is the shortest time to live that nats-server takes.
 	minRetention = time.Second
+	// vanishingRetention is the shortest retention with which a root that has nothing below it
+	// vanishes by itself. An outage of a day is one that people have seen and can plan for; and
+	// what is kept for a day or more is where the many are, for which a timer each would add
+	// half to what they store.
+	vanishingRetention = 24 * time.Hour
 )
 
 func (r Retention) set(o *options) {
@@ -45,19 +50,19 @@ func ValidateRetention(d time.Duration) error {
 	return nil
 }
 
-// How a tree goes. The record of a root that never had anything below it is
-// written with its time to live: the server's own timer removes it, and nothing
-// else is stored for that. Any other finished root has an [Expire] lead to a
+// How a tree goes. The record of a root that never had anything below it and is kept for a
+// day or longer is written with its time to live: the server's own timer removes it, and
+// nothing else is stored for that. Any other finished root has an [Expire] lead to a
 // message at its time, upon which an executor removes the tree: first what is left of the
 // root's own messages, then the root.
 //
 // No record may go before the message that led to it, or that would run again: an
 // acknowledgement gets lost with the server that it was on its way to, and time passes while
-// that is down. So messages are withdrawn first; and a child of which nothing is recorded is
-// not run once its parent's record is gone. A record that vanishes by itself can't wait for
-// its message: a server that is down for longer than the retention and the grace may run a
-// lone root again whose end it had recorded in its last moments. Keep such work for longer
-// than outages last.
+// that is down. So messages are withdrawn first. What is in the hands of an executor by then,
+// and lies nowhere any more when that finds no record, is not run; nor is a child of which
+// nothing is recorded once its parent's record is gone. A record that vanishes by itself
+// can't wait for its message: a server that is down for longer than the retention, of a day
+// or more, may run a lone root again whose end it had recorded in its last moments.
 //
 // Nothing may stay behind. What is written below a root that is gone - a child
 // that runs on, or is cancelled, when the fleet comes back after a long time - is
@@ -79,21 +84,28 @@ func ValidateRetention(d time.Duration) error {
 // ends in this time, unless nobody executes.
 func grace(l Limits) time.Duration { return min(plus(l.Lease, l.Lease), longestDelay) }
 
-// kept returns how long the tree of a root is kept once the root has finished;
-// false is for ever.
-func (x *Execution) kept(l Limits) (time.Duration, bool) {
+// retention returns that of the tree of a root; false is for ever.
+func (x *Execution) retention(l Limits) (time.Duration, bool) {
 	d := x.Policy.Retention
 	if d == 0 {
 		d = l.Retention
 	}
-	return plus(d, grace(l)), d > 0 && d != Forever
+	return d, d > 0 && d != Forever
+}
+
+// kept returns how long the tree of a root is kept once the root has finished;
+// false is for ever.
+func (x *Execution) kept(l Limits) (time.Duration, bool) {
+	d, ends := x.retention(l)
+	return plus(d, grace(l)), ends
 }
 
 // TimeToLive returns for how long the record of x is kept once it is written; a
 // store removes it then. False says that it stays until Delete.
 func (x Execution) TimeToLive(l Limits) (time.Duration, bool) {
-	d, ends := x.kept(l)
-	return d, ends && x.Status.Finished() && x.alone()
+	retention, ends := x.retention(l)
+	d, _ := x.kept(l)
+	return d, ends && x.Status.Finished() && x.alone() && retention >= vanishingRetention
 }
 
 // RemoveAt returns when the tree of a root that has finished is to be removed;
@@ -123,19 +135,19 @@ func (x *Execution) SameLife(y *Execution) bool {
 // alone reports whether x is a root that nothing was ever spawned below.
 func (x *Execution) alone() bool { return x.Parent == "" && x.Spawned == 0 && x.Finalize == nil }
 
-// expires reports whether the tree of x, which has finished, must be looked at:
-// x is a root that does not vanish by itself, or ended below a finished parent.
-func (x *Execution) expires() bool {
-	if x.Parent != "" {
-		return x.ParentFinished
-	}
-	return !x.alone()
-}
+// expires reports whether the tree of x, which has finished, may have to be looked at:
+// x is a root, or ended below a finished parent.
+func (x *Execution) expires() bool { return x.Parent == "" || x.ParentFinished }
 
-// LookAt returns when the tree is to be looked at; false is never.
+// LookAt returns when the tree is to be looked at; false is never: it is kept for ever, or
+// is a root that vanishes by itself.
 func (e Expire) LookAt(l Limits) (time.Time, bool) {
-	if x := e.Execution; x.Parent != "" {
+	x := e.Execution
+	if x.Parent != "" {
 		return x.FinishedAt.Add(grace(l)), true
 	}
-	return e.Execution.RemoveAt(l)
+	if _, vanishes := x.TimeToLive(l); vanishes {
+		return time.Time{}, false
+	}
+	return x.RemoveAt(l)
 }
