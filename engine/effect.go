@@ -53,7 +53,8 @@ type (
 
 	// Expire schedules the expiry of the execution's tree: an executor then removes the
 	// tree if its time is over. The execution is a finished root, or it has finished below
-	// a finished parent, in which case its root may already be gone.
+	// a finished parent, in which case its root may already be gone. It schedules nothing
+	// for a root that vanishes by itself, or never: see [Expire.LookAt].
 	Expire struct{ Execution *Execution }
 
 	// Announce publishes the outcome to waiters. It is a notice, which may get lost.

@@ -50,8 +50,8 @@ func TestRootHasNobodyToTell(t *testing.T) {
 	x := ready(Policy{})
 	x.ID, x.Parent, x.Index = "te_root", "", 0
 	x, _ = apply(t, x, claimed)
-	if _, fx := apply(t, x, returned); kinds(fx) != "Announce" {
-		t.Errorf("effects = %q, want Announce alone", kinds(fx))
+	if _, fx := apply(t, x, returned); kinds(fx) != "Expire Announce" {
+		t.Errorf("effects = %q, want Expire and Announce alone", kinds(fx))
 	}
 }
 

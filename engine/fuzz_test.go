@@ -442,7 +442,7 @@ func (l *life) wantEnd(from Execution) []string {
 	if closed := !slices.Contains(want, "TellParent") && below == nil; x.Closed != closed {
 		l.fatalf("closed %v, want %v", x.Closed, closed)
 	}
-	if x.Parent != "" && x.ParentFinished || x.Parent == "" && (x.Spawned > 0 || x.Finalize != nil) {
+	if x.Parent == "" || x.ParentFinished {
 		want = append(want, "Expire")
 	}
 	return append(want, "Announce")

@@ -23,6 +23,11 @@ const (
 
 	// minRetention is the shortest time to live that nats-server accepts.
 	minRetention = time.Second
+	// vanishingRetention is the shortest retention with which a root that has nothing below it
+	// vanishes by itself. An outage of a day is one that people have seen and can plan for; and
+	// what is kept for a day or more is where the many are, for which a timer each would add
+	// half to what they store.
+	vanishingRetention = 24 * time.Hour
 )
 
 func (r Retention) set(o *options) {
@@ -45,18 +50,19 @@ func ValidateRetention(d time.Duration) error {
 	return nil
 }
 
-// How a tree is removed. The record of a root that never had anything below it is written
-// with a time to live: the server's own timer removes it, at no further cost. Any other
-// finished root leads, by [Expire], to a message that is delivered at its time. The executor
-// that receives it removes the tree: first the remaining messages of the root, then the root.
+// How a tree is removed. The record of a root that never had anything below it, and that is
+// kept for a day or longer, is written with a time to live: the server's own timer removes it,
+// at no further cost. Any other finished root leads, by [Expire], to a message that is
+// delivered at its time. The executor that receives it removes the tree: first the remaining
+// messages of the root, then the root.
 //
 // A record must not be removed before the message that led to it, or that message would run
 // again. An acknowledgement may get lost in a crash of the server, and time passes while the
-// server is down. So executors withdraw messages first; and they do not run a child without a
-// record once its parent's record is gone. A record with a time to live can't wait for its
-// message: if a server is down for longer than the retention and the grace, it may run a
-// lone root again whose end was recorded just before the outage. Choose a retention
-// longer than any outage.
+// server is down. So executors withdraw messages first. An executor that holds a message which
+// is in no stream any more, and finds no record, does not run it; nor does it run a child
+// without a record once its parent's record is gone. A record with a time to live can't wait
+// for its message: if a server is down for longer than the retention, of a day or more, it may
+// run a lone root again whose end was recorded just before the outage.
 //
 // Nothing may stay behind. A child may write after its root is gone: it runs on, or is
 // cancelled, when the fleet comes back after a long time. Everything that finishes either tells
@@ -77,21 +83,28 @@ func ValidateRetention(d time.Duration) error {
 // executor runs.
 func grace(l Limits) time.Duration { return min(plus(l.Lease, l.Lease), longestDelay) }
 
-// kept returns how long the tree of a root is kept once the root has finished; false means
-// for ever.
-func (x *Execution) kept(l Limits) (time.Duration, bool) {
+// retention returns the retention of a root's tree; false means for ever.
+func (x *Execution) retention(l Limits) (time.Duration, bool) {
 	d := x.Policy.Retention
 	if d == 0 {
 		d = l.Retention
 	}
-	return plus(d, grace(l)), d > 0 && d != Forever
+	return d, d > 0 && d != Forever
+}
+
+// kept returns how long the tree of a root is kept once the root has finished;
+// false is for ever.
+func (x *Execution) kept(l Limits) (time.Duration, bool) {
+	d, ends := x.retention(l)
+	return plus(d, grace(l)), ends
 }
 
 // TimeToLive returns how long after the write the store must remove the record of x. False
 // means that the record stays until Delete.
 func (x Execution) TimeToLive(l Limits) (time.Duration, bool) {
-	d, ends := x.kept(l)
-	return d, ends && x.Status.Finished() && x.alone()
+	retention, ends := x.retention(l)
+	d, _ := x.kept(l)
+	return d, ends && x.Status.Finished() && x.alone() && retention >= vanishingRetention
 }
 
 // RemoveAt returns when the tree of a finished root is to be removed; false means never.
@@ -127,19 +140,19 @@ func (x *Execution) SameLife(y *Execution) bool {
 // alone reports whether x is a root that never spawned anything.
 func (x *Execution) alone() bool { return x.Parent == "" && x.Spawned == 0 && x.Finalize == nil }
 
-// expires reports whether the tree of a finished x needs an expiry: x is a root without
-// a time to live, or has finished below a finished parent.
-func (x *Execution) expires() bool {
-	if x.Parent != "" {
-		return x.ParentFinished
-	}
-	return !x.alone()
-}
+// expires reports whether the tree of a finished x may need an expiry: x is a root, or has
+// finished below a finished parent.
+func (x *Execution) expires() bool { return x.Parent == "" || x.ParentFinished }
 
-// LookAt returns when the expiry is due; false means never.
+// LookAt returns when the expiry is due; false means never: the tree is kept for ever, or it
+// is a root that vanishes by itself.
 func (e Expire) LookAt(l Limits) (time.Time, bool) {
-	if x := e.Execution; x.Parent != "" {
+	x := e.Execution
+	if x.Parent != "" {
 		return x.FinishedAt.Add(grace(l)), true
 	}
-	return e.Execution.RemoveAt(l)
+	if _, vanishes := x.TimeToLive(l); vanishes {
+		return time.Time{}, false
+	}
+	return x.RemoveAt(l)
 }

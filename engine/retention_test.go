@@ -15,7 +15,7 @@ func rooted(x Execution) Execution {
 }
 
 func TestTreeIsLookedAtUnlessItsRootVanishesByItself(t *testing.T) {
-	limits := Limits{Lease: 30 * time.Second, Retention: time.Hour}
+	short, long := Limits{Lease: 30 * time.Second, Retention: time.Hour}, Limits{Lease: 30 * time.Second, Retention: 24 * time.Hour}
 	grown := rooted(ready(Policy{}, claimed, spawned(2, nil)))
 	ending := func(list ...Closure) ChildrenEnded {
 		for i := range list {
@@ -27,39 +27,48 @@ func TestTreeIsLookedAtUnlessItsRootVanishesByItself(t *testing.T) {
 		name   string
 		from   Execution
 		event  Event
-		alone  bool // it vanishes by itself
-		looked time.Duration
+		alone  bool // it vanishes by itself, if it is kept for a day
+		looked bool
 	}{
-		{"a root that completes alone", rooted(ready(Policy{}, claimed)), returned, true, 0},
-		{"a root that fails alone", rooted(ready(Policy{}, claimed)), erred, true, 0},
-		{"a root that times out alone", rooted(ready(Policy{}, claimed)), timedOut, true, 0},
-		{"a root that is cancelled before it starts", rooted(ready(Policy{})), cancelled, true, 0},
-		{"a root that is cancelled while it runs", rooted(ready(Policy{}, claimed)), cancelled, true, 0},
-		{"a root that loses its last executor", rooted(ready(Policy{}, claimed)), crashedLast, true, 0},
-		{"a root whose children have completed", grown, ending(end(0, Completed), end(1, Completed)), false, time.Hour + time.Minute},
-		{"a root whose child failed while another runs", grown, ending(end(0, Failed)), false, time.Hour + time.Minute},
-		{"a root that is cancelled above its children", grown, cancelled, false, time.Hour + time.Minute},
-		{"a root whose finalize has completed", rooted(ready(Policy{}, claimed, toFinalize)), finalized, false, time.Hour + time.Minute},
-		{"a root that is cancelled before its finalize", rooted(ready(Policy{}, claimed, toFinalize)), cancelled, false, time.Hour + time.Minute},
-		{"a child", ready(Policy{}, claimed), returned, false, 0},
-		{"a child with children", ready(Policy{}, claimed, spawned(1, nil)), cancelled, false, 0},
-		{"a child that its finished parent cancels", ready(Policy{}, claimed), cancelBelow, false, time.Minute},
+		{"a root that completes alone", rooted(ready(Policy{}, claimed)), returned, true, true},
+		{"a root that fails alone", rooted(ready(Policy{}, claimed)), erred, true, true},
+		{"a root that times out alone", rooted(ready(Policy{}, claimed)), timedOut, true, true},
+		{"a root that is cancelled before it starts", rooted(ready(Policy{})), cancelled, true, true},
+		{"a root that is cancelled while it runs", rooted(ready(Policy{}, claimed)), cancelled, true, true},
+		{"a root that loses its last executor", rooted(ready(Policy{}, claimed)), crashedLast, true, true},
+		{"a root whose children have completed", grown, ending(end(0, Completed), end(1, Completed)), false, true},
+		{"a root whose child failed while another runs", grown, ending(end(0, Failed)), false, true},
+		{"a root that is cancelled above its children", grown, cancelled, false, true},
+		{"a root whose finalize has completed", rooted(ready(Policy{}, claimed, toFinalize)), finalized, false, true},
+		{"a root that is cancelled before its finalize", rooted(ready(Policy{}, claimed, toFinalize)), cancelled, false, true},
+		{"a child", ready(Policy{}, claimed), returned, false, false},
+		{"a child with children", ready(Policy{}, claimed, spawned(1, nil)), cancelled, false, false},
+		{"a child that its finished parent cancels", ready(Policy{}, claimed), cancelBelow, false, true},
 	} {
 		x, fx := apply(t, c.from, c.event)
-		d, alone := x.TimeToLive(limits)
-		if alone != c.alone || alone && d != time.Hour+time.Minute {
-			t.Errorf("%s: vanishes by itself %v, in %s, want %v in 1h1m", c.name, alone, d, c.alone)
-		}
-		if looks := strings.Contains(kinds(fx), "Expire"); looks != (c.looked > 0) {
-			t.Errorf("%s: effects %q, want the tree looked at: %v", c.name, kinds(fx), c.looked > 0)
+		if looks := strings.Contains(kinds(fx), "Expire"); looks != c.looked {
+			t.Errorf("%s: effects %q, want the tree looked at: %v", c.name, kinds(fx), c.looked)
 			continue
 		}
-		if c.looked == 0 {
-			continue
-		}
-		when, ends := find[Expire](t, fx).LookAt(limits)
-		if want := x.FinishedAt.Add(c.looked); !ends || !when.Equal(want) {
-			t.Errorf("%s: looked at %s (%v), want %s", c.name, when, ends, want)
+		for _, limits := range []Limits{short, long} {
+			kept := limits.Retention + time.Minute
+			d, vanishes := x.TimeToLive(limits)
+			if want := c.alone && limits == long; vanishes != want || vanishes && d != kept {
+				t.Errorf("%s, kept for %s: vanishes by itself %v, in %s, want %v in %s", c.name, limits.Retention, vanishes, d, want, kept)
+			}
+			if !c.looked {
+				continue
+			}
+			when, ends := find[Expire](t, fx).LookAt(limits)
+			if ends == vanishes {
+				t.Errorf("%s, kept for %s: vanishes by itself %v, and looked at %v: want one of both", c.name, limits.Retention, vanishes, ends)
+			}
+			if x.Parent != "" {
+				kept = time.Minute
+			}
+			if want := x.FinishedAt.Add(kept); ends && !when.Equal(want) {
+				t.Errorf("%s, kept for %s: looked at %s, want %s", c.name, limits.Retention, when, want)
+			}
 		}
 	}
 }
@@ -100,7 +109,8 @@ func TestRetentionIsTheRootsOrElseTheNamespaces(t *testing.T) {
 		}
 		x, _ := apply(t, rooted(ready(o.policy, claimed)), returned)
 		x = fromRecord(t, x)
-		got, ends := x.TimeToLive(Limits{Retention: c.limit, Lease: time.Second})
+		when, ends := x.RemoveAt(Limits{Retention: c.limit, Lease: time.Second})
+		got := when.Sub(x.FinishedAt)
 		if ends == c.stays || ends && got != c.want+2*time.Second {
 			t.Errorf("%s: kept for %s (ends %v), want %s and two leases (stays %v)", c.name, got, ends, c.want, c.stays)
 		}

@@ -32,7 +32,7 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 			errs[i] = nil
 		case errors.Is(err, engine.ErrQueueFull):
 			errs[i] = nil
-			refused = append(refused, s.layout.dueNow(ms[i], &dues[i].Execution))
+			refused = append(refused, s.layout.dueAtOnce(ms[i], &dues[i].Execution, time.Now()))
 		}
 	}
 	return errors.Join(append(errs, s.enqueueBeside(ctx, refused)...)...)
@@ -50,13 +50,13 @@ func (s *Store) enqueueBeside(ctx context.Context, timers []*nats.Msg) []error {
 	return errs
 }
 
-// dueNow returns the timer that a ready message becomes for which there is no room. It
+// dueAtOnce returns the timer that a ready message becomes for which there is no room. It
 // is exclusive: a spawn that is repeated may find room.
-func (l layout) dueNow(ready *nats.Msg, x *engine.Execution) *nats.Msg {
+func (l layout) dueAtOnce(ready *nats.Msg, x *engine.Execution, now time.Time) *nats.Msg {
 	m := &nats.Msg{Subject: l.laterSubject(x.ID), Data: ready.Data, Header: nats.Header{}}
 	m.Header.Set(codec.HeaderExclusive, "1")
 	at := x.StartAt
-	if now := time.Now(); at.Before(now) {
+	if at.Before(now) {
 		at = now
 	}
 	schedule(m, at, l.dueSubject(x))

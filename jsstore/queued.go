@@ -171,8 +171,11 @@ func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64
 		case m.Sequence >= sequence:
 			return nil
 		}
-		if err := s.change(ctx, "STREAM.MSG.DELETE."+s.layout.ready(), map[string]any{"seq": m.Sequence, "no_erase": true}); err != nil {
+		if err := s.deleteMessage(ctx, s.layout.ready(), m.Sequence); err != nil {
 			return fmt.Errorf("remove %s, whose id is that of %s: %w", m.Subject, s.layout.readySubject(x), err)
 		}
+		later := s.layout.parse(m).Execution
+		s.log.Warn("message dropped: another with its id was accepted first", "execution", x.ID,
+			"task", later.Task, "queue", later.Queue, "first task", x.Task, "first queue", x.Queue)
 	}
 }

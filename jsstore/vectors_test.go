@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,7 +197,7 @@ func TestVectorsOfReadyMessages(t *testing.T) {
 
 func TestVectorsOfTimers(t *testing.T) {
 	l := layout{ns: "durable"}
-	_, dues := settled(t)
+	names, dues := settled(t)
 	at := storedAt.Add(time.Minute)
 	x := dues[0].Execution
 	b := &baton{s: &Store{layout: l}, m: l.readyMessage(&dues[0]), execution: &x, deliveries: 2}
@@ -218,9 +219,16 @@ func TestVectorsOfTimers(t *testing.T) {
 		}
 	}
 	add("an execution that is due, as the server makes it of the first", due)
+	expectNone(later)
+	add("an execution that is due later, as it is published: nothing else of its id may lie there", later)
+	child := dues[slices.Index(names, "Go: a child")]
+	add("a child for which the ready stream has no room", l.dueAtOnce(l.readyMessage(&child), &child.Execution, at))
+	again := messageOf(vectorOf("", later, nil))
+	again.Sequence = 41
+	add("an overdue timer, with the sequence 41, published again", timerAgain(again))
 	look := l.look("te_1", at)
 	made = append(made, vectorOf("a tree to be looked at later", look, vectors.Meaning(t, map[string]string{"root": "te_1"})))
-	vectors.Check(t, "timers.json", "76e2caee65a6fa577f702ffd1a9488f7d207e9f327bfa2f7e076f90c699b7d81", made)
+	vectors.Check(t, "timers.json", "7f6cb53f6ae3981395eb6bd8cc0d18dd381b43bc17ede734ee9ace818cdd56f7", made)
 }
 
 func TestVectorsOfTheBucket(t *testing.T) {

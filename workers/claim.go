@@ -80,6 +80,11 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 				return a.held.SetAside(ctx, d.Invalid.Error())
 			case d.Hint:
 				return a.held.Done(ctx) // deleted, with its tree
+			case d.Invalid == nil:
+				// The message lies nowhere any more: whoever removed the tree has withdrawn it.
+				// Should it lie there nevertheless, it comes again.
+				a.held.drop()
+				return nil
 			}
 			r, err = engine.Record{Execution: d.Execution}, nil
 		}

@@ -14,18 +14,41 @@ import (
 const vanishes = time.Second + late
 
 var retentionRules = []rule{
-	{"a root that ends alone vanishes after its retention, and not before", func(t *testing.T, s engine.Store) {
+	{"a root that ends alone vanishes after a retention of a day or more, and not before", func(t *testing.T, s engine.Store) {
 		for i, end := range []engine.Event{
 			engine.Returned{At: now(), Output: payload(10)},
 			engine.Erred{At: now(), Final: true, Failure: engine.Failure{Kind: engine.KindError, Message: "why"}},
 			engine.CancelRequested{At: now(), Reason: "why"},
 		} {
 			x := execution(t, fmt.Sprint("x", i))
-			x.Policy.Retention = time.Duration(i+1) * 1500 * time.Millisecond
+			x.Policy.Retention = 24*time.Hour + time.Duration(i)*1500*time.Millisecond
 			r, fx := move(t, s, engine.Record{Execution: x}, engine.Claimed{At: now()}, end)
 			carry(t, s, fx...)
 			lives(t, s, r.Execution, x.Policy.Retention+2*s.Limits().Lease)
 		}
+	}},
+
+	{"a root that ends alone is looked at after a shorter retention, and nothing tells before", func(t *testing.T, s engine.Store) {
+		f := expiries(t, s, 2)
+		for i, retention := range []time.Duration{time.Second, 24*time.Hour - time.Second} {
+			x := execution(t, fmt.Sprint("x", i))
+			x.Policy.Retention = retention
+			r, fx := move(t, s, engine.Record{Execution: x}, engine.Claimed{At: now()}, engine.Returned{At: now()})
+			carry(t, s, fx...)
+			m := at(t, f, r.FinishedAt.Add(retention+2*s.Limits().Lease))
+			if m.Root != x.ID {
+				t.Errorf("root = %q, want %s", m.Root, x.ID)
+			}
+			same(t, get(t, s, x.ID).Execution, r.Execution) // by itself it does not vanish
+			check(t, s.Delete(t.Context(), x.ID, r.Revision))
+			absent(t, s, x.ID)
+			done(t, m)
+		}
+		long := execution(t, "long")
+		long.Policy.Retention = 24 * time.Hour
+		_, fx := move(t, s, engine.Record{Execution: long}, engine.Claimed{At: now()}, engine.Returned{At: now()})
+		carry(t, s, fx...)
+		silent(t, f, 48*time.Hour)
 	}},
 
 	{"the namespace's retention counts where a root says nothing of it; what is for ever stays, and what is active", func(t *testing.T, s engine.Store) {
