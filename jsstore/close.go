@@ -24,6 +24,7 @@ func (s *Store) Close() error {
 		w.stop()
 	}
 	s.requests.close()
+	s.errands.end() // their calls have failed
 	if s.ownsConn {
 		s.nc.Close()
 	}

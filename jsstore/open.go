@@ -32,8 +32,8 @@ type Store struct {
 	word     *word
 	tell     func(Part) // of what is found and made; nil unless SetUp asks
 
-	postponing chan struct{} // bounds how many messages are on their way to the timers
-	contested  sync.Map      // subjects of messages that are due later and whose id is another's
+	errands   *errands
+	contested sync.Map // subjects of messages that are due later and whose id is another's
 
 	ownsConn bool
 	status   chan nats.Status
@@ -134,7 +134,7 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(P
 func attach(nc *nats.Conn, c Config) (*Store, error) {
 	s := &Store{
 		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
-		postponing: make(chan struct{}, 256), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
+		errands: newErrands(mostErrands), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
 	}
 	var err error
 	switch {

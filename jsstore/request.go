@@ -64,9 +64,13 @@ func newRequests(nc *nats.Conn) (*requests, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.sub, r.sender = sub, newSender(nc, r.refused)
 	// Answers are small and their number is that of the calls.
-	return r, sub.SetPendingLimits(-1, -1)
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		_ = sub.Unsubscribe()
+		return nil, err
+	}
+	r.sub, r.sender = sub, newSender(nc, r.refused)
+	return r, nil
 }
 
 func (r *requests) answered(m *nats.Msg) {
