@@ -1,6 +1,9 @@
 package main
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // Secrets are masked in every error and hint, whoever has quoted them: a seed or a token
 // that stands where the name of a file is expected, a password in a URL.
@@ -13,5 +16,6 @@ var (
 
 // masked is a text without secrets.
 func masked(text string) string {
-	return logins.ReplaceAllString(secrets.ReplaceAllString(text, "xxxxx"), "${1}xxxxx@")
+	text = logins.ReplaceAllString(secrets.ReplaceAllString(text, "xxxxx"), "${1}xxxxx@")
+	return strings.ReplaceAll(text, "://USER:xxxxx@HOST", "://USER:PASSWORD@HOST") // what hints say of the form
 }
