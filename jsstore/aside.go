@@ -148,20 +148,10 @@ func isName(name string) bool {
 // layAside sets a message aside that the store itself can't read. One that could
 // not be stored comes again after the lease.
 func (s *Store) layAside(m *nats.Msg, reason error) {
-	s.later(func() {
+	s.errands.run(func() {
 		b := baton{s: s, m: m}
 		_ = b.SetAside(context.Background(), reason.Error())
 	})
-}
-
-// later does what takes a request about a message that has just arrived, beside
-// the connection's own goroutine, which must not wait for an answer.
-func (s *Store) later(do func()) {
-	s.postponing <- struct{}{}
-	go func() {
-		defer func() { <-s.postponing }()
-		do()
-	}()
 }
 
 // Aside implements [engine.Store].

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"time"
@@ -210,12 +211,19 @@ func (e *examiner) askMonitor(ctx context.Context, monitor string) {
 		}
 		defer answer.Body.Close()
 		if answer.StatusCode != http.StatusOK {
-			return v, fmt.Errorf("GET %s: %s", r.URL.Redacted(), answer.Status)
+			return v, fmt.Errorf("GET /varz: %s", answer.Status)
 		}
 		return v, json.NewDecoder(answer.Body).Decode(&v)
 	})
 	if err != nil {
-		e.find(Warning, "server.monitor", monitor, "the monitoring port does not answer: "+err.Error(),
+		shown := monitor
+		if quotes := (*neturl.Error)(nil); errors.As(err, &quotes) {
+			err = quotes.Err // without the URL, which may hold a password
+		}
+		if strings.ContainsAny(monitor, "@?#") {
+			shown = Redact(monitor)
+		}
+		e.find(Warning, "server.monitor", shown, "the monitoring port does not answer: "+err.Error(),
 			"how the server writes stays unknown", "a line `http: 127.0.0.1:8222` in the server's configuration opens it; --monitor wants its URL")
 		return
 	}

@@ -98,7 +98,12 @@ func (f *feed[M]) deliver(m *nats.Msg, old bool) {
 		return
 	}
 	d, ok := f.decode(m, old)
-	if !ok {
+	switch {
+	case ok:
+	case f.s.errands.crowded():
+		f.s.errands.run(func() { f.Request(1) })
+		return
+	default:
 		f.credit.Add(1)
 		return
 	}

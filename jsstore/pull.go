@@ -77,6 +77,7 @@ func (s *Store) pull(ctx context.Context, src source, credit func() int, deliver
 	}
 	p.sub = sub
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // the credit limits it
+		_ = sub.Unsubscribe()
 		return nil, err
 	}
 	p.watchdog = time.AfterFunc(s.pullSilence(), p.watch)

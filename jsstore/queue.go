@@ -144,7 +144,7 @@ func (s *Store) watchLimit(queue string, ready source) (stop func(), err error) 
 // move stores a message that came from the timers in the ready stream, whose
 // consumer has the queue's limit. What can't be moved now comes again.
 func (s *Store) move(m *nats.Msg, b *baton) {
-	s.later(func() {
+	s.errands.run(func() {
 		if err := s.moveToReady(context.Background(), m, b); err != nil {
 			_ = s.nak(m, engine.ForeignDelay(b.deliveries))
 		}

@@ -139,7 +139,7 @@ func (b *baton) isFirst(ctx context.Context) (bool, error) {
 // away comes again after the lease. One whose id is another's comes again at once, to be
 // claimed early by somebody who finds that out, and can say so.
 func (s *Store) postpone(b *baton, at time.Time) {
-	s.later(func() {
+	s.errands.run(func() {
 		m := b.timerFor(at, false)
 		if m == nil {
 			_ = s.nak(b.m, time.Until(at))

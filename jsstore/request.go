@@ -64,9 +64,13 @@ func newRequests(nc *nats.Conn) (*requests, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.sub, r.sender = sub, newSender(nc, r.refused)
 	// Answers are small and their number is that of the calls.
-	return r, sub.SetPendingLimits(-1, -1)
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		_ = sub.Unsubscribe()
+		return nil, err
+	}
+	r.sub, r.sender = sub, newSender(nc, r.refused)
+	return r, nil
 }
 
 func (r *requests) answered(m *nats.Msg) {
@@ -232,67 +236,6 @@ func (r *requests) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) 
 	return r.wait(ctx, c)
 }
 
-// answers are those to many calls, which one waits for together: a wake-up for each would
-// cost more than the rest of it.
-type answers struct {
-	requests *requests
-	calls    []call
-
-	mu     sync.Mutex
-	list   []result // zero as long as there is none
-	count  int
-	wanted int
-	enough chan struct{} // of capacity 1: as many as are wanted have come
-}
-
-// newAnswers returns what n calls, which are not under way, are answered in.
-func (r *requests) newAnswers(n int) *answers {
-	a := &answers{requests: r, calls: make([]call, n), list: make([]result, n), enough: make(chan struct{}, 1)}
-	for i := range a.calls {
-		a.calls[i].all, a.calls[i].at = a, i
-	}
-	return a
-}
-
-func (a *answers) put(i int, g result) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.list[i] = g
-	if a.count++; a.count == a.wanted {
-		select {
-		case a.enough <- struct{}{}:
-		default: // who waited has gone
-		}
-	}
-}
-
-// wait waits until n calls have been answered, or ctx ends.
-func (a *answers) wait(ctx context.Context, n int) {
-	a.mu.Lock()
-	if a.count >= n {
-		a.mu.Unlock()
-		return
-	}
-	a.wanted = n
-	a.mu.Unlock()
-	select {
-	case <-a.enough:
-	case <-ctx.Done():
-	}
-}
-
-// of returns the answer to call i as requests.wait does, but does not wait.
-func (a *answers) of(ctx context.Context, i int) (*nats.Msg, error) {
-	a.mu.Lock()
-	g := a.list[i]
-	a.mu.Unlock()
-	if g != (result{}) {
-		return g.m, g.err
-	}
-	a.requests.forget(a.calls[i].id)
-	return nil, context.Cause(ctx)
-}
-
 // disconnected ends the calls that are under way: their answers will not come, for the
 // reason given.
 func (r *requests) disconnected(reason error) {
@@ -337,101 +280,4 @@ func (r *requests) close() {
 	r.shut(engine.ErrClosed)
 	r.sender.close()
 	_ = r.sub.Unsubscribe() // fails only on a connection that is closed already
-}
-
-// A series is a request that several messages answer. They gather in it until they are
-// taken, however long that takes: what waits here must not keep the answers to others.
-// A subscription for each would be one for the server to note and forget, and a channel
-// of 65,536 places here (nats.DefaultMaxChanLen).
-type series struct {
-	r  *requests
-	id uint64
-
-	mu   sync.Mutex
-	list []*nats.Msg
-	lost error         // why no more come
-	more chan struct{} // of capacity 1: there is something to see
-}
-
-// ask sends a request that a series answers. The caller ends it.
-func (r *requests) ask(subject string, body []byte) (*series, error) {
-	s := &series{r: r, more: make(chan struct{}, 1)}
-	r.mu.Lock()
-	if err := r.reason; err != nil {
-		r.mu.Unlock()
-		return nil, err
-	}
-	r.next++
-	s.id = r.next
-	r.series[s.id] = s
-	r.mu.Unlock()
-	if err := r.nc.PublishRequest(subject, r.reply(s.id), body); err != nil {
-		s.end()
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *series) end() {
-	s.r.mu.Lock()
-	defer s.r.mu.Unlock()
-	delete(s.r.series, s.id)
-}
-
-func (s *series) add(m *nats.Msg) {
-	s.mu.Lock()
-	s.list = append(s.list, m)
-	s.mu.Unlock()
-	s.tell()
-}
-
-func (s *series) lose(reason error) {
-	s.mu.Lock()
-	s.lost = reason
-	s.mu.Unlock()
-	s.tell()
-}
-
-func (s *series) tell() {
-	select {
-	case s.more <- struct{}{}:
-	default:
-	}
-}
-
-// next returns the next message. The errors are those of requests.wait.
-func (s *series) next(ctx context.Context) (*nats.Msg, error) {
-	if m, err := s.take(); m != nil || err != nil {
-		return m, err
-	}
-	timer := time.NewTimer(answerTimeout)
-	defer timer.Stop()
-	for {
-		select {
-		case <-s.more:
-		case <-timer.C:
-			return nil, errNoAnswer
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		if m, err := s.take(); m != nil || err != nil {
-			return m, err
-		}
-	}
-}
-
-// take returns a message that is there, if there is one.
-func (s *series) take() (*nats.Msg, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case len(s.list) > 0:
-		m := s.list[0]
-		s.list[0] = nil // the array keeps it otherwise
-		s.list = s.list[1:]
-		return m, nil
-	case s.lost != nil:
-		return nil, s.lost
-	}
-	return nil, nil
 }

@@ -198,3 +198,29 @@ func TestParentOfTenThousandCompletes(t *testing.T) {
 		equal(t, "children", result(w, enqueue(w, parent, n)), n)
 	})
 }
+
+// TestIdleExecutorAsksFiveTimesInHalfALease counts what executors ask of the server that
+// have nothing to do: a request for each pull that is over, of which an executor of one queue
+// has five (ready, timers, closures, cancels, expiries). What else they ask belongs to rounds of its own.
+func TestIdleExecutorAsksFiveTimesInHalfALease(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		task := engine.Define[int, int]("task")
+		for range 2 {
+			w.executor(workers.Config{Slots: 64}, engine.Bind(task, returns[int](1)))
+		}
+		pass(time.Minute)
+		asked := w.hears("$JS.API.>", func(m *nats.Msg) string {
+			if strings.HasPrefix(m.Subject, "$JS.API.CONSUMER.MSG.NEXT.") {
+				return "pulls"
+			}
+			return "others"
+		})
+		pass(time.Hour)
+		half := w.store.Limits().Lease / 2
+		counts := asked()
+		if most := 2 * 5 * int(time.Hour/half); counts["pulls"] > most || counts["pulls"] < most/2 {
+			t.Errorf("two idle executors made %d pulls in an hour, want %d at most, and half as many at least", counts["pulls"], most)
+		}
+		t.Logf("two executors, an hour: %v", counts)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,34 @@ func TestUnitsOutlastWhatTheyStop(t *testing.T) {
 	}
 }
 
+// watchdog returns the lines by which the unit says that a watchdog is had.
+func watchdog(t *testing.T) string {
+	t.Helper()
+	_, rest, found := strings.Cut(edit(t, "systemd/durable-executor@.service"), "\n#   [Service]\n")
+	lines, _, ends := strings.Cut(rest, "\n#\n")
+	if !found || !ends {
+		t.Fatal("durable-executor@.service does not say how a watchdog is had")
+	}
+	return "[Service]\n" + strings.ReplaceAll(lines, "#   ", "") + "\n"
+}
+
+// A program that does not call NotifySystemd would be killed under Type=notify, and under a
+// watchdog.
+func TestUnitOfAnExecutorExpectsNothingOfItsProgram(t *testing.T) {
+	set := section(t, edit(t, "systemd/durable-executor@.service"))
+	if set["Type"] != "exec" || set["WatchdogSec"] != "" {
+		t.Errorf("Type=%s WatchdogSec=%s, want Type=exec and no watchdog", set["Type"], set["WatchdogSec"])
+	}
+	set = section(t, watchdog(t))
+	if set["Type"] != "notify" || len(set) != 2 {
+		t.Fatalf("for a watchdog: %v, want Type=notify and WatchdogSec", set)
+	}
+	// NotifySystemd tells systemd twice in that time at least, and each second at most.
+	if seconds, err := strconv.Atoi(set["WatchdogSec"]); err != nil || seconds < 10 {
+		t.Errorf("WatchdogSec=%s, want 10 at least: it is told each second, by a busy machine", set["WatchdogSec"])
+	}
+}
+
 // systemd-analyze knows every setting, and says so of those that it doesn't.
 func TestUnitsAreUnderstoodBySystemd(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
@@ -48,7 +77,13 @@ func TestUnitsAreUnderstoodBySystemd(t *testing.T) {
 	write(t, dir,
 		"nats-server.service", edit(t, "systemd/nats-server.service", "/usr/local/bin/nats-server", "/bin/true"),
 		"durable-executor@.service", edit(t, "systemd/durable-executor@.service", "ExecStart=/usr/local/bin/%i", "ExecStart=/bin/true"))
-	for _, unit := range []string{"nats-server.service", "durable-executor@.service"} {
+	drop := filepath.Join(dir, "durable-executor@watched.service.d")
+	if err := os.Mkdir(drop, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, drop, "override.conf", watchdog(t))
+	write(t, dir, "durable-executor@watched.service", edit(t, "systemd/durable-executor@.service", "ExecStart=/usr/local/bin/%i", "ExecStart=/bin/true"))
+	for _, unit := range []string{"nats-server.service", "durable-executor@.service", "durable-executor@watched.service"} {
 		out, err := exec.Command(analyze, "verify", "--man=no", filepath.Join(dir, unit)).CombinedOutput()
 		if err != nil || strings.Contains(string(out), unit) {
 			t.Errorf("systemd-analyze verify %s: %v\n%s", unit, err, out)

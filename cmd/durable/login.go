@@ -71,6 +71,7 @@ func (p *place) lead(cmd *cobra.Command) error {
 			return usage("", "--%s is empty", f.name)
 		case given && p.dir != "":
 			return usage("", "--dir names a store on this machine, and --%s is for a server: give one", f.name)
+		case given && f.name == "user" && !cmd.Flag("password").Changed && os.Getenv("NATS_PASSWORD") == "": // it is a token
 		case given && f.name != "password": // which is for nobody's eyes
 			p.flagged += " --" + f.name + " " + quoted(*f.value)
 		}

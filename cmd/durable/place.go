@@ -125,8 +125,12 @@ func redactedOne(one string) string {
 	case err != nil && strings.Contains(one, "@"): // nobody can tell where the password begins
 		scheme, _, _ := strings.Cut(one, "://")
 		return scheme + "://xxxxx" + one[strings.LastIndex(one, "@"):]
-	case err != nil || u.User == nil:
+	case err != nil:
 		return one
+	}
+	u.RawQuery, u.Fragment = "", "" // nothing of ours, and a token may stand there
+	if u.User == nil {
+		return u.String()
 	}
 	if _, password := u.User.Password(); !password {
 		u.User = url.User("xxxxx")

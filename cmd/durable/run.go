@@ -202,9 +202,9 @@ func (a *app) report(ctx context.Context, err error) int {
 	case errors.Is(err, engine.ErrInvalidOption), errors.Is(err, engine.ErrInvalidOutput):
 		code = exitUsage
 	}
-	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), told(err))
+	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(red, "durable:"), masked(told(err)))
 	if hint != "" {
-		fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "hint:"), oneLine(hint))
+		fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "hint:"), masked(oneLine(hint)))
 	}
 	return code
 }

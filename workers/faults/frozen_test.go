@@ -13,14 +13,15 @@ import (
 )
 
 // TestFaultFrozenExecutorIsNoticedWithinTheLease stops one of two executors with half of
-// the work in hand, and goes on enqueueing: what ran there begins elsewhere within the
+// the work in hand, and many slots free, so that the server has pulls of it to deliver into,
+// and goes on enqueueing: what ran there begins elsewhere within the
 // lease, and nothing new waits longer than that for its executor. When it goes on, nothing
 // that lay in its socket ends twice.
 func TestFaultFrozenExecutorIsNoticedWithinTheLease(t *testing.T) {
 	t.Parallel()
-	const lease, slack = 3 * time.Second, time.Second
+	const lease, slack = 5 * time.Second, time.Second
 	f := newFleet(t, setup{lease: lease})
-	frozen := f.hire(program{Slots: 8})
+	frozen := f.hire(program{Slots: 64})
 	f.hire(program{Slots: 32})
 	for i := range 16 {
 		f.enqueue(fmt.Sprint("running", i), plant{Nap: 2 * time.Second})
