@@ -49,7 +49,7 @@ func (a *app) retry() *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "retried %s as %s\n", engine.RootOf(args[0]), id)
 			if s.own {
-				fmt.Fprintln(a.out, "nobody executes in this store now: it starts when somebody does")
+				fmt.Fprintln(a.out, "no executor is running in this store: the execution starts once one runs")
 			}
 			return nil
 		},
