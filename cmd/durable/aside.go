@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// An asideView is what lies aside as --json prints it.
+// An asideView is a message or record that was set aside, as --json prints it.
 type asideView struct {
 	Name   string `json:"name"`
 	ID     string `json:"executionId,omitempty"`
@@ -24,20 +24,20 @@ type asideView struct {
 	Bytes  int    `json:"bytes"`
 }
 
-// An asidesView is what list --set-aside prints with --json.
+// An asidesView is the document that list --set-aside prints with --json.
 type asidesView struct {
 	Aside []asideView `json:"setAside"`
-	// Cut says that --limit has left some out.
+	// Cut means that --limit left some out.
 	Cut bool `json:"isCut,omitempty"`
 }
 
-// listAside prints what lies aside; limit 0 is all of it.
+// listAside prints the messages and records that were set aside; limit 0 means all.
 func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	var list []engine.Aside
 	found := 0
 	for aside, err := range s.Aside(ctx) {
 		if err != nil {
-			return fmt.Errorf("list what is set aside: %w", err)
+			return fmt.Errorf("list messages that were set aside: %w", err)
 		}
 		if found++; limit == 0 || found <= limit {
 			list = append(list, aside)
@@ -51,11 +51,11 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 		return printAll(a, v.Aside, v)
 	}
 	if found == 0 {
-		fmt.Fprintf(a.out, "nothing is set aside; %s\n", a.place.named())
+		fmt.Fprintf(a.out, "no message or record is set aside; %s\n", a.place.named())
 		return nil
 	}
 	t, now := plainTable(), time.Now()
-	t.whole[0] = true // it is what putback and forget take
+	t.whole[0] = true // putback and forget take the whole name
 	t.AppendHeader(table.Row{"NAME", "WHAT", "PLACE", "SENT", "REASON"})
 	for _, aside := range list {
 		t.AppendRow(table.Row{aside.Name, sortOf(aside), oneLine(aside.Place), a.moment(aside.At, now), oneLine(aside.Reason)})
@@ -64,7 +64,7 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	if found > len(list) {
 		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "thing", "things"))
 	}
-	fmt.Fprintf(a.out, "%s sends a message again, %s drops it\n", a.command("putback NAME"), a.command("forget NAME"))
+	fmt.Fprintf(a.out, "%s sends a message again, %s deletes it\n", a.command("putback NAME"), a.command("forget NAME"))
 	return nil
 }
 
@@ -76,29 +76,29 @@ func sortOf(a engine.Aside) string {
 }
 
 func (a *app) putBack() *cobra.Command {
-	return a.aboutAside("", "putback NAME...", "Send messages again that were set aside",
-		"Send messages again that were set aside, as they were, once what they lead to can be\n"+
-			"read: a record that was restored, an executor of a later version. What still leads\n"+
-			"nowhere is set aside anew. durable list --set-aside has the names.", "put back", (*jsstore.Store).PutBack)
+	return a.aboutAside("", "putback NAME...", "Send messages that were set aside again",
+		"Send messages that were set aside again, unchanged. Do it once executors can process\n"+
+			"them: after you restored a record, or upgraded an executor. A message that still\n"+
+			"can't be processed is set aside again. durable list --set-aside lists the names.", "put back", (*jsstore.Store).PutBack)
 }
 
 func (a *app) forget() *cobra.Command {
-	return a.aboutAside("drop", "forget NAME...", "Drop messages that were set aside",
-		"Drop messages that were set aside, before they vanish by themselves after the\n"+
-			"retention. durable list --set-aside has the names. It asks before,\n"+
-			"unless --yes is given; away from a terminal it wants that.\n"+
-			"--reason goes to the output, for the log that this goes to.", "forgot", (*jsstore.Store).Forget)
+	return a.aboutAside("delete", "forget NAME...", "Delete messages that were set aside",
+		"Delete messages that were set aside, before they expire after the retention.\n"+
+			"durable list --set-aside lists the names. The command asks before it deletes;\n"+
+			"--yes skips the question, and is required where there is no terminal. --reason is\n"+
+			"only printed, for your own log.", "forgot", (*jsstore.Store).Forget)
 }
 
-// aboutAside is a command that does something with messages that were set aside. If
-// what it does is a loss, verb says it, and a terminal is asked before.
+// aboutAside returns a command that calls do for each name of a message that was set aside.
+// If verb is not empty, do destroys the message: the command then asks first, with verb.
 func (a *app) aboutAside(verb, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
 	var l loss
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage("usage: "+cmd.UseLine(), "%s takes a name, or several", cmd.Name())
+				return usage("usage: "+cmd.UseLine(), "%s takes one or more names", cmd.Name())
 			}
 			return nil
 		},
@@ -121,7 +121,7 @@ func (a *app) aboutAside(verb, use, short, long, done string, do func(*jsstore.S
 			for _, name := range args {
 				err := do(s.js, cmd.Context(), name)
 				if errors.Is(err, jsstore.ErrNotAside) {
-					return &exitError{exitNotFound, err, a.command("list --set-aside") + " shows the names"}
+					return &exitError{exitNotFound, err, a.command("list --set-aside") + " lists the names"}
 				}
 				if err != nil {
 					return err

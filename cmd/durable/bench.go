@@ -15,27 +15,28 @@ import (
 	"github.com/durable-execution/durable/cmd/durable/bench"
 )
 
-// benchProcess is the command by which this program is a server or an executor of a
-// bench.
+// benchProcess is the hidden command that bench starts this program with as a server or an
+// executor.
 const benchProcess = "bench-process"
 
-const benchHelp = `bench measures what executions cost, and beside it the floor: what JetStream itself
-needs to keep, deliver and forget as much, measured in the same run, on the same
-server, with messages of the same size. It is for comparing: figures of one run with
-each other, and the ratio to the floor with that of another machine or version.
+const benchHelp = `bench measures what executions cost. In the same run and on the same server it also
+measures the floor: what JetStream itself needs to store, deliver and delete as many
+messages of the same size. Compare the figures of one run with each other, and the
+ratio to the floor with that of another machine or version.
 
-Workloads; without any, all of them:
+Workloads; bench runs all of them if you name none:
 %s
-The server is started as a process of its own and reached over TCP, unless --embedded
-or --server say otherwise; --replicas 3 starts a cluster of three. Files are kept in a
-directory of their own, in --dir or the system's for temporary files, and removed. On a
-server elsewhere a namespace is made and removed; nothing else there is touched.
+bench starts the server as a process of its own and connects over TCP, unless you give
+--embedded or --server; --replicas 3 starts a cluster of three. It keeps files in a
+directory of its own, in --dir or in the system's directory for temporary files, and
+removes it at the end. On a server elsewhere it creates a namespace and removes it; it
+touches nothing else there.
 
-With --json it prints one document: the report of a workload or, of several,
-{"reports": [...]}; with --jsonl a report a line, each once it is there.
+With --json it prints one document: the report of the workload or, for several,
+{"reports": [...]}. With --jsonl it prints one report per line, as each is ready.
 
-CPU is that of user and kernel. A round measures the floor and then the engine; the
-figures are the median of the rounds, the least and the most.`
+CPU time is user and kernel time. Each round measures the floor and then the engine;
+the figures are the median, the least and the most of the rounds.`
 
 // A benchRun is one run of the command bench.
 type benchRun struct {
@@ -56,7 +57,7 @@ func (a *app) bench() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "bench [WORKLOAD ...]",
-		Short: "Measure what executions cost, beside what JetStream itself needs",
+		Short: "Measure what executions cost, compared with JetStream alone",
 		Long:  fmt.Sprintf(benchHelp, list),
 		Args: func(_ *cobra.Command, args []string) error {
 			for _, arg := range args {
@@ -74,34 +75,34 @@ func (a *app) bench() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&b.Embedded, "embedded", false, "have the server in this process")
-	f.IntVar(&b.Replicas, "replicas", 1, "replicas of what is stored, each on a server of its own")
-	f.StringVar(&b.sync, "sync-interval", "10ms", "how often the server forces what it has written to the disk, or always")
-	f.IntVar(&b.Count, "count", 0, "how many a round does (default: the workload's)")
-	durationVar(f, &b.For, "for", "how long a round begins new ones, in place of --count")
-	f.IntVar(&b.warmup, "warmup", 0, "how many are done before the first round (default: a tenth of the count)")
+	f.BoolVar(&b.Embedded, "embedded", false, "run the server in this process")
+	f.IntVar(&b.Replicas, "replicas", 1, "copies of each stream, each on a server of its own")
+	f.StringVar(&b.sync, "sync-interval", "10ms", "how often the server syncs its files to the disk: a duration, or always")
+	f.IntVar(&b.Count, "count", 0, "how many executions (or trees) a round does (default: the workload's)")
+	durationVar(f, &b.For, "for", "how long a round starts new executions, instead of --count")
+	f.IntVar(&b.warmup, "warmup", 0, "how many executions to do before the first round (default: a tenth of the count)")
 	f.IntVar(&b.Rounds, "rounds", 5, "how many rounds")
-	f.IntVar(&b.Payload, "payload", 300, "bytes of an input")
-	f.IntVar(&b.Callers, "callers", 0, "how many enqueue at the same time (default: the workload's)")
-	f.IntVar(&b.Slots, "slots", 500, "attempts that an executor runs at once")
-	f.IntVar(&b.Executors, "executors", 0, "processes that execute; with 0, this one does")
-	f.Float64Var(&b.Rate, "rate", 0, "executions a second that latency and delayed begin, whatever becomes of those before")
+	f.IntVar(&b.Payload, "payload", 300, "size of an input in bytes")
+	f.IntVar(&b.Callers, "callers", 0, "how many goroutines enqueue at the same time (default: the workload's)")
+	f.IntVar(&b.Slots, "slots", 500, "how many attempts an executor runs at once")
+	f.IntVar(&b.Executors, "executors", 0, "how many executor processes to start; 0 runs one executor in this process")
+	f.Float64Var(&b.Rate, "rate", 0, "for latency and delayed: executions started per second, without waiting for earlier ones")
 	f.IntVar(&b.Children, "children", 10, "children of a parent")
 	f.IntVar(&b.Steps, "steps", 5, "steps of a sequence")
 	b.Delay = 2 * time.Second
-	durationVar(f, &b.Delay, "delay", "delay of what is delayed")
-	f.IntVar(&b.Stored, "stored", 0, "finished executions that there are before")
-	f.IntVar(&b.Waiting, "waiting", 0, "delayed executions that wait all the while")
-	f.BoolVar(&b.NoFloor, "no-floor", false, "leave the floor out")
-	f.StringVar(&b.CPUProfile, "cpu-profile", "", "file for the CPU profile of this process, over the last round, without the floor")
-	f.StringVar(&b.html, "html", "", "file for a report with plots, that needs nothing else to be shown")
+	durationVar(f, &b.Delay, "delay", "delay of each execution in the workload delayed")
+	f.IntVar(&b.Stored, "stored", 0, "how many finished executions to store before the first round")
+	f.IntVar(&b.Waiting, "waiting", 0, "how many delayed executions to keep waiting during all rounds")
+	f.BoolVar(&b.NoFloor, "no-floor", false, "don't measure the floor")
+	f.StringVar(&b.CPUProfile, "cpu-profile", "", "file for a CPU profile of this process during the last round, without the floor")
+	f.StringVar(&b.html, "html", "", "file for a self-contained HTML report with plots")
 	return cmd
 }
 
 // settle completes the Config from the flags, or says what is wrong with them.
 func (b *benchRun) settle(cmd *cobra.Command, args []string) error {
 	if cmd.Flag("namespace").Changed {
-		return usage("", "--namespace: bench makes one of its own, and removes it")
+		return usage("", "--namespace: bench creates its own namespace and removes it")
 	}
 	b.skipsEnvironment = true
 	if err := b.check(cmd); err != nil {
@@ -109,7 +110,7 @@ func (b *benchRun) settle(cmd *cobra.Command, args []string) error {
 	}
 	for _, f := range b.login.list() {
 		if cmd.Flag(f.name).Changed {
-			return usage("--server nats://USER:PASSWORD@HOST:PORT", "--%s: processes of their own take part in bench, which get a URL and no more", f.name)
+			return usage("--server nats://USER:PASSWORD@HOST:PORT", "--%s: bench passes only a URL to the processes that it starts", f.name)
 		}
 	}
 	b.Server = b.server
@@ -119,20 +120,20 @@ func (b *benchRun) settle(cmd *cobra.Command, args []string) error {
 			return usage("", "--dir: %w", err)
 		}
 	}
-	// Zero would mean the default to package bench.
+	// Package bench takes zero for the default.
 	for name, value := range map[string]int{
 		"count": b.Count, "rounds": b.Rounds, "payload": b.Payload, "callers": b.Callers, "slots": b.Slots,
 		"children": b.Children, "steps": b.Steps, "replicas": b.Replicas,
 	} {
 		if cmd.Flag(name).Changed && value < 1 {
-			return usage("", "--%s %d: less than 1", name, value)
+			return usage("", "--%s %d: want at least 1", name, value)
 		}
 	}
 	if cmd.Flag("for").Changed && b.For <= 0 {
-		return usage("", "--for %s: no time", b.For)
+		return usage("", "--for %s: want more than 0", b.For)
 	}
 	if cmd.Flag("rate").Changed && b.Rate <= 0 {
-		return usage("", "--rate %g: none", b.Rate)
+		return usage("", "--rate %g: want more than 0", b.Rate)
 	}
 	if b.Warmup = b.warmup; b.warmup < 0 {
 		return usage("", "--warmup %d: negative", b.warmup)
@@ -148,13 +149,13 @@ func (b *benchRun) settle(cmd *cobra.Command, args []string) error {
 		case b.sync == "always":
 			b.SyncAlways = true
 		case err != nil || d < time.Millisecond:
-			return usage("", "--sync-interval %s: neither always nor a time of 1ms or more", b.sync)
+			return usage("", "--sync-interval %s: want always, or a duration of at least 1ms", b.sync)
 		default:
 			b.SyncInterval = d
 		}
 	}
 	if b.CPUProfile != "" && len(args) > 1 {
-		return usage("durable bench WORKLOAD --cpu-profile FILE", "--cpu-profile is of one workload, not of %d", len(args))
+		return usage("durable bench WORKLOAD --cpu-profile FILE", "--cpu-profile takes one workload, not %d", len(args))
 	}
 	for _, f := range []struct{ flag, path string }{{"html", b.html}, {"cpu-profile", b.CPUProfile}} {
 		if f.path == "" {
@@ -210,7 +211,7 @@ func (b *benchRun) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	if b.json && !b.jsonl && len(reports) > 0 { // what was measured before it failed, too
+	if b.json && !b.jsonl && len(reports) > 0 { // even after a failure: these are complete
 		if err := b.printReports(reports, len(args)); err != nil {
 			return err
 		}
@@ -221,7 +222,7 @@ func (b *benchRun) run(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if failed == nil && ctx.Err() != nil {
-		return &exitError{exitInterrupted, errors.New("interrupted: not everything was measured"), ""}
+		return &exitError{exitInterrupted, errors.New("interrupted: some workloads were not measured"), ""}
 	}
 	return failed
 }
@@ -239,14 +240,14 @@ func (b *benchRun) printReports(reports []*bench.Report, asked int) error {
 func benchError(ctx context.Context, name string, err error) error {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
-		return &exitError{exitInterrupted, fmt.Errorf("interrupted: nothing was measured of %s", name), ""}
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %s was not measured", name), ""}
 	case errors.Is(err, bench.ErrConfig):
 		return usage("", "%w", err)
 	}
 	return &exitError{exitStore, fmt.Errorf("bench %s: %w", name, err), ""}
 }
 
-// progress shows what is going on, where people see it.
+// progress shows the current step on a terminal.
 func (b *benchRun) progress(what string) {
 	if b.err.terminal {
 		fmt.Fprintf(b.err, "\r\x1b[K%s", what)
@@ -264,8 +265,8 @@ func (b *benchRun) writeHTML(reports []*bench.Report) error {
 	return nil
 }
 
-// benchProcess is what bench starts this program as. Its output is for the one that
-// has started it.
+// benchProcess returns the hidden command that bench starts this program with. Only bench
+// reads its output.
 func (a *app) benchProcess() *cobra.Command {
 	return &cobra.Command{
 		Use:    benchProcess + " DUTY",
@@ -280,7 +281,7 @@ func (a *app) benchProcess() *cobra.Command {
 	}
 }
 
-// benchText is a report in 80 columns.
+// benchText formats a report in 80 columns.
 func benchText(s screen, r *bench.Report) string {
 	var t strings.Builder
 	m, c := r.Machine, r.Settings
@@ -301,14 +302,14 @@ func benchText(s screen, r *bench.Report) string {
 		wrapped(&t, "floor: "+r.FloorIs)
 	}
 	if r.Interrupted {
-		fmt.Fprintf(&t, "  %s\n", s.paint(yellow, "interrupted: these are the rounds until then"))
+		fmt.Fprintf(&t, "  %s\n", s.paint(yellow, "interrupted: the figures are those of the rounds before"))
 	}
 	t.WriteString(benchTable(s, r))
 	t.WriteByte('\n')
 	return t.String()
 }
 
-// loadOf says what was done.
+// loadOf describes the load of a report's rounds.
 func loadOf(r *bench.Report) string {
 	c := r.Settings
 	each := span(time.Duration(c.ForMS) * time.Millisecond)
@@ -322,7 +323,7 @@ func loadOf(r *bench.Report) string {
 	text += fmt.Sprintf("; payload %s; %s", byteSize(int64(c.Payload)), count(c.Callers, "caller", "callers"))
 	switch {
 	case c.Rate > 0:
-		text += fmt.Sprintf(", %g a second whatever becomes of those before", c.Rate)
+		text += fmt.Sprintf(", %g started per second without waiting for earlier ones", c.Rate)
 	case c.Children > 0:
 		text += "; " + count(c.Children, "child", "children")
 	case c.Steps > 0:
@@ -338,12 +339,12 @@ func loadOf(r *bench.Report) string {
 		text += fmt.Sprintf("; %s in %s", count(c.Slots, "slot", "slots"), where)
 	}
 	if c.Stored+c.Waiting > 0 {
-		text += fmt.Sprintf("; %s finished and %s waiting before", grouped(c.Stored), grouped(c.Waiting))
+		text += fmt.Sprintf("; %s finished and %s waiting executions stored before", grouped(c.Stored), grouped(c.Waiting))
 	}
 	return text
 }
 
-// wrapped writes a text in lines of at most 80 columns, set in by two.
+// wrapped writes a text in lines of at most 80 columns, indented by two.
 func wrapped(t *strings.Builder, text string) {
 	column := 0
 	for word := range strings.FieldsSeq(text) {
@@ -364,14 +365,14 @@ func wrapped(t *strings.Builder, text string) {
 	t.WriteByte('\n')
 }
 
-// benchTable is the figures, a line for each metric.
+// benchTable formats the figures, one line for each metric.
 func benchTable(s screen, r *bench.Report) string {
 	var t strings.Builder
 	head := fmt.Sprintf("  %-22s %9s %9s %9s %9s %6s  %s", "", "median", "least", "most", "floor", "ratio", "unit")
 	fmt.Fprintf(&t, "%s\n", s.paint(faint, head))
 	for _, m := range r.Metrics {
 		if strings.HasPrefix(m.Name, "stored") && m.Most == 0 && m.Floor == nil {
-			continue // nothing of it: JSON has it
+			continue // nothing was stored; the JSON report has the zero
 		}
 		floor, ratio := "", ""
 		if m.Floor != nil {
@@ -382,7 +383,7 @@ func benchTable(s screen, r *bench.Report) string {
 	return t.String()
 }
 
-// shortUnit is a unit in at most ten columns: what is counted is told above.
+// shortUnit shortens a unit to at most ten columns: the lines above say what is counted.
 func shortUnit(unit, noun string) string {
 	unit = strings.ReplaceAll(unit, " "+noun+"s", "")
 	unit = strings.ReplaceAll(unit, noun+"s/s", "1/s")

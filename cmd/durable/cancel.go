@@ -13,11 +13,11 @@ func (a *app) cancel() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "cancel ID",
 		SuggestFor: []string{"stop", "kill"},
-		Short:      "End an execution and everything below it",
-		Long: "End an execution and everything below it. When the command returns, the record\n" +
-			"says cancelled, with the reason. It asks before, unless --yes is\n" +
-			"given; away from a terminal it wants that. Exit code 1 says\n" +
-			"that the execution had finished before: finished is final.",
+		Short:      "Cancel an execution and everything below it",
+		Long: "Cancel an execution and everything below it. When the command returns, the\n" +
+			"execution's record says cancelled, with the reason. The command asks before it\n" +
+			"cancels; --yes skips the question, and is required where there is no terminal.\n" +
+			"Exit code 1 means that the execution had already finished, which is final.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, id := cmd.Context(), args[0]
@@ -44,10 +44,10 @@ func (a *app) cancel() *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "cancelled %s%s\n", id, l.because())
 			if s.own {
-				fmt.Fprintln(a.out, "nobody executes in this store now: what is below ends when somebody does")
+				fmt.Fprintln(a.out, "no executor is running in this store: the executions below it end once one runs")
 			}
 			return nil
 		},
 	}
-	return l.flags(cmd, "cancelled from the command line", "why; it is kept in the record")
+	return l.flags(cmd, "cancelled from the command line", "why; the record keeps it")
 }

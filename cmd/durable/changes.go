@@ -27,5 +27,5 @@ func (s *store) changes(ctx context.Context, root string) (iter.Seq2[engine.Exec
 // nobodyExecutes is why there is nothing to follow in a store of this process: nobody
 // else can open it while it is looked at.
 func (a *app) nobodyExecutes() error {
-	return &exitError{exitIncomplete, errNobody, a.command("list") + " shows what is there"}
+	return &exitError{exitIncomplete, errNobody, a.command("list") + " lists the executions"}
 }

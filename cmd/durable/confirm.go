@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A loss is what the flags say of a command after which something is gone for good.
+// A loss holds the flags of a command that destroys something for good.
 type loss struct {
 	yes    bool
 	reason string
@@ -17,12 +17,12 @@ type loss struct {
 
 // flags gives the command the flags --yes and --reason.
 func (l *loss) flags(cmd *cobra.Command, reason, about string) *cobra.Command {
-	cmd.Flags().BoolVar(&l.yes, "yes", false, "do it without asking; needed where there is no terminal to ask at")
+	cmd.Flags().BoolVar(&l.yes, "yes", false, "don't ask; required where there is no terminal to ask on")
 	cmd.Flags().StringVar(&l.reason, "reason", reason, about)
 	return cmd
 }
 
-// because is the reason, if one was given, as it ends a line.
+// because returns the reason as the end of a line; empty if none was given.
 func (l *loss) because() string {
 	if l.reason == "" {
 		return ""
@@ -30,16 +30,16 @@ func (l *loss) because() string {
 	return ": " + oneLine(l.reason)
 }
 
-// onlySaid is what is said of a reason that nothing keeps.
-const onlySaid = "why; it is printed, and kept nowhere: nothing is left that could keep it"
+// onlySaid describes a --reason that no record keeps.
+const onlySaid = "why; it is only printed: no record is left that could keep it"
 
-// mustBeSure refuses a command after which something is gone for good where nobody can be
-// asked, in a pipe or a script, and --yes does not say that it is wanted. It opens nothing.
+// mustBeSure refuses a destructive command without --yes where nobody can be asked, as in
+// a pipe or a script. It runs before anything is opened.
 func (a *app) mustBeSure(cmd *cobra.Command, yes bool) error {
 	if yes || a.asked && a.err.terminal {
 		return nil
 	}
-	return usage("--yes does it without asking", "%s asks before, and there is no terminal to ask at: nothing was done", cmd.Name())
+	return usage("--yes skips the question", "%s asks for confirmation, but there is no terminal to ask on: nothing was done", cmd.Name())
 }
 
 // confirm asks the person at the terminal whether to go on, unless they have said --yes.
@@ -58,7 +58,7 @@ func (a *app) confirm(ctx context.Context, yes bool, question string) error {
 		return nil
 	}
 	if err != nil {
-		fmt.Fprintln(a.err) // nobody has ended the line
+		fmt.Fprintln(a.err) // the input ended before the line did
 	}
-	return &exitError{exitIncomplete, fmt.Errorf("nothing was done"), "--yes does it without asking"}
+	return &exitError{exitIncomplete, fmt.Errorf("not confirmed: nothing was done"), "--yes skips the question"}
 }

@@ -27,10 +27,10 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 	for _, id := range []string{"a", "b", "c", "d"} {
 		durable(t, "enqueue", "greet", `{"name":"x"}`, "--id", id, "--wait", "--dir", dir).want(t, exitOK)
 	}
-	no := "remove 2 executions with all below them? [y/N] "
+	no := "delete 2 executions and everything below them? [y/N] "
 	for _, answer := range []string{"n\n", "\n", "nope\n"} {
 		o := answered(t, answer, "delete", "a", "b", "--dir", dir).want(t, exitIncomplete)
-		if want := no + "durable: nothing was done\nhint: --yes does it without asking\n"; o.err != want || o.out != "" {
+		if want := no + "durable: not confirmed: nothing was done\nhint: --yes skips the question\n"; o.err != want || o.out != "" {
 			t.Errorf("after %q: stdout %q, stderr %q, want %q", answer, o.out, o.err, want)
 		}
 	}
@@ -60,7 +60,7 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 	durable(t, "forget", "nosuch", "--yes", "--dir", dir).want(t, exitNotFound)
 	for _, args := range [][]string{{"delete", "a"}, {"cancel", "a"}, {"forget", "a"}} { // nobody can be asked
 		o := durable(t, append(args, "--dir", dir+"/nosuch")...).want(t, exitUsage)
-		if want := "durable: " + args[0] + " asks before, and there is no terminal to ask at: nothing was done\nhint: --yes does it without asking\n"; o.err != want || o.out != "" {
+		if want := "durable: " + args[0] + " asks for confirmation, but there is no terminal to ask on: nothing was done\nhint: --yes skips the question\n"; o.err != want || o.out != "" {
 			t.Errorf("%v: stdout %q, stderr %q, want %q", args, o.out, o.err, want)
 		}
 	}

@@ -13,14 +13,14 @@ func (a *app) delete() *cobra.Command {
 	return l.flags(&cobra.Command{
 		Use:        "delete ID...",
 		SuggestFor: []string{"rm", "remove"},
-		Short:      "Remove finished executions with all below them before their time",
-		Long: "Remove finished executions with all below them, before their retention is over.\n" +
-			"Each ID is that of a root. One that is active is left alone, and the exit code is\n" +
-			"then 1: durable cancel ends it. The others are removed all the same. An id that\n" +
-			"was deleted may be used again, and runs again. It asks before,\n" +
-			"unless --yes is given; away from a terminal it wants that. The\n" +
-			"store keeps nothing of what was deleted, so that --reason goes to the output, for\n" +
-			"the log that this goes to.",
+		Short:      "Delete finished trees before their retention is over",
+		Long: "Delete finished executions and everything below them before their retention is\n" +
+			"over. Each ID must be the id of a root. The command leaves an active execution\n" +
+			"alone, deletes the others, and exits with 1; durable cancel ends an active one.\n" +
+			"An id that was deleted may be enqueued again, and then runs again. The command\n" +
+			"asks before it deletes; --yes skips the question, and is required where there is\n" +
+			"no terminal. The store keeps nothing about a deleted execution, so --reason is\n" +
+			"only printed, for your own log.",
 		Args: rootIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -32,11 +32,11 @@ func (a *app) delete() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			what := args[0] + " with all below it?"
+			what := args[0] + " and everything below it?"
 			if len(args) > 1 {
-				what = grouped(len(args)) + " executions with all below them?"
+				what = grouped(len(args)) + " executions and everything below them?"
 			}
-			if err := a.confirm(ctx, l.yes, "remove "+what); err != nil {
+			if err := a.confirm(ctx, l.yes, "delete "+what); err != nil {
 				return err
 			}
 			client, failed := engine.NewClient(s), 0
@@ -63,24 +63,24 @@ func (a *app) delete() *cobra.Command {
 				fmt.Fprintf(a.out, "deleted %s%s\n", id, l.because())
 			}
 			if failed != 0 {
-				return &exitError{failed, nil, ""} // each was told of
+				return &exitError{failed, nil, ""} // each failure has been printed
 			}
 			return nil
 		},
 	}, "", onlySaid)
 }
 
-// rootIDs is one valid execution id at least, and none but those of roots.
+// rootIDs checks that there is at least one argument, and that each is the id of a root.
 func rootIDs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usage("usage: "+cmd.UseLine(), "%s takes an execution id, or several", cmd.Name())
+		return usage("usage: "+cmd.UseLine(), "%s takes one or more execution ids", cmd.Name())
 	}
 	for _, id := range args {
 		if err := executionID(cmd, []string{id}); err != nil {
 			return err
 		}
 		if root := engine.RootOf(id); root != id {
-			return usage("a tree is deleted as a whole, by the id of its root", "%s is below %s", id, root)
+			return usage("delete the whole tree, by the id of its root", "%s is not a root: it is below %s", id, root)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// A demo is one run of the demo: its flags, and what it works with.
+// A demo is one run of the demo, with its flags.
 type demo struct {
 	*app
 	target   string
@@ -29,38 +29,38 @@ type demo struct {
 	store *store
 }
 
-const demoHelp = `Upload files, durably: for each an execution of uploadFile, which copies the
-file to a directory, extracts its title and counts its words at the same time,
-and puts together what it found. Without arguments it takes the *.go and *.md
-files of the module around the working directory. A directory stands for all
-files in it.
+const demoHelp = `Upload files durably. For each file, the demo enqueues an execution of the task
+uploadFile: it copies the file to a directory, extracts its title and counts its
+words in two children that run at the same time, and joins their outputs. Without
+arguments, the demo takes the *.go and *.md files of the Go module around the
+working directory. A directory stands for all files in it.
 
-Whatever happens to this process, the work goes on in the next: a file that has
-not changed is the same execution, continues where it was, and is never run
-again once it has completed. What other files of earlier runs are not finished
-is seen through too. Try it: kill -9 this, and start it again.
+If this process dies, the next run continues its work. A file that has not changed
+is the same execution: it continues where it was, and never runs again once it
+has completed. The demo also finishes unfinished files of earlier runs. Try it:
+kill -9 this process, and start it again.
 
-Ctrl-C lets the tasks that run come to their end, for --drain at most; Ctrl-C
-again ends at once.`
+Ctrl-C lets running tasks finish, for at most --drain. A second Ctrl-C ends the
+demo at once.`
 
 func (a *app) demo() *cobra.Command {
 	d := &demo{app: a, maxSize: 16 << 20}
 	cmd := &cobra.Command{
 		Use:     "demo [FILE|DIR ...]",
-		Short:   "Run the demo: upload files, durably",
+		Short:   "Run the demo: upload files durably",
 		Long:    demoHelp,
 		Example: "  durable demo\n  durable demo --delay 500ms ~/Documents\n  durable demo --json *.md | jq .output.title",
 		RunE:    func(cmd *cobra.Command, args []string) error { return d.run(cmd, args) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&d.target, "target", "", "directory to upload to (default the directory uploads in that of the store)")
-	f.IntVar(&d.slots, "slots", 8, "tasks that run at the same time")
+	f.StringVar(&d.target, "target", "", "directory to upload to (default: uploads in the directory of the store)")
+	f.IntVar(&d.slots, "slots", 8, "how many tasks run at the same time")
 	d.drain = 10 * time.Second
-	durationVar(f, &d.drain, "drain", "how long tasks that run may go on after Ctrl-C")
-	durationVar(f, &d.delay, "delay", "artificial work: every task takes so much longer")
+	durationVar(f, &d.drain, "drain", "how long running tasks may go on after Ctrl-C")
+	durationVar(f, &d.delay, "delay", "how much longer every task takes, as artificial work")
 	f.BoolVar(&d.afresh, "again", false, "run files again that have completed")
-	f.Var(&d.maxSize, "max-size", "size of the largest file that is taken")
-	f.StringVar(&d.logLevel, "log-level", "warn", "what is logged to stderr: debug, info, warn, error")
+	f.Var(&d.maxSize, "max-size", "size of the largest file to upload")
+	f.StringVar(&d.logLevel, "log-level", "warn", "least level to log to stderr: debug, info, warn, error")
 	healthFlag(cmd, &d.health)
 	return cmd
 }
@@ -79,7 +79,7 @@ func (d *demo) check(cmd *cobra.Command) error {
 	case d.delay < 0:
 		return usage("", "--delay %s: negative", d.delay)
 	case d.target == "" && d.dir == "":
-		return usage("", "--target is needed where there is no directory for it")
+		return usage("", "--target is required: without a home directory there is no default")
 	case d.target == "":
 		d.target = filepath.Join(d.dir, "uploads")
 	}
@@ -87,7 +87,7 @@ func (d *demo) check(cmd *cobra.Command) error {
 		return usage("", "--target: %w", err)
 	}
 	if err := checkDirectory(d.target); err != nil {
-		return &exitError{exitStore, fmt.Errorf("upload directory %s: %w", printable(d.target), err), "--target names another"}
+		return &exitError{exitStore, fmt.Errorf("upload directory %s: %w", printable(d.target), err), "--target picks another"}
 	}
 	d.say = d.out
 	if d.json {
@@ -106,16 +106,16 @@ func (d *demo) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if len(in.files) == 0 {
-		// Nothing to store, and so no store to make.
+		// Nothing to upload: don't create a store.
 		return d.conclude(ctx, d.refuse(in), time.Since(began))
 	}
-	there, _ := hasStore(d.dir) // what is wrong with it, opening it tells
+	there, _ := hasStore(d.dir) // opening the store reports the same error
 	if d.store, err = d.take(ctx, d.logServer); err != nil {
 		return err
 	}
 	defer d.store.close()
 	if err := os.MkdirAll(d.target, 0o755); err != nil {
-		return &exitError{exitStore, fmt.Errorf("upload directory: %w", err), "--target names another"}
+		return &exitError{exitStore, fmt.Errorf("upload directory: %w", err), "--target picks another"}
 	}
 	earlier, err := recall(ctx, d.store)
 	if err != nil {
@@ -131,6 +131,6 @@ func (d *demo) run(cmd *cobra.Command, args []string) error {
 	if results = append(refused, results...); left(results) != (tally{}) {
 		return d.interrupted(results)
 	}
-	// An interruption that left nothing undone is none.
+	// Everything has finished: an interruption no longer matters.
 	return d.conclude(context.WithoutCancel(ctx), results, time.Since(began))
 }

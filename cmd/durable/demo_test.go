@@ -72,12 +72,12 @@ func TestAnInterruptedDemoIsContinued(t *testing.T) {
 	dir, store := t.TempDir(), t.TempDir()
 	write(t, dir, "a.txt", "a", "b.txt", "b", "c.txt", "c", "d.txt", "d")
 	o := interruptOnce(t, 4, store, "--delay", "1h", "--drain", "0", dir).want(t, exitInterrupted)
-	for _, want := range []string{"interrupted: tasks that run are handed back", "stopped: 0 of 4 files completed; left: 4 ", "the same command goes on from here"} {
+	for _, want := range []string{"interrupted: running tasks are handed back", "stopped: 0 of 4 files completed; unfinished: 4 ", "run the same command again to continue"} {
 		if !strings.Contains(o.out, want) {
 			t.Errorf("%q is not in\n%s", want, o.out)
 		}
 	}
-	// Files of the earlier run that are not asked for now are seen through, and
+	// Files of the earlier run that were not named this time are finished too, and
 	// what vanished in the meantime is told.
 	if err := os.Remove(filepath.Join(dir, "c.txt")); err != nil {
 		t.Fatal(err)
@@ -89,13 +89,13 @@ func TestAnInterruptedDemoIsContinued(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"a.txt": "ready completed ", "b.txt": "ready completed ", "d.txt": "ready completed ",
-		"c.txt": "ready failed vanished: it was there when it was listed",
+		"c.txt": "ready failed vanished: the file was there when the directory was listed",
 	} {
 		if got[name] != want {
 			t.Errorf("%s: %q, want %q", name, got[name], want)
 		}
 	}
-	if !strings.Contains(o.err, "3 of them are not asked for now, and are seen through") {
+	if !strings.Contains(o.err, "3 unfinished files were not named this time: the demo finishes them too") {
 		t.Errorf("the demo does not say whom it adopted:\n%s", o.err)
 	}
 }
@@ -126,7 +126,7 @@ func TestACancelledFileIsToldWithItsReason(t *testing.T) {
 		t.Errorf("the delete says %q, want %q", o.err, want)
 	}
 	o = durable(t, "cancel", id, "--yes", "--reason", "not\nthis", "--dir", store).want(t, exitOK)
-	if !strings.HasPrefix(o.out, "cancelled "+id+": not; this\n") || !strings.Contains(o.out, "nobody executes in this store now") {
+	if !strings.HasPrefix(o.out, "cancelled "+id+": not; this\n") || !strings.Contains(o.out, "no executor is running in this store") {
 		t.Errorf("cancel says %q", o.out)
 	}
 	o = durable(t, "cancel", id, "--yes", "--dir", store).want(t, exitIncomplete)
@@ -139,7 +139,7 @@ func TestACancelledFileIsToldWithItsReason(t *testing.T) {
 	}
 	// The next demo takes the file anew.
 	o = durable(t, "demo", "--dir", store, dir).want(t, exitOK)
-	if !strings.Contains(o.out, "recovered 1 not completed and to be run anew") {
+	if !strings.Contains(o.out, "recovered 1 failed, to be run again") {
 		t.Errorf("the demo says\n%s", o.out)
 	}
 }

@@ -132,7 +132,7 @@ func TestNobodyGetsInWithoutAPassword(t *testing.T) {
 		}
 	}
 	wrong := strings.Replace(as(t, "operator", server), password, "wrong", 1)
-	if o := durable(t, "list", "--server", wrong).want(t, exitStore); strings.Contains(o.err, "wrong") || !strings.Contains(o.err, "hint: the user or the password is not known there") {
+	if o := durable(t, "list", "--server", wrong).want(t, exitStore); strings.Contains(o.err, "wrong") || !strings.Contains(o.err, "hint: the server does not accept this login") {
 		t.Errorf("stderr = %q", o.err)
 	}
 }

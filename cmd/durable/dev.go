@@ -17,7 +17,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// devPort is where NATS clients look without being told.
+// devPort is the port that NATS clients use by default.
 const devPort = 4222
 
 func (a *app) dev() *cobra.Command {
@@ -26,10 +26,10 @@ func (a *app) dev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a server and sample tasks to develop against",
-		Long: "Run a NATS server with a store in --dir, its API, and an executor with a few sample\n" +
-			"tasks, until interrupted. Your own executors connect to the URL that it prints, and\n" +
-			"may serve other queues, or the same with other tasks. What is stored is there the\n" +
-			"next time. Whoever reaches the port may do everything.",
+		Long: "Run a NATS server with a store in --dir, the store's API, and an executor with a few\n" +
+			"sample tasks, until interrupted. Your own executors connect to the URL that the\n" +
+			"command prints; they may serve other queues, or the same queue with other tasks. The\n" +
+			"store stays in --dir for the next run. Anyone who can reach the port has full access.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.skipsEnvironment = true
@@ -38,9 +38,9 @@ func (a *app) dev() *cobra.Command {
 			}
 			switch {
 			case a.server != "":
-				return usage("durable serve and your own executors work on a server elsewhere", "dev runs a server of its own, in --dir")
+				return usage("for a server elsewhere use durable serve and your own executor", "dev runs its own server, in --dir: it takes no --server")
 			case port < -1 || port > 65535 || port == 0:
-				return usage("-1 takes any that is free", "--port %d: want 1 to 65535", port)
+				return usage("-1 picks any free port", "--port %d: want 1 to 65535", port)
 			case slots < 1:
 				return usage("", "--slots %d: want at least 1", slots)
 			}
@@ -50,19 +50,19 @@ func (a *app) dev() *cobra.Command {
 			}
 			defer s.close()
 			if s.portTaken {
-				a.note("port %d is taken, so that the server listens at %s; --port names another", port, s.url)
+				a.note("port %d is taken: the server listens at %s instead; --port picks another", port, s.url)
 			}
 			return a.runSamples(cmd.Context(), s, slots, health)
 		},
 	}
-	cmd.Flags().IntVar(&port, "port", devPort, "port of the NATS server on 127.0.0.1; -1 takes any that is free")
-	cmd.Flags().IntVar(&slots, "slots", 16, "sample tasks that run at the same time")
+	cmd.Flags().IntVar(&port, "port", devPort, "port of the NATS server on 127.0.0.1; -1 picks any free port")
+	cmd.Flags().IntVar(&slots, "slots", 16, "how many sample tasks run at the same time")
 	healthFlag(cmd, &health)
 	return cmd
 }
 
-// develop opens the store in this process. A port that somebody else has is replaced
-// by any other, if nobody has asked for it: the store then says so.
+// develop opens the store in this process. If the port is taken and anyPort is true, the
+// server listens at any free port and the store's portTaken is true.
 func (p place) develop(ctx context.Context, port int, anyPort bool) (*store, error) {
 	s, err := p.embed(ctx, embedded.Config{Port: port, Store: jsstore.Config{Lease: lease}})
 	if anyPort && errors.Is(err, syscall.EADDRINUSE) {
@@ -71,11 +71,11 @@ func (p place) develop(ctx context.Context, port int, anyPort bool) (*store, err
 		}
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &exitError{exitStore, fmt.Errorf("port %d is taken: %w", port, err), "--port names another, and -1 takes any that is free"}
+		return nil, &exitError{exitStore, fmt.Errorf("port %d is taken: %w", port, err), "--port picks another; -1 picks any free port"}
 	}
 	var used *embedded.InUseError
 	if errors.As(err, &used) {
-		return nil, &exitError{exitStore, used, p.command("list") + " shows what it does; --dir names another store for this one"}
+		return nil, &exitError{exitStore, used, p.command("list") + " shows what that process runs; --dir picks another store for this one"}
 	}
 	return s, err
 }
@@ -110,8 +110,8 @@ func (a *app) runSamples(ctx context.Context, s *store, slots int, health string
 	return err
 }
 
-// present returns once an executor answers in the store, or has ended: what is printed
-// then holds for who types it at once.
+// present returns once an executor answers in the store, or once the executor that sends to
+// ran has ended. The commands that dev prints after it therefore work at once.
 func present(ctx context.Context, s *store, ran chan error) error {
 	for {
 		answers, err := s.RollCall(ctx, engine.RollCall{For: 50 * time.Millisecond})
@@ -127,7 +127,7 @@ func present(ctx context.Context, s *store, ran chan error) error {
 	}
 }
 
-// sampleInputs are what the block shows for each task.
+// sampleInputs are the inputs that the printed commands use, by task.
 var sampleInputs = []struct{ task, input string }{
 	{"greet", `{"name":"world"}`},
 	{"nap", `{"seconds":30}`},

@@ -19,29 +19,30 @@ func (a *app) doctor() *cobra.Command {
 	var strict, problems bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Find out what is wrong with a store, and how to put it right",
-		Long: `Look at the servers, the streams and consumers, the executors, the queues and
-a sample of the executions, and say of each thing that is not as it should be
-what is wrong, why that matters, and the line of configuration to change or the
-command to run; and what an acknowledged enqueue survives here. What is worst is
-told last; --problems tells problems and warnings alone.
+		Short: "Find problems of a store, and say how to fix them",
+		Long: `Check the servers, the streams and consumers, the executors, the queues and a
+sample of the executions. For each finding the command prints what is wrong, why
+it matters, and the setting to change or the command to run. It also prints which
+failures an acknowledged enqueue survives here. The worst findings come last;
+--problems prints problems and warnings only.
 
-It changes nothing, unless --mend is given. Then it mends what an executor or an
-operator would: an execution that nothing moves on goes on; what ought to have
-been removed is; a message that a consumer has passed over is sent again; what
-nobody can serve is set aside, where durable forget and durable putback find it.
-It looks again before each, so that it may be run while executors are at work and
-more than once. A running attempt is taken for lost, and begins again elsewhere,
-only if no message of it is left and its executor does not answer, asked twice.
+The command changes nothing unless you give --mend. With --mend it makes these
+repairs: it restarts an execution that is stuck, which means that no executor
+runs it and no message will continue it; it deletes leftovers; it sends a message
+again that a consumer skipped; and it sets aside a message that no executor can
+process, so that durable forget and durable putback find it. It checks again
+before each repair, so you may run it while executors work, and repeatedly. It
+restarts a running attempt only if no message of the attempt is left and its
+executor does not answer, asked twice.
 
 Severities:
   ok       as it should be
   note     worth knowing; nothing to do
-  warning  works, and will hurt: on a failure, or later
-  problem  something does not work, or is lost
+  warning  works now, but will cause trouble later or during a failure
+  problem  something does not work, or data is lost
 
-The exit code is 1 if there is a problem that was not mended, with --strict also
-if there is such a warning, and otherwise 0.`,
+The exit code is 1 if a problem is left that was not mended, or with --strict a
+warning, and 0 otherwise.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.check(cmd); err != nil {
@@ -56,7 +57,7 @@ if there is such a warning, and otherwise 0.`,
 			c.Namespace, c.Sync, c.Domain, c.APIPrefix = a.namespace, p.sync, p.from.Domain, p.from.APIPrefix
 			if system != "" {
 				if c.System, err = nats.Connect(system, nats.Name("durable doctor"), nats.NoReconnect(), quiet); err != nil {
-					return unreachable(redactedError(err, system), "--system wants a user of the system account: nats://USER:PASSWORD@HOST:PORT")
+					return unreachable(redactedError(err, system), "--system needs a user of the system account: nats://USER:PASSWORD@HOST:PORT")
 				}
 				defer c.System.Close()
 			}
@@ -85,29 +86,29 @@ if there is such a warning, and otherwise 0.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&strict, "strict", false, "exit with 1 for a warning too")
-	f.BoolVar(&problems, "problems", false, "tell problems and warnings alone")
-	f.BoolVar(&c.Mend, "mend", false, "mend what can be mended")
-	f.StringVar(&system, "system", "", "URL of a server with a user of the system account, who may ask how it writes")
-	f.StringSliceVar(&c.Monitors, "monitor", nil, "URL of a server's monitoring port, in place of --system: http://HOST:8222")
+	f.BoolVar(&strict, "strict", false, "exit with 1 for warnings too")
+	f.BoolVar(&problems, "problems", false, "print problems and warnings only")
+	f.BoolVar(&c.Mend, "mend", false, "make the repairs that the help describes")
+	f.StringVar(&system, "system", "", "URL with a user of the system account, to ask each server how it writes to disk")
+	f.StringSliceVar(&c.Monitors, "monitor", nil, "URL of a server's monitoring port, instead of --system: http://HOST:8222")
 	c.Timeout, c.Roll = 3*time.Second, time.Second
-	durationVar(f, &c.Timeout, "timeout", "how long one question to the server may take")
-	durationVar(f, &c.Roll, "wait", "how long executors may take to answer")
-	f.IntVar(&c.Sample, "sample", 10_000, "look for stuck work in so many records, those first that were not written for longest; -1 in all")
+	durationVar(f, &c.Timeout, "timeout", "how long one request to a server may take")
+	durationVar(f, &c.Roll, "wait", "how long to wait for answers of executors")
+	f.IntVar(&c.Sample, "sample", 10_000, "how many records to check for stuck work, beginning with those unchanged for longest; -1 checks all")
 	return cmd
 }
 
-// A patient is the server that the doctor looks at.
+// A patient is the server that the doctor examines.
 type patient struct {
 	nc    *nats.Conn
-	from  jsstore.Config // where JetStream is from there
-	url   string         // where others reach it too; empty if they don't
-	sync  *jsstore.Sync  // nil if not known
+	from  jsstore.Config // the JetStream domain or API prefix to use on nc
+	url   string         // of the server; empty if no other process can reach it
+	sync  *jsstore.Sync  // nil if unknown
 	close func()
 }
 
-// admit connects to where the store is. It makes none, and opens none: what is
-// there may be in no state to be opened.
+// admit connects to the server of the store. It neither creates nor opens the store,
+// which may be too broken to be opened.
 func (p place) admit(ctx context.Context) (*patient, error) {
 	if p.server != "" {
 		return p.dial(p.server, nil)
@@ -124,7 +125,7 @@ func (p place) admit(ctx context.Context) (*patient, error) {
 				return nil, unreachable(errors.Join(err, s.Close()), "")
 			}
 			sync := c.Sync()
-			return &patient{nc: nc, sync: &sync, close: func() { _ = s.Close() }}, nil // it has been looked at, and that is all
+			return &patient{nc: nc, sync: &sync, close: func() { _ = s.Close() }}, nil // nothing was written that a failing close could lose
 		}
 		var used *embedded.InUseError
 		if !errors.As(err, &used) {
@@ -157,7 +158,7 @@ func (p place) dial(url string, sync *jsstore.Sync) (*patient, error) {
 	return &patient{nc: nc, from: from, url: url, sync: sync, close: nc.Close}, nil
 }
 
-// store says where the store is.
+// store returns the location of the store, for people.
 func (a *app) store(p *patient) string {
 	switch {
 	case a.server != "":

@@ -12,7 +12,7 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// groups are the parts of a report: what the checks of each begin with.
+// groups are the sections of a report, each with the prefixes of its checks' names.
 var groups = []struct {
 	title  string
 	checks []string
@@ -26,11 +26,12 @@ var groups = []struct {
 	{"Executions", []string{"work"}, nil},
 }
 
-// reportWidth is that of a report that goes nowhere in particular.
+// reportWidth is the width of a report in columns where the output is not a terminal, and
+// the most that it takes on one.
 const reportWidth = 80
 
-// printExamination prints a report: what is well, group by group, and then what is not, the
-// worst last, where it is seen.
+// printExamination prints a report: first the good findings section by section, then the
+// problems, the worst last, where the reader sees it.
 func (a *app) printExamination(x jsstore.Examination, store string) {
 	a.printWrapped("", fmt.Sprintf("namespace %s, %s", x.Namespace, store), bold)
 	for _, g := range groups {
@@ -65,13 +66,13 @@ func (a *app) printExamination(x jsstore.Examination, store string) {
 	a.printProblems(x)
 }
 
-// printProblems prints what is wrong, the worst last, and counts.
+// printProblems prints the problems and warnings, the worst last, and how many there are.
 func (a *app) printProblems(x jsstore.Examination) {
 	a.printFindings(slices.DeleteFunc(slices.Clone(x.Findings), func(f jsstore.Finding) bool { return !isBad(f) }))
 	fmt.Fprintf(a.out, "\n%s, in %s\n", a.tallied(x), span(x.Took))
 }
 
-// isBad reports whether a finding is one to act upon, or was.
+// isBad reports whether a finding is a warning or a problem, mended or not.
 func isBad(f jsstore.Finding) bool { return f.Severity.Worse(jsstore.Note) }
 
 // printFindings prints findings, the worst last.
@@ -94,8 +95,8 @@ func severityColour(s jsstore.Severity) colour {
 	return map[jsstore.Severity]colour{jsstore.OK: green, jsstore.Note: cyan, jsstore.Warning: yellow, jsstore.Problem: red}[s]
 }
 
-// printFinding prints a severity and what it is about, and below it why and what
-// to do.
+// printFinding prints the severity and what was found, and below it why it matters and
+// what to do.
 func (a *app) printFinding(f jsstore.Finding) {
 	label := a.out.paint(severityColour(f.Severity), fmt.Sprintf("%-7s", f.Severity))
 	found := oneLine(f.Found)
@@ -116,8 +117,7 @@ func (a *app) printFinding(f jsstore.Finding) {
 	}
 }
 
-// printWrapped prints words behind a label, the lines after the first indented as
-// far as the label reaches.
+// printWrapped prints words after a label; it indents further lines by the label's width.
 func (a *app) printWrapped(label, words string, c colour) {
 	width := reportWidth
 	if w := a.out.width(); w > 0 {
@@ -134,7 +134,7 @@ func (a *app) printWrapped(label, words string, c colour) {
 
 func indent(lines string) string { return "  " + strings.ReplaceAll(lines, "\n", "\n  ") }
 
-// tallied counts what was found.
+// tallied returns how many findings of each severity there are.
 func (a *app) tallied(x jsstore.Examination) string {
 	n := map[jsstore.Severity]int{}
 	mended := 0
@@ -163,7 +163,7 @@ func (a *app) tallied(x jsstore.Examination) string {
 	return strings.Join(parts, ", ")
 }
 
-// indented is a table that fits where [indent] puts it.
+// indented renders a table so that it still fits once [indent] has indented it.
 func (a *app) indented(g *grid) string {
 	width := reportWidth
 	if w := a.out.width(); w > 0 {

@@ -13,34 +13,36 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-const enqueueHelp = `Enqueue an execution of a task, and print its id. The input is JSON, a file of
-JSON as @FILE, or standard input as -; without one it is null. With --wait it
-prints the output once the execution has completed, or why it did not.
+const enqueueHelp = `Enqueue an execution of a task, and print its id. Give the input as JSON, as @FILE
+for a file of JSON, or as - for standard input; if you give none, the input is
+null. With --wait, the command waits and then prints the output, or why the
+execution did not complete.
 
-The executors are asked which of them have the task. It goes to the queue that
-they say it has, unless --queue names another. An input that its JSON Schema
-refuses is not enqueued, nor is a task that none of them has, unless --force is
-given. Where no executor answers it is enqueued all the same, with a note on
-stderr, to the queue "default"; --unchecked asks nobody.
+The command first asks the executors which of them have the task. It enqueues to
+the queue that they name, unless --queue names another. It refuses an input that
+does not match the task's JSON Schema, and a task that no executor has unless you
+give --force. If no executor answers, it enqueues to the queue "default" without
+checking and prints a note on stderr. --unchecked skips the question.
 
-What is not given is the task's own: its delay, timeout and retries. --timeout is
-how long each attempt may take; how long --wait waits is --wait-timeout. With --id the same command again is the
-same execution. --delay is a duration from now, such as 2d12h; --at is a time: in
-this machine's zone, or with an offset (2026-12-01T09:00+01:00, or Z for UTC), or
-with the name of a zone in brackets. One that is past is refused.
+Delay, timeout and retries default to those of the task. --timeout limits each
+attempt; --wait-timeout limits how long --wait waits. With --id, running the same
+command again does not enqueue a second execution. --delay is a duration from
+now, such as 2d12h. --at is a time: in this machine's time zone, with an offset
+(2026-12-01T09:00+01:00, or Z for UTC), or with the name of a time zone in
+brackets. A time in the past is refused.
 
-With --meta KEY=VALUE, which may be given several times, durable list --meta
-finds it by that: an order, a customer, a release.
+--meta KEY=VALUE attaches metadata, such as an order, a customer or a release, by
+which durable list --meta finds the execution. You may give it several times.
 
-With --lines each line of standard input is the input of an execution. Each is
-enqueued, or not, by itself; the ids are printed in the order of the lines. When it
-is interrupted it says up to which line it came.`
+With --lines, each line of standard input is the input of one execution. A line
+that is refused does not stop the others; ids are printed in the order of the
+lines. If you interrupt the command, it says which line it reached.`
 
-// An enqueuing is one run of enqueue: its flags.
+// An enqueuing is one run of the command enqueue, with its flags.
 type enqueuing struct {
 	*app
 	id, queue, at           string
-	due                     time.Time // what --at says; zero if nothing
+	due                     time.Time // the time that --at names; zero without --at
 	meta                    []string
 	delay, timeout, pause   time.Duration
 	retries                 int
@@ -62,33 +64,33 @@ func (a *app) enqueue() *cobra.Command {
 			"  jq -c .[] orders.json | durable enqueue order --lines",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return usage("usage: "+cmd.UseLine(), "enqueue takes a task and perhaps its input, not %s", count(len(args), "argument", "arguments"))
+				return usage("usage: "+cmd.UseLine(), "enqueue takes a task and optionally its input, not %s", count(len(args), "argument", "arguments"))
 			}
 			if err := engine.ValidateTask(args[0]); err != nil {
-				return usage(a.command("tasks")+" shows those that executors have", "%w", err)
+				return usage(a.command("tasks")+" lists the tasks that executors have", "%w", err)
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&e.id, "id", "", "the execution's id, an idempotency key (default a new one)")
-	f.StringVar(&e.queue, "queue", "", "queue whose executors run it (default the task's)")
+	f.StringVar(&e.id, "id", "", "id of the execution, which serves as idempotency key (default: a new one)")
+	f.StringVar(&e.queue, "queue", "", "queue to enqueue to (default: the task's)")
 	durationVar(f, &e.delay, "delay", "how long to wait before the first attempt: 90s, 1h30m, 2d")
-	f.StringVar(&e.at, "at", "", "when the first attempt is due, in place of --delay: 2026-12-01T09:00[Europe/Berlin]")
-	durationVar(f, &e.timeout, "timeout", "how long each attempt may take, whoever waits for it; 0 is no limit (default the task's)")
-	f.IntVar(&e.retries, "retries", 0, "attempts after the first (default the task's)")
+	f.StringVar(&e.at, "at", "", "time of the first attempt, instead of --delay: 2026-12-01T09:00[Europe/Berlin]")
+	durationVar(f, &e.timeout, "timeout", "how long each attempt may take; 0 means no limit (default: the task's)")
+	f.IntVar(&e.retries, "retries", 0, "how many attempts may follow the first (default: the task's)")
 	durationVar(f, &e.pause, "retry-delay", "how long to wait before each retry, with --retries")
-	f.StringArrayVar(&e.meta, "meta", nil, "metadata to find it by, `KEY=VALUE`; several may be given")
-	f.BoolVar(&e.waits, "wait", false, "wait for the end, and print the output")
-	durationVar(f, &e.patience, "wait-timeout", "how long --wait waits, after which the execution goes on and the exit code is 1; 0 is for as long as it takes")
-	f.BoolVar(&e.force, "force", false, "enqueue a task that no executor that answers has")
-	f.BoolVar(&e.lines, "lines", false, "each line of standard input is the input of an execution")
-	f.BoolVar(&e.unchecked, "unchecked", false, "ask no executor for the task's schema")
+	f.StringArrayVar(&e.meta, "meta", nil, "metadata `KEY=VALUE` to find the execution by; may be repeated")
+	f.BoolVar(&e.waits, "wait", false, "wait until the execution has finished, and print its output")
+	durationVar(f, &e.patience, "wait-timeout", "how long --wait waits; the execution then goes on and the exit code is 1; 0 means no limit")
+	f.BoolVar(&e.force, "force", false, "enqueue even if executors answer and none has the task")
+	f.BoolVar(&e.lines, "lines", false, "enqueue one execution for each line of standard input")
+	f.BoolVar(&e.unchecked, "unchecked", false, "don't ask executors for the task's queue and schema")
 	return cmd
 }
 
-// options are those that were given.
+// options returns the engine options for the flags that were given, or a usage error.
 func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	var opts []engine.Option
 	given := cmd.Flags().Changed
@@ -103,11 +105,11 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 		e.due, err = parseTime(e.at)
 		switch {
 		case given("delay"):
-			return nil, usage("", "--delay and --at say when twice: give one")
+			return nil, usage("", "--delay and --at both say when to start: give one")
 		case err != nil:
 			return nil, usage("", "--at %q: %w", e.at, err)
 		case time.Until(e.due) < 0:
-			return nil, usage("", "--at %s: that was %s", e.at, ago(e.due, time.Now()))
+			return nil, usage("", "--at %s is in the past: %s", e.at, ago(e.due, time.Now()))
 		}
 	}
 	if given("timeout") {
@@ -130,15 +132,15 @@ func (e *enqueuing) options(cmd *cobra.Command) ([]engine.Option, error) {
 	}
 	switch {
 	case given("retry-delay") && !given("retries"):
-		return nil, usage("", "--retry-delay goes with --retries")
+		return nil, usage("", "--retry-delay needs --retries")
 	case given("wait-timeout") && !e.waits:
-		return nil, usage("--timeout is that of each attempt", "--wait-timeout goes with --wait")
+		return nil, usage("--timeout limits each attempt", "--wait-timeout needs --wait")
 	case e.patience < 0:
-		return nil, usage("0 waits for as long as it takes", "--wait-timeout %s: negative", e.patience)
+		return nil, usage("0 means no limit", "--wait-timeout %s: negative", e.patience)
 	case e.lines && given("id"):
-		return nil, usage("", "--id names one execution, and --lines enqueues many")
+		return nil, usage("", "--id names one execution, but --lines enqueues many: give one of them")
 	case e.lines && e.waits:
-		return nil, usage(e.command("wait ID")+" waits for one", "--wait waits for one execution, and --lines enqueues many")
+		return nil, usage(e.command("wait ID")+" waits for one execution", "--wait waits for one execution, but --lines enqueues many: give one of them")
 	}
 	return opts, nil
 }
@@ -152,7 +154,7 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 	r := engine.Request{Task: args[0], Options: opts}
 	if e.lines {
 		if len(args) == 2 && args[1] != "-" {
-			return usage("", "--lines reads standard input, and there is an input on the command line too")
+			return usage("", "--lines reads the inputs from standard input, but the command line has an input too")
 		}
 	} else if len(args) == 2 {
 		if r.Input, err = e.readJSON(ctx, "the input", args[1]); err != nil {
@@ -190,8 +192,8 @@ func (e *enqueuing) run(cmd *cobra.Command, args []string) error {
 	return e.printID(id)
 }
 
-// dueAt is a request that is about to be made, with the delay that is left until it is
-// due: others have been asked in the meantime.
+// dueAt returns the request with the delay that is left until it is due. Call it just
+// before enqueueing: asking the executors took time.
 func (e *enqueuing) dueAt(r engine.Request) engine.Request {
 	if !e.due.IsZero() {
 		r.Options = append(slices.Clip(r.Options), engine.Delay(max(time.Until(e.due), 0)))
@@ -214,18 +216,18 @@ func (e *enqueuing) refused(task string, err error) error {
 		e.command("tasks "+task+" --json") + " shows the schema"}
 }
 
-// jsonInput is a text that a user says is JSON.
+// jsonInput returns a text from the user as a JSON payload, or says why it is not JSON.
 func jsonInput(what string, text []byte) (codec.Payload, error) {
 	text = bytes.TrimSpace(text)
 	if len(text) > mostRead {
 		return codec.Payload{}, usage("", "%s has more than %s", what, byteSize(mostRead))
 	}
 	if len(text) == 0 {
-		return codec.Payload{}, usage("without an input it is null", "%s is empty", what)
+		return codec.Payload{}, usage("leave the input out to pass null", "%s is empty", what)
 	}
 	var v json.RawMessage
 	if err := json.Unmarshal(text, &v); err != nil {
-		return codec.Payload{}, usage("a text needs quotes of its own: '\"text\"'", "%s is not JSON: %s: %w", what, snip(oneLine(string(text)), 40), err)
+		return codec.Payload{}, usage("quote a text for JSON as well as for the shell: '\"text\"'", "%s is not JSON: %s: %w", what, snip(oneLine(string(text)), 40), err)
 	}
 	return codec.Payload{Type: codec.JSON, Data: text}, nil
 }

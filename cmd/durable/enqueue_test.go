@@ -162,11 +162,11 @@ func TestEnqueueingWhereNobodyExecutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := durable(t, "enqueue", "greet", "--id", "a", "--dir", dir).want(t, exitOK)
-	if o.out != "a\n" || !strings.HasPrefix(o.err, "note: nobody executes in this store now") {
+	if o.out != "a\n" || !strings.HasPrefix(o.err, "note: no executor is running in this store") {
 		t.Errorf("stdout %q, stderr %q", o.out, o.err)
 	}
 	o = durable(t, "wait", "a", "--dir", dir).want(t, exitIncomplete)
-	if !strings.HasPrefix(o.err, "durable: a is ready, and nobody executes in this store now\n") {
+	if !strings.HasPrefix(o.err, "durable: a is ready, and no executor is running in this store\n") {
 		t.Errorf("stderr = %q", o.err)
 	}
 }
@@ -211,9 +211,9 @@ func TestAnInterruptionEndsReading(t *testing.T) {
 		err  string
 	}{
 		{[]string{"--lines"}, "{\"name\":\"1\"}\n{\n\n{\"name\":\"2\"}\n", 2,
-			"durable: line 2 is not JSON: {: unexpected end of JSON input\nhint: a text needs quotes of its own: '\"text\"'\n" +
-				"durable: interrupted after line 4: 2 executions were enqueued, 1 line was not\nhint: tail -n +5 gives the lines that are left\n"},
-		{[]string{"--lines"}, "", 0, "durable: interrupted after line 0: 0 executions were enqueued\nhint: tail -n +1 gives the lines that are left\n"},
+			"durable: line 2 is not JSON: {: unexpected end of JSON input\nhint: quote a text for JSON as well as for the shell: '\"text\"'\n" +
+				"durable: interrupted after line 4: 2 executions were enqueued, 1 line failed\nhint: tail -n +5 prints the remaining lines\n"},
+		{[]string{"--lines"}, "", 0, "durable: interrupted after line 0: 0 executions were enqueued\nhint: tail -n +1 prints the remaining lines\n"},
 		{[]string{"-"}, "{", 0, "durable: interrupted\n"},
 	} {
 		ctx, interrupt := context.WithCancel(t.Context())
@@ -250,7 +250,7 @@ func TestLinesShowABarOnATerminalThatIdsDoNotGoTo(t *testing.T) {
 		if code != exitIncomplete || strings.Count(out.String(), "\n") != 1200 {
 			t.Errorf("exit code %d, %d ids, want %d, 1200", code, strings.Count(out.String(), "\n"), exitIncomplete)
 		}
-		if got := strings.Contains(errs.String(), "1,200 enqueued, 1 not stopped [15.2 KiB in "); got != terminal {
+		if got := strings.Contains(errs.String(), "1,200 enqueued, 1 failed stopped [15.2 KiB in "); got != terminal {
 			t.Errorf("terminal %v: stderr %q", terminal, errs.String())
 		}
 		if !strings.HasSuffix(errs.String(), "durable: 1 line was not enqueued\n") || strings.Count(errs.String(), "line 1201 is not JSON: rubbish") != 1 {

@@ -13,20 +13,19 @@ import (
 )
 
 const (
-	// enqueuers is how many enqueue at a time: enough to keep a connection busy.
+	// enqueuers is how many goroutines enqueue: enough to keep a connection busy.
 	enqueuers = 8
-	// waiters is how many executions are waited for at a time. They end about in
-	// the order in which they were enqueued.
+	// waiters is how many goroutines wait for executions. Executions finish roughly in the
+	// order in which they were enqueued, so that few waiters suffice.
 	waiters = 64
 )
 
-// crashCap is how often an execution may be in hand while the demo is killed. No
-// task here kills its process: whoever does it again and again means to.
+// crashCap is how often an execution may lose its executor before it fails. It is high
+// because no task here crashes its process: a user who kills the demo repeatedly means to.
 const crashCap = 1000
 
-// execute sees a plan through, with an executor in this process, and returns
-// what became of each job. When ctx ends the executor drains; the jobs that have
-// not finished then are left to the next run.
+// execute runs the jobs of a plan with an executor in this process, and returns the result
+// of each. When ctx ends, the executor drains; the next run continues unfinished jobs.
 func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	d.meter = newMeter(d.say)
 	defer d.meter.close()
@@ -35,7 +34,7 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	if drain == 0 {
 		drain = workers.NoDrain
 	}
-	x, err := workers.New(d.store.Store, workers.Config{ // itself, which serves other clients too
+	x, err := workers.New(d.store.Store, workers.Config{ // the jsstore.Store itself, so that the executor serves the API too
 		Name: fmt.Sprintf("demo-%d", os.Getpid()), Slots: d.slots, Drain: drain, Logger: slogs(d.log),
 		Queues:   map[string]int{engine.DefaultQueue: 1, string(parts): 1},
 		CrashCap: crashCap,
@@ -54,7 +53,7 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	ran := make(chan error, 1)
 	go func() { ran <- x.Run(running) }()
 
-	// Waiting outlives ctx: what ends while the executor drains counts.
+	// Waiting outlives ctx: an execution that finishes while the executor drains counts.
 	waiting, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	finished := make(chan struct{})
@@ -75,7 +74,7 @@ func (d *demo) execute(ctx context.Context, p plan) ([]result, error) {
 	}
 	giveUp()
 	<-finished
-	if err != nil && !errors.Is(err, context.Canceled) { // it may have been stopped before it had begun
+	if err != nil && !errors.Is(err, context.Canceled) { // Run returns Canceled if it is stopped before it has begun
 		return nil, err
 	}
 	return c.results, c.lookAgain(context.WithoutCancel(ctx), p.all())
@@ -86,11 +85,11 @@ func (d *demo) farewell() string {
 	if d.drain > 0 {
 		what = "have " + d.drain.String() + " to finish"
 	}
-	return "interrupted: tasks that run " + what + "; Ctrl-C again ends at once"
+	return "interrupted: running tasks " + what + "; press Ctrl-C again to end at once"
 }
 
-// A course is the way of the jobs through the executor. Each result is written
-// by one goroutine, at the index of its job.
+// A course follows the jobs through the executor. Each result is written by one goroutine
+// only, at the index of its job.
 type course struct {
 	*demo
 	client  *engine.Client
@@ -98,8 +97,8 @@ type course struct {
 	printed sync.Mutex
 }
 
-// follow enqueues the jobs that are new, until ctx ends, and waits for all that
-// have been enqueued, until waiting ends.
+// follow enqueues the new jobs until ctx ends, and waits for all enqueued jobs until waiting
+// ends.
 func (c *course) follow(ctx, waiting context.Context, jobs []*job) {
 	for i, j := range jobs {
 		c.results[i] = settled(j, j.found)
@@ -176,8 +175,8 @@ func (c *course) await(waiting context.Context, j *job, r *result) {
 	c.finish(j, *r)
 }
 
-// lookAgain settles what finished while nobody waited any more, and finds out
-// how far the rest has come.
+// lookAgain reads the state of the jobs without a result: some may have finished after the
+// waiters stopped.
 func (c *course) lookAgain(ctx context.Context, jobs []*job) error {
 	var left []int
 	for i, r := range c.results {
@@ -188,7 +187,7 @@ func (c *course) lookAgain(ctx context.Context, jobs []*job) error {
 	if len(left) == 0 {
 		return nil
 	}
-	// Nobody waits for this for long.
+	// The process is ending: don't keep the user waiting.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	k, err := recall(ctx, c.store)
@@ -209,13 +208,13 @@ func (c *course) lookAgain(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-// finish is called once for each job that has come to its end in this run.
+// finish counts and prints a result. It is called once for each job that ends in this run.
 func (c *course) finish(j *job, r result) {
 	c.meter.end(j.id, r.completed())
 	c.tell(r)
 }
 
-// tell prints a result where results are printed as they come.
+// tell prints a result at once with --json; otherwise it prints only an error at once.
 func (c *course) tell(r result) {
 	if c.json {
 		c.printed.Lock()

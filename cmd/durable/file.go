@@ -81,7 +81,7 @@ func kindOf(m fs.FileMode) string {
 func unreadable(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return engine.Permanent(errors.New("vanished: it was there when it was listed"))
+		return engine.Permanent(errors.New("vanished: the file was there when the directory was listed"))
 	case errors.Is(err, fs.ErrPermission):
 		return engine.Permanent(errors.New("unreadable: permission denied"))
 	}
@@ -122,7 +122,7 @@ func readText(path string, maxSize int64) ([]byte, error) {
 		return nil, err
 	}
 	if i := bytes.IndexByte(text[:min(len(text), binaryPrefix)], 0); i >= 0 {
-		return nil, engine.Permanent(fmt.Errorf("binary file: byte %d is NUL, so it has no text", i))
+		return nil, engine.Permanent(fmt.Errorf("binary file: byte %d is NUL, so it is not text", i))
 	}
 	return text, nil
 }

@@ -85,10 +85,10 @@ func TestOnlyTextHasTextToRead(t *testing.T) {
 		"ten", "0123456789", "eleven", "01234567890")
 	for name, want := range map[string]string{
 		"text": "", "empty": "", "late": "", "ten": "",
-		"binary": "binary file: byte 2 is NUL, so it has no text",
+		"binary": "binary file: byte 2 is NUL, so it is not text",
 		"eleven": "too large: 11 B, the limit is 10 B (--max-size)",
-		"gone":   "vanished: it was there when it was listed",
-		"text/x": "vanished: it was there when it was listed",
+		"gone":   "vanished: the file was there when the directory was listed",
+		"text/x": "vanished: the file was there when the directory was listed",
 		".":      "a directory, not a file",
 	} {
 		limit := int64(10)

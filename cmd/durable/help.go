@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// helpColumns is how wide help is at most, and where it goes to no terminal.
+// helpColumns is the greatest width of a help text, and its width where the output is not a
+// terminal.
 const helpColumns = 80
 
-// wrapHelp has the help of a command, and of those below it, fit, and leaves to durable
-// options the flags that all commands have.
+// wrapHelp wraps the help of a command and its subcommands to the terminal. The flags that
+// every command takes are left out: durable options lists them.
 func (a *app) wrapHelp(cmd *cobra.Command) {
 	width := helpColumns
 	if w := a.out.width(); w > 0 {
@@ -37,7 +38,7 @@ func wrapLong(cmd *cobra.Command, width int) {
 	}
 }
 
-// options lists the flags that all commands have.
+// options returns the command that lists the flags that every command takes.
 func (a *app) options() *cobra.Command {
 	return &cobra.Command{
 		Use:   "options",
@@ -54,8 +55,8 @@ func (a *app) options() *cobra.Command {
 	}
 }
 
-// help is the command of that name, which cobra's would be content to be asked for a
-// command that is none.
+// help returns the command help. Cobra's own exits with 0 for an unknown command; this one
+// reports an error.
 func (a *app) help() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -86,8 +87,8 @@ func (a *app) help() *cobra.Command {
 	}
 }
 
-// filled is a text with its paragraphs filled anew. Lines that begin with a space, or
-// stand before one that does, stay as they are.
+// filled wraps the paragraphs of a text to width. A line that begins with a space stays as
+// it is, and so does the line before it.
 func filled(long string, width int) string {
 	var out, paragraph []string
 	end := func() {
@@ -110,7 +111,7 @@ func filled(long string, width int) string {
 	return strings.Join(out, "\n")
 }
 
-// fill breaks a text into lines that fit.
+// fill breaks a text into lines of at most width columns, between words.
 func fill(s string, width int) string {
 	var b strings.Builder
 	at := 0

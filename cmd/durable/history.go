@@ -18,9 +18,9 @@ func (a *app) history() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history FILE|-",
 		Short: "Print the history of a fault test, and check it again",
-		Long: "Print the history that a fault test has kept, as a timeline, and check it again\n" +
-			"against what the engine promises. It opens no store. Exit code 1 says that the\n" +
-			"history shows a promise broken; a file that is no history is a usage error.",
+		Long: "Print the history that a fault test wrote as a timeline, and check it again against\n" +
+			"what the engine promises. The command opens no store. Exit code 1 means that the\n" +
+			"history breaks a promise; a file that is not a history is a usage error.",
 		Args: exactly(1, "one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if execution != "" {
@@ -30,7 +30,7 @@ func (a *app) history() *cobra.Command {
 			}
 			h, err := a.readHistory(cmd.Context(), args[0])
 			if err != nil {
-				return usage("a failing fault test prints where it has kept its history", "%w", err)
+				return usage("a failing fault test prints the path of its history", "%w", err)
 			}
 			found := history.Check(h)
 			if err := a.printHistory(h, execution, found); err != nil {
@@ -42,11 +42,12 @@ func (a *app) history() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&execution, "execution", "", "only what is about this execution and those below it, and faults")
+	cmd.Flags().StringVar(&execution, "execution", "", "print only events of this execution and those below it, and faults")
 	return cmd
 }
 
-// mostHistory is the longest history that is read: all of it is kept in memory.
+// mostHistory is the size of the longest history that is read, in bytes: it is held in
+// memory as a whole.
 const mostHistory = 1 << 30
 
 // readHistory reads a history from a file, or from standard input for -.
@@ -118,7 +119,8 @@ func (a *app) printHistory(h history.History, execution string, found []history.
 	return nil
 }
 
-// concerns tells whether an event is one of execution, or of none.
+// concerns reports whether an event belongs to the tree below execution, or is a fault,
+// which belongs to no execution.
 func concerns(e history.Event, execution string) bool {
 	return execution == "" || within(e.Execution, execution) || e.Place != ""
 }

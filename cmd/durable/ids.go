@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// executionID is exactly one valid execution id.
+// executionID checks that there is exactly one argument, and that it is a valid execution id.
 func executionID(cmd *cobra.Command, args []string) error {
 	if err := exactly(1, "one execution id")(cmd, args); err != nil {
 		return err
@@ -19,16 +19,16 @@ func executionID(cmd *cobra.Command, args []string) error {
 	return checkID("", args[0])
 }
 
-// checkID says what is wrong with an id that a user has typed, and how it is written if it
-// looks like one of another form. Before it stands the flag that it was given with, if any.
+// checkID returns a usage error if the id is not valid. If the id looks like one in another
+// notation, the hint gives the right one. The error begins with flag, if it is not empty.
 func checkID(flag, id string) error {
 	err := engine.ValidateID(id)
 	if err == nil {
 		return nil
 	}
-	hint := "durable list shows the ids"
+	hint := "durable list lists the ids"
 	if right := rightID(id); right != "" {
-		hint = "did you mean " + right + "? The children of a root are ROOT.0, ROOT.1 and so on, theirs ROOT.0-0, and a finalize has an f"
+		hint = "did you mean " + right + "? The children of ROOT are ROOT.0, ROOT.1 and so on, the children of ROOT.0 are ROOT.0-0 and so on, and f stands for a finalize"
 	}
 	if flag != "" {
 		return usage(hint, "%s: %w", flag, err)
@@ -36,8 +36,8 @@ func checkID(flag, id string) error {
 	return usage(hint, "%w", err)
 }
 
-// rightID is an id as this program writes it, made of one whose parts somebody has put
-// together in another way: a.0.1, a/0/1, a:0-1, a.0_1, a[0][1]. It is empty if there is none.
+// rightID returns the valid id for one whose parts a user separated in another way, such as
+// a.0.1, a/0/1, a:0-1, a.0_1 or a[0][1]. It is empty if it finds none.
 func rightID(typed string) string {
 	parts := strings.FieldsFunc(typed, func(r rune) bool { return strings.ContainsRune(".:/#[]", r) })
 	if len(parts) < 2 {
@@ -50,8 +50,8 @@ func rightID(typed string) string {
 	return parts[0] + "." + path
 }
 
-// otherForms are the ids of children that one which is that of no execution may mean, of
-// a-0-1 for example a.0-1 and a-0.1.
+// otherForms returns ids of children that a user may have meant by an id that does not exist:
+// for a-0-1, for example, a.0-1 and a-0.1.
 func otherForms(id string) []string {
 	var list []string
 	flat := strings.Replace(id, ".", "-", 1)
@@ -66,26 +66,26 @@ func otherForms(id string) []string {
 	return list
 }
 
-// pathOf is the way from a root to one below it, however its steps are told apart; empty
-// if it is none.
+// pathOf returns the part of a child's id after the dot, from steps that - or _ separate. It
+// is empty if a step is not a valid one.
 func pathOf(typed string) string {
 	steps := strings.FieldsFunc(typed, func(r rune) bool { return r == '-' || r == '_' })
 	for i, step := range steps {
 		switch {
 		case step == "finalize":
 			steps[i] = "f"
-		case step != "f" && strings.Trim(step, "0123456789") != "" && (i > 0 || step[0] != 'h'): // a hash of what lies between
+		case step != "f" && strings.Trim(step, "0123456789") != "" && (i > 0 || step[0] != 'h'): // a long id has a hash as its first step
 			return ""
 		}
 	}
 	return strings.Join(steps, "-")
 }
 
-// mostForms is how many ids are looked for at most to find the one that was meant.
+// mostForms is the most ids that the program looks up to find the one that the user meant.
 const mostForms = 8
 
-// missing says of an execution that is not there which one may have been meant. Any other
-// error stays as it is.
+// missing adds a hint to the error that an execution was not found: the id that the user may
+// have meant. It returns any other error unchanged.
 func (a *app) missing(ctx context.Context, s *store, id string, err error) error {
 	if !errors.Is(err, engine.ErrNotFound) {
 		return err

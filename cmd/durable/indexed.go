@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// indexEvery is how often an index that is served is brought up to date unasked, so
-	// that who asks need not wait for much.
+	// indexEvery is how often serve brings its index up to date unasked, so that a request
+	// has little to catch up with.
 	indexEvery = 5 * time.Second
-	// indexShare is how many times as long as that took the next time waits at least:
-	// to read what is new costs the fleet some of its speed.
+	// indexShare limits the cost of that to the fleet: after an update, serve waits at least
+	// this many times as long as the update took.
 	indexShare = 10
 )
 
@@ -26,11 +26,11 @@ type indexed struct {
 	app      *app
 	x        *index.Index
 	complete atomic.Bool
-	again    chan struct{} // it has to be built anew
+	again    chan struct{} // asks keep to rebuild the index
 }
 
-// serveIndex opens the index in a file and keeps it until stop is called. Lists are
-// answered without it until it is built.
+// serveIndex opens the index in a file and keeps it up to date until stop is called. Until
+// the index is built, lists read the whole store.
 func (a *app) serveIndex(s *store, file string) (i *indexed, stop func(), err error) {
 	x, err := index.Open(s.js, file)
 	if err != nil {
@@ -43,7 +43,7 @@ func (a *app) serveIndex(s *store, file string) (i *indexed, stop func(), err er
 	return i, func() {
 		cancel()
 		keeping.Wait()
-		_ = x.Close() // all that it has to keep is written
+		_ = x.Close() // everything has been written before
 	}, nil
 }
 
@@ -57,7 +57,7 @@ func (i *indexed) Find(ctx context.Context, f engine.Filter, after engine.Cursor
 		return nil, 0, err
 	}
 	page, err := i.x.Find(ctx, f, after, limit)
-	if errors.Is(err, index.ErrIncomplete) { // it was damaged, and was thrown away
+	if errors.Is(err, index.ErrIncomplete) { // it was damaged, and has been discarded
 		i.complete.Store(false)
 		select {
 		case i.again <- struct{}{}:
@@ -76,7 +76,7 @@ func (i *indexed) Find(ctx context.Context, f engine.Filter, after engine.Cursor
 
 // keep builds the index and brings it up to date, until ctx ends.
 func (i *indexed) keep(ctx context.Context) {
-	said := "" // of what fails, once
+	said := "" // the last error that was noted, so that each is noted once
 	for {
 		began := time.Now()
 		p, err := i.x.CatchUp(ctx, time.Time{}, nil)
@@ -90,7 +90,7 @@ func (i *indexed) keep(ctx context.Context) {
 			i.app.note("the index is complete: %s read in %s", grouped(int(p.Read)), span(time.Since(began)))
 		}
 		if fails != "" && fails != said {
-			i.app.note("lists read the whole store: %s", fails)
+			i.app.note("can't update the index, so lists read the whole store: %s", fails)
 		}
 		said = fails
 		select {

@@ -12,28 +12,27 @@ import (
 	"strings"
 )
 
-// A file is one that the demo is to upload.
+// A file is a file for the demo to upload.
 type file struct {
 	path string // absolute
 	info fs.FileInfo
 }
 
-// A refusal is a path that can't even be tried.
+// A refusal is a path that can't be uploaded, and why.
 type refusal struct{ path, reason string }
 
 // inputs are the files to upload, each once, in the order of their paths.
 type inputs struct {
 	files    []file
 	refused  []refusal
-	skipped  int    // entries of directories that are no files
-	from     string // where they come from, for people
+	skipped  int    // directory entries that are not regular files
+	from     string // the directory that was searched without arguments
 	seen     map[string]bool
-	excluded []string // directories that are not walked into
+	excluded []string // directories to skip
 }
 
-// collect finds the files that args name, or those of the project around the
-// working directory if there are no args. What is in the excluded directories
-// belongs to the demo itself and is passed over.
+// collect finds the files that args name or, without args, those of the project around the
+// working directory. It skips the excluded directories, which belong to the demo itself.
 func collect(args []string, excluded ...string) (*inputs, error) {
 	in := &inputs{seen: map[string]bool{}, excluded: excluded}
 	for _, dir := range excluded {
@@ -55,7 +54,7 @@ func collect(args []string, excluded ...string) (*inputs, error) {
 	}
 	for _, arg := range args {
 		if arg == "-" {
-			in.refuse(arg, errors.New("standard input is no file; ./- is one"))
+			in.refuse(arg, errors.New("the demo does not read standard input; ./- names a file"))
 			continue
 		}
 		path := arg
@@ -65,13 +64,13 @@ func collect(args []string, excluded ...string) (*inputs, error) {
 		in.add(filepath.Clean(path))
 	}
 	if len(in.files)+len(in.refused) == 0 {
-		return nil, usage("name files, or directories with files in them", "there are no files in %s", strings.Join(args, ", "))
+		return nil, usage("name files, or directories that contain files", "there are no files in %s", strings.Join(args, ", "))
 	}
 	slices.SortFunc(in.files, func(x, y file) int { return strings.Compare(x.path, y.path) })
 	return in, nil
 }
 
-// projectOf is the directory of the module that dir is in, or else dir.
+// projectOf returns the root of the Go module that dir is in, or dir if it is in none.
 func projectOf(dir string) string {
 	for d := dir; ; {
 		if _, err := os.Stat(filepath.Join(d, "go.mod")); err == nil {
@@ -85,8 +84,8 @@ func projectOf(dir string) string {
 	}
 }
 
-// add takes what is at an absolute path, following a link. A link to a directory stands
-// for the directory: its files are the same by either path.
+// add takes the file or the directory at an absolute path. It follows links, and resolves
+// a link to a directory, so that its files have the same paths either way.
 func (in *inputs) add(path string) {
 	info, err := os.Stat(path)
 	dir := path
@@ -105,8 +104,8 @@ func (in *inputs) add(path string) {
 	}
 }
 
-// walk takes the files below dir that match by name. Directories that begin with
-// a dot are passed over, and so are links: what they lead to is elsewhere.
+// walk takes the files below dir whose names match. It skips links, and directories whose
+// names begin with a dot.
 func (in *inputs) walk(dir string, match func(name string) bool) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -154,8 +153,8 @@ func (in *inputs) refuse(path string, err error) {
 
 var base32hex = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// idOf derives the id of a file's execution from what makes it another job: the
-// path, the size, the time of the last change, and where it is uploaded to.
+// idOf derives the id of a file's execution from the file's path, size and modification
+// time and from the target directory: if one of them changes, it is another execution.
 func idOf(f file, target string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d\x00%s", f.path, f.info.Size(), f.info.ModTime().UnixNano(), target))
 	return "upload-" + base32hex.EncodeToString(sum[:16])

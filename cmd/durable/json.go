@@ -7,28 +7,28 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A format is how the output is printed: for people, unless a flag says otherwise.
+// A format is how the output is printed: for people, unless a flag asks for JSON.
 type format struct {
-	json  bool // for programs
-	jsonl bool // of this kind, an object a line where a list is printed
+	json  bool // print JSON; --jsonl sets it too
+	jsonl bool // print a list as one object per line
 }
 
 func (f *format) flags(cmd *cobra.Command) {
-	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON, for programs: one document")
-	cmd.PersistentFlags().BoolVar(&f.jsonl, "jsonl", false, "print JSON, for programs: of a list an object a line")
+	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print one JSON document, for programs")
+	cmd.PersistentFlags().BoolVar(&f.jsonl, "jsonl", false, "print JSON for programs: for a list, one object per line")
 }
 
 // decide completes the format.
 func (f *format) decide() error {
 	if f.json && f.jsonl {
-		return usage("", "--json and --jsonl are two formats: give one")
+		return usage("", "--json and --jsonl select different formats: give one")
 	}
 	f.json = f.json || f.jsonl
 	return nil
 }
 
-// printAll prints a list for programs: with --jsonl each of it on a line, otherwise the
-// document that holds it.
+// printAll prints a list for programs: with --jsonl one element per line, otherwise the
+// document that holds the list.
 func printAll[T any](a *app, list []T, document any) error {
 	if !a.jsonl {
 		return printJSON(a.out, document)
@@ -44,7 +44,7 @@ func printAll[T any](a *app, list []T, document any) error {
 // printJSON prints v on a line.
 func printJSON(w io.Writer, v any) error {
 	if s, ok := w.(screen); ok {
-		w = s.unwrapped() // a text in it may have spaces
+		w = s.unwrapped() // a line break inside a string would change it
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

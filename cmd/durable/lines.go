@@ -19,7 +19,7 @@ import (
 // connection busy, and few enough that ids are seen soon.
 const linesAtOnce = 500
 
-// mostRead is the most that is read of an input: the store takes no more.
+// mostRead is the greatest size of an input in bytes: the store takes no larger one.
 const mostRead = jsstore.DefaultPayloadLimit
 
 // A lineReader reads lines, and counts them.
@@ -41,7 +41,7 @@ func (l *lineReader) next() ([]byte, int, error) {
 			l.read += int64(len(line))
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 && (err == nil || err == io.EOF) {
-			return line, l.n, nil // the end comes again
+			return line, l.n, nil // the next call returns io.EOF
 		}
 		if err != nil {
 			return nil, l.n, err
@@ -49,8 +49,7 @@ func (l *lineReader) next() ([]byte, int, error) {
 	}
 }
 
-// line reads a line of no more than an input may have: what is no text may have no
-// lines.
+// line reads a line of at most mostRead bytes: binary data may have no line breaks.
 func (l *lineReader) line() ([]byte, error) {
 	var line []byte
 	for {
@@ -64,12 +63,12 @@ func (l *lineReader) line() ([]byte, error) {
 	}
 }
 
-// waiting reports whether nothing more can be had without waiting for it.
+// waiting reports whether the buffer is empty, so that reading on may block.
 func (l *lineReader) waiting() bool { return l.r.Buffered() == 0 }
 
-// batch returns the requests of the next lines with their numbers, and why others
-// are none. The error is io.EOF at the end. A writer that pauses does not keep
-// the lines that it has written from being enqueued.
+// batch returns requests for the next lines with the lines' numbers, and an error for each
+// line that is not a valid input. Its own error is io.EOF at the end. If the writer pauses,
+// batch returns the lines read so far, so that they are enqueued.
 func (e *enqueuing) batch(lines *lineReader, r engine.Request, known schemas) (list []engine.Request, numbers []int, bad []error, err error) {
 	for len(list)+len(bad) < linesAtOnce {
 		if len(list)+len(bad) > 0 && lines.waiting() {
@@ -100,13 +99,13 @@ func (e *enqueuing) batch(lines *lineReader, r engine.Request, known schemas) (l
 type lining struct {
 	*enqueuing
 	lines            *lineReader
-	size             int64 // of what is read; 0 if nobody knows
-	bar              *bar  // nil where nobody would see it
+	size             int64 // of the input in bytes; 0 if unknown
+	bar              *bar  // nil if no progress bar is shown
 	enqueued, failed int
 }
 
-// interruptedLines is how long lines that are on their way may take once the run is
-// interrupted: then it is known of each what became of it.
+// interruptedLines is how long an interrupted run waits for the lines that it has sent, so
+// that it can say of each whether it was enqueued.
 const interruptedLines = 2 * time.Second
 
 // enqueueLines enqueues an execution for each line that is not empty.
@@ -115,7 +114,7 @@ func (e *enqueuing) enqueueLines(ctx context.Context, c *engine.Client, r engine
 	if in, ok := e.in.(*stdin); ok {
 		l.size = in.size()
 	}
-	// Ids on a terminal tell as much as a bar, and lines that somebody types need none.
+	// Ids on a terminal show progress already, and lines that a person types need no bar.
 	if !e.err.terminal || e.out.terminal || e.asked {
 		return l.run(ctx, c, r, known)
 	}
@@ -139,7 +138,7 @@ func (l *lining) show() {
 	}
 	message := grouped(l.enqueued) + " enqueued"
 	if l.failed > 0 {
-		message += ", " + grouped(l.failed) + " not"
+		message += ", " + grouped(l.failed) + " failed"
 	}
 	if l.size > 0 {
 		l.bar.set(message, l.lines.read, l.size)
@@ -151,7 +150,7 @@ func (l *lining) show() {
 func (l *lining) run(ctx context.Context, c *engine.Client, r engine.Request, known schemas) error {
 	sending, cancel := lingering(ctx, interruptedLines)
 	defer cancel()
-	done := 0 // the last line of which it is known what became of it
+	done := 0 // the last line that was enqueued or refused
 	for {
 		list, numbers, bad, err := l.batch(l.lines, r, known)
 		if ctx.Err() != nil {
@@ -188,16 +187,16 @@ func (l *lining) run(ctx context.Context, c *engine.Client, r engine.Request, kn
 	}
 }
 
-// interrupted says how far it came.
+// interrupted returns the error of an interrupted run: it names the last line handled.
 func (l *lining) interrupted(line int) error {
 	err := fmt.Errorf("interrupted after line %d: %s", line, count(l.enqueued, "execution was enqueued", "executions were enqueued"))
 	if l.failed > 0 {
-		err = fmt.Errorf("%w, %s not", err, count(l.failed, "line was", "lines were"))
+		err = fmt.Errorf("%w, %s", err, count(l.failed, "line failed", "lines failed"))
 	}
-	return &exitError{exitInterrupted, err, fmt.Sprintf("tail -n +%d gives the lines that are left", line+1)}
+	return &exitError{exitInterrupted, err, fmt.Sprintf("tail -n +%d prints the remaining lines", line+1)}
 }
 
-// lingering returns a context that ends so long after ctx does.
+// lingering returns a context that ends by after ctx ends.
 func lingering(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	later, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

@@ -13,7 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-var errNobody = errors.New("nobody executes in this store now: nothing changes")
+var errNobody = errors.New("no executor is running in this store: nothing changes")
 
 // liveEvery is how often a live screen is drawn again for its times to go on.
 const liveEvery = time.Second

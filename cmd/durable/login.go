@@ -17,20 +17,20 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// A login is how to come in at a server, by the flags and the environment as the
-// nats command line takes them. Empty is what the URL says.
+// A login says how to connect and authenticate to a server. Its flags and environment
+// variables are those of the nats command line. An empty field leaves the matter to the URL.
 type login struct {
 	context             string
 	creds, nkey         string
 	tlsca, cert, key    string
 	user, password      string
-	domain, prefix      string // of the JetStream API, in a server or an account elsewhere
-	from                string // what has led to the server if no flag has
-	skipsEnvironment    bool   // for commands that make things: only flags lead them to a server
-	ignoredAnotherPlace bool   // the environment would have led somewhere
+	domain, prefix      string // of the JetStream API, if it is in another domain or account
+	from                string // what named the server, such as $NATS_URL; empty if a flag did
+	skipsEnvironment    bool   // ignore the environment: for commands that create things
+	ignoredAnotherPlace bool   // the environment names a server, which was ignored
 }
 
-// A loginFlag is a flag with the variable that stands for it; empty for none.
+// A loginFlag is a flag with its environment variable; empty if it has none.
 type loginFlag struct {
 	name, variable, usage string
 	value                 *string
@@ -39,15 +39,15 @@ type loginFlag struct {
 func (l *login) list() []loginFlag {
 	return []loginFlag{
 		{"context", "NATS_CONTEXT", "NATS context to connect with: its name, or the path of its file", &l.context},
-		{"creds", "NATS_CREDS", "file of NATS credentials", &l.creds},
-		{"nkey", "NATS_NKEY", "file of an nkey seed", &l.nkey},
-		{"tlsca", "NATS_CA", "file of the certificates that the server's is checked by", &l.tlsca},
-		{"tlscert", "NATS_CERT", "file of a TLS certificate, with --tlskey", &l.cert},
-		{"tlskey", "NATS_KEY", "file of the key of --tlscert", &l.key},
-		{"user", "NATS_USER", "user, or a token where there is no password", &l.user},
-		{"password", "NATS_PASSWORD", "password of --user; the environment is the better place", &l.password},
-		{"js-domain", "", "JetStream domain that the store is in", &l.domain},
-		{"js-api-prefix", "", "what the subjects of the JetStream API begin with", &l.prefix},
+		{"creds", "NATS_CREDS", "NATS credentials file", &l.creds},
+		{"nkey", "NATS_NKEY", "file with an nkey seed", &l.nkey},
+		{"tlsca", "NATS_CA", "file with the CA certificates to verify the server with", &l.tlsca},
+		{"tlscert", "NATS_CERT", "file with the client's TLS certificate; needs --tlskey", &l.cert},
+		{"tlskey", "NATS_KEY", "file with the private key of --tlscert", &l.key},
+		{"user", "NATS_USER", "user name, or a token if you give no password", &l.user},
+		{"password", "NATS_PASSWORD", "password of --user; prefer the variable, which other users can't see", &l.password},
+		{"js-domain", "", "JetStream domain of the store", &l.domain},
+		{"js-api-prefix", "", "prefix of the JetStream API subjects", &l.prefix},
 	}
 }
 
@@ -61,18 +61,18 @@ func (l *login) flags(cmd *cobra.Command) {
 	}
 }
 
-// lead completes the place with what the flags, or else the environment, say of a
-// server: --server, --context, NATS_URL, NATS_CONTEXT, the selected context, in this
-// order. A --dir leaves the environment out.
+// lead completes the place with the server that the flags or the environment name. It takes
+// the first that is set of --server, --context, NATS_URL, NATS_CONTEXT and the selected
+// context. With --dir it ignores the environment.
 func (p *place) lead(cmd *cobra.Command) error {
 	for _, f := range p.login.list() {
 		switch given := cmd.Flag(f.name).Changed; {
 		case given && *f.value == "":
 			return usage("", "--%s is empty", f.name)
 		case given && p.dir != "":
-			return usage("", "--dir names a store on this machine, and --%s is for a server: give one", f.name)
+			return usage("", "--dir names a store on this machine, but --%s is for a server: give one of them", f.name)
 		case given && f.name == "user" && !cmd.Flag("password").Changed && os.Getenv("NATS_PASSWORD") == "": // it is a token
-		case given && f.name != "password": // which is for nobody's eyes
+		case given && f.name != "password": // a password must not be printed
 			p.flagged += " --" + f.name + " " + quoted(*f.value)
 		}
 	}
@@ -86,7 +86,7 @@ func (p *place) lead(cmd *cobra.Command) error {
 	if p.server == "" && p.context == "" {
 		for _, f := range p.login.list() {
 			if cmd.Flag(f.name).Changed {
-				return usage("--server or --context names one", "--%s is for a server, and none is given", f.name)
+				return usage("name the server with --server or --context", "--%s needs a server", f.name)
 			}
 		}
 		return nil
@@ -94,7 +94,7 @@ func (p *place) lead(cmd *cobra.Command) error {
 	return p.complete()
 }
 
-// complete takes what no flag says from the environment, and judges the whole.
+// complete fills the fields that no flag sets from the environment, and checks them all.
 func (p *place) complete() error {
 	for _, f := range p.login.list() {
 		if f.name != "context" && f.variable != "" && *f.value == "" {
@@ -116,19 +116,19 @@ func (p *place) complete() error {
 		return err
 	}
 	if p.domain != "" && p.prefix != "" {
-		return usage("", "--js-domain and --js-api-prefix name two places: give one")
+		return usage("", "--js-domain and --js-api-prefix both select a JetStream API: give one")
 	}
 	if p.context == "" {
 		return nil
 	}
 	if filepath.IsAbs(p.context) {
 		if err := checkCredential(p.context); err != nil {
-			return usage("nats context ls lists them", "NATS context %s: %w", printable(p.context), err)
+			return usage("nats context ls lists the contexts", "NATS context %s: %w", printable(p.context), err)
 		}
 	}
 	url, err := p.contextURL()
 	if err != nil {
-		return usage("nats context ls lists them", "NATS context %s: %w", p.context, err)
+		return usage("nats context ls lists the contexts", "NATS context %s: %w", p.context, err)
 	}
 	if p.server == "" {
 		p.server = url
@@ -136,10 +136,11 @@ func (p *place) complete() error {
 	return nil
 }
 
-// read says what is wrong with the files, which the client would say of the server.
+// read reads the files that the flags name, and says what is wrong with them: nats.go would
+// report such an error as one of the server.
 func (l login) read() error {
 	if (l.cert == "") != (l.key == "") {
-		return usage("", "--tlscert and --tlskey go together")
+		return usage("", "--tlscert and --tlskey need each other: give both")
 	}
 	if l.cert != "" {
 		if _, err := tls.LoadX509KeyPair(l.cert, l.key); err != nil {
@@ -152,7 +153,7 @@ func (l login) read() error {
 			return usage("", "--tlsca: %w", err)
 		}
 		if !x509.NewCertPool().AppendCertsFromPEM(text) {
-			return usage("", "--tlsca %s: there is no certificate in it", l.tlsca)
+			return usage("", "--tlsca %s: the file has no certificate", l.tlsca)
 		}
 	}
 	if l.creds != "" {
@@ -167,7 +168,7 @@ func (l login) read() error {
 	return nil
 }
 
-// fromEnvironment takes the server from the environment.
+// fromEnvironment completes the place with the server that the environment names, if any.
 func (p *place) fromEnvironment(getenv func(string) string) {
 	url, context := getenv("NATS_URL"), getenv("NATS_CONTEXT")
 	from := "$NATS_URL"
@@ -206,7 +207,7 @@ func selectedContext() string {
 	return strings.TrimSpace(string(name))
 }
 
-// errLooked ends a connection before it has begun.
+// errLooked makes nats.go give up a connection attempt before it dials.
 var errLooked = errors.New("looked at")
 
 // contextURL returns the servers of the context, without connecting to any.
@@ -216,7 +217,7 @@ func (p place) contextURL() (string, error) {
 		urls = o.Servers
 		return errLooked
 	})
-	if err == nil { // no release of the client does that
+	if err == nil { // never happens: the option above always fails
 		nc.Close()
 	}
 	if !errors.Is(err, errLooked) {
@@ -228,7 +229,7 @@ func (p place) contextURL() (string, error) {
 	return nats.DefaultURL, nil
 }
 
-// options are what the flags say, in place of what a context does.
+// options returns the connection options for the flags; they override those of a context.
 func (l login) options() ([]nats.Option, error) {
 	var opts []nats.Option
 	if l.creds != "" {
@@ -256,9 +257,9 @@ func (l login) options() ([]nats.Option, error) {
 	return opts, nil
 }
 
-// dialNATS connects to a server, and completes c with where JetStream is from there. At
-// p.server it comes in as the flags say, anywhere else - to a process that has the
-// directory open - as nobody in particular.
+// dialNATS connects to a server, and sets c's JetStream domain or API prefix. For p.server
+// it uses the login of the flags. Any other URL is that of a process that has the directory
+// open, which needs no login.
 func (p place) dialNATS(url string, c *jsstore.Config, opts ...nats.Option) (*nats.Conn, error) {
 	if url != p.server {
 		return nats.Connect(url, opts...)
@@ -273,7 +274,7 @@ func (p place) dialNATS(url string, c *jsstore.Config, opts ...nats.Option) (*na
 		return nats.Connect(url, opts...)
 	}
 	opts = append(opts, func(o *nats.Options) error {
-		o.Servers = strings.Split(url, ",") // --server goes before the context's
+		o.Servers = strings.Split(url, ",") // --server overrides the context
 		return nil
 	})
 	nc, found, err := natscontext.Connect(p.context, opts...)

@@ -14,7 +14,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// pathReason says in words why nothing can be done with what is at a path.
+// pathReason returns a plain error for one that opening or examining a path returned.
 func pathReason(path string, err error) error {
 	target, link := os.Readlink(path)
 	switch {
@@ -25,9 +25,9 @@ func pathReason(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return errors.New("permission denied")
 	case errors.Is(err, syscall.ENOTDIR):
-		return errors.New("what is above it is a file, not a directory")
+		return errors.New("a parent of this path is a file, not a directory")
 	case errors.Is(err, syscall.ELOOP):
-		return errors.New("a link that leads to itself")
+		return errors.New("a link that points to itself")
 	}
 	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
 		return inner.Err
@@ -35,8 +35,8 @@ func pathReason(path string, err error) error {
 	return err
 }
 
-// readFile returns what a path that a user has given leads to: a file, a pipe or a device,
-// of so many bytes at most. What does not come is given up when ctx ends.
+// readFile reads a file, a pipe or a device whose path a user gave. More than most bytes are
+// an error. It stops waiting when ctx ends: a pipe may have no writer.
 func readFile(ctx context.Context, path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -53,7 +53,7 @@ func readFile(ctx context.Context, path string, most int64) ([]byte, error) {
 		err  error
 	}
 	read := make(chan content, 1)
-	go func() { // to open a pipe takes until somebody writes to it
+	go func() { // opening a pipe blocks until another process opens it for writing
 		f, err := os.Open(path)
 		if err != nil {
 			read <- content{nil, pathReason(path, err)}
@@ -71,7 +71,7 @@ func readFile(ctx context.Context, path string, most int64) ([]byte, error) {
 	}
 }
 
-// readAll reads so many bytes at most; more are an error.
+// readAll reads everything; more than most bytes are an error.
 func readAll(r io.Reader, most int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(text)) > most {
@@ -80,8 +80,9 @@ func readAll(r io.Reader, most int64) ([]byte, error) {
 	return text, err
 }
 
-// readArgument returns what an argument or a flag stands for: what is in a file, for
-// @FILE, standard input, for -, or the text itself; and what that is called.
+// readArgument returns the text that an argument or a flag stands for: the content of a file
+// for @FILE, standard input for -, and otherwise the argument itself. It also returns what to
+// call the source in an error.
 func (a *app) readArgument(ctx context.Context, name, arg string) (text []byte, what string, err error) {
 	file, isFile := strings.CutPrefix(arg, "@")
 	switch {
@@ -89,7 +90,7 @@ func (a *app) readArgument(ctx context.Context, name, arg string) (text []byte, 
 		what = "standard input"
 		text, err = readAll(a.in, mostRead)
 	case arg == "@":
-		return nil, "", usage("@FILE names a file, - is standard input", "%s: @ names no file", name)
+		return nil, "", usage("use @FILE for a file, or - for standard input", "%s: the file name after @ is missing", name)
 	case isFile:
 		what = file
 		text, err = readFile(ctx, file, mostRead)
@@ -114,11 +115,12 @@ func (a *app) readJSON(ctx context.Context, name, arg string) (codec.Payload, er
 	return jsonInput(what, text)
 }
 
-// mostCredential is more than a file of keys, certificates or credentials has.
+// mostCredential is the greatest size in bytes of a file with keys, certificates or
+// credentials; real ones are far smaller.
 const mostCredential = 1 << 20
 
-// checkCredential says what is wrong with a file of keys or certificates, before anything
-// reads it: the client reads it again with each connection, so that a pipe won't do.
+// checkCredential says what is wrong with a file of keys or certificates before anything
+// reads it. A pipe is refused, because nats.go reads the file again for each connection.
 func checkCredential(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -138,12 +140,12 @@ func checkCredential(path string) error {
 }
 
 // checkOutput says why a file can't be written, before there is anything to write. It
-// makes one if there is none.
+// creates the file if it is missing.
 func checkOutput(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case path == "-":
-		return fmt.Errorf("- is no file; ./- is one")
+		return fmt.Errorf("- means standard output, not a file; ./- names a file")
 	case err == nil && info.IsDir(), err == nil && info.Mode()&(fs.ModeSocket|fs.ModeNamedPipe) != 0:
 		return fmt.Errorf("%s, not a file", kindOf(info.Mode()))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -156,7 +158,7 @@ func checkOutput(path string) error {
 	return f.Close()
 }
 
-// checkDirectory says why a path can't be a directory that is there, or is to be made.
+// checkDirectory says why a path is not, and can't become, a directory.
 func checkDirectory(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -166,7 +168,7 @@ func checkDirectory(path string) error {
 		}
 		return errors.New("a file, not a directory")
 	case errors.Is(err, fs.ErrNotExist):
-		for at := path; at != filepath.Dir(at); at = filepath.Dir(at) { // what is above is made too
+		for at := path; at != filepath.Dir(at); at = filepath.Dir(at) { // missing parents are created too
 			if _, err := os.Lstat(at); err == nil {
 				if _, err = os.Stat(at); err != nil {
 					return pathReason(at, err)

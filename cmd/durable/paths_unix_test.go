@@ -49,7 +49,7 @@ func TestPathsOfEveryKind(t *testing.T) {
 	store := working(t)
 	const dangling, missing, directory = "a link to nowhere, which does not exist", "no such file or directory", "a directory, not a file"
 	inputs := map[string]string{ // what is said of each, as an input
-		"file": "", "link": "", "dir": directory, "dirlink": directory, "dangling": dangling, "loop": "a link that leads to itself",
+		"file": "", "link": "", "dir": directory, "dirlink": directory, "dangling": dangling, "loop": "a link that points to itself",
 		"missing": missing, "socket": "a socket, not a file", "huge": "has more than 64 MiB", "/dev/zero": "has more than 64 MiB", "/dev/null": "is empty", "file/x": "a file, not a directory",
 	}
 	for name, says := range inputs {
@@ -94,7 +94,7 @@ func TestPathsOfEveryKind(t *testing.T) {
 	}
 	for name, says := range map[string]string{
 		"file": "a file, not a directory", "link": "a file, not a directory", "dangling": dangling, "dangling/x": dangling, "fifo": "a named pipe, not a directory",
-		"/dev/null": "a device, not a directory", "file/x": "a file, not a directory", "loop": "a link that leads to itself",
+		"/dev/null": "a device, not a directory", "file/x": "a file, not a directory", "loop": "a link that points to itself",
 	} {
 		path := name
 		if !filepath.IsAbs(name) {
@@ -106,7 +106,7 @@ func TestPathsOfEveryKind(t *testing.T) {
 			}
 		}
 	}
-	for name, says := range map[string]string{"dir": directory, "fifo": "a named pipe, not a file", "missing/x": missing, "-": "- is no file"} {
+	for name, says := range map[string]string{"dir": directory, "fifo": "a named pipe, not a file", "missing/x": missing, "-": "- means standard output"} {
 		path := name
 		if name != "-" {
 			path = filepath.Join(dir, name)
@@ -163,8 +163,8 @@ func TestTheDemoFollowsALinkToADirectory(t *testing.T) {
 		t.Errorf("stderr %q, want %q", o.err, want)
 	}
 	for arg, says := range map[string]string{
-		filepath.Join(dir, "dangling"): "a link to nowhere, which does not exist", filepath.Join(dir, "loop"): "a link that leads to itself",
-		filepath.Join(dir, "missing"): "no such file or directory", filepath.Join(dir, "fifo"): "a named pipe, not a file", "/dev/zero": "a device, not a file", "-": "standard input is no file",
+		filepath.Join(dir, "dangling"): "a link to nowhere, which does not exist", filepath.Join(dir, "loop"): "a link that points to itself",
+		filepath.Join(dir, "missing"): "no such file or directory", filepath.Join(dir, "fifo"): "a named pipe, not a file", "/dev/zero": "a device, not a file", "-": "the demo does not read standard input",
 		filepath.Join(dir, "socket"): "a socket, not a file",
 	} {
 		if o := durable(t, "demo", "--dir", store, arg).want(t, exitIncomplete); !strings.Contains(o.out, "refused  ") || !strings.Contains(o.out, says) {

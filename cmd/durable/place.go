@@ -14,23 +14,23 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// A place is where the store is, as the flags say.
+// A place is the location of the store: a directory or a server, and a namespace.
 type place struct {
 	dir, server, namespace string
 	login
-	// flagged are the flags that lead there, as they were given.
+	// flagged are the flags that select this place, as the user gave them.
 	flagged string
 }
 
 func (p *place) flags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
-	f.StringVar(&p.dir, "dir", "", "directory of the store (default $XDG_STATE_HOME/durable or ~/.local/state/durable)")
-	f.StringVar(&p.server, "server", "", "URL of a NATS server, in place of --dir: nats://HOST:PORT")
-	f.StringVar(&p.namespace, "namespace", "durable", "namespace of the store: what its streams and subjects begin with")
+	f.StringVar(&p.dir, "dir", "", "directory of the store (default: $XDG_STATE_HOME/durable or ~/.local/state/durable)")
+	f.StringVar(&p.server, "server", "", "URL of a NATS server, instead of --dir: nats://HOST:PORT")
+	f.StringVar(&p.namespace, "namespace", "durable", "namespace of the store: the prefix of its streams and subjects")
 	p.login.flags(cmd)
 }
 
-// check completes the place, or says what is wrong with the flags.
+// check completes the place from flags and environment, or says which flag is wrong.
 func (p *place) check(cmd *cobra.Command) error {
 	for _, name := range []string{"dir", "server", "namespace"} {
 		f := cmd.Flag(name)
@@ -43,20 +43,20 @@ func (p *place) check(cmd *cobra.Command) error {
 		p.flagged += " --" + name + " " + quoted(redacted(f.Value.String()))
 	}
 	if p.dir != "" && p.server != "" {
-		return usage("", "--dir and --server name two stores: give one")
+		return usage("", "--dir and --server both name a store: give one")
 	}
 	if err := p.lead(cmd); err != nil {
 		return err
 	}
 	if err := engine.ValidateQueue(p.namespace); err != nil { // the same characters
-		return usage("1 to 32 of A-Z a-z 0-9 _ -", "--namespace: no namespace can have the name %q", p.namespace)
+		return usage("use 1 to 32 characters of A-Z a-z 0-9 _ -", "--namespace: %q is not a valid name", p.namespace)
 	}
 	dir := p.dir
 	if dir == "" {
 		var err error
 		if dir, err = stateDir(); err != nil {
 			if p.server != "" {
-				return nil // nothing of this machine is needed
+				return nil // a server needs no directory here
 			}
 			return usage("name a directory with --dir", "%w", err)
 		}
@@ -66,17 +66,18 @@ func (p *place) check(cmd *cobra.Command) error {
 		return usage("", "--dir %s: %w", p.dir, err)
 	}
 	if err := checkDirectory(dir); err != nil && p.server == "" {
-		return &exitError{exitStore, fmt.Errorf("store in %s: %w", printable(dir), err), "--dir names a directory"}
+		return &exitError{exitStore, fmt.Errorf("store in %s: %w", printable(dir), err), "--dir picks another directory"}
 	}
 	if p.ignoredAnotherPlace {
-		p.flagged += " --dir " + quoted(dir) // where the next command would look elsewhere
+		// Without it, the next command would follow the environment to a server.
+		p.flagged += " --dir " + quoted(dir)
 	}
 	p.dir = dir
 	return nil
 }
 
 func stateDir() (string, error) {
-	// The specification has relative paths ignored.
+	// The XDG specification says to ignore a relative path.
 	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
 		return filepath.Join(state, "durable"), nil
 	}
@@ -87,24 +88,24 @@ func stateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "durable"), nil
 }
 
-// command is a command line for the same store.
+// command returns a command line that runs the given words on the same store.
 func (p place) command(words string) string { return program + " " + words + p.flagged }
 
-// program is how to type this program's name so that it is found.
+// program is what a user types to run this program.
 var program = typed(os.Args[0])
 
 func typed(arg string) string {
 	switch {
 	case !strings.ContainsRune(arg, filepath.Separator):
 		return "durable"
-	case strings.Contains(arg, "go-build"): // where go run puts it, and removes it
+	case strings.Contains(arg, "go-build"): // go run builds it there, and removes it
 		return "go run ./cmd/durable"
 	}
 	return quoted(arg)
 }
 
-// redacted is the URL of a server without its password, or its token, which
-// stands where a user would. Several are separated by commas.
+// redacted returns the URL of a server without its password, or without its token, which
+// stands in place of the user. It takes several URLs separated by commas.
 func redacted(urls string) string {
 	if strings.Contains(urls, "@") && jsstore.CheckURL(urls) != nil { // nobody can tell where the password begins
 		return "xxxxx@" + jsstore.Redact(urls)
@@ -117,7 +118,7 @@ func redacted(urls string) string {
 }
 
 func redactedOne(one string) string {
-	if !strings.Contains(one, "://") { // the client takes it for one of nats
+	if !strings.Contains(one, "://") { // nats.go takes nats:// for granted
 		return strings.TrimPrefix(redactedOne("nats://"+strings.TrimSpace(one)), "nats://")
 	}
 	u, err := url.Parse(strings.TrimSpace(one))
@@ -138,7 +139,7 @@ func redactedOne(one string) string {
 	return u.Redacted()
 }
 
-// quoted is s as a shell takes it for one word.
+// quoted quotes s for a shell, if it needs quotes to be one word.
 func quoted(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("/.:_-+@%,", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
@@ -148,10 +149,10 @@ func quoted(s string) string {
 	return s
 }
 
-// named says which store is meant.
+// named returns a phrase that names the store and, if no flag chose it, what did.
 func (p place) named() string {
 	if p.server != "" && p.from != "" {
-		return "the store is at " + redacted(p.server) + ", by " + p.from
+		return "the store is at " + redacted(p.server) + " (from " + p.from + ")"
 	}
 	if p.server != "" {
 		return "the store is at " + redacted(p.server)

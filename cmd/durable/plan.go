@@ -29,7 +29,7 @@ func recall(ctx context.Context, s engine.Store) (known, error) {
 	k := known{}
 	for r, err := range s.List(ctx, engine.Filter{Task: uploadFile.ID()}) {
 		if err != nil {
-			return nil, fmt.Errorf("look for earlier runs: %w", err)
+			return nil, fmt.Errorf("list the executions of earlier runs: %w", err)
 		}
 		if r.Parent == "" {
 			k[r.ID] = r.Execution
@@ -145,8 +145,8 @@ func (t tally) String() string {
 		n    int
 		what string
 	}{
-		{t.completed, "completed"}, {t.failed, "not completed and to be run anew"}, {t.running, "running"}, {t.waiting, "waiting for their parts"},
-		{t.retrying, "to be tried again"}, {t.queued, "queued"}, {t.new, "not yet queued"},
+		{t.completed, "completed"}, {t.failed, "failed, to be run again"}, {t.running, "running"}, {t.waiting, "waiting for children"},
+		{t.retrying, "waiting for a retry"}, {t.queued, "queued"}, {t.new, "not yet queued"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, grouped(p.n)+" "+p.what)

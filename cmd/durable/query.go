@@ -12,7 +12,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A query is what list is asked for, as flags.
+// A query holds the flags that select and show executions in list.
 type query struct {
 	task, queue          string
 	statuses             []string
@@ -30,31 +30,31 @@ type query struct {
 
 	filter  engine.Filter
 	cursor  engine.Cursor
-	columns []column // none are the usual ones
+	columns []column // nil means the default columns
 }
 
 func (q *query) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&q.statuses, "status", nil, "only executions in one of these `statuses`: several with commas, or by several --status")
-	f.BoolVar(&q.failed, "failed", false, "as --status with those of what did not complete, but for cancelled")
-	f.BoolVar(&q.active, "active", false, "as --status with all that have not finished")
-	f.BoolVar(&q.finished, "finished", false, "as --status with all that have finished, cancelled ones included")
+	f.StringSliceVar(&q.statuses, "status", nil, "only executions with one of these `statuses`: separate several with commas, or repeat the flag")
+	f.BoolVar(&q.failed, "failed", false, "only executions that finished without completing, except cancelled ones")
+	f.BoolVar(&q.active, "active", false, "only executions that have not finished")
+	f.BoolVar(&q.finished, "finished", false, "only executions that have finished, including cancelled ones")
 	f.StringVar(&q.task, "task", "", "only executions of this task")
 	f.StringVar(&q.queue, "queue", "", "only executions of this queue")
-	f.StringVar(&q.parent, "parent", "", "only what this execution spawned, its finalize included")
-	f.StringVar(&q.tree, "tree", "", "only the tree that this execution is in")
-	f.StringVar(&q.prefix, "prefix", "", "only executions whose id begins so")
-	f.StringVar(&q.failure, "error", "", "only executions with this text in their error, in upper or lower case")
-	f.StringArrayVar(&q.meta, "meta", nil, "only executions with this metadata, `KEY=VALUE`; several may be given")
-	f.StringVar(&q.since, "since", "", "only from this `time` on: 2026-11-25, 2026-11-25T10:30, as for enqueue --at, or so long ago: 15m, 2h, 7d")
+	f.StringVar(&q.parent, "parent", "", "only the children of this execution, including its finalize")
+	f.StringVar(&q.tree, "tree", "", "only executions in the same tree as this one")
+	f.StringVar(&q.prefix, "prefix", "", "only executions whose id begins with this")
+	f.StringVar(&q.failure, "error", "", "only executions whose error contains this text, ignoring case")
+	f.StringArrayVar(&q.meta, "meta", nil, "only executions with this metadata `KEY=VALUE`; may be repeated")
+	f.StringVar(&q.since, "since", "", "only from this `time` on: 2026-11-25, 2026-11-25T10:30, a time as in enqueue --at, or a duration before now such as 15m, 2h, 7d")
 	f.StringVar(&q.until, "until", "", "only before this `time`")
-	f.StringVar(&q.by, "time", "created", "what --since and --until are about: created, started (the latest attempt), finished")
-	f.BoolVar(&q.all, "all", false, "children, too, and not only the roots of trees")
-	f.BoolVar(&q.roots, "roots", false, "only executions that no other spawned, with --parent and --tree too")
-	f.StringSliceVar(&q.names, "columns", nil, "`columns` to show, by commas: "+strings.Join(columnNames(), ", "))
-	f.IntVar(&q.limit, "limit", 100, "at most so many; 0 lists all")
-	f.StringVar(&q.after, "after", "", "go on behind this `place`: createdAt:executionId of the last one listed")
-	f.StringVar(&q.via, "via", viaAuto, "where to look: index, scan (read everything), auto (an index that is there, or a large store)")
+	f.StringVar(&q.by, "time", "created", "which time --since and --until compare: created, started (of the latest attempt), finished")
+	f.BoolVar(&q.all, "all", false, "list children too, not only the roots of trees")
+	f.BoolVar(&q.roots, "roots", false, "only roots, even with --parent, --tree or --task")
+	f.StringSliceVar(&q.names, "columns", nil, "`columns` to show, separated by commas: "+strings.Join(columnNames(), ", "))
+	f.IntVar(&q.limit, "limit", 100, "how many executions to list at most; 0 lists all")
+	f.StringVar(&q.after, "after", "", "continue after this `cursor`: createdAt:executionId of the last execution listed")
+	f.StringVar(&q.via, "via", viaAuto, "where to look: index, scan (read the whole store), auto (an index if there is one or the store is large)")
 	fixed := func(values ...string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	}
@@ -84,12 +84,12 @@ func (q *query) parse(now time.Time) error {
 	if q.roots && q.all {
 		return usage("", "--roots and --all contradict each other: give one")
 	}
-	// These name what may be below a root.
+	// These flags may select executions that are not roots.
 	below := q.task != "" || q.parent != "" || q.tree != "" || strings.Contains(q.prefix, ".")
 	f.Roots = q.roots || !q.all && !below
 	for _, one := range []struct {
 		flag, value string
-		check       func(string) error // nil of ids
+		check       func(string) error // nil for an execution id
 	}{
 		{"task", q.task, engine.ValidateTask}, {"queue", q.queue, engine.ValidateQueue},
 		{"parent", q.parent, nil}, {"tree", q.tree, nil},
@@ -125,13 +125,13 @@ func (q *query) parse(now time.Time) error {
 		if *one.at, err = parsePast(one.value, now); err != nil {
 			hint := ""
 			if errors.Is(err, errTime) {
-				hint = "or so long ago: 15m, 2h, 7d"
+				hint = "or a duration before now: 15m, 2h, 7d"
 			}
 			return usage(hint, "--%s %q: %w", one.flag, one.value, err)
 		}
 	}
 	if q.cursor, err = engine.ParseCursor(q.after); err != nil {
-		return usage("createdAt:executionId of the last one listed", "--after: %w", err)
+		return usage("use createdAt:executionId of the last execution listed", "--after: %w", err)
 	}
 	if q.via != viaAuto && q.via != viaIndex && q.via != viaScan {
 		return unknown("--via", q.via, []string{viaAuto, viaIndex, viaScan})
@@ -140,7 +140,7 @@ func (q *query) parse(now time.Time) error {
 	return nil
 }
 
-// wantedStatuses are those that the flags select; none selects all.
+// wantedStatuses returns the statuses that the flags select; an empty list selects all.
 func (q *query) wantedStatuses() ([]engine.Status, error) {
 	var list []engine.Status
 	for _, name := range q.statuses {
@@ -160,23 +160,24 @@ func (q *query) wantedStatuses() ([]engine.Status, error) {
 	return slices.Compact(list), nil
 }
 
-// narrows reports whether the query selects less than the roots of all trees, or all.
+// narrows reports whether the query selects fewer executions than all roots, or than all
+// executions if it asks for children too.
 func (q *query) narrows() bool {
 	f := q.filter
 	f.Roots = q.roots
 	return !reflect.DeepEqual(f, engine.Filter{})
 }
 
-// parsePairs reads metadata as flags give it.
+// parsePairs parses the KEY=VALUE pairs of --meta.
 func parsePairs(list []string) (engine.Metadata, error) {
 	var m engine.Metadata
 	for _, pair := range list {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok {
-			return nil, usage("--meta order=42", "--meta %q: want KEY=VALUE", pair)
+			return nil, usage("for example --meta order=42", "--meta %q: want KEY=VALUE", pair)
 		}
 		if was, twice := m[key]; twice && was != value {
-			return nil, usage("a key has one value", "--meta %s=%s: there is --meta %s=%s, too", key, value, key, was)
+			return nil, usage("a key has one value", "--meta %s=%s contradicts --meta %s=%s", key, value, key, was)
 		}
 		if m == nil {
 			m = engine.Metadata{}
@@ -189,8 +190,8 @@ func parsePairs(list []string) (engine.Metadata, error) {
 	return m, nil
 }
 
-// parsePast reads a time that is given as so long ago, or as [parseTime] reads it;
-// empty is the zero time.
+// parsePast parses a duration before now, or a time as [parseTime] does. An empty text is
+// the zero time.
 func parsePast(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

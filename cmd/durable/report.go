@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// greet says what the demo works with and what it goes on with.
+// greet prints the store and the files that the demo works with, and what earlier runs left.
 func (d *demo) greet(in *inputs, p plan, wasThere bool) {
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(d.say, "%s %s\n", d.say.paint(faint, fmt.Sprintf("%-9s", label)), fmt.Sprintf(format, args...))
@@ -35,7 +35,7 @@ func (d *demo) greet(in *inputs, p plan, wasThere bool) {
 		files += " of " + in.from
 	}
 	if in.skipped > 0 {
-		files += "; left out " + count(in.skipped, "entry that is", "entries that are") + " no file"
+		files += "; skipped " + count(in.skipped, "entry that is not a file", "entries that are not files")
 	}
 	line("files", "%s", files)
 	before := p.before
@@ -46,22 +46,15 @@ func (d *demo) greet(in *inputs, p plan, wasThere bool) {
 		line("recovered", "%s", before)
 	default:
 		line("recovered", "%s", before)
-		line("", "%s", d.say.paint(faint, "all goes on from where it was; what has completed is not run again"))
+		line("", "%s", d.say.paint(faint, "unfinished files continue where they were; completed ones don't run again"))
 	}
 	if len(p.adopted) > 0 {
-		line("", "%s of them %s not asked for now, and %s seen through",
-			grouped(len(p.adopted)), isAre(len(p.adopted)), isAre(len(p.adopted)))
+		line("", "%s not named this time: the demo finishes them too",
+			count(len(p.adopted), "unfinished file was", "unfinished files were"))
 	}
 }
 
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-// refuse prints the paths that can't even be tried, and returns their results.
+// refuse prints the paths that can't be uploaded at all, and returns their results.
 func (d *demo) refuse(in *inputs) []result {
 	var results []result
 	for _, r := range in.refused {
@@ -75,7 +68,7 @@ func (d *demo) refuse(in *inputs) []result {
 	return results
 }
 
-// left counts what has not finished.
+// left counts the executions that have not finished.
 func left(results []result) tally {
 	var t tally
 	for _, r := range results {
@@ -86,7 +79,7 @@ func left(results []result) tally {
 	return t
 }
 
-// interrupted says what the next run will find.
+// interrupted prints what is left for the next run.
 func (d *demo) interrupted(results []result) error {
 	completed := 0
 	for _, r := range results {
@@ -94,12 +87,12 @@ func (d *demo) interrupted(results []result) error {
 			completed++
 		}
 	}
-	fmt.Fprintf(d.say, "stopped: %s of %s completed; left: %s\n", grouped(completed), count(len(results), "file", "files"), left(results))
-	fmt.Fprintln(d.say, "the same command goes on from here")
+	fmt.Fprintf(d.say, "stopped: %s of %s completed; unfinished: %s\n", grouped(completed), count(len(results), "file", "files"), left(results))
+	fmt.Fprintln(d.say, "run the same command again to continue")
 	return &exitError{code: exitInterrupted}
 }
 
-// conclude prints what came of it all.
+// conclude prints the results, and returns an error if a file was not uploaded.
 func (d *demo) conclude(ctx context.Context, results []result, took time.Duration) error {
 	incomplete := slices.ContainsFunc(results, func(r result) bool { return !r.completed() })
 	if d.json {
@@ -129,9 +122,9 @@ func (d *demo) show(ctx context.Context, results []result, took string) error {
 	return nil
 }
 
-// worthSeeing is the execution that went through most, of those that completed
-// if any did; of equals the first, but one that two runs shared before those of
-// this run, and these before those of earlier ones.
+// worthSeeing returns the id of the most eventful execution: a completed one if there is
+// any, then one with most attempts and crashes, then one that an earlier run began and this
+// run finished, then one of this run, then the first.
 func worthSeeing(results []result) string {
 	best, most := "", -1
 	for _, r := range results {

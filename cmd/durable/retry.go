@@ -13,10 +13,11 @@ func (a *app) retry() *cobra.Command {
 	var input, name string
 	cmd := &cobra.Command{
 		Use:   "retry ID",
-		Short: "Start a tree that did not complete again, as a new one",
-		Long: "Start the tree that ID belongs to again, from its root, as a new execution with\n" +
-			"the same input, or with --input. The old one stays as it is; get shows the link.\n" +
-			"Exit code 1 says that it has not finished, or that it has completed.",
+		Short: "Run a tree that did not complete again, as a new one",
+		Long: "Run the tree that ID belongs to again: enqueue its root as a new execution, with\n" +
+			"the same input or with that of --input. The old tree stays as it is; get shows\n" +
+			"the link between the two. Exit code 1 means that the old root has not finished,\n" +
+			"or that it completed.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var given *codec.Payload
@@ -48,7 +49,7 @@ func (a *app) retry() *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "retried %s as %s\n", engine.RootOf(args[0]), id)
 			if s.own {
-				fmt.Fprintln(a.out, "nobody executes in this store now: it starts when somebody does")
+				fmt.Fprintln(a.out, "no executor is running in this store: the execution starts once one runs")
 			}
 			return nil
 		},

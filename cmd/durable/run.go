@@ -15,14 +15,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// The exit codes, as the help tells them.
+// The exit codes, as the help lists them.
 const (
 	exitOK          = 0
 	exitIncomplete  = 1
 	exitUsage       = 2
 	exitNotFound    = 3
 	exitStore       = 4
-	exitInterrupted = 130 // what shells make of SIGINT: 128 + 2
+	exitInterrupted = 130 // as shells report a SIGINT: 128 + 2
 )
 
 const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else.
@@ -30,52 +30,55 @@ const longHelp = `durable runs durable tasks on NATS JetStream, and nothing else
   durable dev             run a server and sample tasks to develop against
   durable demo            run the demo: upload your files, durably
   durable enqueue TASK    enqueue an execution, and --wait for its output
-  durable list            look at what is stored
-  durable tree ID         look at one execution and all below it
-  durable watch           see what changes, as it happens
-  durable top             see the fleet live: load, queues, rates
-  durable queues          see what waits, and pause, resume or limit a queue
-  durable doctor          find out what is wrong, and how to put it right
-  durable setup           make what executors need on a NATS server
+  durable list            list executions
+  durable tree ID         show an execution and everything below it
+  durable watch           print each change of an execution as it happens
+  durable top             watch the fleet live: load, queues, rates
+  durable queues          show the queues; pause, resume or limit one
+  durable doctor          find problems, and say how to fix them
+  durable setup           create what executors need on a NATS server
 
-The store is a directory (--dir) with a NATS server inside this process, or a
-NATS server elsewhere (--server). A directory that another durable has open is
-reached through that process. Without either it is the first that there is of
---context, $NATS_URL, $NATS_CONTEXT, the context that nats context select has
-selected, and the default directory. demo, dev and bench, which make things, go
-by flags alone.
+The store is either a directory (--dir), with a NATS server inside this process,
+or a NATS server elsewhere (--server). If another durable process has the
+directory open, this one connects to that process. If you give neither flag,
+durable takes the first of these that is set: --context, $NATS_URL,
+$NATS_CONTEXT, the context that nats context select selected; and otherwise the
+default directory. The commands demo, dev and bench create things, so they
+follow flags only.
 
-Credentials go with a server: flags before variables, these before the context.
+Credentials apply to a server. A flag beats its environment variable, and the
+variable beats the context.
 
---json prints one JSON document, and --jsonl an object a line: they differ where
-a list is printed. What goes on (watch, list --watch, enqueue --lines, demo) and
-what acts on several things (delete, putback, forget) prints an object a line
-with either. Fields are added and not renamed; times are milliseconds since the
+--json prints one JSON document; --jsonl prints one object per line. The two
+differ only where a command prints a list. Commands that keep printing (watch,
+list --watch, enqueue --lines, demo) and commands that take several arguments
+(delete, putback, forget) print one object per line with either flag. Later
+versions may add fields but never rename one; times are milliseconds since the
 epoch, UTC.
 
 Exit codes:
-  0    done
-  1    an execution did not complete, or not in the time that was to be waited;
-       or it is in no state for what was asked, such as nothing being left to
-       cancel, or active and to be deleted; or the doctor has found a problem;
-       or whoever was asked has said no
-  2    the command line can't be understood, or lacks the --yes that is needed
-       where there is no terminal to ask at
+  0    success
+  1    the execution did not complete, or did not finish within the time given;
+       or its state does not allow the command: it has finished and can't be
+       cancelled, or it is still active and can't be deleted; or doctor found a
+       problem; or you answered no
+  2    the command line is invalid, or it needs --yes because there is no
+       terminal to ask on
   3    no such execution, task, queue or message
   4    the store can't be opened or reached, or does not answer
-  130  interrupted by SIGINT or SIGTERM, or Ctrl-C in a live view`
+  130  interrupted by SIGINT or SIGTERM, or by Ctrl-C in a live view`
 
-// streams are what a run reads, and where it writes.
+// streams are the input that a run reads and the outputs that it writes.
 type streams struct {
-	in       io.Reader // nil is empty
-	asked    bool      // a person at a terminal types what is read
+	in       io.Reader // nil means empty input
+	asked    bool      // in is a terminal, so that a person can be asked
 	out, err screen
-	// terminal opens the terminal that out is on for who has it to itself; nil if out is
-	// on none.
+	// terminal opens the terminal that out writes to, for a live view that fills the
+	// whole screen. It is nil if out is not a terminal.
 	terminal func() (tcell.Screen, error)
 }
 
-// An app is one run of the program: its streams and the flags that all commands have.
+// An app is one run of the program: its streams and the flags that every command takes.
 type app struct {
 	streams
 	place
@@ -83,8 +86,8 @@ type app struct {
 	times
 }
 
-// An exitError is an error that knows its exit code and, maybe, what to do about
-// it. Without an error in it, all has been said.
+// An exitError is an error with its exit code and, if there is one, a hint what to do.
+// If err is nil, the command has already printed everything there is to say.
 type exitError struct {
 	code int
 	err  error
@@ -98,7 +101,7 @@ func usage(hint, format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...), hint}
 }
 
-// run is the program: it does what args say and returns the exit code.
+// run is the whole program: it runs the command that args name and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	a := &app{streams: s}
 	if a.in == nil {
@@ -109,7 +112,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	a.out.Writer = out
 	a.wraps()
 	root := a.commands()
-	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
+	root.SetArgs(append([]string{}, args...)) // for nil, cobra would take os.Args
 	err := root.ExecuteContext(ctx)
 	if err == nil && out.err != nil {
 		err = &exitError{exitIncomplete, fmt.Errorf("write output: %w", out.err), ""}
@@ -139,8 +142,8 @@ func (a *app) commands() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	root.Flags().BoolVar(&version, "version", false, "show the versions of this program and of what it is built with")
-	root.SetOut(a.out) // first: completion asks for it as it is made
+	root.Flags().BoolVar(&version, "version", false, "show the versions of this program, Go, nats-server and nats.go")
+	root.SetOut(a.out) // first: cobra reads it when it creates the completion command
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(flagError)
 	a.place.flags(root)
@@ -167,7 +170,7 @@ func (a *app) commands() *cobra.Command {
 	return root
 }
 
-// exactly is an argument check whose error is a usage error.
+// exactly checks that a command gets n arguments; its error is a usage error.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
@@ -177,7 +180,8 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// report prints an error, one line and perhaps a hint, and returns its code.
+// report prints an error on one line, below it a hint if there is one, and returns the
+// exit code.
 func (a *app) report(ctx context.Context, err error) int {
 	code, hint := exitStore, ""
 	var exit *exitError
@@ -190,13 +194,13 @@ func (a *app) report(ctx context.Context, err error) int {
 	case ctx.Err() != nil:
 		code, err = exitInterrupted, errors.New("interrupted")
 	case errors.Is(err, engine.ErrNotFound):
-		code, hint = exitNotFound, a.command("list")+" shows what is there"
+		code, hint = exitNotFound, a.command("list")+" lists the executions"
 	case errors.Is(err, engine.ErrActive):
 		code, hint = exitIncomplete, "durable cancel ends an execution and everything below it"
 	case errors.Is(err, engine.ErrDamaged):
-		code, hint = exitIncomplete, a.command("list --set-aside")+" shows what can't be read"
+		code, hint = exitIncomplete, a.command("list --set-aside")+" lists the records that can't be read"
 	case errors.Is(err, engine.ErrNewer):
-		code, hint = exitIncomplete, "a durable of that version can act on it"
+		code, hint = exitIncomplete, "upgrade durable to a version that can read the record"
 	case errors.Is(err, engine.ErrFinished), errors.Is(err, engine.ErrNotSleeping), errors.Is(err, engine.ErrIDConflict):
 		code = exitIncomplete
 	case errors.Is(err, engine.ErrInvalidOption), errors.Is(err, engine.ErrInvalidOutput):
@@ -209,18 +213,19 @@ func (a *app) report(ctx context.Context, err error) int {
 	return code
 }
 
-// told is an error in a line.
+// told returns the text of an error on one line.
 func told(err error) string {
 	text := err.Error()
-	// What the client says where there is no connection, since nothing is to be sent later.
+	// nats.go reports a full reconnect buffer for a lost connection: this program sets
+	// the buffer to nothing, because a message that is sent later would come too late.
 	if lost := nats.ErrReconnectBufExceeded; errors.Is(err, lost) {
 		text = strings.ReplaceAll(text, lost.Error(), "the connection to the server is lost")
 	}
 	return oneLine(text)
 }
 
-// A strictWriter remembers the first error, so that output that went nowhere
-// does not count as success.
+// A strictWriter remembers the first error, so that the program does not report success
+// if its output was lost.
 type strictWriter struct {
 	w   io.Writer
 	err error

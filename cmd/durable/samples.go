@@ -9,8 +9,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// The tasks of durable dev show what a task can do: answer, take its time, fail and
-// be tried again, have children, wait for a person.
+// The tasks of durable dev show what a task can do: return at once, take long, fail and be
+// retried, spawn children, wait for a person.
 
 type greetInput struct {
 	Name string `json:"name"`
@@ -58,7 +58,7 @@ func nap(ctx context.Context, in napInput) (string, error) {
 	return "slept " + d.String(), pause(ctx, d)
 }
 
-// flaky fails as often as it is told to.
+// flaky fails as often as its input says.
 func flaky(ctx context.Context, in flakyInput) (string, error) {
 	n := engine.FromContext(ctx).Attempt
 	if n < in.Failures {

@@ -13,15 +13,15 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// schemaWait is how long executors are waited for that say what they know of a
-// task: less than for a view, since a script may enqueue often.
+// schemaWait is how long to wait for executors to say what they know about a task. It is
+// shorter than for a view, because a script may enqueue often.
 const schemaWait = 250 * time.Millisecond
 
-// schemas are those of a task's input or output, one for each form that executors have it in.
-// None judges nothing.
+// schemas are the schemas of a task's input or output, one for each form that executors
+// have. An empty list accepts everything.
 type schemas []*codec.Schema
 
-// check returns why no executor takes p; nil if one does.
+// check returns nil if one of the schemas accepts p, and otherwise the first refusal.
 func (l schemas) check(p codec.Payload) error {
 	if p.IsZero() {
 		p = codec.Payload{Type: codec.JSON, Data: []byte("null")}
@@ -39,14 +39,15 @@ func (l schemas) check(p codec.Payload) error {
 	return refusal
 }
 
-// schemas asks the executors for what they know of a task, chooses its queue if none was
-// named, and notes on stderr why the input is not judged, or who will not run it.
+// schemas asks the executors what they know about a task. It chooses the queue if the user
+// named none, and notes on stderr if the input can't be checked, or if no executor that has
+// the task serves the queue.
 func (e *enqueuing) schemas(ctx context.Context, s *store, task string) (schemas, error) {
 	if e.unchecked {
 		return nil, nil
 	}
 	if s.own {
-		e.note("nobody executes in this store now: what is enqueued starts when somebody does")
+		e.note("no executor is running in this store: the execution starts once one runs")
 		return nil, nil
 	}
 	answers, err := s.RollCall(ctx, engine.RollCall{Schemas: true, For: schemaWait})
@@ -58,23 +59,24 @@ func (e *enqueuing) schemas(ctx context.Context, s *store, task string) (schemas
 		if err := e.unboundTask(answers, task); err != nil {
 			return nil, err
 		}
-		e.note("no executor that has task %s has answered: the input is enqueued unchecked", task)
+		e.note("no executor with task %s answered: its input is not checked", task)
 		return nil, nil
 	}
 	if e.queue == "" {
 		e.queue = b.queue()
 	}
 	if !slices.ContainsFunc(b.executors, func(a engine.Answer) bool { return a.Serves(e.queue) }) {
-		e.note("no executor that has task %s serves queue %s; they serve %s", task, e.queue, strings.Join(b.served(), ", "))
+		e.note("no executor with task %s serves queue %s: those executors serve %s", task, e.queue, strings.Join(b.served(), ", "))
 	}
 	return b.schemas(func(t engine.BoundTask) json.RawMessage { return t.InputSchema }), nil
 }
 
-// unboundTask refuses a task that no executor has which says what it has.
+// unboundTask returns an error for a task that no executor has, unless no executor answered,
+// one that answered may have it, or the user gave --force.
 func (e *enqueuing) unboundTask(answers []engine.Answer, task string) error {
 	var names []string
 	for _, a := range answers {
-		if a.Cut && len(a.Tasks) == 0 { // it may have the task, and had no room to say so
+		if a.Cut && len(a.Tasks) == 0 { // its answer had no room for its tasks, so it may have this one
 			return nil
 		}
 		for _, t := range a.Tasks {
@@ -86,14 +88,14 @@ func (e *enqueuing) unboundTask(answers []engine.Answer, task string) error {
 	if len(answers) == 0 || e.force {
 		return nil
 	}
-	return &exitError{exitNotFound, fmt.Errorf("no executor that answers has task %s: nothing was enqueued", task),
-		meant(task, "", names, e.command("tasks")+" shows those that they have.") + " --force enqueues it for an executor to come"}
+	return &exitError{exitNotFound, fmt.Errorf("no executor that answered has task %s: nothing was enqueued", task),
+		meant(task, "", names, e.command("tasks")+" lists the tasks that they have.") + " --force enqueues it for a later executor"}
 }
 
-// A bound is what executors say of a task that they have.
+// A bound holds the executors that have a task, and the task as each of them reports it.
 type bound struct {
 	executors []engine.Answer
-	tasks     []engine.BoundTask // what each says
+	tasks     []engine.BoundTask // by the index in executors
 }
 
 func boundBy(answers []engine.Answer, task string) (b bound) {
@@ -107,7 +109,7 @@ func boundBy(answers []engine.Answer, task string) (b bound) {
 	return b
 }
 
-// served are the queues that the executors serve.
+// served returns the queues that the executors serve, sorted.
 func (b bound) served() []string {
 	var list []string
 	for _, a := range b.executors {
@@ -117,9 +119,9 @@ func (b bound) served() []string {
 	return slices.Compact(list)
 }
 
-// queue is where the task goes: to the queue of its definition or, where the executors are
-// of versions that do not tell it, to one that they serve, the default one if they do.
-// Where definitions differ one is taken whose queue is served.
+// queue returns the queue to enqueue the task to: that of its definition. If definitions
+// differ, it prefers one whose queue is served. Executors of earlier versions don't report
+// the queue: then it is the default queue if they serve it, or else one that they serve.
 func (b bound) queue() string {
 	served := b.served()
 	var told []string
@@ -143,8 +145,8 @@ func (b bound) queue() string {
 	return served[0]
 }
 
-// schemas are those of the input, or of the output; none where an executor takes whatever its
-// type takes.
+// schemas returns the schemas of the input or the output, as of selects. It returns none if
+// an executor has no schema, because that executor may accept anything.
 func (b bound) schemas(of func(engine.BoundTask) json.RawMessage) schemas {
 	var found schemas
 	for _, t := range b.tasks {
@@ -157,11 +159,11 @@ func (b bound) schemas(of func(engine.BoundTask) json.RawMessage) schemas {
 	return found
 }
 
-// isFinalize reports whether a task is one that parents enqueue by themselves.
+// isFinalize reports whether a task is the finalize of another: nobody enqueues it by name.
 func isFinalize(task string) bool { return strings.HasSuffix(task, "-finalize") }
 
-// judgeOutput refuses p as the output of an execution if executors know its task and none of
-// them takes p for an output of it.
+// judgeOutput returns an error if executors have the task of the execution, and the output
+// schemas of all of them refuse p.
 func judgeOutput(ctx context.Context, s *store, id string, p codec.Payload) error {
 	if s.own {
 		return nil // there is nobody to ask

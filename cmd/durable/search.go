@@ -18,7 +18,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/index"
 )
 
-// Where a list may be looked for.
+// The values of --via: where list looks.
 const (
 	viaAuto  = "auto"
 	viaIndex = "index"
@@ -26,27 +26,27 @@ const (
 )
 
 const (
-	// large is how many messages a store has at least for which an index is built
-	// unasked: to read fewer each time takes less than half a second.
+	// large is how many messages a store has before list builds an index unasked. Reading a
+	// smaller store takes less than half a second.
 	large = 20_000
-	// silence is how long people wait without a word.
+	// silence is how long the command catches up before it tells the user that it takes time.
 	silence = time.Second
 	// catchingUp is how long a list waits for an index that has been complete once.
 	catchingUp = 5 * time.Second
-	// indexPage is how many executions are asked for at once where all are wanted.
+	// indexPage is how many executions one query of the index returns if all are wanted.
 	indexPage = 1000
 )
 
-// A found is what a query came to.
+// A found summarises the result of a query.
 type found struct {
-	total    int           // -1 if it is not known
-	next     engine.Cursor // zero if nothing is left
-	narrowed bool          // not all executions were wanted
+	total    int           // -1 if unknown
+	next     engine.Cursor // of the next page; zero on the last
+	narrowed bool          // the query did not ask for all executions
 }
 
-// search gives show what the query selects, in the order of the list, and without
-// payloads, so that a long list takes little memory; an index may call it more than
-// once.
+// search calls show with the executions that the query selects, in the order of the list.
+// They come without payloads, so that a long list takes little memory. With an index it may
+// call show more than once.
 func (a *app) search(ctx context.Context, s *store, q query, show func([]engine.Execution) error) (found, error) {
 	f, err := a.lookFor(ctx, s, q, show)
 	f.narrowed = q.narrows()
@@ -70,25 +70,25 @@ func (a *app) lookFor(ctx context.Context, s *store, q query, show func([]engine
 		x, err = index.Open(s.js, path)
 	}
 	if err == nil {
-		defer func() { _ = x.Close() }() // all that it has to keep is written
+		defer func() { _ = x.Close() }() // everything has been written before
 		err = a.catchUp(ctx, x)
 	}
 	if err == nil {
 		return a.lookUp(ctx, x, q, show)
 	}
 	if q.via == viaIndex || ctx.Err() != nil {
-		return found{}, &exitError{exitStore, err, "--via scan reads the store itself"}
+		return found{}, &exitError{exitStore, err, "--via scan reads the whole store instead"}
 	}
-	a.note("without an index: %s", err.Error())
+	a.note("can't use the index, reading the whole store: %s", err.Error())
 	return scan(ctx, s, q, show)
 }
 
-// note says on stderr what is not wrong and may surprise.
+// note prints on stderr what is not an error but may surprise the user.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "note:"), oneLine(fmt.Sprintf(format, args...)))
 }
 
-// scan reads all that the store has.
+// scan answers the query by reading every execution of the store.
 func scan(ctx context.Context, s engine.Store, q query, show func([]engine.Execution) error) (found, error) {
 	var list []engine.Execution
 	for x, err := range engine.NewClient(s).List(ctx, q.filter) {
@@ -111,7 +111,8 @@ func scan(ctx context.Context, s engine.Store, q query, show func([]engine.Execu
 	return f, show(list)
 }
 
-// lookUp asks the index. One that turns out to be damaged is built anew, once.
+// lookUp answers the query from the index. If the index turns out to be damaged, lookUp
+// rebuilds it once.
 func (a *app) lookUp(ctx context.Context, x *index.Index, q query, show func([]engine.Execution) error) (found, error) {
 	limit := q.limit
 	if limit == 0 {
@@ -145,8 +146,7 @@ func (a *app) lookUp(ctx context.Context, x *index.Index, q query, show func([]e
 	}
 }
 
-// worthAnIndex reports whether there is an index, or so much in the store that there
-// should be one.
+// worthAnIndex reports whether an index exists, or the store is large enough to build one.
 func worthAnIndex(ctx context.Context, s *store, path string) (bool, error) {
 	if _, err := os.Stat(path); err == nil {
 		return true, nil
@@ -162,20 +162,21 @@ func worthAnIndex(ctx context.Context, s *store, path string) (bool, error) {
 	return messages >= large, nil
 }
 
-// indexPath is where the index of the store is: in the store's directory, or in that
-// of the user's caches for a server elsewhere, by all that leads to the namespace there:
-// in another account, or another domain, there is another one of that name.
+// indexPath returns the file of the store's index: in the store's directory or, for a server
+// elsewhere, in the user's cache directory. There the name is a hash of everything that
+// selects the namespace, because another account or domain may have a namespace of the same
+// name.
 func (a *app) indexPath() (string, error) {
 	if a.server == "" {
 		return filepath.Join(a.dir, "index", a.namespace+".db"), nil
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no directory for an index: %w", err)
+		return "", fmt.Errorf("find a directory for the index: %w", err)
 	}
 	way := []string{a.server, a.namespace}
 	for _, f := range a.login.list() {
-		if f.name != "password" { // which is of the same user
+		if f.name != "password" { // the same user sees the same, whatever the password
 			way = append(way, *f.value)
 		}
 	}
@@ -183,8 +184,8 @@ func (a *app) indexPath() (string, error) {
 	return filepath.Join(cache, "durable", "index", hex.EncodeToString(sum[:8])+".db"), nil
 }
 
-// catchUp brings the index up to date: the first time as long as it takes, later for
-// some seconds.
+// catchUp brings the index up to date. The first time it takes as long as it needs; later
+// it stops after some seconds and notes how far the index is behind.
 func (a *app) catchUp(ctx context.Context, x *index.Index) error {
 	p, err := x.CatchUp(ctx, time.Now().Add(silence), nil)
 	switch {
@@ -200,17 +201,17 @@ func (a *app) catchUp(ctx context.Context, x *index.Index) error {
 	case !p.Complete:
 		return index.ErrIncomplete
 	case p.Left > 0:
-		a.note("the index is behind by %s; the list may lack them", count(int(p.Left), "change", "changes"))
+		a.note("the index is %s behind: the list may be out of date", count(int(p.Left), "change", "changes"))
 	}
 	return nil
 }
 
-// build builds the index and says so, since it takes a while: on a terminal in a line
-// that moves.
+// build builds the index. It tells the user, because it takes a while: on a terminal with a
+// line that it updates.
 func (a *app) build(ctx context.Context, x *index.Index) (index.Progress, error) {
 	started, said := time.Now(), time.Time{}
 	if !a.err.terminal {
-		a.note("building the index, which takes a while once; --via scan does without")
+		a.note("building the index, which takes a while the first time; --via scan needs none")
 	}
 	var before uint64
 	p, err := x.CatchUp(ctx, time.Time{}, func(p index.Progress) {

@@ -178,7 +178,7 @@ func TestAnIndexThatCannotBeWrittenIsDoneWithout(t *testing.T) {
 		t.Errorf("out = %q, err = %q", o.out, o.err)
 	}
 	o = durable(t, "list", "--dir", dir, "--via", "index").want(t, exitStore)
-	if !strings.Contains(o.err, "hint: --via scan reads the store itself") {
+	if !strings.Contains(o.err, "hint: --via scan reads the whole store instead") {
 		t.Errorf("stderr = %q", o.err)
 	}
 }
@@ -253,7 +253,7 @@ func TestWhatIsEnqueuedWithMetadataIsFoundByIt(t *testing.T) {
 		"order":                         `--meta "order": want KEY=VALUE`,
 		"order=":                        "metadata order: the value is empty",
 		"a.b=c":                         `metadata key "a.b"`,
-		"order=42 --meta order=43":      "--meta order=43: there is --meta order=42, too",
+		"order=42 --meta order=43":      "--meta order=43 contradicts --meta order=42",
 		"k=" + strings.Repeat("x", 257): "a value of 257 bytes, at most 256",
 	} {
 		o := in("", `enqueue greet {"name":"x"} --id bad --meta `+line).want(t, exitUsage)

@@ -19,21 +19,22 @@ func (a *app) serve() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API of a store to clients in any language",
-		Long: "Serve the API of a store to clients in any language, until interrupted: requests in\n" +
-			"JSON to NAMESPACE.api.ENDPOINT, which codec/WIRE.md describes. Executors serve it\n" +
-			"too, beside their work; this command is for where there is none, or not enough.\n" +
-			"With a directory it runs the NATS server as well, on --port, and makes the store\n" +
-			"if there is none. Whoever reaches the port may do everything.\n\n" +
-			"With --index lists are answered from an index that it keeps, as durable list does\n" +
-			"in a large store; without, each list reads the whole store. Executors have none, and\n" +
-			"share the requests: in a large store tell them not to serve (workers.Config.NoAPI).",
+		Long: "Serve the API of a store to clients in any language, until interrupted. Clients send\n" +
+			"requests in JSON to NAMESPACE.api.ENDPOINT; codec/WIRE.md describes them. Executors\n" +
+			"serve the API too, so you need this command only where no executor runs, or too few\n" +
+			"do. With --dir it also runs the NATS server, on --port, and creates the store if\n" +
+			"there is none. Anyone who can reach the port has full access.\n\n" +
+			"With --index, the command keeps an index and answers lists from it, as durable list\n" +
+			"does in a large store; without it, each list reads the whole store. Executors answer\n" +
+			"their share of the requests without an index: in a large store switch that off with\n" +
+			"workers.Config.NoAPI.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.place.check(cmd); err != nil {
 				return err
 			}
 			if port < -1 || port > 65535 || port == 0 {
-				return usage("-1 takes any that is free", "--port %d: want 1 to 65535", port)
+				return usage("-1 picks any free port", "--port %d: want 1 to 65535", port)
 			}
 			s, err := a.serveable(cmd.Context(), port)
 			if err != nil {
@@ -43,13 +44,13 @@ func (a *app) serve() *cobra.Command {
 			return a.serveUntilStopped(cmd.Context(), s, file)
 		},
 	}
-	cmd.Flags().StringVar(&file, "index", "", "`file` of an index to answer lists from, which is made; auto: where durable list has it")
-	cmd.Flags().IntVar(&port, "port", -1, "port of the NATS server on 127.0.0.1, with --dir; -1 takes any that is free")
+	cmd.Flags().StringVar(&file, "index", "", "`file` of the index to answer lists from, created if missing; auto: the file that durable list uses")
+	cmd.Flags().IntVar(&port, "port", -1, "port of the NATS server on 127.0.0.1, with --dir; -1 picks any free port")
 	return cmd
 }
 
-// serveable opens the store, or makes it. One that another process has open is
-// reached through that.
+// serveable opens the store, and creates it in a directory that has none. If another
+// process has the directory open, it connects to that process.
 func (p place) serveable(ctx context.Context, port int) (*store, error) {
 	if p.server != "" {
 		return p.connect(ctx, p.server, true)
@@ -68,7 +69,7 @@ func (a *app) serveUntilStopped(ctx context.Context, s *store, file string) erro
 		var err error
 		if file == "auto" {
 			if file, err = a.indexPath(); err != nil {
-				return usage("--index FILE names one", "--index auto: %w", err)
+				return usage("name the file: --index FILE", "--index auto: %w", err)
 			}
 		}
 		if info, err := os.Stat(file); err == nil && kindOf(info.Mode()) != "" {
@@ -86,7 +87,7 @@ func (a *app) serveUntilStopped(ctx context.Context, s *store, file string) erro
 		return unreachable(err, "")
 	}
 	defer stop()
-	closed := make(chan error, 1) // the store, whose connection is: nothing is served any more
+	closed := make(chan error, 1) // why the connection closed for good, which ends serving
 	unwatch, err := s.Watch(ctx, engine.Topic{}, func(n engine.Notice) {
 		if n.Closed != nil {
 			closed <- n.Closed

@@ -15,15 +15,18 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-const setupHelp = `Make a namespace on a NATS server: its streams, its record, and the consumers
-that executors share, so that executors and those who enqueue do with credentials
-that may make nothing. Done again it changes nothing, and says what it found.
+const setupHelp = `Create a namespace on a NATS server: its streams, its record, and the consumers
+that executors share. Executors and producers can then run with credentials that
+may create nothing. Running the command again changes nothing; it prints what it
+found.
 
-Queues are consumers: each --queue makes those of one, and an executor that may
-not make consumers serves no other. The numbers that are given are given to what
-is there as well: --lease and --retention to the namespace, --replicas to every
-stream, --max-ready to the queue. What is not given stays. Lower the lease only
-while no executor runs: those that do renew at a third of the one they began with.`
+Each --queue creates the consumers of one queue. An executor whose credentials
+may not create consumers can serve only queues that exist. Numbers that you give
+also apply to what exists already: --lease and --retention to the namespace,
+--replicas to every stream, --max-ready to the stream of queued executions.
+Settings that you don't give stay as they are. Lower the lease only while no
+executor runs: a running executor renews at a third of the lease that it started
+with.`
 
 func (a *app) setup() *cobra.Command {
 	var c jsstore.Config
@@ -31,7 +34,7 @@ func (a *app) setup() *cobra.Command {
 	var queues []string
 	cmd := &cobra.Command{
 		Use:   "setup",
-		Short: "Make a namespace on a NATS server, and its queues",
+		Short: "Create a namespace and its queues on a NATS server",
 		Long:  setupHelp,
 		Example: "  durable setup --server nats://127.0.0.1:4222\n" +
 			"  durable setup --server tls://nats-1:4222,tls://nats-2:4222 \\\n" +
@@ -42,7 +45,7 @@ func (a *app) setup() *cobra.Command {
 				return err
 			}
 			if a.server == "" {
-				return usage("the store in a directory is made by who executes in it", "setup is for a server: --server names it")
+				return usage("a store in a directory needs no setup: the first executor creates it", "setup needs a NATS server: name it with --server")
 			}
 			if err := settle(&c, retention); err != nil {
 				return err
@@ -56,15 +59,15 @@ func (a *app) setup() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&c.Replicas, "replicas", 0, "copies of each stream, on as many servers: 1, 3 or 5 (1 for a new namespace)")
-	durationVar(f, &c.Lease, "lease", "how late a crashed executor is noticed, at least 1s (30s for a new namespace)")
-	f.StringVar(&retention, "retention", "", "how long finished trees are kept: a duration, or forever (168h for a new namespace)")
-	f.Int64Var(&c.MaxReady, "max-ready", 0, "executions that may be due or running at once; -1 is no limit (that for a new namespace)")
-	f.StringArrayVar(&queues, "queue", []string{engine.DefaultQueue}, "queue to make the consumers of; may be repeated")
+	f.IntVar(&c.Replicas, "replicas", 0, "copies of each stream, each on another server: 1, 3 or 5 (a new namespace gets 1)")
+	durationVar(f, &c.Lease, "lease", "time after which work of a crashed executor is redelivered, at least 1s (a new namespace gets 30s)")
+	f.StringVar(&retention, "retention", "", "how long finished trees are kept: a duration, or forever (a new namespace gets 168h)")
+	f.Int64Var(&c.MaxReady, "max-ready", 0, "how many executions may be queued or running at once; -1 means no limit (a new namespace gets no limit)")
+	f.StringArrayVar(&queues, "queue", []string{engine.DefaultQueue}, "queue to create; may be repeated")
 	return cmd
 }
 
-// settle checks the numbers, so far as they are wrong on any server.
+// settle completes c from the flags, and refuses values that no server accepts.
 func settle(c *jsstore.Config, retention string) error {
 	switch retention {
 	case "":
@@ -73,16 +76,16 @@ func settle(c *jsstore.Config, retention string) error {
 	default:
 		var err error
 		if c.Retention, err = parseDuration(retention); err != nil || c.Retention < time.Second {
-			return usage("such as 30d, or forever", "--retention %q: want a duration of 1s at least", retention)
+			return usage("such as 30d, or forever", "--retention %q: want a duration of at least 1s", retention)
 		}
 	}
 	switch {
 	case c.Replicas < 0 || c.Replicas > 5:
 		return usage("", "--replicas %d: want 1 to 5", c.Replicas)
 	case c.Lease != 0 && c.Lease < time.Second:
-		return usage("", "--lease %s: want 1s at least", c.Lease)
+		return usage("", "--lease %s: want at least 1s", c.Lease)
 	case c.MaxReady < -1:
-		return usage("-1 is no limit", "--max-ready %d: negative", c.MaxReady)
+		return usage("-1 means no limit", "--max-ready %d: negative", c.MaxReady)
 	}
 	return nil
 }
@@ -102,14 +105,14 @@ func (p place) setUp(ctx context.Context, c jsstore.Config, queues []string) ([]
 	switch {
 	case err == nil:
 	case len(parts) > 0 && !errors.Is(err, nats.ErrPermissionViolation):
-		err = &exitError{exitStore, err, ""} // the server is there, and has said what is wrong
+		err = &exitError{exitStore, err, ""} // the server answered, and its error says what is wrong
 	default:
 		err = p.unconnected(err, p.server)
 	}
 	return parts, err
 }
 
-// A partsView is what a namespace consists of as --json prints it.
+// A partsView lists the parts of a namespace as --json prints them.
 type partsView struct {
 	Parts []partView `json:"parts"`
 }
@@ -119,7 +122,7 @@ type partView struct {
 	Name     string      `json:"name"`
 	Did      jsstore.Did `json:"did"`
 	Replicas int         `json:"replicas,omitempty"`
-	Most     int64       `json:"maxMessages,omitempty"` // -1 is no limit
+	Most     int64       `json:"maxMessages,omitempty"` // -1 means no limit
 }
 
 func (a *app) printParts(parts []jsstore.Part) error {

@@ -22,27 +22,27 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// lease is how long the death of a demo goes unnoticed. It is short because
-// people watch, and the server is in the same process: nothing but a stopped
-// process keeps a renewal from arriving.
+// lease is the lease of a namespace that demo or dev creates. It bounds how long the death
+// of the process goes unnoticed. It is short because a person is watching, and it can be
+// short because the server is in the same process: only a stopped process misses a renewal.
 const lease = 2 * time.Second
 
-// patience is how long to wait for a directory that another process has open
-// without a port, as every command does that only looks.
+// patience is how long to wait for a directory that another process has open without
+// listening at a port, as a command does that only reads the store.
 const patience = 5 * time.Second
 
-// A store is one that has been opened.
+// A store is an open store.
 type store struct {
 	engine.Store
-	js  *jsstore.Store // the same
-	url string         // where other processes find it; empty if they don't
+	js  *jsstore.Store // the same store
+	url string         // of its server; empty if no other process can reach it
 	own bool           // the server is in this process
-	// portTaken says that it listens at another port than was wanted.
+	// portTaken means that the wanted port was taken and the server listens at another.
 	portTaken bool
 	close     func() error
 }
 
-// open completes the place and opens the store of a command that runs nothing.
+// open completes the place and opens the store, for a command that runs no executor.
 func (p *place) open(cmd *cobra.Command) (*store, error) {
 	if err := p.check(cmd); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (p *place) open(cmd *cobra.Command) (*store, error) {
 	return p.look(cmd.Context())
 }
 
-// look opens a store that is there. It makes none.
+// look opens an existing store. It never creates one.
 func (p place) look(ctx context.Context) (*store, error) {
 	if p.server != "" {
 		return p.connect(ctx, p.server, true)
@@ -65,7 +65,7 @@ func (p place) look(ctx context.Context) (*store, error) {
 			return s, err
 		}
 		if used.URL != "" {
-			// Its owner may end just now: then look again.
+			// If its owner is just ending, connecting fails: try again.
 			if s, err = p.connect(ctx, used.URL, true); err == nil {
 				return s, nil
 			}
@@ -79,7 +79,7 @@ func (p place) look(ctx context.Context) (*store, error) {
 	}
 }
 
-// take opens the store of a command that executes, and makes it if there is none.
+// take opens the store for a command that runs an executor, and creates it if it is missing.
 func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, error) {
 	if p.server != "" {
 		return p.connect(ctx, p.server, false)
@@ -91,7 +91,7 @@ func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, 
 			return s, err
 		}
 		if used.URL != "" || time.Now().After(deadline) {
-			return nil, &exitError{exitStore, used, p.command("list") + " shows what it does; --dir names another store for this one"}
+			return nil, &exitError{exitStore, used, p.command("list") + " shows what that process runs; --dir picks another store for this one"}
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return nil, err
@@ -99,7 +99,7 @@ func (p place) take(ctx context.Context, log func(slog.Level, string)) (*store, 
 	}
 }
 
-// there is an error if no server has kept a store in the directory before.
+// there returns an error if the directory has no store.
 func (p place) there() error {
 	there, err := hasStore(p.dir)
 	if err != nil {
@@ -107,12 +107,12 @@ func (p place) there() error {
 	}
 	if !there {
 		return &exitError{exitStore, fmt.Errorf("there is no store in %s", p.dir),
-			"durable demo makes one; --dir and --server name another"}
+			"durable demo creates one; --dir and --server pick another"}
 	}
 	return nil
 }
 
-// hasStore reports whether a server has kept a store in dir before.
+// hasStore reports whether a nats-server has written a store into dir.
 func hasStore(dir string) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, "jetstream"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -127,14 +127,14 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 	switch {
 	case errors.Is(err, jsstore.ErrMissing):
 		return nil, &exitError{exitStore, fmt.Errorf("there is no namespace %s in %s", p.namespace, p.dir),
-			"durable demo makes one; --namespace names another"}
+			"durable demo creates it; --namespace picks another"}
 	case err != nil:
-		return nil, unreachable(err, "--dir names another directory")
+		return nil, unreachable(err, "--dir picks another directory")
 	}
 	return &store{Store: s, js: s.Store, url: s.URL(), own: true, close: s.Close}, nil
 }
 
-// connect opens the namespace on a server; who only looks makes none.
+// connect opens the namespace on a server. If looks is true it never creates the namespace.
 func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
 	c := jsstore.Config{Namespace: p.namespace, MustExist: looks, Logger: quietLog}
 	if err := jsstore.CheckURL(url); err != nil {
@@ -150,12 +150,12 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 	}
 	switch {
 	case errors.Is(err, jsstore.ErrMissing) && p.from != "" && url == p.server:
-		return nil, &exitError{exitStore, err, p.from + " has led to " + redacted(url) + "; --dir names a directory, and durable setup makes a namespace"}
+		return nil, &exitError{exitStore, err, "the server " + redacted(url) + " comes from " + p.from + ": durable setup creates the namespace there; --dir picks a directory instead"}
 	case errors.Is(err, jsstore.ErrMissing):
-		return nil, &exitError{exitStore, err, p.command("setup") + " makes what a namespace lacks"}
+		return nil, &exitError{exitStore, err, p.command("setup") + " creates what the namespace lacks"}
 	case err != nil:
 		if url == p.server {
-			p.domain, p.prefix = c.Domain, c.APIPrefix // which may be a context's
+			p.domain, p.prefix = c.Domain, c.APIPrefix // a context may have set them
 		}
 		return nil, p.unconnected(err, url)
 	}
@@ -166,7 +166,7 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 	}}, nil
 }
 
-// redactedError is err without the passwords in url.
+// redactedError returns err without the passwords that url holds.
 func redactedError(err error, url string) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -178,31 +178,32 @@ func redactedError(err error, url string) error {
 	return errors.New(text)
 }
 
+// unconnected returns the error of a failed connection with a hint on what to do about it.
 func (p place) unconnected(err error, url string) error {
 	known, remote := (*exitError)(nil), (*net.OpError)(nil)
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, nats.ErrAuthorization):
-		return &exitError{exitStore, err, "the user or the password is not known there, or expired: nats://USER:PASSWORD@HOST:PORT, or --creds, --nkey, --context"}
+		return &exitError{exitStore, err, "the server does not accept this login, or it has expired: give nats://USER:PASSWORD@HOST:PORT, --creds, --nkey or --context"}
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return &exitError{exitStore, err, "--tlsca names the certificates that the server's is checked by"}
+		return &exitError{exitStore, err, "--tlsca names the file of CA certificates to verify the server with"}
 	case errors.As(err, &remote) && remote.Op == "remote error": // as package tls calls an alert
-		return &exitError{exitStore, err, "--tlscert and --tlskey name a certificate that the server takes"}
+		return &exitError{exitStore, err, "the server wants a client certificate that it trusts: --tlscert and --tlskey name one"}
 	case p.domain != "" || p.prefix != "":
-		return &exitError{exitStore, redactedError(err, url), "is JetStream there from here? --js-domain, --js-api-prefix and NATS contexts say where it is"}
+		return &exitError{exitStore, redactedError(err, url), "check --js-domain, --js-api-prefix and the NATS context: they must select the JetStream API of the store"}
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return &exitError{exitStore, err, "deploy/accounts.conf shows what each role may do"}
 	}
 	return unreachable(redactedError(err, url), "is a NATS server with JetStream running there? nats-server -js starts one")
 }
 
-// What a command has to say it says in its errors: nothing is logged beside them.
+// quietLog drops log records: a command reports through its errors.
 var quietLog = slog.New(slog.DiscardHandler)
 
 func silent(slog.Level, string) {}
 
-// quiet keeps the client from printing what the server refuses: errors tell it.
+// quiet keeps nats.go from printing what the server refuses: the command reports the error.
 var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
 
 func unreachable(err error, hint string) error {
@@ -212,6 +213,7 @@ func unreachable(err error, hint string) error {
 	return &exitError{exitStore, err, hint}
 }
 
+// pause waits for d, or until ctx ends; it then returns the cause.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -118,7 +118,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return usage(meant(typed, "--", names, help), "%w", err)
 	case errors.As(err, new(*twiceError)) && errors.As(err, &bad):
-		return usage("it has one value: give it once", "--%s: %w", bad.GetFlag().Name, errors.Unwrap(bad))
+		return usage("give the flag once", "--%s: %w", bad.GetFlag().Name, errors.Unwrap(bad))
 	case errors.As(err, &bad):
 		want := errors.Unwrap(bad)
 		kind := bad.GetFlag().Value.Type()

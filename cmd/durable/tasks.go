@@ -18,15 +18,16 @@ import (
 func (a *app) tasks() *cobra.Command {
 	return &cobra.Command{
 		Use:   "tasks [TASK]",
-		Short: "Show the tasks that executors have code for",
-		Long: "Show the tasks that the executors have code for which answer within half a second;\n" +
-			"with a TASK, its JSON Schemas too. QUEUE is where a task goes unless whoever enqueues\n" +
-			"it says otherwise, SERVED the queues that its executors take from. A task is there\n" +
-			"twice where executors see different types. With --json it prints what the endpoint\n" +
-			"tasks of the API answers, with --jsonl a task a line.",
+		Short: "List the tasks that executors have code for",
+		Long: "List the tasks that executors have code for, as those executors report that answer\n" +
+			"within half a second. With a TASK, print its JSON Schemas too. QUEUE is\n" +
+			"the queue that a task goes to unless the caller names another; SERVED are the queues\n" +
+			"that its executors take work from. If executors have different types for a task, it\n" +
+			"is listed once for each. --json prints the answer of the API's endpoint tasks;\n" +
+			"--jsonl prints one task per line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usage("usage: "+cmd.UseLine(), "tasks takes one task at most, not %d", len(args))
+				return usage("usage: "+cmd.UseLine(), "tasks takes at most one task, not %d", len(args))
 			}
 			for _, task := range args {
 				if err := engine.ValidateTask(task); err != nil {
@@ -53,12 +54,12 @@ func (a *app) tasks() *cobra.Command {
 				}
 				all.Tasks = slices.DeleteFunc(all.Tasks, func(t api.Task) bool { return t.ID != args[0] })
 				if len(all.Tasks) == 0 {
-					return &exitError{exitNotFound, fmt.Errorf("no executor that answers has task %s", args[0]),
-						meant(args[0], "", names, a.command("executors")+" shows who answers")}
+					return &exitError{exitNotFound, fmt.Errorf("no executor that answered has task %s", args[0]),
+						meant(args[0], "", names, a.command("executors")+" lists the executors that answer")}
 				}
 			}
 			if all.Cut {
-				a.note("an executor's answer was too long for a message: schemas or tasks are missing")
+				a.note("an executor's answer was too long for one message: some tasks or schemas are missing")
 			}
 			if a.json {
 				return printAll(a, all.Tasks, all)
@@ -75,13 +76,13 @@ func (a *app) tasks() *cobra.Command {
 
 func (a *app) printTasks(list []api.Task) {
 	if len(list) == 0 {
-		fmt.Fprintf(a.out, "no executor answers that has a task; %s\n", a.place.named())
+		fmt.Fprintf(a.out, "no executor with a task answered; %s\n", a.place.named())
 		return
 	}
 	t := plainTable()
 	widest := 0
 	if w := a.out.width(); w > 0 {
-		widest = max(w/4, 10) // a type may have a long name, and there are two
+		widest = max(w/4, 10) // two columns show types, whose names may be long
 	}
 	t.AppendHeader(table.Row{"TASK", "QUEUE", "SERVED", "EXECUTORS", "INPUT", "OUTPUT"})
 	for _, task := range list {
@@ -91,7 +92,8 @@ func (a *app) printTasks(list []api.Task) {
 	fmt.Fprintln(a.out, count(len(list), "task", "tasks"))
 }
 
-// printTask prints the forms that executors have a task in, with their schemas.
+// printTask prints the forms of a task, with their schemas: more than one if executors have
+// different types for it.
 func (a *app) printTask(forms []api.Task) {
 	for i, t := range forms {
 		if i > 0 {

@@ -153,7 +153,7 @@ func TestTopPrintsOnceWhereThereIsNoTerminal(t *testing.T) {
 		t.Errorf("where nobody executes top prints\n%s", o.out)
 	}
 	_, ended := onTerminal(t, t.Context(), "top", "--dir", dir)
-	if o := (<-ended).want(t, exitIncomplete); !strings.Contains(o.err, "nobody executes in this store now") {
+	if o := (<-ended).want(t, exitIncomplete); !strings.Contains(o.err, "no executor is running in this store") {
 		t.Errorf("stderr = %q", o.err)
 	}
 	durable(t, "top", "--limit", "0").want(t, exitUsage)

@@ -49,7 +49,7 @@ func TestWatchedTreesAreShownUntilTheyEnd(t *testing.T) {
 	durable(t, "enqueue", "greet", `{"name":"x"}`, "--id", "late", "--delay", "1h", "--dir", dir).want(t, exitOK)
 	durable(t, "wake", "ask0", "--output", "true", "--dir", dir).want(t, exitOK)
 	stop()
-	if o := durable(t, "tree", "late", "--watch", "--dir", dir).want(t, exitIncomplete); !strings.Contains(o.err, "nobody executes in this store now") {
+	if o := durable(t, "tree", "late", "--watch", "--dir", dir).want(t, exitIncomplete); !strings.Contains(o.err, "no executor is running in this store") {
 		t.Errorf("stderr %q", o.err)
 	}
 	durable(t, "tree", "sum", "--watch", "--dir", dir).want(t, exitOK)

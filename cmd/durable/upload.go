@@ -13,19 +13,19 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// An uploadInput asks for the upload of a file to a directory: the URL is that
-// of a directory of this machine, file:///DIR.
+// An uploadInput asks for the upload of a file to a directory of this machine, whose URL is
+// file:///DIR.
 type uploadInput struct {
 	FilePath  string `json:"filePath"`
 	UploadURL string `json:"uploadUrl"`
 }
 
-// A fileInput names the file that a child looks at.
+// A fileInput names the file that a child reads.
 type fileInput struct {
 	FilePath string `json:"filePath"`
 }
 
-// An uploaded is what the upload hands on to its finalize.
+// An uploaded is the output that the parent passes to its finalize.
 type uploaded struct {
 	UploadURL string `json:"uploadUrl"`
 	Size      int64  `json:"fileSize"`
@@ -40,10 +40,10 @@ type summary struct {
 	Summary string `json:"summary"`
 	Lines   int    `json:"lines"`
 	Words   int    `json:"words"`
-	SHA256  string `json:"sha256"` // of what was summarized
+	SHA256  string `json:"sha256"` // of the text that was summarized
 }
 
-// An uploadOutput is what is known of a file in the end.
+// An uploadOutput is the output of an upload.
 type uploadOutput struct {
 	FilePath  string `json:"filePath"`
 	UploadURL string `json:"uploadUrl"` // of the copy
@@ -55,13 +55,13 @@ type uploadOutput struct {
 	Words     int    `json:"words"`
 }
 
-// again is for what a moment may mend: a full disk, a flaky network drive. What
-// it can't mend is marked as permanent.
+// again retries failures that may pass: a full disk, a flaky network drive. The tasks mark
+// the others as permanent.
 var again = engine.Retry{MaxRetries: 3, BaseDelay: 200 * time.Millisecond, Multiplier: 3}
 
-// parts is the queue of all below an upload. In one queue the parts of the first
-// file would wait behind the uploads of all others; from a queue of their own
-// they take turns with them, and files are finished from the beginning on.
+// parts is the queue of all children and finalizes. In the queue of the uploads, the
+// children of the first file would wait behind the uploads of all others. From a queue of
+// their own they take turns with the uploads, so that the first files finish early.
 const parts = engine.Queue("parts")
 
 var (
@@ -81,10 +81,10 @@ const (
 type uploader struct {
 	// delay is artificial work: every task takes so much longer.
 	delay time.Duration
-	// maxSize is the size of the largest file that is taken, in bytes.
+	// maxSize is the size of the largest file to upload, in bytes.
 	maxSize int64
 	log     *zap.Logger
-	// done is told of each task that returned without error.
+	// done is called for each task that returned without an error.
 	done func(engine.Run)
 }
 
@@ -96,7 +96,7 @@ func (u *uploader) bindings() []engine.Binding {
 	}
 }
 
-// timeout is the time that the real work may take, and the artificial.
+// timeout adds the artificial work to the time that the real work may take.
 func (u *uploader) timeout(d time.Duration) engine.Timeout { return engine.Timeout(d + u.delay) }
 
 // begin is the first thing that every task does.
@@ -170,7 +170,7 @@ func (u *uploader) finish(ctx context.Context, j engine.Joined[uploadInput, uplo
 		return uploadOutput{}, err
 	}
 	if s.SHA256 != j.Output.SHA256 {
-		return uploadOutput{}, engine.Permanent(errors.New("changed while it was being uploaded: the next demo takes the new content"))
+		return uploadOutput{}, engine.Permanent(errors.New("the file changed during the upload: run the demo again to upload the new content"))
 	}
 	u.done(engine.FromContext(ctx))
 	return uploadOutput{
@@ -186,7 +186,7 @@ func fileURL(path string) string {
 func directoryOf(uploadURL string) (string, error) {
 	u, err := url.Parse(uploadURL)
 	if err != nil || u.Scheme != "file" || u.Host != "" {
-		return "", fmt.Errorf("upload URL %q: only file:///DIRECTORY is known here", uploadURL)
+		return "", fmt.Errorf("upload URL %q: want file:///DIRECTORY", uploadURL)
 	}
 	return filepath.FromSlash(u.Path), nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A build is what went into this program.
+// A build holds the versions that this program was built from.
 type build struct {
 	Version    string `json:"version"`
 	Revision   string `json:"revision,omitempty"`
@@ -21,7 +21,7 @@ type build struct {
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Show the versions of this program and of what it is built with",
+		Short: "Show the versions of this program, Go, nats-server and nats.go",
 		Args:  exactly(0, "no arguments"),
 		RunE:  func(*cobra.Command, []string) error { return a.printVersion() },
 	}

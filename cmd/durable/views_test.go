@@ -66,7 +66,7 @@ func TestViewsFitTerminals(t *testing.T) {
 		{"list --all", "STATUS failed single whole.0 CREATED"}, {"list --failed --columns execution,error,queue", "ERROR QUEUE mail single"},
 		{"get single", "execution single task error failed"}, {"get whole", "children status error"}, {"tree whole", "STATUS failed TASK whole"}, {"tree single", "STATUS TRIES failed"},
 		{"tasks", "QUEUE SERVED EXECUTORS INPUT OUTPUT"}, {"tasks tree", "task queue served executors input"}, {"executors", "RUNNING QUEUES STATE UP PROGRAM DURABLE HOST PID"}, {"queues", "READY LIMIT EXECUTORS default mail"},
-		{"top --once", "LOAD RUNNING QUEUES READY default mail"}, {"doctor", "Servers Streams Queues survives"}, {"list --set-aside", "nothing is set aside"},
+		{"top --once", "LOAD RUNNING QUEUES READY default mail"}, {"doctor", "Servers Streams Queues survives"}, {"list --set-aside", "no message or record is set aside"},
 		{"get nosuch", "not found hint:"}, {"list --status nosuch", "unknown hint: cancelled"}, {"version", "nats-server"}, {"options", "--json --server"}, {"enqueue --help", "--wait-timeout Examples:"}, {"--help", "130 list"},
 	} {
 		for _, width := range []int{80, 40, 0} {
@@ -132,10 +132,10 @@ func TestDevSaysThatItsPortIsTaken(t *testing.T) {
 	if code := <-ended; code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-	if want := "note: port 4222 is taken, so that the server listens at nats://127.0.0.1:"; !strings.HasPrefix(errs.String(), want) {
+	if want := "note: port 4222 is taken: the server listens at nats://127.0.0.1:"; !strings.HasPrefix(errs.String(), want) {
 		t.Errorf("stderr %q, want %q", errs.String(), want)
 	}
-	if o := durable(t, "dev", "--port", "4222", "--dir", t.TempDir()).want(t, exitStore); !strings.Contains(o.err, "port 4222 is taken") || !strings.Contains(o.err, "hint: --port names another") {
+	if o := durable(t, "dev", "--port", "4222", "--dir", t.TempDir()).want(t, exitStore); !strings.Contains(o.err, "port 4222 is taken") || !strings.Contains(o.err, "hint: --port picks another") {
 		t.Errorf("stderr %q", o.err)
 	}
 }

@@ -16,13 +16,13 @@ func (a *app) wait() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait ID",
 		Short: "Wait until an execution has finished, and print its output",
-		Long: "Wait until an execution has finished, and print its output as JSON; with --json\n" +
-			"all that is known of it, as get does. Exit code 1 says that it did not complete,\n" +
-			"or has not finished within --timeout; it goes on then.",
+		Long: "Wait until an execution has finished, and print its output as JSON; with --json,\n" +
+			"print everything that get prints. Exit code 1 means that the execution did not\n" +
+			"complete, or has not finished within --timeout; in that case it goes on running.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if timeout < 0 {
-				return usage("0 waits for as long as it takes", "--timeout %s: negative", timeout)
+				return usage("0 means no limit", "--timeout %s: negative", timeout)
 			}
 			s, err := a.open(cmd)
 			if err != nil {
@@ -34,28 +34,28 @@ func (a *app) wait() *cobra.Command {
 			return a.await(ctx, s, args[0])
 		},
 	}
-	durationVar(cmd.Flags(), &timeout, "timeout", "how long to wait; 0 is for as long as it takes")
+	durationVar(cmd.Flags(), &timeout, "timeout", "how long to wait; 0 means no limit")
 	return cmd
 }
 
-// within bounds how long an execution is waited for; 0 is no bound.
+// within limits how long the command waits for an execution; 0 means no limit.
 func (a *app) within(ctx context.Context, id string, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout == 0 {
 		return ctx, func() {}
 	}
-	late := &exitError{exitIncomplete, fmt.Errorf("%s has not finished within %s", id, timeout), a.command("get "+id) + " shows what it is at"}
+	late := &exitError{exitIncomplete, fmt.Errorf("%s has not finished within %s", id, timeout), a.command("get "+id) + " shows its state"}
 	return context.WithTimeoutCause(ctx, timeout, late)
 }
 
-// await waits for the end of an execution and prints its output, or returns why
-// there is none.
+// await waits until an execution has finished and prints its output, or returns why
+// there is no output.
 func (a *app) await(ctx context.Context, s *store, id string) error {
 	client := engine.NewClient(s)
 	x, err := client.Get(ctx, id)
 	if err == nil && !x.Status.Finished() {
 		if s.own { // nobody else can open the store while this one waits
-			return &exitError{exitIncomplete, fmt.Errorf("%s is %s, and nobody executes in this store now", id, x.Display(time.Now(), false)),
-				"it starts when somebody does; durable demo, durable dev and your own executors do"}
+			return &exitError{exitIncomplete, fmt.Errorf("%s is %s, and no executor is running in this store", id, x.Display(time.Now(), false)),
+				"start one: durable demo, durable dev or your own executor"}
 		}
 		x, err = client.Wait(ctx, id)
 	}
@@ -76,12 +76,12 @@ func (a *app) await(ctx context.Context, s *store, id string) error {
 		_, err = fmt.Fprintln(a.out, "null")
 	}
 	if err == nil && x.Status != engine.Completed {
-		err = &exitError{exitIncomplete, x.Err(), a.command("tree "+engine.RootOf(id)) + " shows where"}
+		err = &exitError{exitIncomplete, x.Err(), a.command("tree "+engine.RootOf(id)) + " shows which execution failed"}
 	}
 	return err
 }
 
-// waitedFor tells of the time that is over, whatever the call that it ended says.
+// waitedFor returns the time-out if it ended the call that returned err, and otherwise err.
 func waitedFor(ctx context.Context, err error) error {
 	if late := (*exitError)(nil); ctx.Err() != nil && errors.As(context.Cause(ctx), &late) {
 		return late

@@ -13,15 +13,15 @@ func (a *app) wake() *cobra.Command {
 	var output, reason string
 	cmd := &cobra.Command{
 		Use:   "wake ID",
-		Short: "End an execution that sleeps, with an output or an error",
-		Long: "End an execution that sleeps: with --output it completes, with --error it fails.\n" +
-			"Exit code 1 says that it had finished before, or that it runs code.",
+		Short: "Finish a sleeping execution with an output or an error",
+		Long: "Finish a sleeping execution: with --output it completes, with --error it fails.\n" +
+			"Exit code 1 means that it had already finished, or that it is not sleeping.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, id := cmd.Context(), args[0]
 			fails := cmd.Flags().Changed("error")
 			if fails == cmd.Flags().Changed("output") {
-				return usage("durable wake --help", "wake takes one of --output and --error")
+				return usage("durable wake --help explains them", "wake needs exactly one of --output and --error")
 			}
 			var p codec.Payload
 			if !fails {
@@ -56,6 +56,6 @@ func (a *app) wake() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "", "the output: JSON, @FILE or - for standard input")
-	cmd.Flags().StringVar(&reason, "error", "", "why it fails; it is kept in the record")
+	cmd.Flags().StringVar(&reason, "error", "", "why it fails; the record keeps it")
 	return cmd
 }

@@ -14,11 +14,11 @@ func (a *app) watch() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch [ID]",
 		Short: "Print a line for each change of an execution, as it happens",
-		Long: "Print a line for each change of an execution, as it happens, until interrupted; with\n" +
-			"an ID, what changes in its tree, until that execution has finished. It is a view: of\n" +
-			"states that follow each other at once it may show the last alone, and what waits in\n" +
-			"a queue shows once it has begun. With --json a line\n" +
-			"is what durable list --jsonl prints.",
+		Long: "Print a line for each change of an execution as it happens, until interrupted. With\n" +
+			"an ID, print the changes in its tree, until that execution has finished. If changes\n" +
+			"follow each other quickly, the command may print only the last one, and a queued\n" +
+			"execution appears once it has started. With --json each line has the form that\n" +
+			"durable list --jsonl prints.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil

@@ -7,17 +7,14 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// batch is how many messages one transaction takes in. Tests change it.
-var batch = 4000
-
 const (
 	// forgotten is how many executions one transaction removes.
 	forgotten = 1000
-	// lookedFor is how many of the queued executions are looked for each time.
+	// lookedFor is how many of the queued executions are looked up each time.
 	lookedFor = 100
 )
 
-// catchUp reads what is new, and forgets what is gone.
+// catchUp reads new messages into the index, and removes executions that are gone.
 func (w *writer) catchUp(ctx context.Context) error {
 	if err := w.forgetVanished(ctx); err != nil {
 		return err
@@ -50,16 +47,17 @@ func (w *writer) catchUp(ctx context.Context) error {
 }
 
 const (
-	// A replica that lags behind is asked again after the first, for as long as the
-	// second.
+	// lagPause is how long to wait before reading again from a replica that lags behind.
 	lagPause = 10 * time.Millisecond
-	lagMost  = 2 * time.Second
+	// lagMost is how long to go on with that.
+	lagMost = 2 * time.Second
 )
 
-// read reads a part from where it was left up to what its leader had before.
+// read reads the messages of a stream, from those read before up to the last one that its
+// leader had when this run began.
 func (w *writer) read(ctx context.Context, p jsstore.Area) error {
 	if p != jsstore.Records && w.done.Complete {
-		// A queue is left at its front, mostly.
+		// Most messages leave a queue at its front.
 		err := w.transact(ctx, func(context.Context) error { return w.forgetBefore(p, w.state[p].First) })
 		if err != nil {
 			return err
@@ -74,7 +72,7 @@ func (w *writer) read(ctx context.Context, p jsstore.Area) error {
 		}
 		behind, err := w.store.Behind(ctx, p, uint64(w.about[position(p)])+1)
 		if err != nil || !behind {
-			return err // the last ones are gone again
+			return err // the remaining messages have been deleted
 		}
 		if time.Since(began) > lagMost {
 			w.lagging++
@@ -88,7 +86,7 @@ func (w *writer) read(ctx context.Context, p jsstore.Area) error {
 	}
 }
 
-// readOn reads what there is. Reading and writing go on side by side.
+// readOn reads the messages that the replica has. It reads while it writes the page before.
 func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -105,10 +103,10 @@ func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 			if next.err = err; err == nil {
 				next.messages = append(next.messages, m)
 			}
-			// What comes while it reads is for the next time: for each answer, the server
-			// counts what is left, and nobody writes meanwhile.
+			// Stop at the last message of the beginning: newer ones are for the next run. For
+			// each answer the server counts the messages left, which blocks its writers.
 			end := err == nil && m.Left == 0 && m.Sequence >= last
-			if err == nil && len(next.messages) < batch && !end {
+			if err == nil && len(next.messages) < w.batch && !end {
 				continue
 			}
 			select {

@@ -1,12 +1,10 @@
 package index
 
-// TakeIn has transactions take in so many messages at most.
-func TakeIn(messages int) { batch = messages }
+// TakeIn limits a transaction of x to so many messages.
+func (x *Index) TakeIn(messages int) { x.limits.batch = messages }
 
-// Narrow has searches of a few executions go as those of a million would, until the
-// returned function is called.
-func Narrow(to, merged int) (restore func()) {
-	was := []int{narrowed, matched, clustered, terms}
-	narrowed, matched, clustered, terms = to, to, to, merged
-	return func() { narrowed, matched, clustered, terms = was[0], was[1], was[2], was[3] }
+// Narrow makes x search a few executions in the way that it searches a million.
+func (x *Index) Narrow(to, merged int) {
+	l := &x.limits
+	l.narrowed, l.matched, l.clustered, l.terms = to, to, to, merged
 }

@@ -27,10 +27,10 @@ type Page struct {
 }
 
 // Find returns the page behind a cursor, of up to limit executions; zero means all.
-// It answers from the file as it is: see [Index.CatchUp]. Of those that are queued it
-// asks the namespace whether they still are. The error is ErrIncomplete while the
-// first build is not through, and where the file turned out to be damaged and was thrown
-// away: then it is to be built anew.
+// It answers from the file as it is: call [Index.CatchUp] before. For queued executions it
+// asks the namespace whether they are still queued. The error is ErrIncomplete until the
+// first build is complete, and if the file was damaged, so that Find discarded it: call
+// CatchUp to build it again.
 func (x *Index) Find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
 	p, err := x.find(ctx, f, after, limit)
 	if damaged(err) {
@@ -49,7 +49,7 @@ func (x *Index) find(ctx context.Context, f engine.Filter, after engine.Cursor, 
 	if err != nil || !ok {
 		return Page{}, noneIs(ErrIncomplete, err)
 	}
-	// All that a page needs is read as it was at one time.
+	// One transaction: all reads of a page see the same state.
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return Page{}, err
@@ -63,7 +63,7 @@ func (x *Index) find(ctx context.Context, f engine.Filter, after engine.Cursor, 
 	if err != nil {
 		return Page{}, err
 	}
-	s := &search{tx: tx, store: x.store, classes: cs, filter: f, after: after, limit: limit, now: time.Now().UnixMilli()}
+	s := &search{tx: tx, store: x.store, limits: x.limits, classes: cs, filter: f, after: after, limit: limit, now: time.Now().UnixMilli()}
 	return s.page(ctx)
 }
 
@@ -78,12 +78,13 @@ func noneIs(otherwise, err error) error {
 type search struct {
 	tx      *sql.Tx
 	store   *jsstore.Store
+	limits  limits
 	classes *classes
 	filter  engine.Filter
 	after   engine.Cursor
 	limit   int
 	now     int64
-	looked  int // how many queued ones were looked for
+	looked  int // how many queued executions were looked up
 }
 
 const (

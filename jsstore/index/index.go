@@ -15,28 +15,29 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// ErrIncomplete is returned for an index whose first build is not through.
+// ErrIncomplete is returned for an index whose first build has not completed.
 var ErrIncomplete = errors.New("the index is not complete")
 
-// An Index is a file that knows the executions of a namespace. It is safe for
-// concurrent use, in one process and in several.
+// An Index lists the executions of a namespace in a file. It is safe for concurrent use, in
+// one process and in several.
 type Index struct {
-	store *jsstore.Store
-	path  string
+	store  *jsstore.Store
+	path   string
+	limits limits
 
-	mu   sync.RWMutex // for writing while db is replaced
+	mu   sync.RWMutex // locked for writing while db is replaced
 	db   *sql.DB
-	file os.FileInfo // that db was seen to be, by who had the lock; nil before
+	file os.FileInfo // of db, as read by a holder of the lock file; nil before
 }
 
-// Open returns the index of a namespace in a file, which may be a new one; its
-// directory is made. It reads nothing yet: see [Index.CatchUp].
+// Open returns the index of a namespace in a file. It creates the file and its directory if
+// they are missing. It reads nothing of the namespace: call [Index.CatchUp].
 func Open(s *jsstore.Store, path string) (*Index, error) {
 	db, err := connect(path)
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", path, err)
 	}
-	return &Index{store: s, path: path, db: db}, nil
+	return &Index{store: s, path: path, limits: defaultLimits, db: db}, nil
 }
 
 // Close closes the file.
@@ -48,23 +49,23 @@ func (x *Index) Close() error {
 
 // A Progress says how far an index has come.
 type Progress struct {
-	// Complete says that it has been built as a whole at least once.
+	// Complete means that the index has been built as a whole at least once.
 	Complete bool
 	// Read is how many messages this call has read.
 	Read uint64
-	// Left is how many are known that nobody has read yet. Zero says that the index
+	// Left is how many known messages no process has read yet. Zero means that the index
 	// was up to date when the call ended.
 	Left uint64
-	// Elsewhere says that another process was at it, and that this call waited.
+	// Elsewhere means that another process was writing, so that this call waited.
 	Elsewhere bool
 }
 
-// CatchUp reads what is new in the namespace until there is nothing more, or until
-// the time is over, which is no error; the zero time is never over. It calls progress,
-// if not nil, every now and then. What it has read stays read, whenever it is killed.
+// CatchUp reads new messages of the namespace until the index is up to date, or until the
+// given time, which is not an error; the zero time means no limit. It calls progress, if not
+// nil, every now and then. If the process is killed, the index keeps what CatchUp has read.
 //
-// A file that is damaged, of another schema, or of a namespace that was made anew since,
-// is replaced. While another process writes, CatchUp waits for it to be done.
+// CatchUp replaces a file that is damaged, has another schema, or belongs to a namespace
+// that was created again since. While another process writes, CatchUp waits.
 func (x *Index) CatchUp(ctx context.Context, until time.Time, progress func(Progress)) (Progress, error) {
 	ctx, cancel := within(ctx, until)
 	defer cancel()
@@ -72,7 +73,7 @@ func (x *Index) CatchUp(ctx context.Context, until time.Time, progress func(Prog
 		progress = func(Progress) {}
 	}
 	p, err := x.catchUp(ctx, progress)
-	if err != nil && errors.Is(context.Cause(ctx), errTime) { // however what it interrupted has put it
+	if err != nil && errors.Is(context.Cause(ctx), errTime) { // whatever error the interrupted call returned
 		read, elsewhere := p.Read, p.Elsewhere
 		p, err = x.state(context.WithoutCancel(ctx))
 		p.Read, p.Elsewhere, p.Left = read, elsewhere, max(p.Left, 1)
@@ -122,17 +123,17 @@ func (x *Index) lock(ctx context.Context) (unlock func(), waited bool, err error
 	if err == nil && !got {
 		err = fmt.Errorf("%s.lock is locked", x.path)
 	}
-	return func() { _ = lock.Unlock() }, waited, err // closing the file, at the latest, unlocks it
+	return func() { _ = lock.Unlock() }, waited, err // if this fails, closing the file unlocks it
 }
 
-// discard throws away a file that turned out to be damaged.
+// discard replaces a file that turned out to be damaged by an empty one.
 func (x *Index) discard(ctx context.Context) error {
 	unlock, _, err := x.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if x.seen() && x.moved() { // somebody has done so
+	if x.seen() && x.moved() { // another process has replaced it
 		return x.follow()
 	}
 	return x.replace(ctx)

@@ -35,6 +35,7 @@ type world struct {
 	s     *jsstore.Store
 	path  string
 	x     *index.Index
+	limit func(*index.Index) // sets the limits of each index that the world opens; may be nil
 	claim engine.Feed[*engine.Delivery]
 }
 
@@ -71,6 +72,9 @@ func (w *world) open() {
 	var err error
 	w.x, err = index.Open(w.s, w.path)
 	check(w.t, err)
+	if w.limit != nil {
+		w.limit(w.x)
+	}
 }
 
 // reopen is what another process does.

@@ -11,49 +11,61 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// How many candidates are looked at one by one and sorted. Where every condition has
-// more, the newest are walked through instead: among so many the page is full soon.
-// Tests change them.
-var (
-	// narrowed takes some hundredths of a second.
-	narrowed = 5_000
-	// matched is for what an error says, which has no order to be walked in.
-	matched = 20_000
-	// clustered is for what may lie close together, where nothing tells when: half a
-	// second.
-	clustered = 50_000
-)
+// limits bound the work of an index.
+type limits struct {
+	// batch is how many messages one transaction of a writer takes in.
+	batch int
 
-// A condition is a part of the filter that an index has.
+	// A search fetches and sorts all candidates of a condition that has at most so many. If
+	// every condition has more, the search walks through the executions from the newest on
+	// instead: with so many candidates it soon fills the page.
+
+	// narrowed is the limit of most conditions: such a search takes some hundredths of a
+	// second.
+	narrowed int
+	// matched is the limit for a text in an error: an index of texts has no order by time.
+	matched int
+	// clustered is the limit for conditions whose executions may all be of one old day, far
+	// from the newest: half a second.
+	clustered int
+
+	// terms is how many ranges one query merges; SQLite allows 500.
+	terms int
+}
+
+var defaultLimits = limits{batch: 4000, narrowed: 5_000, matched: 20_000, clustered: 50_000, terms: 400}
+
+// A condition is a part of the filter for which the file has an index.
 type condition struct {
-	where string // of executions, unless table is set
+	where string // on executions, unless table is set
 	table string
 	args  []any
-	// most is how many candidates are looked at one by one; zero means narrowed.
+	// most is how many candidates to fetch at most; zero means limits.narrowed.
 	most int
 }
 
-// conditions are those that may select few. What all of them leave is judged.
+// conditions returns the conditions that may select few executions. The search checks the
+// whole filter for each candidate.
 func (s *search) conditions() []condition {
 	f := s.filter
 	var list []condition
-	// What is of one tree may be of one old day, behind a million others.
+	// The executions of one tree may be of one old day, behind a million newer ones.
 	if f.Parent != "" {
-		list = append(list, condition{where: "parent = ?", args: []any{f.Parent}, most: clustered})
+		list = append(list, condition{where: "parent = ?", args: []any{f.Parent}, most: s.limits.clustered})
 	}
 	if f.Tree != "" {
 		from, until := below(f.Tree)
-		list = append(list, condition{where: "(id = ? OR id >= ? AND id < ?)", args: []any{f.Tree, from, until}, most: clustered})
+		list = append(list, condition{where: "(id = ? OR id >= ? AND id < ?)", args: []any{f.Tree, from, until}, most: s.limits.clustered})
 	}
 	if f.Prefix != "" {
-		// No id has anything behind the z.
-		list = append(list, condition{where: "id >= ? AND id < ?", args: []any{f.Prefix, f.Prefix + "{"}, most: clustered})
+		// { follows z, the last character that an id may have.
+		list = append(list, condition{where: "id >= ? AND id < ?", args: []any{f.Prefix, f.Prefix + "{"}, most: s.limits.clustered})
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
 		list = append(list, condition{table: "metadata", where: "name = ? AND value = ?", args: []any{key, f.Metadata[key]}})
 	}
 	if text := trigrams(f.Error); text != "" {
-		list = append(list, condition{table: "errors", where: "errors MATCH ?", args: []any{text}, most: matched})
+		list = append(list, condition{table: "errors", where: "errors MATCH ?", args: []any{text}, most: s.limits.matched})
 	}
 	list = span(list, "finished", f.Finished)
 	list = span(list, "started", f.Started)
@@ -75,7 +87,8 @@ func span(list []condition, column string, s engine.Span) []condition {
 	return append(list, condition{where: column + " >= ? AND " + column + " < ?", args: []any{from, until}})
 }
 
-// trigrams is a query for all that may have a text somewhere; empty if it is too short.
+// trigrams returns a full-text query for the executions whose error may contain the text;
+// empty if the text is too short for one.
 func trigrams(text string) string {
 	r := []rune(strings.ToLower(text))
 	var list []string
@@ -85,16 +98,16 @@ func trigrams(text string) string {
 	return strings.Join(list, " AND ")
 }
 
-// narrow returns the candidates of the condition that has the fewest, if they are
-// few enough. Classes and times of creation alone need none: an index has them in
-// order.
+// narrow returns the candidates of the condition that has the fewest, if they are few
+// enough. A filter of classes and times of creation alone needs no candidates: an index has
+// these executions in order.
 func (s *search) narrow(ctx context.Context) (best []int64, ok bool, err error) {
 	f := s.filter
 	f.Created = engine.Span{}
 	if f.Error == "" && len((&search{filter: f}).conditions()) == 0 {
 		return nil, false, nil
 	}
-	if total, all := s.members(); !all && total <= int64(narrowed) {
+	if total, all := s.members(); !all && total <= int64(s.limits.narrowed) {
 		ids, err := json.Marshal(s.selected())
 		if err != nil {
 			return nil, false, err
@@ -110,7 +123,7 @@ func (s *search) narrow(ctx context.Context) (best []int64, ok bool, err error) 
 		if err != nil {
 			return nil, false, err
 		}
-		if len(keys) <= max(c.most, narrowed) && (!ok || len(keys) < len(best)) {
+		if len(keys) <= max(c.most, s.limits.narrowed) && (!ok || len(keys) < len(best)) {
 			best, ok = keys, true
 		}
 		if ok && len(best) <= 1000 {
@@ -128,7 +141,7 @@ func (s *search) keys(ctx context.Context, c condition) ([]int64, error) {
 	case "errors":
 		query = "SELECT rowid FROM errors WHERE " + c.where
 	}
-	rows, err := s.tx.QueryContext(ctx, query+" LIMIT ?", append(slices.Clone(c.args), max(c.most, narrowed)+1)...)
+	rows, err := s.tx.QueryContext(ctx, query+" LIMIT ?", append(slices.Clone(c.args), max(c.most, s.limits.narrowed)+1)...)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,8 @@ func TestTheIndexAlwaysListsWhatTheStoreLists(t *testing.T) {
 		seed := *seed0 + uint64(i)
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			run(t, func(t *testing.T, w *world) {
-				defer index.Narrow([]int{5000, 0, 3}[seed%3], []int{400, 1}[seed%2])()
+				w.limit = func(x *index.Index) { x.Narrow([]int{5000, 0, 3}[seed%3], []int{400, 1}[seed%2]) }
+				w.limit(w.x)
 				l := life{world: w, rand: rand.New(rand.NewPCG(seed, 0))}
 				for range 250 / sparing {
 					l.step()

@@ -35,7 +35,6 @@ func TestMain(m *testing.M) {
 }
 
 func indexOnce(url, path string) error {
-	index.TakeIn(building / 4)
 	s, err := jsstore.Connect(context.Background(), url, jsstore.Config{})
 	if err != nil {
 		return err
@@ -45,6 +44,7 @@ func indexOnce(url, path string) error {
 	if err != nil {
 		return err
 	}
+	x.TakeIn(building / 4)
 	_, err = x.CatchUp(context.Background(), time.Time{}, func(index.Progress) { fmt.Println("progress") })
 	return errors.Join(err, x.Close())
 }

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// terms is how many ranges are merged; SQLite takes 500. Tests change it.
-var terms = 400
-
 // selected are the classes that the filter may select of.
 func (s *search) selected() []int64 {
 	list := []int64{}
@@ -96,7 +93,7 @@ func (s *search) walk(ctx context.Context, next func(row) (bool, error)) error {
 		switch {
 		case len(ids) == 0:
 			return nil
-		case len(ids) > terms:
+		case len(ids) > s.limits.terms:
 			text, err := json.Marshal(ids)
 			if err != nil {
 				return err

@@ -52,10 +52,11 @@ func readAbout(ctx context.Context, db queryer) (map[string]int64, error) {
 	return about, rows.Err()
 }
 
-// A writer catches an index up. It lives for one call, since another process may
-// write before the next.
+// A writer brings an index up to date. It lives for one call, because another process may
+// write before the next call.
 type writer struct {
 	store    *jsstore.Store
+	batch    int // messages in one transaction
 	conn     *sql.Conn
 	tx       *sql.Tx
 	prepared map[string]*sql.Stmt // of the transaction, which closes them
@@ -73,7 +74,7 @@ type writer struct {
 }
 
 func (x *Index) writer(ctx context.Context) (*writer, error) {
-	w := &writer{store: x.store, now: time.Now().UnixMilli(), progress: func(Progress) {}}
+	w := &writer{store: x.store, batch: x.limits.batch, now: time.Now().UnixMilli(), progress: func(Progress) {}}
 	var err error
 	if w.conn, err = x.db.Conn(ctx); err != nil {
 		return nil, err
@@ -96,9 +97,9 @@ func (w *writer) close() {
 	_ = w.conn.Close() // back to the pool; closed before, it says so, which is as good
 }
 
-// recognize reads the state of the parts, and reports whether the index is of
-// another namespace of the same name: parts that were made anew, or set back; or of one with
-// other limits, by which rows come to the end of their time.
+// recognize reads the state of the streams, and reports whether the index belongs to another
+// namespace of the same name: its streams were created again, or restored from a backup. An
+// index with other limits, by which rows reach the end of their time, counts as another's.
 func (w *writer) recognize(ctx context.Context) (anew bool, err error) {
 	for _, p := range parts {
 		if w.state[p], err = w.store.State(ctx, p); err != nil {
@@ -124,7 +125,7 @@ func (w *writer) recognize(ctx context.Context) (anew bool, err error) {
 
 // transact runs do in a transaction.
 func (w *writer) transact(ctx context.Context, do func(context.Context) error) error {
-	// Not with ctx, whose end would roll back what is all but done.
+	// Not with ctx: its end would roll back a transaction that is almost done.
 	tx, err := w.conn.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return err

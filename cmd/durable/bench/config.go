@@ -1,7 +1,7 @@
-// Package bench measures what executions cost, beside the floor: what JetStream
-// itself needs to keep, deliver and forget as much, measured in the same run on the
-// same server. It owns the servers and executors that it starts and the namespace
-// that it fills; it knows nothing of command lines and screens.
+// Package bench measures what executions cost, and in the same run and on the same server
+// the floor: what JetStream itself needs to store, deliver and delete as many messages. It
+// owns the servers and executors that it starts and the namespace that it fills; it knows
+// nothing of command lines and screens.
 package bench
 
 import (
@@ -10,77 +10,77 @@ import (
 	"time"
 )
 
-// A Config says what is measured, and on what. The zero Config of a workload
-// measures it on a server in a process of its own.
+// A Config says what Run measures, and on which server. With only Workload set, Run
+// measures the workload on a server in a process of its own.
 type Config struct {
 	// Workload is the name of one of Workloads.
 	Workload string
 
-	// Embedded has the server in this process. Server is the URL of one elsewhere.
-	// With neither, it is started as a process of its own, and reached over TCP.
+	// Embedded runs the server in this process. Server is the URL of a server elsewhere.
+	// With neither, Run starts a server as a process of its own and connects over TCP.
 	Embedded bool
 	Server   string
-	// Replicas of what is stored; zero means 1. With more, and without Server, as
-	// many servers are started as a cluster.
+	// Replicas is the number of copies of each stream; zero means 1. With more than 1 and
+	// no Server, Run starts a cluster of as many servers.
 	Replicas int
-	// SyncInterval is how often the servers that are started force what they have
-	// written to the disk; zero means 10 ms. SyncAlways has them do it before they
-	// acknowledge.
+	// SyncInterval is how often the servers that Run starts sync their files to the disk;
+	// zero means 10 ms. With SyncAlways they sync before each acknowledgement.
 	SyncInterval time.Duration
 	SyncAlways   bool
-	// Dir is where those servers keep their files, each in a directory of its own
-	// that is removed. Empty means the system's directory for temporary files.
+	// Dir is the directory in which each of those servers gets a directory for its files,
+	// which Run removes. Empty means the system's directory for temporary files.
 	Dir string
 
-	// Count is how many are done in a round, For how long a round begins new ones.
-	// One of them may be set; with neither it is the workload's count.
+	// Count is how many executions (or trees) a round does; For is how long a round starts
+	// new ones. Set at most one of them; with neither, the workload's count applies.
 	Count int
 	For   time.Duration
-	// Warmup is how many are done before the first round; zero means a tenth of the
-	// count, and NoWarmup none.
+	// Warmup is how many executions to do before the first round; zero means a tenth of
+	// Count, and NoWarmup means none.
 	Warmup int
-	// Rounds is how often it is measured; zero means 5.
+	// Rounds is how many times to measure; zero means 5.
 	Rounds int
 
-	// Payload is the bytes of an input; zero means 300.
+	// Payload is the size of an input in bytes; zero means 300.
 	Payload int
-	// Callers is how many enqueue at the same time; zero means the workload's.
+	// Callers is how many goroutines enqueue at the same time; zero means the workload's.
 	Callers int
 	// Slots is how many attempts an executor runs at once; zero means 500.
 	Slots int
-	// Executors is how many processes execute; with zero, this one does.
+	// Executors is how many executor processes to start; with zero, this process runs one.
 	Executors int
 
-	// Rate is how many a second the workloads latency and delayed begin, whatever
-	// becomes of those before; zero means one after the other, or all at once.
+	// Rate is how many executions the workloads latency and delayed start per second
+	// without waiting for earlier ones. Zero means one after the other for latency, and
+	// all at once for delayed.
 	Rate float64
 	// Children of a parent and Steps of a sequence; zero means 10 and 5.
 	Children, Steps int
-	// Delay of what is delayed; zero means 2 s.
+	// Delay of each execution in the workload delayed; zero means 2 s.
 	Delay time.Duration
 
-	// Stored and Waiting are how many finished and how many delayed executions there
-	// are before anything is measured.
+	// Stored and Waiting are how many finished and how many delayed executions to store
+	// before the first round.
 	Stored, Waiting int
 
-	// NoFloor leaves the floor out.
+	// NoFloor skips measuring the floor.
 	NoFloor bool
-	// CPUProfile is a file for the CPU profile of this process over the last round,
-	// the floor not included. Empty means none.
+	// CPUProfile is a file for the CPU profile of this process during the last round,
+	// without the floor. Empty means no profile.
 	CPUProfile string
 
-	// Program is the command line that makes a process call Serve with one more
-	// argument. It is needed for servers and executors in processes of their own.
+	// Program is the command line of a process that calls Serve with the argument that Run
+	// appends. It is needed for servers and executors in processes of their own.
 	Program []string
 }
 
-// NoWarmup goes without a warm-up.
+// NoWarmup as a Warmup means no warm-up.
 const NoWarmup = -1
 
-// ErrConfig is what Run returns for a Config that makes no sense.
+// ErrConfig is wrapped by the error of Check and Run for an invalid Config.
 var ErrConfig = errors.New("can't be measured")
 
-// Check returns an error that wraps ErrConfig if c makes no sense.
+// Check returns an error that wraps ErrConfig if c is invalid.
 func (c Config) Check() error {
 	_, _, err := c.complete()
 	return err
@@ -118,29 +118,29 @@ func (c Config) complete() (Config, *workload, error) {
 		is   bool
 		says string
 	}{
-		{c.Embedded && c.Server != "", "a server in this process and one elsewhere are two"},
+		{c.Embedded && c.Server != "", "embedded and a server elsewhere exclude each other"},
 		{c.Replicas < 1 || c.Replicas > 5, fmt.Sprintf("%d replicas: want 1 to 5", c.Replicas)},
-		{c.Server != "" && (c.SyncInterval != 0 || c.SyncAlways), "how a server elsewhere syncs is its configuration's to say"},
+		{c.Server != "" && (c.SyncInterval != 0 || c.SyncAlways), "the sync interval of a server elsewhere is set in its own configuration"},
 		{c.SyncInterval != 0 && c.SyncInterval < time.Millisecond, fmt.Sprintf("sync interval %s: less than 1ms", c.SyncInterval)},
-		{c.Count < 0, fmt.Sprintf("a count of %d", c.Count)},
-		{c.For < 0, fmt.Sprintf("a round of %s", c.For)},
-		{c.Count > 0 && c.For > 0, "a count and a time for a round: one of them ends it"},
-		{c.Warmup < NoWarmup, fmt.Sprintf("a warm-up of %d", c.Warmup)},
-		{c.Rounds < 1, fmt.Sprintf("%d rounds", c.Rounds)},
+		{c.Count < 0, fmt.Sprintf("a count of %d: negative", c.Count)},
+		{c.For < 0, fmt.Sprintf("a round of %s: negative", c.For)},
+		{c.Count > 0 && c.For > 0, "a count and a duration both end a round: give one"},
+		{c.Warmup < NoWarmup, fmt.Sprintf("a warm-up of %d: negative", c.Warmup)},
+		{c.Rounds < 1, fmt.Sprintf("%d rounds: want at least 1", c.Rounds)},
 		{c.Payload < 0 || c.Payload > 1<<20, fmt.Sprintf("a payload of %d bytes: want 1 to 1048576", c.Payload)},
 		{c.Callers < 0 || c.Callers > 10_000, fmt.Sprintf("%d callers: want 1 to 10000", c.Callers)},
-		{c.Slots < 0, fmt.Sprintf("%d slots", c.Slots)},
-		{c.Executors < 0 || c.Executors > 64, fmt.Sprintf("%d processes of executors: want 0 to 64", c.Executors)},
+		{c.Slots < 0, fmt.Sprintf("%d slots: negative", c.Slots)},
+		{c.Executors < 0 || c.Executors > 64, fmt.Sprintf("%d executor processes: want 0 to 64", c.Executors)},
 		{c.Executors > 0 && w.here, fmt.Sprintf("the workload %s needs its executor in this process", w.name)},
-		{c.Executors > 0 && c.Embedded, "a server in this process has no port for executors in others"},
+		{c.Executors > 0 && c.Embedded, "other processes can't connect to an embedded server, so executor processes need another one"},
 		{!(c.Rate == 0 || c.Rate >= 1e-3 && c.Rate <= 1e6), fmt.Sprintf("a rate of %g a second: want 0.001 to 1000000", c.Rate)},
-		{c.Rate > 0 && !w.paced, fmt.Sprintf("the workload %s has no rate: latency and delayed have", w.name)},
-		{c.Children < 0, fmt.Sprintf("%d children", c.Children)},
-		{c.Steps < 0, fmt.Sprintf("%d steps", c.Steps)},
-		{c.Delay < time.Second, fmt.Sprintf("a delay of %s: want 1s at least, from where on timers are the server's", c.Delay)},
-		{c.Stored < 0 || c.Waiting < 0, "a negative number of executions that are there before"},
-		{c.Executors > 0 && len(c.Program) == 0, "executors in processes of their own need a program"},
-		{!c.Embedded && c.Server == "" && len(c.Program) == 0, "a server in a process of its own needs a program"},
+		{c.Rate > 0 && !w.paced, fmt.Sprintf("the workload %s takes no rate: only latency and delayed do", w.name)},
+		{c.Children < 0, fmt.Sprintf("%d children: negative", c.Children)},
+		{c.Steps < 0, fmt.Sprintf("%d steps: negative", c.Steps)},
+		{c.Delay < time.Second, fmt.Sprintf("a delay of %s: want at least 1s, below which the server's timers are not used", c.Delay)},
+		{c.Stored < 0 || c.Waiting < 0, "a negative number of stored or waiting executions"},
+		{c.Executors > 0 && len(c.Program) == 0, "executor processes need a program"},
+		{!c.Embedded && c.Server == "" && len(c.Program) == 0, "a server process needs a program"},
 	} {
 		if bad.is {
 			return c, nil, fmt.Errorf("%w: %s", ErrConfig, bad.says)
@@ -149,7 +149,7 @@ func (c Config) complete() (Config, *workload, error) {
 	return c, w, nil
 }
 
-// transport says how this process reaches the server.
+// transport describes how this process reaches the server.
 func (c Config) transport() string {
 	switch {
 	case c.Server != "":
@@ -160,7 +160,7 @@ func (c Config) transport() string {
 	return "TCP on loopback"
 }
 
-// place says where the server is.
+// place describes where the server runs.
 func (c Config) place() string {
 	switch {
 	case c.Server != "":
@@ -175,7 +175,7 @@ func (c Config) place() string {
 	return "a server in a process of its own"
 }
 
-// sync says when what is written is forced to the disk.
+// sync describes when the server syncs its files to the disk.
 func (c Config) sync() string {
 	switch {
 	case c.Server != "":
