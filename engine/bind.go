@@ -21,6 +21,7 @@ type Binding struct {
 	Finalize *Binding
 
 	follow []*Definition // the finalize, or the steps: what each execution leads to
+	asleep bool          // it is bound as a task that sleeps
 	reason string        // why it can't be run; empty if it can
 }
 

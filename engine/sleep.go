@@ -38,7 +38,7 @@ func (t SleepingTask[In, Out]) ValidateInput(fn func(In) (In, error)) SleepingTa
 // BindSleeping binds t where its executions are enqueued by others than Go
 // programs that have its definition: they do not say that they sleep.
 func BindSleeping[In, Out any](t SleepingTask[In, Out]) Binding {
-	return Binding{Definition: t.def, Place: caller(2), Run: func(context.Context, Input) (Return, error) {
+	return Binding{Definition: t.def, Place: caller(2), asleep: true, Run: func(context.Context, Input) (Return, error) {
 		return Return{}, Permanent(fmt.Errorf("task %q sleeps, and this execution was enqueued as one that runs", t.def.ID))
 	}}
 }
