@@ -21,6 +21,7 @@ type Binding struct {
 	Finalize *Binding
 
 	follow []*Definition // the finalize or the steps that an execution leads to
+	asleep bool          // it is bound as a sleeping task
 	reason string        // why the binding is invalid; empty if it is valid
 }
 

@@ -20,6 +20,8 @@ func (b Binding) Check() error {
 		return fmt.Errorf("the task bound at %s is the zero Task: create it with Define", b.Place)
 	case b.reason != "":
 		return fmt.Errorf("task %q, bound at %s: %s", b.ID, b.Place, b.reason)
+	case b.Definition.sleeping && !b.asleep:
+		return fmt.Errorf("task %q, bound at %s, is defined at %s as one that sleeps: its code would never run; BindSleeping binds it without any", b.ID, b.Place, b.Definition.Place)
 	case b.Run == nil:
 		return fmt.Errorf("task %q, bound at %s: %s", b.ID, b.Place, nilFunction)
 	}

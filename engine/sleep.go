@@ -38,7 +38,7 @@ func (t SleepingTask[In, Out]) ValidateInput(fn func(In) (In, error)) SleepingTa
 // BindSleeping binds t. It is only needed if clients that lack t's definition enqueue
 // executions of t: their messages do not say that the task sleeps.
 func BindSleeping[In, Out any](t SleepingTask[In, Out]) Binding {
-	return Binding{Definition: t.def, Place: caller(2), Run: func(context.Context, Input) (Return, error) {
+	return Binding{Definition: t.def, Place: caller(2), asleep: true, Run: func(context.Context, Input) (Return, error) {
 		return Return{}, Permanent(fmt.Errorf("task %q is a sleeping task, but this execution was enqueued as one that runs code", t.def.ID))
 	}}
 }

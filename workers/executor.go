@@ -129,6 +129,7 @@ type Executor struct {
 	parents  parents
 	fleet    fleet
 	seldom   seldom
+	gaps     gaps
 
 	started  atomic.Bool
 	health   health
@@ -141,7 +142,8 @@ type Executor struct {
 
 // New returns an executor of the tasks bound by bs. It refuses a task that is bound twice, or
 // defined twice with different types, be it as a finalize or a step of another, and one that is
-// its own finalize or step, and names both places; and what is nil.
+// its own finalize or step, and names both places; code for a task that sleeps, which would
+// never run; and what is nil.
 func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) {
 	if store == nil {
 		return nil, errors.New("new executor: the store is nil")
@@ -155,6 +157,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 		log: c.Logger.With("executor", c.Name), stopping: make(chan struct{}), gone: make(chan struct{}),
 	}
 	x.trouble.log = x.log
+	x.gaps.met = make(chan struct{}, 1)
 	x.heard = newHeard(store.Limits().Lease)
 	x.kill, x.end = context.WithCancel(context.Background())
 	for _, b := range bs {
@@ -212,6 +215,7 @@ func (x *Executor) Run(ctx context.Context) error {
 }
 
 func (x *Executor) run(ctx context.Context) error {
+	defer x.fleet.asks.Wait() // which end ends
 	defer x.end()
 	defer x.crew.dismiss()
 	defer x.client.Close()
@@ -276,7 +280,7 @@ func (x *Executor) run(ctx context.Context) error {
 	for _, l := range slots.lanes {
 		loops.Go(func() { x.takeExecutions(l, slots) })
 	}
-	go x.askFleet(x.kill) // or the first message that is for others found nobody
+	loops.Go(x.lookForGaps) // which asks who is there, or the first message that is for others found nobody
 	x.log.Info("executor runs", "queues", names, "slots", x.config.Slots)
 
 	x.health.runs(feeds)

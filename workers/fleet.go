@@ -17,6 +17,10 @@ const (
 	// foreignRate bounds how many messages an executor has come again per second while
 	// those who can run them are busy.
 	foreignRate = 200
+	// fleetKept is how long an executor that has answered is taken to be there while it
+	// answers no more: one that has much to do misses a roll call, and were it taken for
+	// gone, the next message of its tasks would wait for seconds.
+	fleetKept = 15 * time.Second
 )
 
 // A fleet is what an executor knows of the others, from the roll calls that it makes
@@ -24,8 +28,10 @@ const (
 type fleet struct {
 	mu      sync.Mutex
 	asking  bool
-	asked   time.Time // when the latest roll call began that was answered
-	present []engine.Presence
+	asks    sync.WaitGroup
+	calls   int       // roll calls that were answered
+	asked   time.Time // when the latest of them began
+	present []engine.Answer
 	counted map[foreignKind]counts // of present
 
 	next time.Time // when the next message may come again: see spread
@@ -76,9 +82,9 @@ func (x *Executor) others(kind foreignKind) counts {
 	fresh := max(fleetFresh, time.Duration(len(f.present))*fleetShare)
 	if time.Since(f.asked) > fresh && !f.asking {
 		f.asking = true
-		go x.askFleet(x.kill)
+		f.asks.Go(func() { x.askFleet(x.kill) })
 	}
-	if f.asked.IsZero() {
+	if f.calls == 0 {
 		return counts{asked: true}
 	}
 	c, known := f.counted[kind]
@@ -86,6 +92,8 @@ func (x *Executor) others(kind foreignKind) counts {
 		c = f.count(kind)
 		f.counted[kind] = c
 	}
+	// Programs that start together hear of each other by the second roll call.
+	c.asked = f.calls < 2 && c.capable == 0
 	return c
 }
 
@@ -95,7 +103,7 @@ func (f *fleet) count(kind foreignKind) (c counts) {
 			continue
 		}
 		c.present++
-		if kind.can(&p) {
+		if kind.can(&p.Presence) {
 			c.capable++
 		}
 	}
@@ -117,13 +125,41 @@ func (x *Executor) askFleet(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asking = false
-	f.asked, f.present, f.counted = began, nil, map[foreignKind]counts{}
-	if err != nil {
-		return // nothing is known until it is time to ask again
+	f.asked = began
+	if err == nil {
+		f.learn(answers, x.config.Name, began)
 	}
+}
+
+// learn takes the answers to a roll call that began then. Whoever has answered lately is
+// kept.
+func (f *fleet) learn(answers []engine.Answer, self string, began time.Time) {
+	f.calls++
+	heard := map[string]bool{self: true}
+	var present []engine.Answer
 	for _, a := range answers {
-		if a.Executor != x.config.Name {
-			f.present = append(f.present, a.Presence)
+		if !heard[a.Executor] {
+			heard[a.Executor] = true
+			present = append(present, a)
 		}
 	}
+	for _, a := range f.present {
+		if !heard[a.Executor] && !a.Stopping && began.Sub(a.CalledAt) < fleetKept {
+			present = append(present, a)
+		}
+	}
+	f.present, f.counted = present, map[foreignKind]counts{}
+}
+
+// others returns the executors that are there and stay; false if nobody has been asked.
+func (f *fleet) others() ([]engine.Presence, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []engine.Presence
+	for _, a := range f.present {
+		if !a.Stopping {
+			list = append(list, a.Presence)
+		}
+	}
+	return list, f.calls > 0
 }

@@ -42,6 +42,9 @@ func (x *Executor) modify(ctx context.Context, r engine.Record, ev engine.Event)
 // report logs what a write has made of an execution, if that is a failure. A
 // cancellation that was asked for is logged with its message: see reportCancel.
 func (x *Executor) report(was, is *engine.Execution, events ...engine.Event) {
+	if r, ok := events[len(events)-1].(engine.Returned); ok {
+		x.gaps.leads(is.Task, r.Children, x.bindings)
+	}
 	switch {
 	case was.Status.Finished(): // its end was told
 	case is.Status == engine.Completed:
