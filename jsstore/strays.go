@@ -2,6 +2,7 @@ package jsstore
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -86,7 +87,10 @@ func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, 
 			break
 		}
 		found.examined = m.Sequence
-		reason := s.layout.strays(m)
+		reason, err := s.strays(ctx, m)
+		if err != nil && found.failed == 0 {
+			found.failed = m.Sequence
+		}
 		if reason == nil {
 			continue
 		}
@@ -122,7 +126,27 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 }
 
 // strays says why nobody will ever record anything of a ready message: no queue's consumer
-// can be on its subject, or it has no valid id, in whatever queue; nil if somebody may.
+// can be on its subject, it has no valid id, in whatever queue, or it hints at an execution
+// that is not recorded; nil if somebody may. The error is one of reading the record.
+func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
+	if reason := s.layout.strays(m); reason != nil {
+		return reason, nil
+	}
+	d := s.layout.parse(m)
+	if !d.Hint || d.Invalid != nil {
+		return nil, nil
+	}
+	_, err = s.Get(ctx, d.Execution.ID)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return errHint, nil
+	case errors.Is(err, engine.ErrNewer), errors.Is(err, engine.ErrDamaged):
+		return nil, nil // it is recorded
+	}
+	return nil, err
+}
+
+// strays is what the message itself says of it.
 func (l layout) strays(m *stored) error {
 	_, rest := l.split(m.Subject)
 	queue, _, more := strings.Cut(rest, ".")
