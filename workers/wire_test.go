@@ -54,7 +54,7 @@ func (w *world) wireWorkerOf(queue string, runs *atomic.Int32) *wireWorker {
 		}
 		return strings.ToUpper(input), nil
 	}
-	return &wireWorker{nc: w.nc, name: "wire", queue: queue, lease: w.store.Limits().Lease, tasks: map[string]wireTask{"shout": shout}}
+	return &wireWorker{nc: w.nc, name: "wire", queue: queue, lease: w.store.Limits().Lease, retention: w.store.Limits().Retention, tasks: map[string]wireTask{"shout": shout}}
 }
 
 func (w *world) worksBeside(queue string) {
@@ -72,7 +72,7 @@ func (w *world) worksBeside(queue string) {
 	began := now()
 	check(t, w.pub("durable.ready.default.greet.go", `{"name":"world"}`))
 	for id, base := range map[string]string{"hello": "0", "luck": "2000", "never": "2000", "soon": "100", "long": "0"} {
-		check(t, w.pub("durable.ready."+queue+".shout."+id, strconv.Quote(id), "Durable-Settled", "1", "Durable-Retries", "3", "Durable-Base-Delay", base))
+		check(t, w.pub("durable.ready."+queue+".shout."+id, strconv.Quote(id), "Durable-Settled", "1", "Durable-Retries", "3", "Durable-Base-Delay", base, "Durable-Retention", "3600000"))
 	}
 	for id, want := range map[string]string{"go": `"hello, world"`, "hello": `"HELLO"`, "luck": `"LUCK"`, "soon": `"SOON"`, "long": `"LONG"`} {
 		out, _ := w.answer(id)
@@ -153,7 +153,10 @@ func (w *world) succeeds(queue string, runs *atomic.Int32) {
 	out, _ = w.answer("orphan")
 	x = w.get("orphan")
 	equal(t, "orphan", fmt.Sprint(out, x.Crashes, x.Executor), `"ORPHAN"1wire`)
-	pass(time.Minute)
+	pass(time.Hour + 2*w.store.Limits().Lease)
+	if _, err := w.client.Get(t.Context(), "luck"); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("after its retention luck gives %v, want that it is not found", err)
+	}
 	stop()
 	check(t, <-done)
 	w.nothingWaits()

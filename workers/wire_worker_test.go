@@ -22,8 +22,9 @@ type wireWorker struct {
 	nc    *nats.Conn
 	name  string
 	queue string
-	lease time.Duration
-	tasks map[string]wireTask
+	// lease and retention are the namespace's.
+	lease, retention time.Duration
+	tasks            map[string]wireTask
 	// dies has it vanish once it has claimed an execution.
 	dies bool
 
@@ -214,6 +215,9 @@ func fresh(d wireDelivery) fields {
 	x["input"], x["inputType"] = d.Data, "application/json"
 	x["policy"] = fields{"maxRetries": number(d.Header.Get("Durable-Retries")), "baseDelayMs": number(d.Header.Get("Durable-Base-Delay")),
 		"timeoutMs": number(d.Header.Get("Durable-Timeout"))}
+	if text := d.Header.Get("Durable-Retention"); text != "" {
+		x["policy"].(fields)["retentionMs"] = number(text)
+	}
 	if delay := number(d.Header.Get("Durable-Delay")); delay > 0 {
 		x["startAt"] = now + delay
 	}
@@ -298,7 +302,15 @@ func (w *wireWorker) end(d wireDelivery, x fields, revision int64, status string
 	x["status"], x["finishedAt"], x["isClosed"] = status, x["changedAt"], true
 	delete(x, "claimedBy")
 	delete(x, "claimedDelivery")
-	if _, ok, err := w.write(x, revision); err != nil || ok {
+	retention := w.retention
+	if ms := policy(x, "retentionMs"); ms != nil {
+		retention = time.Duration(number(ms)) * time.Millisecond
+	}
+	var ttl []string
+	if retention > 0 {
+		ttl = []string{"Nats-TTL", strconv.FormatInt(int64((retention+2*w.lease)/time.Second), 10)}
+	}
+	if _, ok, err := w.write(x, revision, ttl...); err != nil || ok {
 		return errors.Join(err, w.tell(d, x))
 	}
 	x, _, err := w.look(d) // somebody cancelled it: the result is discarded
@@ -376,8 +388,9 @@ func (w *wireWorker) record(id string) (x fields, revision int64, err error) {
 	return x, answer.Message.Sequence, msgpack.Unmarshal(answer.Message.Data, &x)
 }
 
-// write writes a record over a revision, and reports whether nobody else has.
-func (w *wireWorker) write(x fields, over int64) (revision int64, ok bool, err error) {
+// write writes a record over a revision, with headers - name, value, ... - and reports
+// whether nobody else has.
+func (w *wireWorker) write(x fields, over int64, headers ...string) (revision int64, ok bool, err error) {
 	m := nats.NewMsg("$KV.durable-executions." + x["executionId"].(string))
 	if m.Data, err = msgpack.Marshal(x); err != nil {
 		return 0, false, err
@@ -386,6 +399,9 @@ func (w *wireWorker) write(x fields, over int64) (revision int64, ok bool, err e
 	m.Header.Set("Durable-Write", w.nc.NewInbox())
 	if over > 0 {
 		m.Header.Set("Nats-Rollup", "sub")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		m.Header.Set(headers[i], headers[i+1])
 	}
 	return w.store(m)
 }
