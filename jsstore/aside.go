@@ -139,10 +139,12 @@ func isPlain(name, value string) bool {
 	return isName(name) && !strings.HasPrefix(name, asideHeaders) && strings.TrimSpace(value) == value && !strings.ContainsAny(value, "\r\n")
 }
 
-// isName reports whether a header has a name that nats.go publishes: it refuses a message
-// with any other.
+// isName reports whether a header has a name that nats.go (1.55) publishes: it refuses a
+// message with any other, and more of them than the server.
 func isName(name string) bool {
-	return name != "" && strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) < 0
+	return name != "" && strings.IndexFunc(name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"()/,:;<=>?@[\\]{}", r)
+	}) < 0
 }
 
 // layAside sets a message aside that the store itself can't read. One that could

@@ -2,6 +2,8 @@ package jsstore
 
 import (
 	"context"
+	"errors"
+	"strconv"
 
 	"github.com/nats-io/nats.go"
 
@@ -38,6 +40,21 @@ func (s *Store) GroupFrom(least int) {
 	for _, g := range s.groups {
 		g.least = least
 	}
+}
+
+// Strays stores messages that no executor can be given.
+func (s *Store) Strays(ctx context.Context, n int) error {
+	ms := make([]*nats.Msg, n)
+	for i := range ms {
+		ms[i] = nats.NewMsg(s.layout.ns + ".ready.stray" + strconv.Itoa(i))
+	}
+	return errors.Join(s.publishAll(ctx, ms, nil)...)
+}
+
+// LookForStrays looks once for messages that no executor can be given.
+func (s *Store) LookForStrays(ctx context.Context) error {
+	_, err := s.lookForStrays(ctx, 0)
+	return err
 }
 
 var PubAck = pubAck

@@ -2,7 +2,9 @@ package jsstore
 
 import (
 	"context"
+	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -12,59 +14,139 @@ const (
 	// straysEvery is how often an executor looks for messages that no queue's consumer
 	// can take. Idle, it is one request.
 	straysEvery = time.Minute
-	// straysAtOnce bounds how many messages one look reads.
+	// straysAtOnce bounds how many messages one look reads, and straysPause is the pause
+	// between looks while there are more: a queue that nobody serves yet may hold millions.
 	straysAtOnce = 20_000
+	straysPause  = time.Second
+	// straysTogether is how many strays are set aside at the same time. One after the other
+	// takes two round trips each: under load, minutes for a few thousand.
+	straysTogether = 64
 )
 
 // setStraysAside sets messages aside that no executor can be given, as long as ctx lasts:
 // a client with the right to publish below <ns>.ready may have stored them under subjects
-// with no valid queue, or no task, on which no consumer can be.
+// with no valid queue, or no task, on which no consumer can be. A stray that can't be set
+// aside now is tried again after 1 s, then after twice as long each time, up to a minute.
 func (s *Store) setStraysAside(ctx context.Context) {
-	examined := uint64(0)
+	examined, failed, failing := uint64(0), uint64(0), time.Duration(0)
 	for {
-		// What fails now is found the next time.
-		examined, _ = s.lookForStrays(ctx, examined)
+		found, err := s.lookForStrays(ctx, examined)
+		examined = found.examined
+		if failed == 0 {
+			failed = found.failed
+		}
+		pause := straysEvery
+		switch {
+		case err == nil && found.more:
+			pause = straysPause
+		case err != nil || failed > 0:
+			failing = min(max(2*failing, time.Second), straysEvery)
+			pause = failing
+			if failed > 0 {
+				examined, failed = failed-1, 0
+			}
+		default:
+			failing = 0
+		}
 		select {
-		case <-time.After(straysEvery):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// A strayLook is what one look for strays has come to.
+type strayLook struct {
+	examined uint64 // the last sequence that was looked at
+	failed   uint64 // the first stray that could not be set aside; 0 without one
+	more     bool   // there is more behind examined
+}
+
 // lookForStrays looks at what lies in the ready stream behind a sequence, if anything lies
-// there that no consumer counts, and returns the last sequence that it has looked at.
-func (s *Store) lookForStrays(ctx context.Context, examined uint64) (uint64, error) {
+// there that no consumer counts. The error is one of reading.
+func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, error) {
+	found := strayLook{examined: examined}
 	state, err := s.State(ctx, Ready)
 	if err != nil || state.Messages == 0 || state.Last <= examined {
-		return examined, err
+		return found, err
 	}
 	queues, err := s.ListQueues(ctx)
 	if err != nil || queues.Unserved == 0 {
-		return examined, err
+		return found, err
 	}
-	n, failed := 0, error(nil)
+	var strays []unusable
+	n, size := 0, 0
 	for m, err := range s.scanFrom(ctx, s.layout.ready(), "", examined+1, 0) {
 		if err != nil {
-			return examined, err
+			found.takeOut(ctx, s, strays)
+			return found, err
 		}
-		if reason := s.layout.strays(m); reason != nil {
-			if err := s.takeOut(ctx, s.layout.ready(), m, reason.Error()); err != nil {
-				failed = err // it is tried again the next time, and must not be in the way of others
-			}
-		}
-		if failed == nil {
-			examined = m.Sequence
-		}
-		if n++; n == straysAtOnce {
+		if n++; n > straysAtOnce {
+			found.more = true
 			break
 		}
+		found.examined = m.Sequence
+		reason, err := s.strays(ctx, m)
+		if err != nil && found.failed == 0 {
+			found.failed = m.Sequence
+		}
+		if reason == nil {
+			continue
+		}
+		strays, size = append(strays, unusable{m, reason}), size+len(m.Data)
+		if len(strays) == straysTogether || size >= mostBytes {
+			found.takeOut(ctx, s, strays)
+			strays, size = nil, 0
+		}
 	}
-	return examined, failed
+	found.takeOut(ctx, s, strays)
+	return found, nil
+}
+
+// An unusable is a message that no executor can be given, and why.
+type unusable struct {
+	*stored
+	reason error
+}
+
+// takeOut sets strays aside, all at the same time, and notes the first that it can't.
+func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
+	errs := make([]error, len(strays))
+	var all sync.WaitGroup
+	for i, m := range strays {
+		all.Go(func() { errs[i] = s.takeOut(ctx, s.layout.ready(), m.stored, m.reason.Error()) })
+	}
+	all.Wait()
+	for i, m := range strays {
+		if errs[i] != nil && l.failed == 0 {
+			l.failed = m.Sequence
+		}
+	}
 }
 
 // strays says why nobody will ever record anything of a ready message: no queue's consumer
-// can be on its subject, or it has no valid id, in whatever queue; nil if somebody may.
+// can be on its subject, it has no valid id, in whatever queue, or it hints at an execution
+// that is not recorded; nil if somebody may. The error is one of reading the record.
+func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
+	if reason := s.layout.strays(m); reason != nil {
+		return reason, nil
+	}
+	d := s.layout.parse(m)
+	if !d.Hint || d.Invalid != nil {
+		return nil, nil
+	}
+	_, err = s.Get(ctx, d.Execution.ID)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return errHint, nil
+	case errors.Is(err, engine.ErrNewer), errors.Is(err, engine.ErrDamaged):
+		return nil, nil // it is recorded
+	}
+	return nil, err
+}
+
+// strays is what the message itself says of it.
 func (l layout) strays(m *stored) error {
 	_, rest := l.split(m.Subject)
 	queue, _, more := strings.Cut(rest, ".")

@@ -351,3 +351,69 @@ func TestWhoEnqueuesInJSONIsAnsweredInJSON(t *testing.T) {
 		}
 	})
 }
+
+// TestHeadersOfTheServerOnAPublish are the rows of the table in WIRE.md on what the server
+// itself says to a publish.
+func TestHeadersOfTheServerOnAPublish(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		w.executor(workers.Config{}, engine.Bind(engine.Define[greeting, string]("greet"), greet))
+		publish := func(id string, headers ...string) (ack struct {
+			Sequence  uint64 `json:"seq"`
+			Duplicate bool   `json:"duplicate"`
+			Count     int    `json:"count"`
+			Error     struct {
+				Code int `json:"err_code"`
+			} `json:"error"`
+		}, body string) {
+			m := nats.NewMsg("durable.ready.default.greet." + id)
+			m.Data = []byte(`{"name":"world"}`)
+			for i := 0; i < len(headers); i += 2 {
+				m.Header.Set(headers[i], headers[i+1])
+			}
+			answer, err := w.nc.RequestMsg(m, 5*time.Second)
+			check(t, err)
+			if len(answer.Data) > 0 {
+				check(t, json.Unmarshal(answer.Data, &ack))
+			}
+			return ack, string(answer.Data)
+		}
+		for code, header := range map[int][]string{
+			10097: {"A", strings.Repeat("x", 64<<10)},
+			10111: {"Nats-Rollup", "sub"},
+			10188: {"Nats-Schedule", "@at 2099-01-01T00:00:00Z"},
+			10166: {"Nats-TTL", "1s"},
+		} {
+			if ack, body := publish(fmt.Sprint(code), header...); ack.Error.Code != code || ack.Sequence != 0 {
+				t.Errorf("%s: the server says %s, want error %d", header[0], body, code)
+			}
+		}
+
+		first, body := publish("first", "Nats-Msg-Id", "one")
+		if first.Sequence == 0 || first.Duplicate {
+			t.Errorf("the first message of a Nats-Msg-Id: %s, want it stored", body)
+		}
+		second, body := publish("second", "Nats-Msg-Id", "one")
+		if second.Sequence != first.Sequence || !second.Duplicate {
+			t.Errorf("the second message of a Nats-Msg-Id: %s, want a duplicate", body)
+		}
+		pass(2*time.Minute + time.Second)
+		if third, body := publish("third", "Nats-Msg-Id", "one"); third.Sequence == 0 || third.Duplicate {
+			t.Errorf("another after two minutes: %s, want it stored", body)
+		}
+
+		if _, body := publish("batched-1", "Nats-Batch-Id", "b", "Nats-Batch-Sequence", "1"); body != "" {
+			t.Errorf("a message that begins a batch: %q, want an empty answer", body)
+		}
+		pass(time.Second)
+		if got := w.listed(); got["batched-1"] != "" {
+			t.Errorf("before the batch is committed it is %s, want it nowhere", got["batched-1"])
+		}
+		if ack, body := publish("batched-2", "Nats-Batch-Id", "b", "Nats-Batch-Sequence", "2", "Nats-Batch-Commit", "1"); ack.Count != 2 {
+			t.Errorf("the commit of a batch: %s, want a count of 2", body)
+		}
+		for _, id := range []string{"first", "third", "batched-1", "batched-2"} {
+			w.ends(id, engine.Completed)
+		}
+		equal(t, "executions", w.count(), 4)
+	})
+}

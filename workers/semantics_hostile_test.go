@@ -111,6 +111,9 @@ var hostile = []struct{ name, subject, header, body, want, reason string }{
 	{"a name that is none", "greet.name", "Durable Retries\x00: 1", `{"name":"x"}`, completed, ""},
 	{"a name that is none, and later", "greet.later", "Durable-Delay: 5000\r\nDurable Retries\x00: 1\r\n\xff: 1", `{"name":"x"}`, completed, ""},
 	{"a name that is none, and no id", "greet.n$", "Durable Retries\x00: 1", `{"name":"x"}`, aside, "is not one of"},
+	{"names that the client library refuses, and no id", "greet.p$", "Durable-V)ersion: 1\r\nA<\"/,;=?@[\\]{}>: 1", "1", aside, "is not one of"},
+	{"names that the client library refuses, and no task", "/durable.ready.parens", "(A): 1", "1", aside, "want durable.ready.<queue>.<task>.<id>"},
+	{"names that the client library refuses, and later", "greet.parens", "Durable-Delay: 5000\r\n(A/B): 1", `{"name":"x"}`, completed, ""},
 	// Subjects.
 	{"an id that is no UTF-8", "greet.\xff\xfe", "", "1", aside, "is not one of"},
 	{"a task that is no UTF-8", "gr\xff\xfe\xfd.notask", "", "1", failed, "is not one of"},
@@ -151,6 +154,7 @@ var hostile = []struct{ name, subject, header, body, want, reason string }{
 	{"a number in Go's hexadecimal", "greet.hex", "Durable-Retries: 1\r\nDurable-Multiplier: 0x1p4", `{"name":"x"}`, failed, "Durable-Multiplier"},
 	{"a number with a sign", "greet.sign", "Durable-Timeout: +5000", `{"name":"x"}`, failed, "Durable-Timeout"},
 	{"a hint of nothing", "greet.hint", "Durable-Hint: 1", "", aside, "hint"},
+	{"a hint of nothing, and a queue that nobody serves", "/durable.ready.nobody.greet.hints", "Durable-Hint: 1", "", aside, "hint"},
 	{"a later version", "greet.v99", "Durable-Version: 99", `{"name":"x"}`, ready, ""},
 	// Bodies of programs.
 	{"c1 and nothing", "greet.c1", "", "\xc1", failed, "invalid message"},
@@ -182,11 +186,13 @@ func TestWhateverIsStoredIsSeenTo(t *testing.T) {
 			t.Errorf("before there is an executor the list has %v, want the canary and nothing that is only claimed", before)
 		}
 		w.viewsAnswer()
+		began := now()
 		w.executor(workers.Config{Slots: 1}, engine.Bind(task, func(_ context.Context, in greeting) (string, error) {
 			ran.Add(1)
 			return in.Name, nil
 		}))
-		w.ends("canary", engine.Completed)
+		// In fake time all that counts is waiting: none of them has the canary wait for long.
+		between(t, "end of the canary", w.ends("canary", engine.Completed).FinishedAt, began, began.Add(time.Second))
 		pass(3 * time.Minute)
 
 		asides := map[string]string{}
