@@ -17,6 +17,14 @@ const (
 	// foreignRate bounds how many messages an executor has come again per second while
 	// those who can run them are busy.
 	foreignRate = 200
+	// foreignMost is the longest pause that foreignRate leads to.
+	foreignMost = 30 * time.Second
+	// newerRate bounds how many messages of a later version the whole fleet has come again
+	// per second while no executor knows that version: 5,000 of them cost a server nothing
+	// that shows. newerMost is the longest pause that it leads to, after which an executor of
+	// that version, which may have started meanwhile, gets them.
+	newerRate = 40
+	newerMost = 2 * time.Minute
 	// fleetKept is how long an executor that has answered is taken to be there while it
 	// answers no more: one that has much to do misses a roll call, and were it taken for
 	// gone, the next message of its tasks would wait for seconds.
@@ -34,7 +42,26 @@ type fleet struct {
 	present []engine.Answer
 	counted map[foreignKind]counts // of present
 
-	next time.Time // when the next message may come again: see spread
+	busy, newer pace // of messages whose executors are busy; of a version that nobody knows
+}
+
+// A pace keeps messages from coming again too often.
+type pace struct {
+	next time.Time // when the next may come
+}
+
+// after returns a pause that is at least so long, and that ends a gap after the one before
+// it, or most from now.
+func (p *pace) after(now time.Time, pause, gap, most time.Duration) time.Duration {
+	if soonest := now.Add(pause); p.next.Before(soonest) {
+		p.next = soonest
+	}
+	wait := p.next.Sub(now)
+	if wait >= most {
+		return most // and the next one does not wait for longer
+	}
+	p.next = p.next.Add(gap)
+	return wait
 }
 
 // A foreignKind is what a message needs of an executor that can act on it.
@@ -54,23 +81,17 @@ type counts struct {
 func (x *Executor) foreign(kind foreignKind, deliveries int) time.Duration {
 	c := x.others(kind)
 	delay := engine.Foreign{Deliveries: deliveries, Present: c.present, Capable: c.capable, Asked: c.asked}.Delay()
-	if delay == 0 || c.capable == 0 {
-		return delay
+	x.fleet.mu.Lock()
+	defer x.fleet.mu.Unlock()
+	switch {
+	case delay == 0:
+		return 0
+	case c.capable > 0:
+		return x.fleet.busy.after(time.Now(), delay, time.Second/foreignRate, foreignMost)
+	case kind.newer && !c.asked:
+		return x.fleet.newer.after(time.Now(), delay, time.Duration(c.present+1)*time.Second/newerRate, newerMost)
 	}
-	return x.fleet.spread(time.Now(), delay)
-}
-
-// spread makes a pause longer where so many messages wait for those who are busy that
-// they came again at more than foreignRate.
-func (f *fleet) spread(at time.Time, pause time.Duration) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if soonest := at.Add(pause); f.next.Before(soonest) {
-		f.next = soonest
-	}
-	wait := f.next.Sub(at)
-	f.next = f.next.Add(time.Second / foreignRate)
-	return min(wait, 30*time.Second)
+	return delay
 }
 
 // others returns how many other executors take messages of a kind, and can act on them.
