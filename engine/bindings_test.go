@@ -56,7 +56,7 @@ func TestWhatLeadsToItselfIsRefused(t *testing.T) {
 		if again := CheckBindings(all); again.Error() != err.Error() {
 			t.Errorf("%s: refused by %q and then by %q", path, err, again)
 		}
-		for _, want := range []string{path, "would never end", "bindings_test.go:"} {
+		for _, want := range []string{path, "would never finish", "bindings_test.go:"} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %q, want %q in it", path, err, want)
 			}
