@@ -51,14 +51,19 @@ func (l life) check(err error) {
 	}
 }
 
+// vanishing is kept for as long as a root must be that goes by its time to live.
+var vanishing = engine.Execution{ID: "x", Policy: engine.Policy{Retention: 24 * time.Hour}}
+
 // removals are all ways in which keys of the bucket come to have had several revisions and
 // go.
 var removals = map[string]func(l life){
 	"a root alone, its time to live over": func(l life) {
-		l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)
+		l.writes(vanishing, engine.Running, engine.Completed)
+		time.Sleep(24 * time.Hour)
 	},
 	"a root alone after retries": func(l life) {
-		l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Ready, engine.Running, engine.Ready, engine.Running, engine.Failed)
+		l.writes(vanishing, engine.Running, engine.Ready, engine.Running, engine.Ready, engine.Running, engine.Failed)
+		time.Sleep(24 * time.Hour)
 	},
 	"a root that was deleted": func(l life) {
 		l.check(l.s.Delete(l.Context(), "x", l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)))
@@ -71,7 +76,7 @@ var removals = map[string]func(l life){
 	},
 	"an id that was used again": func(l life) {
 		l.check(l.s.Delete(l.Context(), "x", l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)))
-		l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)
+		l.check(l.s.Delete(l.Context(), "x", l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)))
 	},
 	"what was set aside and forgotten": func(l life) {
 		f, err := l.s.Closures(l.Context())
@@ -103,7 +108,10 @@ var removals = map[string]func(l life){
 	"many at once": func(l life) {
 		var all sync.WaitGroup
 		for i := range 100 {
-			all.Go(func() { l.writes(engine.Execution{ID: fmt.Sprint("x", i)}, engine.Running, engine.Completed) })
+			all.Go(func() {
+				id := fmt.Sprint("x", i)
+				l.check(l.s.Delete(l.Context(), id, l.writes(engine.Execution{ID: id}, engine.Running, engine.Completed)))
+			})
 		}
 		all.Wait()
 	},

@@ -323,9 +323,12 @@ func TestDeletedTreesAreForgottenThoughNobodyWatched(t *testing.T) {
 
 func TestSingleRootsAreForgottenAtTheEndOfTheirTime(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		w.move(ready("a"), claimed(), engine.Returned{At: now()})
+		const retention = 24 * time.Hour // with a shorter one an executor removes them
+		a, b := ready("a"), ready("b")
+		a.Policy.Retention, b.Policy.Retention = retention, retention
+		w.move(a, claimed(), engine.Returned{At: now()})
 		time.Sleep(5 * time.Second)
-		w.move(ready("b"), claimed(), failed("oh"))
+		w.move(b, claimed(), failed("oh"))
 		w.catchUp()
 		w.agree(engine.Filter{}, 0)
 		time.Sleep(retention - 2*time.Second) // a is over, with its two leases, b is not
