@@ -58,13 +58,13 @@ func TestWhatCanNeverRunIsRefusedWhenTheProgramStarts(t *testing.T) {
 			[]string{`"step"`, "defined twice"}},
 		"two steps of one name": {[]engine.Binding{engine.BindSequence(task, step), engine.BindSequence(engine.Define[string, int]("more"), otherStep)},
 			[]string{`"step"`, "defined twice"}},
-		"its own step":   {[]engine.Binding{engine.BindSequence(task, engine.Then(step, task))}, []string{`"task"`, "never end"}},
-		"steps of steps": {[]engine.Binding{engine.BindSequence(task, step), engine.BindSequence(step, task)}, []string{`"task"`, `"step"`[1:5], "never end"}},
+		"its own step":   {[]engine.Binding{engine.BindSequence(task, engine.Then(step, task))}, []string{`"task"`, "never finish"}},
+		"steps of steps": {[]engine.Binding{engine.BindSequence(task, step), engine.BindSequence(step, task)}, []string{`"step"`, "task", "never finish"}},
 		"its finalize's finalize": {[]engine.Binding{engine.BindParentTask(deep, func(context.Context, engine.Joined[any, any], *engine.Children) (any, error) { return nil, nil },
 			engine.Define[engine.Joined[engine.Joined[any, any], any], any]("deeper")),
 			engine.BindParentTask(anyTask, anyParent, deep),
 			engine.BindSequence(engine.Define[engine.Joined[engine.Joined[any, any], any], any]("deeper"), engine.Define[engine.Joined[engine.Joined[any, any], any], any]("deeper"))},
-			[]string{"deeper", "never end"}},
+			[]string{"deeper", "never finish"}},
 	} {
 		_, err := workers.New(memstore.New(memstore.Config{}), workers.Config{}, c.bs...)
 		if err == nil {

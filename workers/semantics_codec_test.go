@@ -169,7 +169,7 @@ func TestExecutorWithoutTheKeyLeavesTheExecutionToOneThatHasIt(t *testing.T) {
 				}
 				ran.wants(t)
 				const message = "an input can't be opened here: it is left to another executor"
-				if n := x.logged(message); n < 30 || n > 70 {
+				if n := x.logged(message); n < 30 || n > 90 { // oftener at first, until the roll says that nobody can
 					t.Errorf("it was tried %d times in 10 minutes, want every 30 s in the end, for each of two", n)
 				}
 				line := x.logs.FilterMessage(message).All()[0].ContextMap()

@@ -79,7 +79,7 @@ func (w *world) nothingWaits() {
 // there is set aside, and everything else goes on.
 func TestWhatLeadsToADamagedRecordIsSetAside(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
-		child := engine.Define[int, int]("child")
+		child := engine.Define[int, int]("child", engine.Delay(10*time.Second))
 		parent := engine.Define[int, engine.Gathered[int]]("parent", engine.Retention(time.Hour))
 		long := engine.Define[int, int]("long")
 		flaky := engine.Define[int, int]("flaky", engine.Retry{MaxRetries: 1, BaseDelay: 10 * time.Second})
@@ -141,7 +141,7 @@ func TestWhatLeadsToADamagedRecordIsSetAside(t *testing.T) {
 // say that it needs the next.
 func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
-		child := engine.Define[int, int]("child", engine.Delay(10*time.Second))
+		child := engine.Define[int, int]("child")
 		parent := engine.Define[int, engine.Gathered[int]]("parent", engine.Retention(time.Hour))
 		flaky := engine.Define[int, int]("flaky", engine.Retry{MaxRetries: 1, BaseDelay: 10 * time.Second})
 		ran := &journal{}

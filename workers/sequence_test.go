@@ -106,7 +106,7 @@ func TestSequenceWithoutStepsIsRefusedWhereItIsBound(t *testing.T) {
 
 func TestInputOfAStepIsValidatedBeforeItRuns(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		strict := judge.ValidateInput(func(n int) (int, error) {
+		strict := engine.Define[int, string]("judge").ValidateInput(func(n int) (int, error) {
 			if n < 5 {
 				return 0, errors.New("fewer than five")
 			}
