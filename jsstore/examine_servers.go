@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	neturl "net/url"
 	"slices"
 	"strings"
 	"time"
@@ -217,7 +216,7 @@ func (e *examiner) askMonitor(ctx context.Context, monitor string) {
 	})
 	if err != nil {
 		shown := monitor
-		if quotes := (*neturl.Error)(nil); errors.As(err, &quotes) {
+		if quotes := (*url.Error)(nil); errors.As(err, &quotes) {
 			err = quotes.Err // without the URL, which may hold a password
 		}
 		if strings.ContainsAny(monitor, "@?#") {
