@@ -67,7 +67,7 @@ func TestWhatIsSetAsideFromTheCommandLine(t *testing.T) {
 	says(exitNotFound, "nothing lies aside", "putback", list[0].Name)
 	says(exitOK, `"done":"forgot"`, "forget", list[1].Name, "--yes", "--json")
 	says(exitNotFound, "nothing lies aside", "forget", "x", "--yes")
-	says(exitUsage, "takes a name", "forget")
+	says(exitUsage, "takes one or more names", "forget")
 	if list = jsonLines[asideView](t, durable(t, "list", "--set-aside", "--jsonl", "--dir", dir).out); len(list) != 1 {
 		t.Errorf("aside: %+v, want the record", list)
 	}

@@ -38,14 +38,14 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 	if o := answered(t, "y\n", "delete", "a", "b", "--dir", dir).want(t, exitOK); o.out != "deleted a\ndeleted b\n" || o.err != no {
 		t.Errorf("stdout %q, stderr %q", o.out, o.err)
 	}
-	if o := answered(t, "n\n", "delete", "c", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "remove c with all below it? [y/N] ") {
+	if o := answered(t, "n\n", "delete", "c", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "delete c and everything below it? [y/N] ") {
 		t.Errorf("stderr %q", o.err)
 	}
 	if o := answered(t, "yes\n", "delete", "c", "--reason", "it was\na test", "--dir", dir).want(t, exitOK); o.out != "deleted c: it was; a test\n" {
 		t.Errorf("stdout %q", o.out)
 	}
 	durable(t, "enqueue", "approve", `"may I?"`, "--id", "e", "--dir", dir).want(t, exitOK)
-	if o := answered(t, "n\n", "cancel", "e", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "cancel e with all below it? [y/N] ") {
+	if o := answered(t, "n\n", "cancel", "e", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "cancel e and everything below it? [y/N] ") {
 		t.Errorf("stderr %q", o.err)
 	}
 	if o := answered(t, "y\n", "cancel", "e", "--reason", "no longer", "--dir", dir).want(t, exitOK); o.out != "cancelled e: no longer\n" {
@@ -54,7 +54,7 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 	if o := answered(t, "", "delete", "d", "nosuch", "--yes", "--dir", dir).want(t, exitNotFound); !strings.HasPrefix(o.out, "deleted d\n") {
 		t.Errorf("stdout %q", o.out)
 	}
-	if o := answered(t, "n\n", "forget", "nosuch", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "drop 1 message for good? [y/N] durable: nothing was done\n") {
+	if o := answered(t, "n\n", "forget", "nosuch", "--dir", dir).want(t, exitIncomplete); !strings.HasPrefix(o.err, "delete 1 message for good? [y/N] durable: not confirmed: nothing was done\n") {
 		t.Errorf("stderr %q", o.err)
 	}
 	durable(t, "forget", "nosuch", "--yes", "--dir", dir).want(t, exitNotFound)

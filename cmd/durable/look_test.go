@@ -236,7 +236,7 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 		a.out = screen{Writer: &out}
 		a.printExecution(x, v, now, missing{})
 		a.printTree(&node{Execution: x}, now, 0)
-		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), string(s)) {
+		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), a.display(x, now, missing{})) {
 			t.Errorf("%s:\n%s", s, out.String())
 		}
 	}

@@ -174,7 +174,7 @@ func TestAnIndexThatCannotBeWrittenIsDoneWithout(t *testing.T) {
 	dir := shelf(t)
 	write(t, dir, "index/durable.db/x", "") // a directory in its place
 	o := durable(t, "list", "--all", "--dir", dir, "--limit", "1").want(t, exitOK)
-	if !strings.Contains(o.out, "1 of 15 executions") || !strings.HasPrefix(o.err, "note: without an index: ") {
+	if !strings.Contains(o.out, "1 of 15 executions") || !strings.HasPrefix(o.err, "note: can't use the index, reading the whole store: ") {
 		t.Errorf("out = %q, err = %q", o.out, o.err)
 	}
 	o = durable(t, "list", "--dir", dir, "--via", "index").want(t, exitStore)
@@ -254,7 +254,7 @@ func TestWhatIsEnqueuedWithMetadataIsFoundByIt(t *testing.T) {
 		"order=":                        "metadata order: the value is empty",
 		"a.b=c":                         `metadata key "a.b"`,
 		"order=42 --meta order=43":      "--meta order=43 contradicts --meta order=42",
-		"k=" + strings.Repeat("x", 257): "a value of 257 bytes, at most 256",
+		"k=" + strings.Repeat("x", 257): "the value has 257 bytes, at most 256",
 	} {
 		o := in("", `enqueue greet {"name":"x"} --id bad --meta `+line).want(t, exitUsage)
 		if !strings.Contains(o.err, want) {
