@@ -29,7 +29,7 @@ func (a *app) cancel() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			if err := a.confirm(ctx, l.yes, "cancel "+id+" with all below it?"); err != nil {
+			if err := a.confirm(ctx, l.yes, "cancel "+id+" and everything below it?"); err != nil {
 				return err
 			}
 			if err := engine.NewClient(s).Cancel(ctx, id, l.reason); err != nil {
