@@ -70,11 +70,14 @@ func isNull(value []byte) bool { return value[0] == 0xc0 }
 // taken moves on to the next field.
 func (f *fields) taken() { f.next, f.more = f.r.Next() }
 
-// decode reads the current value of the loose reader into what v points to.
-func (f *fields) decode(name string, v any) {
-	if err := codec.UnmarshalRecord(f.value, v); err != nil && f.err == nil {
+// decode reads the current value of the loose reader into *v. It decodes into a variable of
+// its own, so that a stored type whose field v points to need not be on the heap.
+func decode[T any](f *fields, name string, v *T) {
+	var x T
+	if err := codec.UnmarshalRecord(f.value, &x); err != nil && f.err == nil {
 		f.err = fmt.Errorf("field %s: %w", name, err)
 	}
+	*v = x
 }
 
 // string leaves the field out if it is empty.
@@ -99,9 +102,7 @@ func (f *fields) read(name string, s *string) {
 	switch {
 	case !f.at(name):
 	case f.loose != nil:
-		var text string
-		f.decode(name, &text)
-		*s = text
+		decode(f, name, s)
 	default:
 		*s = f.r.String()
 		f.taken()
@@ -115,9 +116,7 @@ func (f *fields) status(s *Status) {
 		f.w.AnyString(name, string(*s))
 	case !f.at(name):
 	case f.loose != nil:
-		var text string
-		f.decode(name, &text)
-		*s = Status(text)
+		decode(f, name, s)
 	default:
 		*s = statusOf(f.r.Text())
 		f.taken()
@@ -130,9 +129,7 @@ func (f *fields) contentType(name string, t *codec.Type) {
 		f.w.String(name, string(*t))
 	case !f.at(name):
 	case f.loose != nil:
-		var text string
-		f.decode(name, &text)
-		*t = codec.Type(text)
+		decode(f, name, t)
 	default:
 		*t = typeOf(f.r.Text())
 		f.taken()
@@ -146,9 +143,7 @@ func (f *fields) int64(name string, i *int64) {
 		f.w.Int(name, *i)
 	case !f.at(name):
 	case f.loose != nil:
-		var n int64
-		f.decode(name, &n)
-		*i = n
+		decode(f, name, i)
 	default:
 		*i = f.r.Int()
 		f.taken()
@@ -178,9 +173,7 @@ func (f *fields) float(name string, x *float64) {
 		f.w.Float(name, *x)
 	case !f.at(name):
 	case f.loose != nil:
-		var y float64
-		f.decode(name, &y)
-		*x = y
+		decode(f, name, x)
 	default:
 		*x = f.r.Float()
 		f.taken()
@@ -193,9 +186,7 @@ func (f *fields) bool(name string, on *bool) {
 		f.w.Bool(name, *on)
 	case !f.at(name):
 	case f.loose != nil:
-		var b bool
-		f.decode(name, &b)
-		*on = b
+		decode(f, name, on)
 	default:
 		*on = f.r.Bool()
 		f.taken()
@@ -209,9 +200,7 @@ func (f *fields) binary(name string, data *[]byte) {
 		f.w.Binary(name, *data)
 	case !f.at(name):
 	case f.loose != nil:
-		var b []byte
-		f.decode(name, &b)
-		*data = b
+		decode(f, name, data)
 	default:
 		*data = f.r.Binary()
 		f.taken()
@@ -225,9 +214,7 @@ func (f *fields) metadata(m *Metadata) {
 		f.w.Strings(name, *m)
 	case !f.at(name):
 	case f.loose != nil:
-		var pairs map[string]string
-		f.decode(name, &pairs)
-		*m = pairs
+		decode(f, name, m)
 	default:
 		*m = f.r.Strings()
 		f.taken()
