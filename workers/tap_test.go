@@ -174,7 +174,11 @@ func (p *tap) Delete(ctx context.Context, root string, at engine.Revision) error
 
 func (p *tap) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Delivery], error) {
 	return tapFeed(p, func() (engine.Feed[*engine.Delivery], error) { return p.store.Claim(ctx, queue) },
-		func(m **engine.Delivery) { d := *m; d.Baton = tapBaton{p, d.Baton, d.Execution.ID} })
+		func(m **engine.Delivery) { // a copy: a feed may wrap a message more than once
+			d := **m
+			d.Baton = tapBaton{p, d.Baton, d.Execution.ID}
+			*m = &d
+		})
 }
 
 func (p *tap) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage], error) {
