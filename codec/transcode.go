@@ -106,30 +106,29 @@ func (t *transcoder) list(n int) error {
 // object writes a map in the order of its keys.
 func (t *transcoder) object(n int) error {
 	t.text = append(t.text, '{')
-	first := len(t.text)
-	entries := make([]entry, n)
-	ends := make([]int, n+1)
-	ends[0] = first
-	for i := range n {
+	entries := make([]span, n)
+	var keys []byte
+	for i := range entries {
+		e := &entries[i]
 		key, err := t.key()
 		if err != nil {
 			return err
 		}
-		entries[i].key = []byte(key)
-		t.text = append(appendText(t.text, entries[i].key), ':')
+		e.key, keys = len(keys), append(keys, key...)
+		e.keyEnd = len(keys)
+		e.first = len(t.text)
+		t.text = append(appendText(t.text, keys[e.key:]), ':')
 		if err := t.value(); err != nil {
 			return inKey(key, err)
 		}
 		t.text = append(t.text, ',')
-		ends[i+1] = len(t.text)
+		e.end = len(t.text)
 	}
-	for i := range entries {
-		entries[i].bytes = t.text[ends[i]:ends[i+1]]
-	}
-	arrange(entries, t.text[first:])
+	arrange(t.text, entries, keys)
 	for i := 1; i < n; i++ {
-		if bytes.Equal(entries[i-1].key, entries[i].key) {
-			return twice(string(entries[i].key))
+		key := keys[entries[i].key:entries[i].keyEnd]
+		if before := entries[i-1]; bytes.Equal(keys[before.key:before.keyEnd], key) {
+			return twice(string(key))
 		}
 	}
 	if n > 0 {

@@ -239,9 +239,9 @@ func (w *writer) table(p *plan, v reflect.Value) bool {
 		if !w.value(p.key, key) {
 			return false
 		}
-		at.key, at.value = at.first, len(w.data)
+		at.key, at.keyEnd = at.first, len(w.data)
 		if p.key.shape == text {
-			at.key = at.value - key.Len()
+			at.key = at.keyEnd - key.Len()
 		}
 		if !w.value(p.elem, value) {
 			return false
@@ -249,27 +249,8 @@ func (w *writer) table(p *plan, v reflect.Value) bool {
 		at.end = len(w.data)
 		spans = append(spans, at)
 	}
-	w.sort(spans)
+	arrange(w.data, spans, w.data)
 	return true
-}
-
-// A span is where an entry of a map has been written, and in it what it is sorted by, from
-// key to value.
-type span struct{ first, key, value, end int }
-
-// sort puts the entries of a map, written one after the other, in the order of their keys.
-func (w *writer) sort(spans []span) {
-	compare := func(a, b span) int { return bytes.Compare(w.data[a.key:a.value], w.data[b.key:b.value]) }
-	if len(spans) < 2 || slices.IsSortedFunc(spans, compare) {
-		return
-	}
-	first := spans[0].first
-	slices.SortFunc(spans, compare)
-	sorted := make([]byte, 0, len(w.data)-first)
-	for _, s := range spans {
-		sorted = append(sorted, w.data[s.first:s.end]...)
-	}
-	copy(w.data[first:], sorted)
 }
 
 func (w *writer) strings(m map[string]string) bool {
