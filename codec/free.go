@@ -101,7 +101,7 @@ func (r *reading) free() (any, bool) {
 		return nil, false
 	}
 	switch c := r.data[0]; {
-	case c < 0x80, c >= 0xe0, c >= 0xcc && c <= 0xd3:
+	case isInt(c):
 		i, big, ok := r.integer()
 		if big != 0 {
 			return big, ok
@@ -117,7 +117,7 @@ func (r *reading) free() (any, bool) {
 		return nil, false
 	case h.isMap:
 		return r.freeMap(int(h.values / 2))
-	case isList(c, h):
+	case isList(c):
 		return r.freeList(int(h.values))
 	}
 	data := r.take(h.bytes)

@@ -9,13 +9,9 @@ import (
 // of their keys, in place, and returns where the value ends. The order is that of
 // the strings or, of other keys, of their encodings.
 func sortMaps(data []byte, at int) (end int, err error) {
-	h, err := headOf(data[at:])
+	h, at, err := headAt(data, at)
 	if err != nil {
 		return 0, err
-	}
-	at += h.size
-	if rest := uint64(len(data) - at); h.bytes > rest || h.values > rest {
-		return 0, errShort
 	}
 	at += int(h.bytes)
 	if !h.isMap {

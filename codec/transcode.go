@@ -43,7 +43,7 @@ type transcoder struct {
 
 func (t *transcoder) value() error {
 	c := t.from[0]
-	if c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 {
+	if isInt(c) {
 		t.text = append(t.text, t.integer()...)
 		return nil
 	}
@@ -56,7 +56,7 @@ func (t *transcoder) value() error {
 	switch {
 	case h.isMap:
 		return t.object(int(h.values / 2))
-	case isList(c, h):
+	case isList(c):
 		return t.list(int(h.values))
 	case h.isStr:
 		t.text = appendText(t.text, data)
@@ -140,7 +140,7 @@ func (t *transcoder) object(n int) error {
 
 func (t *transcoder) key() (string, error) {
 	c := t.from[0]
-	if c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 {
+	if isInt(c) {
 		return t.integer(), nil
 	}
 	h, err := headOf(t.from)

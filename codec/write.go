@@ -112,18 +112,6 @@ func appendUint(data []byte, u uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(data, 0xcf), u)
 }
 
-func appendBinary(data, b []byte) []byte {
-	switch n := len(b); {
-	case n <= math.MaxUint8:
-		data = append(data, 0xc4, byte(n))
-	case n <= math.MaxUint16:
-		data = binary.BigEndian.AppendUint16(append(data, 0xc5), uint16(n))
-	default:
-		data = binary.BigEndian.AppendUint32(append(data, 0xc6), uint32(n))
-	}
-	return append(data, b...)
-}
-
 func (w *writer) float(p *plan, f float64) bool {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return false
