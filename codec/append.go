@@ -2,9 +2,7 @@ package codec
 
 import (
 	"encoding/binary"
-	"maps"
 	"math"
-	"slices"
 )
 
 // A Map writes the MessagePack encoding of a map field by field, without reflection: for types
@@ -120,7 +118,8 @@ func (m *Map) Strings(name string, s map[string]string) {
 	}
 	m.name(name)
 	m.data = appendHead(m.data, n, 0x80, 0xde)
-	for _, key := range slices.Sorted(maps.Keys(s)) {
+	var few [16]string
+	for _, key := range sortedKeys(few[:0], s) {
 		m.data = appendString(appendString(m.data, key), s[key])
 	}
 }

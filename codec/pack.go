@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
-	"slices"
 )
 
 // asMsgPack returns what p, which is JSON, encodes in MessagePack; not ok if that can't
@@ -41,12 +40,7 @@ func appendMsgPack(data []byte, v any) (_ []byte, ok bool) {
 	}
 	m := v.(map[string]any)
 	data = appendHead(data, len(m), 0x80, 0xde)
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
+	for _, key := range sortedKeys(make([]string, 0, len(m)), m) {
 		if data, ok = appendMsgPack(appendString(data, key), m[key]); !ok {
 			return nil, false
 		}

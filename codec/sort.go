@@ -3,7 +3,17 @@ package codec
 import (
 	"bytes"
 	"slices"
+	"strings"
 )
+
+// sortedKeys appends the keys of m to room, which is empty, and sorts them.
+func sortedKeys[V any](room []string, m map[string]V) []string {
+	for key := range m {
+		room = append(room, key)
+	}
+	slices.SortFunc(room, strings.Compare)
+	return room
+}
 
 // sortMaps puts the entries of every map of the value at data[at:] in the order
 // of their keys, in place, and returns where the value ends. The order is that of

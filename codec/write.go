@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"reflect"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -243,12 +241,7 @@ func (w *writer) table(p *plan, v reflect.Value) bool {
 
 func (w *writer) strings(m map[string]string) bool {
 	var few [16]string
-	keys := few[:0]
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, strings.Compare)
-	for _, key := range keys {
+	for _, key := range sortedKeys(few[:0], m) {
 		if !w.text(key) || !w.text(m[key]) {
 			return false
 		}
