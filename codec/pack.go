@@ -69,21 +69,12 @@ func appendNumber(data []byte, n string) ([]byte, bool) {
 // appendFloat appends a number of MessagePack, of which c is the code, as encoding/json
 // writes it. It is not ok if it is none.
 func appendFloat(text []byte, c byte, data []byte) ([]byte, bool) {
-	f, bits := 0.0, 64
-	if c == 0xca {
-		f, bits = float64(math.Float32frombits(binary.BigEndian.Uint32(data))), 32
-	} else {
-		f = math.Float64frombits(binary.BigEndian.Uint64(data))
-	}
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil, false
-	}
 	var b []byte
 	var err error
-	if bits == 32 {
-		b, err = json.Marshal(float32(f))
+	if c == 0xca {
+		b, err = json.Marshal(math.Float32frombits(binary.BigEndian.Uint32(data)))
 	} else {
-		b, err = json.Marshal(f)
+		b, err = json.Marshal(math.Float64frombits(binary.BigEndian.Uint64(data)))
 	}
 	return append(text, b...), err == nil
 }
