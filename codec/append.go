@@ -2,9 +2,7 @@ package codec
 
 import (
 	"encoding/binary"
-	"maps"
 	"math"
-	"slices"
 )
 
 // A Map writes the MessagePack encoding of a map field by field, without reflection: for types
@@ -120,7 +118,8 @@ func (m *Map) Strings(name string, s map[string]string) {
 	}
 	m.name(name)
 	m.data = appendHead(m.data, n, 0x80, 0xde)
-	for _, key := range slices.Sorted(maps.Keys(s)) {
+	var few [16]string
+	for _, key := range sortedKeys(few[:0], s) {
 		m.data = appendString(appendString(m.data, key), s[key])
 	}
 }
@@ -186,17 +185,26 @@ func appendHead(data []byte, n int, short, long byte) []byte {
 }
 
 func appendString(data []byte, s string) []byte {
-	switch n := len(s); {
-	case n < 32:
-		data = append(data, 0xa0|byte(n))
-	case n <= math.MaxUint8:
-		data = append(data, 0xd9, byte(n))
-	case n <= math.MaxUint16:
-		data = binary.BigEndian.AppendUint16(append(data, 0xda), uint16(n))
-	default:
-		data = binary.BigEndian.AppendUint32(append(data, 0xdb), uint32(n))
+	if len(s) < 32 {
+		return append(append(data, 0xa0|byte(len(s))), s...)
 	}
-	return append(data, s...)
+	return append(appendLength(data, len(s), 0xd9), s...)
+}
+
+func appendBinary(data, b []byte) []byte {
+	return append(appendLength(data, len(b), 0xc4), b...)
+}
+
+// appendLength writes the code of a string or of bytes, and the length n in 1, 2 or 4 bytes:
+// code is the code for an 8-bit length, which the codes for 16 and 32 bits follow.
+func appendLength(data []byte, n int, code byte) []byte {
+	switch {
+	case n <= math.MaxUint8:
+		return append(data, code, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(data, code+1), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(data, code+2), uint32(n))
 }
 
 // appendInt writes an integer in as few bytes as possible.

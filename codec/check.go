@@ -65,6 +65,22 @@ func headOf(data []byte) (head, error) {
 	return longHeadOf(data)
 }
 
+// fits reports whether the value's contents can be in the n bytes after its head. A value in
+// it takes at least one byte.
+func (h head) fits(n int) bool { return h.bytes <= uint64(n) && h.values <= uint64(n) }
+
+// headAt reads the head of the value at data[at:], whose contents begin at data[body:].
+func headAt(data []byte, at int) (h head, body int, err error) {
+	if h, err = headOf(data[at:]); err != nil {
+		return h, 0, err
+	}
+	body = at + h.size
+	if !h.fits(len(data) - body) {
+		return h, 0, errShort
+	}
+	return h, body, nil
+}
+
 // longHeadOf reads a head whose length is in separate bytes.
 func longHeadOf(data []byte) (head, error) {
 	var width int
@@ -152,8 +168,7 @@ func check(data []byte) (stamps []int, err error) {
 			return nil, fmt.Errorf("byte %d: %w", at, err)
 		}
 		at += h.size
-		// A value takes at least one byte.
-		if rest := uint64(len(data) - at); h.bytes > rest || h.values > rest {
+		if !h.fits(len(data) - at) {
 			return nil, errShort
 		}
 		if h.isExt {

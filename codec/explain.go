@@ -105,38 +105,34 @@ type part struct {
 func partsOf(raw []byte) []part {
 	var list []part
 	s := scanner{data: raw, most: math.MaxInt}
-	isObject := s.next() == '{'
-	s.at++
-	for c := s.next(); c != '}' && c != ']' && c != 0; c = s.next() {
+	isObject, end := s.next() == '{', byte(']')
+	if isObject {
+		end = '}'
+	}
+	_ = s.parts(end, nil, func(*plan) error { // an error ends the list
 		var p part
 		if isObject {
-			p.key = s.text()
-			s.next()
-			s.at++
+			p.key = s.key()
 		}
 		s.next()
 		first := s.at
 		if err := s.value(nil); err != nil {
-			return list
+			return err
 		}
 		p.raw = raw[first:s.at]
 		list = append(list, p)
-		if s.next() == ',' {
-			s.at++
-		}
-	}
+		return nil
+	})
 	return list
 }
 
 // wrong says that raw can't be read into p, and why if that is not plain to see.
 func (p *plan) wrong(raw []byte, err error) error {
-	if p.shape != own {
-		return fmt.Errorf("stored %s, want %s", stored(raw), p.wanted(stored(raw) != "" && isInteger(raw)))
+	text := fmt.Sprintf("stored %s, want %s", stored(raw), p.wanted(isInteger(raw)))
+	if wrong := (*json.UnmarshalTypeError)(nil); p.shape != own || errors.As(err, &wrong) {
+		return errors.New(text)
 	}
-	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) || err == nil {
-		return fmt.Errorf("stored %s, want %s", stored(raw), p.wanted(false))
-	}
-	return fmt.Errorf("stored %s, want %s: %w", stored(raw), p.wanted(false), err)
+	return fmt.Errorf("%s: %w", text, err)
 }
 
 func isInteger(raw []byte) bool {

@@ -44,15 +44,23 @@ func decodeJSON(data []byte) (any, error) {
 // parseJSON returns the value that data encodes, with numbers as they are written, if it
 // has one meaning.
 func parseJSON(data []byte) (v any, err error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return nil, cutShort(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errTrailing
+	if err := unmarshalDigits(data, &v); err != nil {
+		return nil, err
 	}
 	return v, scan(data, nil, maxNesting)
+}
+
+// unmarshalDigits is json.Unmarshal, but an interface receives a number as a json.Number.
+func unmarshalDigits(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(v); err != nil {
+		return cutShort(err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errTrailing
+	}
+	return nil
 }
 
 // cutShort says what the library means by the end of its input.
@@ -93,7 +101,7 @@ func (r *reading) free() (any, bool) {
 		return nil, false
 	}
 	switch c := r.data[0]; {
-	case c < 0x80, c >= 0xe0, c >= 0xcc && c <= 0xd3:
+	case isInt(c):
 		i, big, ok := r.integer()
 		if big != 0 {
 			return big, ok
@@ -109,7 +117,7 @@ func (r *reading) free() (any, bool) {
 		return nil, false
 	case h.isMap:
 		return r.freeMap(int(h.values / 2))
-	case isList(c, h):
+	case isList(c):
 		return r.freeList(int(h.values))
 	}
 	data := r.take(h.bytes)

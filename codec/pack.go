@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
-	"slices"
 )
 
 // asMsgPack returns what p, which is JSON, encodes in MessagePack; not ok if that can't
@@ -41,12 +40,7 @@ func appendMsgPack(data []byte, v any) (_ []byte, ok bool) {
 	}
 	m := v.(map[string]any)
 	data = appendHead(data, len(m), 0x80, 0xde)
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
+	for _, key := range sortedKeys(make([]string, 0, len(m)), m) {
 		if data, ok = appendMsgPack(appendString(data, key), m[key]); !ok {
 			return nil, false
 		}
@@ -75,21 +69,12 @@ func appendNumber(data []byte, n string) ([]byte, bool) {
 // appendFloat appends a number of MessagePack, of which c is the code, as encoding/json
 // writes it. It is not ok if it is none.
 func appendFloat(text []byte, c byte, data []byte) ([]byte, bool) {
-	f, bits := 0.0, 64
-	if c == 0xca {
-		f, bits = float64(math.Float32frombits(binary.BigEndian.Uint32(data))), 32
-	} else {
-		f = math.Float64frombits(binary.BigEndian.Uint64(data))
-	}
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil, false
-	}
 	var b []byte
 	var err error
-	if bits == 32 {
-		b, err = json.Marshal(float32(f))
+	if c == 0xca {
+		b, err = json.Marshal(math.Float32frombits(binary.BigEndian.Uint32(data)))
 	} else {
-		b, err = json.Marshal(f)
+		b, err = json.Marshal(math.Float64frombits(binary.BigEndian.Uint64(data)))
 	}
 	return append(text, b...), err == nil
 }

@@ -80,8 +80,11 @@ func planOf(t reflect.Type) *plan {
 	defer plans.Unlock()
 	fresh := map[reflect.Type]*plan{}
 	p := build(t, fresh)
-	for t, p := range fresh {
+	for _, p := range fresh {
 		p.survey()
+	}
+	// Publish only now: a stored plan refers to others, and whoever loads it takes no lock.
+	for t, p := range fresh {
 		plans.made.Store(t, p)
 	}
 	return p

@@ -57,14 +57,10 @@ func (r *reading) take(n uint64) []byte {
 // head reads the head of the next value and its code, and says whether it is one.
 func (r *reading) head() (c byte, h head, ok bool) {
 	h, err := headOf(r.data)
-	if err != nil {
+	if err != nil || !h.fits(len(r.data)-h.size) {
 		return 0, h, false
 	}
 	c = r.data[0]
-	rest := uint64(len(r.data) - h.size)
-	if h.bytes > rest || h.values > rest {
-		return 0, h, false
-	}
 	r.data = r.data[h.size:]
 	return c, h, true
 }
@@ -142,7 +138,7 @@ func (r *reading) parts(p *plan, v reflect.Value) bool {
 		return r.record(p, v)
 	case array:
 		c, h, ok := r.head()
-		return ok && isList(c, h) && h.values == uint64(v.Len()) && r.elements(p, v)
+		return ok && isList(c) && h.values == uint64(v.Len()) && r.elements(p, v)
 	}
 	if r.isNull() {
 		return true
@@ -153,7 +149,7 @@ func (r *reading) parts(p *plan, v reflect.Value) bool {
 		return r.value(p.elem, v.Elem())
 	case list:
 		c, h, ok := r.head()
-		if !ok || !isList(c, h) {
+		if !ok || !isList(c) {
 			return false
 		}
 		v.Set(reflect.MakeSlice(p.typ, int(h.values), int(h.values)))
@@ -162,7 +158,9 @@ func (r *reading) parts(p *plan, v reflect.Value) bool {
 	return r.table(p, v)
 }
 
-func isList(c byte, h head) bool { return !h.isMap && (c&0xf0 == 0x90 || c == 0xdc || c == 0xdd) }
+func isList(c byte) bool { return c&0xf0 == 0x90 || c == 0xdc || c == 0xdd }
+
+func isInt(c byte) bool { return c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 }
 
 func (r *reading) elements(p *plan, v reflect.Value) bool {
 	for i := range v.Len() {

@@ -124,7 +124,7 @@ func (p *plan) refuseField(v reflect.Value, depth int) error {
 	for i := range p.fields {
 		f := &p.fields[i]
 		part, ok := f.of(v)
-		if !ok || f.omitEmpty && isEmpty(part) || f.omitZero && part.IsZero() {
+		if !ok || f.left(part) {
 			continue
 		}
 		if err := f.plan.refuse(part, depth); err != nil {

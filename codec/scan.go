@@ -110,10 +110,7 @@ func (s *scanner) member() func(*plan) error {
 	var few [fewKeys]string
 	keys, many := few[:0], map[string]bool(nil)
 	return func(p *plan) error {
-		s.next()
-		key := s.text()
-		s.next()
-		s.at++ // the colon
+		key := s.key()
 		for _, k := range keys {
 			if k == key {
 				return twice(key)
@@ -153,6 +150,15 @@ func (p *plan) below(key string) (*plan, error) {
 		return nil, nil
 	}
 	return p.fields[i].plan, nil
+}
+
+// key passes over the key of a member and the colon, and returns the key.
+func (s *scanner) key() string {
+	s.next()
+	key := s.text()
+	s.next()
+	s.at++
+	return key
 }
 
 // text passes over a text and returns it.

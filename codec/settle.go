@@ -1,10 +1,8 @@
 package codec
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"reflect"
 )
 
@@ -42,15 +40,7 @@ func (p *plan) unmarshal(data []byte, v any) error {
 	if !p.hasFree {
 		return json.Unmarshal(data, v)
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(v); err != nil {
-		return cutShort(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errTrailing
-	}
-	return nil
+	return unmarshalDigits(data, v)
 }
 
 // settle replaces the numbers in interfaces below v.

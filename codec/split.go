@@ -96,7 +96,7 @@ func SplitList(data []byte) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c := data[0]; h.isMap || !(c >= 0x90 && c < 0xa0 || c == 0xdc || c == 0xdd) {
+	if !isList(data[0]) {
 		return nil, errNoList
 	}
 	list := make([][]byte, 0, h.values)
@@ -131,15 +131,11 @@ func mapOf(entries [][]byte) []byte {
 // skip returns where the value at data[at:] ends.
 func skip(data []byte, at int) (end int, err error) {
 	for left := uint64(1); left > 0; left-- {
-		h, err := headOf(data[at:])
+		h, body, err := headAt(data, at)
 		if err != nil {
 			return 0, err
 		}
-		at += h.size
-		if rest := uint64(len(data) - at); h.bytes > rest || h.values > rest {
-			return 0, errShort
-		}
-		at += int(h.bytes)
+		at = body + int(h.bytes)
 		left += h.values
 	}
 	return at, nil

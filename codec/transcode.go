@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -43,7 +42,7 @@ type transcoder struct {
 
 func (t *transcoder) value() error {
 	c := t.from[0]
-	if c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 {
+	if isInt(c) {
 		t.text = append(t.text, t.integer()...)
 		return nil
 	}
@@ -56,7 +55,7 @@ func (t *transcoder) value() error {
 	switch {
 	case h.isMap:
 		return t.object(int(h.values / 2))
-	case isList(c, h):
+	case isList(c):
 		return t.list(int(h.values))
 	case h.isStr:
 		t.text = appendText(t.text, data)
@@ -106,30 +105,29 @@ func (t *transcoder) list(n int) error {
 // object writes a map in the order of its keys.
 func (t *transcoder) object(n int) error {
 	t.text = append(t.text, '{')
-	first := len(t.text)
-	entries := make([]entry, n)
-	ends := make([]int, n+1)
-	ends[0] = first
-	for i := range n {
+	entries := make([]span, n)
+	var keys []byte
+	for i := range entries {
+		e := &entries[i]
 		key, err := t.key()
 		if err != nil {
 			return err
 		}
-		entries[i].key = []byte(key)
-		t.text = append(appendText(t.text, entries[i].key), ':')
+		e.key, keys = len(keys), append(keys, key...)
+		e.keyEnd = len(keys)
+		e.first = len(t.text)
+		t.text = append(appendText(t.text, keys[e.key:]), ':')
 		if err := t.value(); err != nil {
 			return inKey(key, err)
 		}
 		t.text = append(t.text, ',')
-		ends[i+1] = len(t.text)
+		e.end = len(t.text)
 	}
-	for i := range entries {
-		entries[i].bytes = t.text[ends[i]:ends[i+1]]
-	}
-	arrange(entries, t.text[first:])
+	arrange(t.text, entries, keys)
 	for i := 1; i < n; i++ {
-		if bytes.Equal(entries[i-1].key, entries[i].key) {
-			return twice(string(entries[i].key))
+		key := keys[entries[i].key:entries[i].keyEnd]
+		if before := entries[i-1]; bytes.Equal(keys[before.key:before.keyEnd], key) {
+			return twice(string(key))
 		}
 	}
 	if n > 0 {
@@ -141,7 +139,7 @@ func (t *transcoder) object(n int) error {
 
 func (t *transcoder) key() (string, error) {
 	c := t.from[0]
-	if c < 0x80 || c >= 0xe0 || c >= 0xcc && c <= 0xd3 {
+	if isInt(c) {
 		return t.integer(), nil
 	}
 	h, err := headOf(t.from)
@@ -161,11 +159,7 @@ func validText(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	var b strings.Builder
-	for _, r := range s {
-		b.WriteRune(r)
-	}
-	return b.String()
+	return string([]rune(s))
 }
 
 // appendText appends a text of JSON.

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"reflect"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -110,18 +108,6 @@ func appendUint(data []byte, u uint64) []byte {
 		return appendInt(data, int64(u))
 	}
 	return binary.BigEndian.AppendUint64(append(data, 0xcf), u)
-}
-
-func appendBinary(data, b []byte) []byte {
-	switch n := len(b); {
-	case n <= math.MaxUint8:
-		data = append(data, 0xc4, byte(n))
-	case n <= math.MaxUint16:
-		data = binary.BigEndian.AppendUint16(append(data, 0xc5), uint16(n))
-	default:
-		data = binary.BigEndian.AppendUint32(append(data, 0xc6), uint32(n))
-	}
-	return append(data, b...)
 }
 
 func (w *writer) float(p *plan, f float64) bool {
@@ -239,9 +225,9 @@ func (w *writer) table(p *plan, v reflect.Value) bool {
 		if !w.value(p.key, key) {
 			return false
 		}
-		at.key, at.value = at.first, len(w.data)
+		at.key, at.keyEnd = at.first, len(w.data)
 		if p.key.shape == text {
-			at.key = at.value - key.Len()
+			at.key = at.keyEnd - key.Len()
 		}
 		if !w.value(p.elem, value) {
 			return false
@@ -249,37 +235,13 @@ func (w *writer) table(p *plan, v reflect.Value) bool {
 		at.end = len(w.data)
 		spans = append(spans, at)
 	}
-	w.sort(spans)
+	arrange(w.data, spans, w.data)
 	return true
-}
-
-// A span is where an entry of a map has been written, and in it what it is sorted by, from
-// key to value.
-type span struct{ first, key, value, end int }
-
-// sort puts the entries of a map, written one after the other, in the order of their keys.
-func (w *writer) sort(spans []span) {
-	compare := func(a, b span) int { return bytes.Compare(w.data[a.key:a.value], w.data[b.key:b.value]) }
-	if len(spans) < 2 || slices.IsSortedFunc(spans, compare) {
-		return
-	}
-	first := spans[0].first
-	slices.SortFunc(spans, compare)
-	sorted := make([]byte, 0, len(w.data)-first)
-	for _, s := range spans {
-		sorted = append(sorted, w.data[s.first:s.end]...)
-	}
-	copy(w.data[first:], sorted)
 }
 
 func (w *writer) strings(m map[string]string) bool {
 	var few [16]string
-	keys := few[:0]
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, strings.Compare)
-	for _, key := range keys {
+	for _, key := range sortedKeys(few[:0], m) {
 		if !w.text(key) || !w.text(m[key]) {
 			return false
 		}
