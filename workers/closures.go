@@ -42,8 +42,9 @@ func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.Cl
 	for f := d.next(parent); f != nil; f = d.next(parent) {
 		taken := len(f.held)
 		x.steadyUntilStop("close children", func(ctx context.Context) error {
-			err := x.unread(ctx, x.closeChildren(ctx, f), f.held...)
-			f.again = f.again || err != nil // the write may have succeeded
+			err := x.closeChildren(ctx, f)
+			err = x.unread(ctx, err, f.held...) // without the wakes that closeChildren has set aside
+			f.again = f.again || err != nil     // the write may have succeeded
 			return err
 		}, f.held...)
 		feed.Request(taken)
@@ -218,7 +219,8 @@ func (x *Executor) judgeWakes(ctx context.Context, f *family) error {
 			if err := w.held.SetAside(ctx, err.Error()); err != nil {
 				return err
 			}
-			f.held = slices.DeleteFunc(f.held, func(h *hand) bool { return h == w.held })
+			// In a copy: tellParent, which returns the messages at a shutdown, has the old list.
+			f.held = slices.DeleteFunc(slices.Clone(f.held), func(h *hand) bool { return h == w.held })
 		case err != nil && !errors.Is(err, engine.ErrNotFound):
 			return err
 		default:

@@ -91,8 +91,13 @@ func (h *hand) SetAside(ctx context.Context, reason string) error {
 	return err
 }
 
-// Return gives the message back.
+// Return gives the message back. If its lease has ended it is only dropped: a server that is
+// told to deliver it again does so even while its next holder is at work.
 func (h *hand) Return(ctx context.Context, at time.Time, recorded bool) error {
+	if h.isLost() {
+		h.drop()
+		return nil
+	}
 	err := h.Baton.Return(ctx, at, recorded)
 	if err == nil {
 		h.drop()

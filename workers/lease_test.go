@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
@@ -44,4 +45,33 @@ func TestDeliveryThatOutlivedItsLeaseDoesNotBegin(t *testing.T) {
 			t.Errorf("fresh %v: %d messages in hand, want none", fresh, n)
 		}
 	}
+}
+
+// one is a feed of one delivery.
+type one chan *engine.Delivery
+
+func (f one) Messages() <-chan *engine.Delivery { return f }
+func (one) Request(int)                         {}
+func (one) Fault() (time.Time, error)           { return time.Time{}, nil }
+func (one) Close()                              {}
+
+// An execution that waits for a slot until its lease has ended is not returned: a server takes
+// that for the word of the present holder, and delivers the message once more beside it.
+func TestDeliveryThatOutlivedItsLeaseIsNotReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, err := New(memstore.New(memstore.Config{}), Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed := make(one, 1)
+		feed <- &engine.Delivery{Baton: stillBaton{t}, Until: time.Now().Add(slotPatience / 2)}
+		close(feed)
+		x.takeExecutions(&lane{feed: feed}, &slots{})
+		time.Sleep(2 * slotPatience)
+		synctest.Wait()
+		if n := len(x.hands.all()); n != 0 {
+			t.Errorf("%d messages in hand, want none", n)
+		}
+		x.crew.dismiss()
+	})
 }

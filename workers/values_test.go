@@ -157,18 +157,20 @@ func TestWakeRefusesWhatIsNoOutput(t *testing.T) {
 	})
 }
 
-// TestExecutorsSetAWakeAsideThatIsNoOutput publishes wakes as any program may that has the
-// right to.
+// publishWake wakes an execution as any program may that has the right to publish.
+func (w *world) publishWake(id string, out codec.Payload) {
+	w.t.Helper()
+	data, err := engine.EncodeClosure(engine.Closure{Parent: id, IsWake: true, Status: engine.Completed, Output: out})
+	check(w.t, err)
+	w.publish(&nats.Msg{Subject: "durable.closure." + id, Data: data})
+}
+
 func TestExecutorsSetAWakeAsideThatIsNoOutput(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		w.executor(workers.Config{}, engine.BindSleeping(approval))
 		h := enqueue(w, approval.Task, "order 42")
 		pass(time.Second)
-		wake := func(out codec.Payload) {
-			data, err := engine.EncodeClosure(engine.Closure{Parent: h.ID(), IsWake: true, Status: engine.Completed, Output: out})
-			check(t, err)
-			w.publish(&nats.Msg{Subject: "durable.closure." + h.ID(), Data: data})
-		}
+		wake := func(out codec.Payload) { w.publishWake(h.ID(), out) }
 		for _, out := range []codec.Payload{inJSON("{"), {Type: "text/xml", Data: []byte("<a/>")}, inJSON(`"yes"`), {Type: "application/json; enc=gzip", Data: []byte("x")}} {
 			wake(out)
 		}
@@ -179,6 +181,42 @@ func TestExecutorsSetAWakeAsideThatIsNoOutput(t *testing.T) {
 		wake(inJSON("true"))
 		pass(time.Minute)
 		equal(t, "output", result(w, h), true)
+	})
+}
+
+// TestShutdownReturnsTheWakesThatAreStillInHand has an executor set one of two wakes aside, and
+// stop before it can read the record for the other.
+func TestShutdownReturnsTheWakesThatAreStillInHand(t *testing.T) {
+	onJetStream(t, func(t *testing.T, w *world) {
+		x := w.tapped(workers.Config{}, engine.BindSleeping(approval))
+		h := enqueue(w, approval.Task, "order 42")
+		pass(time.Second)
+		asides := 0
+		x.tap.on(func(call, _ string) error {
+			switch {
+			case call == "SetAside":
+				if asides++; asides == 2 {
+					x.stop()
+					pass(time.Second)
+				}
+			case call == "Get" && asides == 0:
+				time.Sleep(time.Second) // both of the others are in hand by then
+			case call == "Get" && asides == 2:
+				return errors.New("no answer")
+			}
+			return nil
+		})
+		for _, text := range []string{`"no"`, `"neither"`, "true"} {
+			w.publishWake(h.ID(), inJSON(text))
+		}
+		check(t, <-x.done)
+		equal(t, "set aside", len(w.aside()), 2)
+		began := time.Now()
+		w.executor(workers.Config{}, engine.BindSleeping(approval))
+		equal(t, "output", result(w, h), true)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it was woken after %s, want at once: the wake was returned", took)
+		}
 	})
 }
 
