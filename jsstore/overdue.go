@@ -80,26 +80,19 @@ func timerAgain(m *stored) *nats.Msg {
 // for a while, by a key that vanishes. Zero says that there is nothing to look at, or that
 // somebody has looked.
 func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
-	var state jetstream.StreamState
-	err = s.manage(ctx, func(ctx context.Context) error {
-		st, err := s.js.Stream(ctx, s.layout.timers())
-		if err == nil {
-			state = st.CachedInfo().State
-		}
-		return err
-	})
-	if err != nil || state.Msgs == 0 {
+	info, err := s.streamInfo(ctx, s.layout.timers())
+	if err != nil || info.State.Msgs == 0 {
 		return 0, err
 	}
 	m := nats.NewMsg(s.layout.overdueSubject())
-	m.Header.Set(jetstream.MsgTTLHeader, seconds(turnFor(state.Msgs, state.Bytes)))
+	m.Header.Set(jetstream.MsgTTLHeader, seconds(turnFor(info.State.Msgs, info.State.Bytes)))
 	switch _, err = s.putMsg(ctx, m, 0); {
 	case errors.Is(err, engine.ErrConflict):
 		return 0, nil
 	case err != nil:
 		return 0, err
 	}
-	return state.LastSeq, nil
+	return info.State.LastSeq, nil
 }
 
 // turnFor returns how long a look at so many timers keeps others from it.
