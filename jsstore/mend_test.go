@@ -317,6 +317,30 @@ func TestMendDeliversWhatAConsumerHasPassedOver(t *testing.T) {
 	})
 }
 
+// A client with the right to enqueue can store header names that nats.go does not publish.
+func TestMendDeliversWhatHasHeaderNamesThatNoClientPublishes(t *testing.T) {
+	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
+		w := admit(t, nc)
+		conn, err := nc.Opts.InProcessServer.InProcessConn()
+		w.check(err)
+		raw, err := jstest.NewRaw(conn)
+		w.check(err)
+		defer raw.Close()
+		a, err := raw.Publish("durable.ready.default.task.x", []byte("NATS/1.0\r\nBad/Name: 1\r\n\r\n"), []byte("1"))
+		if w.check(err); a.Stored == 0 {
+			t.Fatalf("publish: %+v, want it stored", a)
+		}
+		s, err := w.js.Stream(t.Context(), "durable-ready")
+		w.check(err)
+		_, err = s.ResetConsumerToSequence(t.Context(), "queue-default", a.Stored+1)
+		w.check(err)
+		w.mended(w.mend(), "consumer.skipped", "durable-ready/queue-default", "1 of 1: sent again")
+		if got := w.delivered("default"); len(got) != 1 || got[0].Execution.ID != "x" || got[0].Invalid != nil {
+			t.Errorf("delivered %d, want x alone", len(got))
+		}
+	})
+}
+
 // A message below the floor that is in somebody's hands is not sent again.
 func TestMendDoesNotSendAgainWhatIsInHand(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {

@@ -64,12 +64,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 
 // timerAgain returns a timer as it was published, to lie where it lies and nowhere else.
 func timerAgain(m *stored) *nats.Msg {
-	again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	for name, values := range m.Header {
-		if !strings.HasPrefix(name, "Nats-") { // those of the answer that it was read from
-			again.Header[name] = values
-		}
-	}
+	again := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
 	again.Header.Set(headerSchedule, m.Header.Get(headerSchedule))
 	again.Header.Set(headerScheduleTarget, m.Header.Get(headerScheduleTarget))
 	again.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(m.Sequence, 10))
