@@ -47,18 +47,23 @@ type AreaState struct {
 
 // State returns the state of an area.
 func (s *Store) State(ctx context.Context, p Area) (AreaState, error) {
-	var info *jetstream.StreamInfo
-	err := s.manage(ctx, func(ctx context.Context) error {
-		st, err := s.js.Stream(ctx, s.streamOf(p))
+	info, err := s.streamInfo(ctx, s.streamOf(p))
+	if err != nil {
+		return AreaState{}, fmt.Errorf("state of %s: %w", s.streamOf(p), err)
+	}
+	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
+}
+
+// streamInfo returns what the server knows of a stream.
+func (s *Store) streamInfo(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
+	err = s.manage(ctx, func(ctx context.Context) error {
+		st, err := s.js.Stream(ctx, name)
 		if err == nil {
 			info = st.CachedInfo()
 		}
 		return err
 	})
-	if err != nil {
-		return AreaState{}, fmt.Errorf("state of %s: %w", s.streamOf(p), err)
-	}
-	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
+	return info, err
 }
 
 // A Message is what one message of an area says.
@@ -124,7 +129,7 @@ func (s *Store) Holds(ctx context.Context, p Area, sequence uint64) (bool, error
 // Behind reports whether the leader of an area has a message from a sequence on, which
 // who answered [Store.Messages] may not have had yet.
 func (s *Store) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
-	_, err := s.message(ctx, s.streamOf(p), ">", map[string]any{"next_by_subj": ">", "seq": max(from, 1)})
+	_, err := s.from(ctx, s.streamOf(p), "", max(from, 1))
 	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil
 	}

@@ -168,18 +168,16 @@ func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 				return
 			}
 		}
-		for _, subject := range s.recordsUnder("") {
-			for m, err := range s.scanLast(ctx, subject) {
-				if err != nil {
-					yield(engine.Aside{}, err)
-					return
-				}
-				if s.isOwn(m) {
-					continue
-				}
-				if _, err := decodeRecord(m); errors.Is(err, engine.ErrDamaged) && !yield(s.damaged(m, err), nil) {
-					return
-				}
+		for m, err := range s.scanLast(ctx, s.recordsUnder("")...) {
+			if err != nil {
+				yield(engine.Aside{}, err)
+				return
+			}
+			if s.isOwn(m) {
+				continue
+			}
+			if _, err := decodeRecord(m); errors.Is(err, engine.ErrDamaged) && !yield(s.damaged(m, err), nil) {
+				return
 			}
 		}
 	}

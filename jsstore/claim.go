@@ -229,18 +229,25 @@ func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	if recorded {
 		return b.s.layout.hint(x, at)
 	}
-	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: nats.Header{}, Data: b.m.Data}
-	for name, values := range b.m.Header {
-		if !strings.HasPrefix(name, "Nats-") && isName(name) {
-			m.Header[name] = values
-		}
-	}
+	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: ownHeaders(b.m.Header), Data: b.m.Data}
 	if !engine.IsDue(m.Data) {
 		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
 	}
 	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	schedule(m, at, b.s.layout.dueSubject(x))
 	return m
+}
+
+// ownHeaders returns the headers that a copy of a message has: without those that tell the
+// server what to do, and without names that nats.go refuses.
+func ownHeaders(all nats.Header) nats.Header {
+	own := nats.Header{}
+	for name, values := range all {
+		if !strings.HasPrefix(name, "Nats-") && isName(name) {
+			own[name] = values
+		}
+	}
+	return own
 }
 
 // hint returns the timer of an execution whose record says it all.

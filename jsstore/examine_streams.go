@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -128,12 +127,7 @@ func (e *examiner) readLease(ctx context.Context) {
 			"programs of this version can't open it, and this report may be wrong", "upgrade this program")
 	}
 	e.about = 1
-	if n.LeaseMS > 0 {
-		e.config.Lease, e.settled = n.lease(), true
-	}
-	if e.config.Retention = time.Duration(n.RetentionMS) * time.Millisecond; n.RetentionMS == 0 {
-		e.config.Retention = engine.Forever
-	}
+	e.config.Lease, e.config.Retention, e.settled = n.lease(), n.retention(), n.LeaseMS > 0
 	e.fine("stream.namespace", "layout version %d, lease %s", n.Version, e.config.Lease)
 }
 

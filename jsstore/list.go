@@ -39,29 +39,27 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 				}
 			}
 		}
-		for _, subject := range s.recordsUnder(f.Within()) {
-			for m, err := range s.scanLast(ctx, subject) {
-				if err == nil && s.isOwn(m) {
-					continue
-				}
-				var r engine.Record
-				if err == nil {
-					r, err = s.decodeRecord(m)
-				}
-				if q, found := queued[r.ID]; found && errors.Is(err, engine.ErrNotFound) && r.SameLife(&q.Execution) {
-					err = nil // gone but for the message that led to it
-				}
-				if errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrDamaged) {
-					continue // deleted, or gone; and Aside has what can't be read
-				}
-				if err != nil && !errors.Is(err, engine.ErrNewer) {
-					yield(engine.Record{}, err)
-					return
-				}
-				delete(queued, r.ID)
-				if f.Matches(r.Execution) && !yield(r, nil) {
-					return
-				}
+		for m, err := range s.scanLast(ctx, s.recordsUnder(f.Within())...) {
+			if err == nil && s.isOwn(m) {
+				continue
+			}
+			var r engine.Record
+			if err == nil {
+				r, err = s.decodeRecord(m)
+			}
+			if q, found := queued[r.ID]; found && errors.Is(err, engine.ErrNotFound) && r.SameLife(&q.Execution) {
+				err = nil // gone but for the message that led to it
+			}
+			if errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrDamaged) {
+				continue // deleted, or gone; and Aside has what can't be read
+			}
+			if err != nil && !errors.Is(err, engine.ErrNewer) {
+				yield(engine.Record{}, err)
+				return
+			}
+			delete(queued, r.ID)
+			if f.Matches(r.Execution) && !yield(r, nil) {
+				return
 			}
 		}
 		for _, r := range queued {

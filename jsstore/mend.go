@@ -248,12 +248,7 @@ func (s *Store) deleteMessage(ctx context.Context, stream string, sequence uint6
 // What is to run goes through the timers, for in the ready stream there is room for one: what
 // comes from there is claimed by the record, so that it may come twice.
 func (s *Store) deliverAgain(ctx context.Context, src source, m *stored) error {
-	next := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	for name, values := range m.Header {
-		if len(name) < 5 || name[:5] != "Nats-" {
-			next.Header[name] = values
-		}
-	}
+	next := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
 	switch kind, rest := s.layout.split(m.Subject); {
 	case kind == "due" && src.queue() == "":
 		root, err := s.layout.rootToLookAt(m.Subject)

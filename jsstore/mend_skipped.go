@@ -38,6 +38,9 @@ func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, erro
 			// file brings back what was acknowledged.
 			return "set aside, older than the retention", e.takeOut(ctx, src.stream, m, "passed over by its consumer, and older than the retention: it may have run")
 		}
+		if m.broken { // without its headers it would run as if it had never had any
+			return "set aside, its headers are unreadable", e.takeOut(ctx, src.stream, m, errBlock.Error())
+		}
 		return "sent again", e.deliverAgain(ctx, src, m)
 	})
 }

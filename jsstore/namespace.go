@@ -21,8 +21,12 @@ type namespace struct {
 
 const layoutVersion = 1
 
+// lease returns DefaultLease if the record has none that can be used.
 func (n namespace) lease() time.Duration {
 	d, _ := codec.Millis(n.LeaseMS)
+	if d <= 0 {
+		return DefaultLease
+	}
 	return d
 }
 

@@ -64,12 +64,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 
 // timerAgain returns a timer as it was published, to lie where it lies and nowhere else.
 func timerAgain(m *stored) *nats.Msg {
-	again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	for name, values := range m.Header {
-		if !strings.HasPrefix(name, "Nats-") { // those of the answer that it was read from
-			again.Header[name] = values
-		}
-	}
+	again := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
 	again.Header.Set(headerSchedule, m.Header.Get(headerSchedule))
 	again.Header.Set(headerScheduleTarget, m.Header.Get(headerScheduleTarget))
 	again.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(m.Sequence, 10))
@@ -80,26 +75,19 @@ func timerAgain(m *stored) *nats.Msg {
 // for a while, by a key that vanishes. Zero says that there is nothing to look at, or that
 // somebody has looked.
 func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
-	var state jetstream.StreamState
-	err = s.manage(ctx, func(ctx context.Context) error {
-		st, err := s.js.Stream(ctx, s.layout.timers())
-		if err == nil {
-			state = st.CachedInfo().State
-		}
-		return err
-	})
-	if err != nil || state.Msgs == 0 {
+	info, err := s.streamInfo(ctx, s.layout.timers())
+	if err != nil || info.State.Msgs == 0 {
 		return 0, err
 	}
 	m := nats.NewMsg(s.layout.overdueSubject())
-	m.Header.Set(jetstream.MsgTTLHeader, seconds(turnFor(state.Msgs, state.Bytes)))
+	m.Header.Set(jetstream.MsgTTLHeader, seconds(turnFor(info.State.Msgs, info.State.Bytes)))
 	switch _, err = s.putMsg(ctx, m, 0); {
 	case errors.Is(err, engine.ErrConflict):
 		return 0, nil
 	case err != nil:
 		return 0, err
 	}
-	return state.LastSeq, nil
+	return info.State.LastSeq, nil
 }
 
 // turnFor returns how long a look at so many timers keeps others from it.

@@ -234,16 +234,14 @@ func (p *puller) recover(ctx context.Context) error {
 }
 
 func (p *puller) raiseFence(ctx context.Context) error {
-	return p.s.manage(ctx, func(ctx context.Context) error {
-		st, err := p.s.js.Stream(ctx, p.source.stream)
-		if err != nil {
-			return err
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.fence = st.CachedInfo().State.LastSeq
-		return nil
-	})
+	info, err := p.s.streamInfo(ctx, p.source.stream)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fence = info.State.LastSeq
+	return nil
 }
 
 // watch finds out that pulls were lost without a word.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -155,13 +154,7 @@ func (s *Store) move(m *nats.Msg, b *baton) {
 // there: its holder may be about to put it down, and then nothing would be left that
 // leads to the execution.
 func (s *Store) moveToReady(ctx context.Context, m *nats.Msg, b *baton) error {
-	moved := nats.NewMsg(s.layout.readySubject(b.execution))
-	moved.Data = m.Data
-	for name, values := range m.Header {
-		if !strings.HasPrefix(name, "Nats-") && isName(name) {
-			moved.Header[name] = values
-		}
-	}
+	moved := &nats.Msg{Subject: s.layout.readySubject(b.execution), Header: ownHeaders(m.Header), Data: m.Data}
 	moved.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	exclusive(moved) // the timers may fire twice
 	sequence, err := s.publish(ctx, moved, nil)

@@ -57,7 +57,7 @@ func (s *Store) last(ctx context.Context, stream, subject string) (*stored, erro
 
 // first is last for the first message that matches.
 func (s *Store) first(ctx context.Context, stream, subject string) (*stored, error) {
-	return s.message(ctx, stream, subject, map[string]any{"next_by_subj": subject, "seq": 1})
+	return s.from(ctx, stream, subject, 1)
 }
 
 func (s *Store) message(ctx context.Context, stream, subject string, which map[string]any) (*stored, error) {

@@ -126,32 +126,35 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 	}
 }
 
-// scanLast returns the last revision of each key of the bucket that matches a subject: those
-// that have no other in their order, and the rest behind them.
-func (s *Store) scanLast(ctx context.Context, subject string) iter.Seq2[*stored, error] {
+// scanLast returns the last revision of each key of the bucket that matches one of the
+// subjects, subject by subject: first the keys that have one revision, in order, then the
+// others.
+func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*stored, error] {
 	return func(yield func(*stored, error) bool) {
 		several, err := s.histories(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		met := map[string]bool{}
-		for m, err := range s.scan(ctx, s.layout.records(), subject) {
-			if err == nil && several[m.Subject] > 1 {
-				met[m.Subject] = true
-				continue
+		for _, subject := range subjects {
+			met := map[string]bool{}
+			for m, err := range s.scan(ctx, s.layout.records(), subject) {
+				if err == nil && several[m.Subject] > 1 {
+					met[m.Subject] = true
+					continue
+				}
+				if !yield(m, err) || err != nil {
+					return
+				}
 			}
-			if !yield(m, err) || err != nil {
-				return
-			}
-		}
-		for subject := range met {
-			m, err := s.last(ctx, s.layout.records(), subject)
-			if errors.Is(err, engine.ErrNotFound) {
-				continue
-			}
-			if !yield(m, err) || err != nil {
-				return
+			for key := range met {
+				m, err := s.last(ctx, s.layout.records(), key)
+				if errors.Is(err, engine.ErrNotFound) {
+					continue
+				}
+				if !yield(m, err) || err != nil {
+					return
+				}
 			}
 		}
 	}
