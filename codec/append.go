@@ -7,7 +7,7 @@ import (
 
 // A Map writes the MessagePack encoding of a map field by field, without reflection: for types
 // that are written very often. The result is that of [Marshal] for a struct whose fields are
-// all omitempty: a zero value is left out, except by the Any methods.
+// all omitempty: it leaves zero values out, except in the Any methods.
 type Map struct {
 	data []byte // the outermost map, after room for its head
 	n    int

@@ -9,8 +9,8 @@ import (
 
 // maxNesting is how deep arrays and maps may nest, the same as in encoding/json. The decoder
 // takes about 500 bytes of stack a level: 5 MB at this depth. A few megabytes of 0x91 ask for
-// millions of levels; that would exhaust the stack and end the process, which recover can't prevent.
-// million levels that a few megabytes of 0x91 ask for.
+// millions of levels; that would exhaust the stack and end the process, which recover can't
+// prevent.
 const maxNesting = 10_000
 
 var (

@@ -21,8 +21,7 @@ const (
 	// MsgPack is the encoding of Go values whose types mean the same to MessagePack and to
 	// encoding/json: see [EncodeAs].
 	MsgPack Type = "application/msgpack"
-	// JSON is the encoding of all other values, and of a message without a
-	// Content-Type.
+	// JSON is the encoding of all other values, and of a message without a Content-Type.
 	JSON Type = "application/json"
 )
 
@@ -122,7 +121,7 @@ func (p Payload) Check() error {
 	switch {
 	case p.IsZero():
 		return nil
-	case p.Type == MsgPack: // what has no JSON can't be shown, nor given to another type
+	case p.Type == MsgPack: // a value without JSON can't be shown, or read into another type
 		_, err := toJSON(p.Data)
 		return err
 	case p.Type == JSON, p.Type == "":
@@ -207,7 +206,7 @@ var null = []byte{0xc0}
 func (p Payload) EncodeMsgpack(enc *msgpack.Encoder) error {
 	q, err := p.as(MsgPack)
 	if err == nil && q.Type == MsgPack {
-		_, err = check(q.Data) // one that is not exactly one value would shift all that follows it
+		_, err = check(q.Data) // the reader would take more than one value for the next fields
 	}
 	if err != nil {
 		return err
@@ -285,7 +284,7 @@ func Unmarshal(data []byte, v any) error {
 	rv = rv.Elem()
 	p := planOf(rv.Type())
 	if p.shape == free || p.shape == payload {
-		rv.SetZero() // it is written over, whatever it was
+		rv.SetZero() // the new value replaces the old one, even if the types differ
 	}
 	if p.read(data, rv) {
 		return nil
@@ -335,7 +334,7 @@ func unmarshal(data []byte, v any) (err error) {
 	dec.UseLooseInterfaceDecoding(true)
 	dec.SetMapDecoder(decodeMap)
 	if err := dec.Decode(v); err != nil {
-		return err // and dec, in whatever state it is, not back into the pool
+		return err // dec may be in any state: don't put it back into the pool
 	}
 	dec.ResetReader(nil)
 	decoders.Put(dec)

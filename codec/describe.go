@@ -7,8 +7,8 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// describe returns the schema of a plan, or nil if there is none. Those above are what it
-// is a part of.
+// describe returns the schema of a plan, or nil if it has none, as a recursive type. Above
+// holds the plans that p is a part of.
 func (p *plan) describe(above map[*plan]bool) *jsonschema.Schema {
 	if above[p] {
 		return nil
@@ -17,7 +17,7 @@ func (p *plan) describe(above map[*plan]bool) *jsonschema.Schema {
 	defer delete(above, p)
 	switch p.shape {
 	case own, free, closed, payload:
-		return &jsonschema.Schema{} // all that can be said
+		return &jsonschema.Schema{} // accepts any value
 	case boolean:
 		return typed("boolean")
 	case integer, unsigned, float:
@@ -49,7 +49,7 @@ func typed(names ...string) *jsonschema.Schema {
 	return &jsonschema.Schema{Types: names}
 }
 
-// orNull lets a value of s be null.
+// orNull changes s so that it accepts null, too.
 func orNull(s *jsonschema.Schema) *jsonschema.Schema {
 	switch {
 	case s == nil:
@@ -61,7 +61,7 @@ func orNull(s *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// mostFloat32 is where the numbers begin that are rounded to none of 32 bits.
+// mostFloat32 is the smallest number that is too large to be rounded to a float32.
 const mostFloat32 = math.MaxFloat32 + 0x1p103
 
 func (p *plan) describeNumber() *jsonschema.Schema {
@@ -73,12 +73,12 @@ func (p *plan) describeNumber() *jsonschema.Schema {
 		return s
 	}
 	s, bits := typed("integer"), p.typ.Bits()
-	least, most := 0.0, math.Ldexp(1, bits) // most is one more than fits
+	least, most := 0.0, math.Ldexp(1, bits) // most is the largest integer plus 1
 	if p.shape == integer {
 		least, most = -math.Ldexp(1, bits-1), math.Ldexp(1, bits-1)
 	}
 	s.Minimum = &least
-	if bits == 64 { // what is one less is no float64
+	if bits == 64 { // a float64 can't hold most-1
 		s.ExclusiveMaximum = &most
 	} else {
 		s.Maximum = new(most - 1)

@@ -8,8 +8,9 @@ import (
 	"unicode"
 )
 
-// A structField is one of a struct as encoding/json sees it: those of embedded structs are
-// its own, and of several with one name one counts, or none.
+// A structField is a field of a struct as encoding/json sees it. The fields of an embedded
+// struct count as fields of the outer struct. Of several fields with the same name, one or
+// none counts: see dominant.
 type structField struct {
 	name      string
 	typ       reflect.Type
@@ -17,12 +18,12 @@ type structField struct {
 	index     []int
 	omitEmpty bool
 	omitZero  bool
-	quoted    bool // by the option string
+	quoted    bool // the tag has the option string
 	tagged    bool
-	// behindPointer says that an embedded pointer is on the way to it: it is left out
-	// where that is nil.
+	// behindPointer says that the field is in an embedded pointer: it is left out if the
+	// pointer is nil.
 	behindPointer bool
-	about         string
+	about         string // the tag jsonschema, a description
 }
 
 // fieldsOfStruct returns the fields in the order in which they are declared.
@@ -63,7 +64,7 @@ func fieldsOfStruct(t reflect.Type) []structField {
 					continue
 				}
 				found = append(found, f)
-				if times[l.typ] > 1 { // twice on one level is not there at all
+				if times[l.typ] > 1 { // dominant drops a field that is there twice on a level
 					found = append(found, f)
 				}
 			}
@@ -72,8 +73,8 @@ func fieldsOfStruct(t reflect.Type) []structField {
 	return dominant(found)
 }
 
-// fieldOf returns what a field's tag says. It is embedded if its own fields stand for it,
-// and not ok if it counts for nothing.
+// fieldOf returns the field as its tag describes it. If embedded is true, the fields in it
+// count instead of the field. If ok is false, encoding/json ignores the field.
 func fieldOf(sf reflect.StructField) (f structField, embedded, ok bool) {
 	inner := sf.Type
 	if inner.Name() == "" && inner.Kind() == reflect.Pointer {
@@ -110,7 +111,7 @@ func fieldOf(sf reflect.StructField) (f structField, embedded, ok bool) {
 	return f, false, true
 }
 
-// isValidName reports whether encoding/json takes name for one.
+// isValidName reports whether encoding/json accepts a name in a tag. It ignores others.
 func isValidName(name string) bool {
 	for _, c := range name {
 		if !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
@@ -120,8 +121,8 @@ func isValidName(name string) bool {
 	return name != ""
 }
 
-// dominant keeps of each name the field that counts: that of the outermost struct, of
-// several there the one with a tag, and none if that does not tell.
+// dominant returns the one field that counts for each name: the field of the outermost struct
+// or, of several there, the field with a name in its tag. If that leaves several, none counts.
 func dominant(found []structField) (kept []structField) {
 	slices.SortStableFunc(found, func(a, b structField) int {
 		tagged := func(f structField) int {
@@ -147,8 +148,8 @@ func dominant(found []structField) (kept []structField) {
 	return kept
 }
 
-// of returns the field's value in the struct v; not ok if an embedded pointer on the way
-// is nil.
+// of returns the field's value in the struct v. If ok is false, the field is in an embedded
+// pointer that is nil.
 func (f *structField) of(v reflect.Value) (_ reflect.Value, ok bool) {
 	if len(f.index) == 1 {
 		return v.Field(f.index[0]), true
@@ -165,7 +166,7 @@ func (f *structField) of(v reflect.Value) (_ reflect.Value, ok bool) {
 	return v, true
 }
 
-// isEmpty reports whether the value is left out under omitempty.
+// isEmpty reports whether omitempty leaves the value out.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Array, reflect.Map, reflect.Slice, reflect.String:

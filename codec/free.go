@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// numberOf returns what an interface is given for a number of JSON: an int64 or, past
-// that, a uint64 if it is written as an integer that fits, else a float64.
+// numberOf returns the value that an interface receives for a number in JSON: an int64 for an
+// integer, a uint64 if it is too large for that, and a float64 for any other number.
 func numberOf(n string) (any, error) {
 	if n != "-0" {
 		if i, err := strconv.ParseInt(n, 10, 64); err == nil {
@@ -32,7 +32,7 @@ func numberOf(n string) (any, error) {
 	return f, nil
 }
 
-// decodeJSON returns what an interface is given for the value that data encodes.
+// decodeJSON returns the value that an interface receives for data.
 func decodeJSON(data []byte) (any, error) {
 	v, err := parseJSON(data)
 	if err != nil {
@@ -41,8 +41,8 @@ func decodeJSON(data []byte) (any, error) {
 	return convert(v, numberOf)
 }
 
-// parseJSON returns the value that data encodes, with numbers as they are written, if it
-// has one meaning.
+// parseJSON returns the value that data encodes, with json.Number for numbers. It refuses data
+// with more than one meaning: see scan.
 func parseJSON(data []byte) (v any, err error) {
 	if err := unmarshalDigits(data, &v); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func unmarshalDigits(data []byte, v any) error {
 	return nil
 }
 
-// cutShort says what the library means by the end of its input.
+// cutShort replaces io.EOF and io.ErrUnexpectedEOF by a readable error.
 func cutShort(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("unexpected end of JSON input")
@@ -71,7 +71,7 @@ func cutShort(err error) error {
 	return err
 }
 
-// convert replaces the numbers in v, in place.
+// convert replaces each json.Number in v by the result of number, in place.
 func convert(v any, number func(string) (any, error)) (_ any, err error) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -92,7 +92,7 @@ func convert(v any, number func(string) (any, error)) (_ any, err error) {
 	return v, nil
 }
 
-// free reads what an interface is given: see [Payload.Decode].
+// free reads the value that an interface receives: see [Payload.Decode].
 func (r *reading) free() (any, bool) {
 	if r.isNull() {
 		return nil, true
@@ -128,7 +128,8 @@ func (r *reading) free() (any, bool) {
 		t := timeOf(data)
 		return t.Format(time.RFC3339Nano), hasYear(t)
 	case c == 0xca, c == 0xcb:
-		// What has a fraction in JSON is a float64, and just this one.
+		// JSON text for a number with a fraction decodes to this same float64. Only a whole
+		// number must go through its text, which decodes to an integer.
 		if f := fraction(c, data); f != 0 {
 			return f, true
 		}
@@ -142,7 +143,7 @@ func (r *reading) free() (any, bool) {
 	return base64.StdEncoding.EncodeToString(data), true
 }
 
-// fraction returns a float64 that is no whole number, or 0.
+// fraction returns the float64 in data if it has a fraction, and otherwise 0.
 func fraction(c byte, data []byte) float64 {
 	if c != 0xcb {
 		return 0
@@ -168,7 +169,7 @@ func (r *reading) freeMap(n int) (any, bool) {
 	return m, len(m) == n
 }
 
-// freeKey reads a key as JSON has it: integers are in decimal.
+// freeKey reads a key. It returns an integer key in decimal, as in JSON.
 func (r *reading) freeKey() (string, bool) {
 	if i, big, ok := r.integer(); ok && big != 0 {
 		return strconv.FormatUint(big, 10), true

@@ -8,7 +8,8 @@ import (
 // A MapReader reads the MessagePack encoding of a map field by field, as a [Map] writes it,
 // without reflection and without copying: for types that are read very often. It understands
 // only what a Map writes. At anything else (a null, a value of another type, missing bytes) it
-// stops, and [MapReader.OK] is false. [Unmarshal] then reads the data, or says what is wrong.
+// stops, and [MapReader.OK] is false. The caller then uses [UnmarshalRecord], which reads the
+// data or says what is wrong.
 type MapReader struct {
 	data []byte // the remaining bytes
 	n    int    // the remaining fields of the map

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// A fault is what is wrong somewhere within a value: "field items[2].qty: ...".
+// A fault is an error with its position in a value: "field items[2].qty: ...".
 type fault struct {
-	steps []string // to where it is, the last one first
+	steps []string // the path to the position, the innermost step first
 	err   error
 }
 
 const (
-	longKey  = 80  // how much is shown of a key
-	longPath = 400 // and of a path
+	longKey  = 80  // bytes of a key that an error shows
+	longPath = 400 // bytes of a path that an error shows
 )
 
 func (f *fault) Error() string {
@@ -32,6 +32,7 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() error { return f.err }
 
+// step adds a step to the beginning of err's path. It returns nil for nil.
 func step(step string, err error) error {
 	if err == nil {
 		return nil
@@ -44,7 +45,7 @@ func step(step string, err error) error {
 	return f
 }
 
-// inKey says that err, if it is one, was below a key.
+// inKey adds to err that it is in the value of a key. It returns nil for nil.
 func inKey(key string, err error) error {
 	if err == nil {
 		return nil
@@ -55,7 +56,7 @@ func inKey(key string, err error) error {
 	return step("."+key, err)
 }
 
-// inElement says that err, if it is one, was in the i-th element of a list.
+// inElement adds to err that it is in element i of a list. It returns nil for nil.
 func inElement(i int, err error) error { return step("["+strconv.Itoa(i)+"]", err) }
 
 func twice(key string) error { return fmt.Errorf("the key %.*q is there twice", longKey, key) }

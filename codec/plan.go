@@ -17,8 +17,8 @@ import (
 type shape uint8
 
 const (
-	bad     shape = iota // what encoding/json refuses: channels, functions, complex numbers
-	own                  // says itself what its JSON is, by a method
+	bad     shape = iota // encoding/json refuses it: channels, functions, complex numbers
+	own                  // has a method that writes or reads its JSON
 	boolean              // the scalars
 	integer
 	unsigned
@@ -37,7 +37,7 @@ const (
 	record
 )
 
-// A plan says what encoding/json makes of a type. It is made once for each type.
+// A plan describes how encoding/json writes and reads a type. There is one for each type.
 type plan struct {
 	shape  shape
 	typ    reflect.Type
@@ -45,28 +45,29 @@ type plan struct {
 	key    *plan // of a table
 	fields []structField
 	names  map[string]int // of fields
-	onlyBy bool           // own: its method to encode takes a pointer
-	// shadows says that fields of a struct have the same name, those of embedded structs
-	// included.
+	onlyBy bool           // own: its method to encode has a pointer receiver
+	// shadows says that two fields of a struct, or of structs embedded in it, have the same
+	// name for the MessagePack library: see oldNames.
 	shadows bool
-	// sorts says that structs are written in the order of their names, which sorted has: see
-	// holdsMap.
+	// sorts says that a writer of this type writes the fields of all structs in the order of
+	// their names: see holdsMap. For a struct, sorted has the indexes of fields in that order.
 	sorts  bool
 	sorted []int
 
-	// plain types are those on which MessagePack and encoding/json agree, value by
-	// value, and whose bytes programs of before read: see plan.agrees.
+	// plain says that MessagePack and encoding/json agree on each value of the type, and that
+	// programs of earlier versions can read it in MessagePack: see plan.agrees.
 	plain bool
-	// What lies in it, at any depth.
+	// These say that the type contains an interface, a Payload, a map, or a type that encodes
+	// itself, at any depth.
 	hasFree, hasPayload, hasTable, hasOwn bool
-	// old tells whether programs of before could write it in MessagePack without loss, and
-	// unsure whether that may be taken for what encoding/json would mean by it: a text within a
-	// text is one.
+	// old says that programs of earlier versions could write the type in MessagePack without
+	// loss. unsure says that such MessagePack may also have a meaning by the rules of
+	// encoding/json: for a field with the option string, a text may contain a quoted text.
 	old, unsure bool
 }
 
-// plans are made under one lock: those of recursive types refer to themselves while
-// they are made.
+// plans are made under one lock: while they are made, the plans of recursive types refer to
+// unfinished plans.
 var plans struct {
 	sync.Mutex
 	made sync.Map // reflect.Type -> *plan
@@ -142,8 +143,8 @@ var (
 		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
 		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
 	}
-	// forOld are the methods by which programs of before wrote MessagePack, and forOldAlone
-	// those of them that encoding/json does not look at.
+	// forOld has the methods that programs of earlier versions used to write MessagePack.
+	// forOldAlone has the methods among them that encoding/json ignores.
 	forOldAlone = []reflect.Type{
 		reflect.TypeFor[msgpack.CustomEncoder](), reflect.TypeFor[msgpack.CustomDecoder](),
 		reflect.TypeFor[msgpack.Marshaler](), reflect.TypeFor[msgpack.Unmarshaler](),
@@ -197,14 +198,14 @@ func shapeOf(t reflect.Type) shape {
 	return bad
 }
 
-// survey finds out what lies in p, which may be a part of itself.
+// survey sets the fields of p that depend on the types in it. A type may contain itself.
 func (p *plan) survey() {
 	p.plain, p.old = true, true
 	seen := map[*plan]bool{}
 	var below func(q *plan, above map[*plan]bool)
 	below = func(q *plan, above map[*plan]bool) {
 		if above[q] {
-			p.plain = false // it nests as deep as its values please
+			p.plain = false // recursive: there is no limit to how deep a value nests
 			return
 		}
 		if seen[q] {
@@ -233,12 +234,12 @@ func (p *plan) survey() {
 	below(p, map[*plan]bool{})
 }
 
-// mostFields is how many fields a plain struct has: see reading.record.
+// mostFields is how many fields a plain struct may have: reading.record has a bit for each.
 const mostFields = 256
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-// agrees reports whether MessagePack and encoding/json agree on p without its parts.
+// agrees reports whether MessagePack and encoding/json agree on p, apart from the types in it.
 func (p *plan) agrees() bool {
 	if p.shape != payload && p.shape != moment && p.shape != free && implements(p.typ, forOldAlone) {
 		return false
@@ -248,7 +249,7 @@ func (p *plan) agrees() bool {
 		return false
 	case unsigned:
 		return p.typ.Kind() != reflect.Uintptr
-	case array: // bytes are no numbers in the MessagePack of programs of before
+	case array: // programs of earlier versions wrote an array of bytes as bytes, JSON has numbers
 		return p.typ.Elem().Kind() != reflect.Uint8
 	case table:
 		return p.key.shape == text || p.key.shape == integer || p.key.shape == unsigned
@@ -270,7 +271,8 @@ func (p *plan) agrees() bool {
 	return true
 }
 
-// almost returns the field that the name is in upper or lower case, if it is no field's.
+// almost returns the name of a field that differs from name in case only. It returns an empty
+// string if there is none, or if a field has exactly this name.
 func (p *plan) almost(name string) string {
 	if _, exact := p.names[name]; exact {
 		return ""
