@@ -133,7 +133,7 @@ func (p Payload) Check() error {
 
 // Decode decodes the payload into the value that v points to, with the meaning that
 // encoding/json gives it in either encoding. Null and the zero Payload give the zero value.
-// An error says what is stored, what is wanted, and where in the value.
+// An error describes the stored value, the wanted type, and the position in the value.
 //
 // An interface receives the same types as from encoding/json, except that numbers keep their
 // digits: an integer becomes an int64, or a uint64 if it is too large for that, and any other
@@ -273,9 +273,9 @@ func Marshal(v any) ([]byte, error) {
 // Unmarshal decodes one MessagePack value into the value that v points to: see
 // [Payload.Decode]. It ignores fields that v lacks. Bytes after the value are an error.
 //
-// Data may come from anyone: whatever it is, Unmarshal returns, and uses memory
-// proportional to its length at most. It refuses arrays and maps that nest more than 10,000
-// levels deep.
+// The caller need not trust data: Unmarshal returns for any bytes, and uses at most memory
+// proportional to their number. It refuses arrays and maps that nest more than 10,000 levels
+// deep.
 func Unmarshal(data []byte, v any) error {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
@@ -316,15 +316,15 @@ func unmarshal(data []byte, v any) (err error) {
 	if err != nil {
 		return err
 	}
-	// The decoder leaves it to reflection to find that a value does not fit an
-	// interface with methods, or is no key of a map.
+	// The decoder lets reflection panic if a value does not fit an interface with methods, or
+	// can't be a key of a map.
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
 	if a, ok := v.(*any); ok {
-		*a = nil // else the decoder looks for room in the old value
+		*a = nil // otherwise the decoder would decode into the old value
 	}
 	r := reader{stamps: stamps}
 	r.Reset(data)

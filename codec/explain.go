@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// explain says what is wrong with data, of which encoding/json says err when it reads it
-// into p: where it is, what is stored there, and what should be.
+// explain improves err, which encoding/json returned when it read data into p: the result
+// describes the position, the stored value and the wanted type.
 func (p *plan) explain(data []byte, err error) error {
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) || !json.Valid(data) {
 		return err
@@ -25,7 +25,8 @@ func (p *plan) explain(data []byte, err error) error {
 	return err
 }
 
-// blame looks for the part of raw that can't be read into p, and says what is wrong with it.
+// blame returns an error for the first part of raw that can't be read into p. It returns nil if
+// it finds none.
 func (p *plan) blame(raw []byte, depth int) error {
 	raw = bytes.TrimSpace(raw)
 	if p.shape != own && string(raw) == "null" || depth > maxNesting {
@@ -95,7 +96,7 @@ func (f *structField) blame(raw []byte, depth int) error {
 	return fmt.Errorf("stored %s, want %s within a string", stored(raw), inner.wanted(false))
 }
 
-// A part is a member of an object or an element of a list, as it is written.
+// A part is a member of an object or an element of a list, in JSON.
 type part struct {
 	key string
 	raw []byte
@@ -126,7 +127,8 @@ func partsOf(raw []byte) []part {
 	return list
 }
 
-// wrong says that raw can't be read into p, and why if that is not plain to see.
+// wrong returns an error that says that raw can't be read into p. It includes err if that is
+// from a method of the type.
 func (p *plan) wrong(raw []byte, err error) error {
 	text := fmt.Sprintf("stored %s, want %s", stored(raw), p.wanted(isInteger(raw)))
 	if wrong := (*json.UnmarshalTypeError)(nil); p.shape != own || errors.As(err, &wrong) {
@@ -139,10 +141,10 @@ func isInteger(raw []byte) bool {
 	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') && !bytes.ContainsAny(raw, ".eE")
 }
 
-// longText is how much is shown of a text or a number.
+// longText is how many bytes of a string or a number an error shows.
 const longText = 40
 
-// stored says what raw is.
+// stored describes raw for an error.
 func stored(raw []byte) string {
 	switch c := raw[0]; {
 	case c == '{':
@@ -163,7 +165,7 @@ func stored(raw []byte) string {
 	return fmt.Sprintf("number %.*s", longText, raw)
 }
 
-// wanted says what p takes; of integers, with bounds if it is them that matter.
+// wanted describes the values that p accepts. For integers it adds the bounds if bounds is true.
 func (p *plan) wanted(bounds bool) string {
 	switch p.shape {
 	case boolean:

@@ -10,7 +10,7 @@ const (
 	// HeaderDelay is the time to wait before the first attempt.
 	HeaderDelay = "Durable-Delay"
 	// HeaderSettled is 1 if the headers contain the whole policy. Otherwise the task's
-	// definition supplies whatever the headers lack.
+	// definition supplies the fields that the headers lack.
 	HeaderSettled = "Durable-Settled"
 	// HeaderTimeout limits an attempt; 0 means no limit.
 	HeaderTimeout        = "Durable-Timeout"
@@ -37,8 +37,8 @@ const (
 	HeaderMetadata = "Durable-Meta-"
 	// HeaderHint is 1 in a message without a body: the record has the execution.
 	HeaderHint = "Durable-Hint"
-	// HeaderDeliveries is the number of deliveries that a message had before it was moved
-	// to the timers, whose count begins at 1 again.
+	// HeaderDeliveries is the number of deliveries that a message had before it was moved to
+	// the timers. The server counts the deliveries of the moved message from 1.
 	HeaderDeliveries = "Durable-Deliveries"
 	// HeaderVersion is the version of the wire that a reader must know to act on the
 	// message. The default is 1.

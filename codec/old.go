@@ -10,19 +10,19 @@ import (
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
-// Programs of before wrote every type in MessagePack, by rules of their own where it was
-// not plain: a method that encodes to bytes counted, and the options of a tag did not all
-// count. What they have stored is still to be read.
+// Programs of earlier versions wrote every type in MessagePack. For types that are not plain
+// they had rules of their own: they used methods that encode to bytes, and ignored some
+// options of tags. This version still reads the data that they stored.
 
-// readOld reads data into v if it is just what a program of before wrote of the value that
-// it is read as. If it is not ok, v is zero.
+// readOld reads data into v if a program of an earlier version would have written exactly
+// these bytes for the resulting value. If it is not ok, v is zero.
 func (p *plan) readOld(data []byte, v reflect.Value) (ok bool) {
 	if p.plain || !p.old {
 		return false
 	}
 	v.SetZero()
 	defer func() {
-		if recover() != nil { // a method of the type, given what it did not write
+		if recover() != nil { // a method of the type may panic on data that it did not write
 			ok = false
 		}
 		if !ok {
@@ -36,9 +36,9 @@ func (p *plan) readOld(data []byte, v reflect.Value) (ok bool) {
 	return err == nil && bytes.Equal(again, data)
 }
 
-// oldNames adds to names what the library takes the fields of t for, those of embedded
-// structs included, and reports whether it finds one twice: it prints that to the standard
-// logger then.
+// oldNames adds the names of t's fields to names, as the MessagePack library sees them, with
+// the fields of embedded structs. It reports whether a name occurs twice: the library then
+// prints a message to the standard logger.
 func oldNames(t reflect.Type, names map[string]bool, depth int) (twice bool) {
 	for f := range t.Fields() {
 		inner := f.Type
@@ -76,9 +76,9 @@ func marshalOld(v any) ([]byte, error) {
 	return data, nil
 }
 
-// holdsMap reports whether a value of type t may hold a map that the library leaves in
-// random order: it sorts maps of strings to strings and to bools, and no others. An
-// interface may hold anything. Where there may be one, everything is sorted, structs too.
+// holdsMap reports whether a value of type t may hold a map that the library writes in random
+// order. The library sorts only maps of strings to strings or to bools. An interface may hold
+// any map. A type that may hold such a map is written with all maps and structs sorted.
 func holdsMap(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
@@ -103,8 +103,8 @@ func holdsMap(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// decodeMap decodes a map into an interface as encoding/json would have it: with keys that
-// are strings, integers in decimal.
+// decodeMap decodes a map into an interface as encoding/json would: all keys become strings,
+// and integer keys are written in decimal.
 func decodeMap(dec *msgpack.Decoder) (any, error) {
 	n, err := dec.DecodeMapLen()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// asMsgPack returns what p, which is JSON, encodes in MessagePack; not ok if that can't
-// say exactly the same, or p is no JSON.
+// asMsgPack returns p's value, which is JSON, in MessagePack. It is not ok if MessagePack can't
+// express exactly the same value, or if p is not valid JSON.
 func (p Payload) asMsgPack() (data []byte, ok bool) {
 	v, err := parseJSON(p.Data)
 	if err != nil {
@@ -48,8 +48,8 @@ func appendMsgPack(data []byte, v any) (_ []byte, ok bool) {
 	return data, true
 }
 
-// appendNumber is not ok where what MessagePack has for the number would be another one, or
-// another text, in JSON again.
+// appendNumber appends a number of JSON in MessagePack. It is not ok if the number, converted
+// back to JSON, would have another value or other digits.
 func appendNumber(data []byte, n string) ([]byte, bool) {
 	v, err := numberOf(n)
 	if err != nil {
@@ -66,8 +66,8 @@ func appendNumber(data []byte, n string) ([]byte, bool) {
 	return data, ok && string(again) == n
 }
 
-// appendFloat appends a number of MessagePack, of which c is the code, as encoding/json
-// writes it. It is not ok if it is none.
+// appendFloat appends a MessagePack number, with the code c and the bytes data, as encoding/json
+// writes it. It is not ok if the number is not finite.
 func appendFloat(text []byte, c byte, data []byte) ([]byte, bool) {
 	var b []byte
 	var err error

@@ -8,19 +8,18 @@ import (
 	"unicode/utf8"
 )
 
-// A reading reads MessagePack into values of plain types. It knows no more than what a
-// writer writes and, of other clients, what means just that. At anything else - a text
-// where a number should be, an integer that does not fit, a key that is no field's or is
-// there twice - it stops and says so by false: what it means, and what is wrong with it, is
-// for encoding/json to say. The data of a plan that has an interface or a payload in it
-// has been checked.
+// A reading reads MessagePack into values of plain types. It accepts the encodings that a
+// writer writes, and other encodings of the same values. At anything else (a string instead of
+// a number, an integer that does not fit, several unknown keys, a key that occurs twice) its
+// methods return false. The caller then converts the data to JSON, and encoding/json reads it or
+// says what is wrong. If the plan contains an interface or a payload, the data has been checked.
 type reading struct {
-	data    []byte // what is left
+	data    []byte // the remaining bytes
 	whole   []byte
 	checked bool
 }
 
-// read reads data into v, which is zero, and is zero again if it is not ok.
+// read reads data into v, which must be zero. If it is not ok, v is zero again.
 func (p *plan) read(data []byte, v reflect.Value) (ok bool) {
 	if !p.plain || !v.IsZero() {
 		return false
@@ -54,7 +53,8 @@ func (r *reading) take(n uint64) []byte {
 	return data
 }
 
-// head reads the head of the next value and its code, and says whether it is one.
+// head reads the head of the next value, and returns the code too. It is not ok if the data
+// can't hold the value.
 func (r *reading) head() (c byte, h head, ok bool) {
 	h, err := headOf(r.data)
 	if err != nil || !h.fits(len(r.data)-h.size) {
@@ -65,7 +65,7 @@ func (r *reading) head() (c byte, h head, ok bool) {
 	return c, h, true
 }
 
-// isNull passes over a null.
+// isNull reports whether the next value is null, and if so skips it.
 func (r *reading) isNull() bool {
 	if len(r.data) == 0 || r.data[0] != 0xc0 {
 		return false
@@ -171,7 +171,7 @@ func (r *reading) elements(p *plan, v reflect.Value) bool {
 	return true
 }
 
-// integer reads an integer: i or, if that can't hold it, big, which is not 0 then.
+// integer reads an integer. If an int64 can't hold it, big is the integer; otherwise big is 0.
 func (r *reading) integer() (i int64, big uint64, ok bool) {
 	if len(r.data) == 0 {
 		return 0, 0, false
@@ -236,7 +236,7 @@ func (r *reading) float(single bool) (float64, bool) {
 	return float64(i), ok
 }
 
-// text reads a text, which lies in the data.
+// text reads a string. The result shares the bytes of data.
 func (r *reading) text() ([]byte, bool) {
 	if len(r.data) > 0 && r.data[0]&0xe0 == 0xa0 {
 		n := int(r.data[0] & 0x1f)
@@ -273,7 +273,7 @@ func (r *reading) time() (time.Time, bool) {
 	return timeOf(r.take(h.bytes)), true
 }
 
-// timeOf returns the time in the bytes of a timestamp, which are 4, 8 or 12.
+// timeOf returns the time in a timestamp of 4, 8 or 12 bytes.
 func timeOf(b []byte) time.Time {
 	var seconds, nanos int64
 	switch len(b) {
@@ -288,7 +288,7 @@ func timeOf(b []byte) time.Time {
 	return time.Unix(seconds, nanos).UTC()
 }
 
-// payload keeps the next value as it is.
+// payload copies the encoding of the next value into p.
 func (r *reading) payload(p *Payload) bool {
 	if r.isNull() {
 		return true
@@ -313,7 +313,7 @@ func (r *reading) record(p *plan, v reflect.Value) bool {
 		if !ok {
 			return false
 		}
-		i := next // most come in the order in which they are declared
+		i := next // usually the fields come in the order of their declaration
 		if i >= len(p.fields) || p.fields[i].name != string(name) {
 			i, ok = p.names[string(name)]
 		}
@@ -335,7 +335,8 @@ func (r *reading) record(p *plan, v reflect.Value) bool {
 	return true
 }
 
-// pass passes over a value that the struct has no field for.
+// pass skips the value of a key that the struct has no field for. It returns false if the key
+// differs from a field only in case.
 func (r *reading) pass(p *plan, name string) bool {
 	if p.almost(name) != "" || !r.check() {
 		return false
@@ -364,7 +365,7 @@ func (r *reading) table(p *plan, v reflect.Value) bool {
 		}
 		m.SetMapIndex(key, value)
 	}
-	return m.Len() == n // or a key is there twice
+	return m.Len() == n // otherwise a key occurs twice
 }
 
 func (r *reading) strings(m *map[string]string, n int) bool {

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// mostDepth is how deep a value may nest that is written. It leaves some levels of what is
-// read for what the value becomes a part of: what a parent gathers from its children.
+// mostDepth is how deep a written value may nest. It is less than maxNesting, because the value
+// may become a part of a larger one: a parent collects the outputs of its children.
 const mostDepth = maxNesting - 100
 
 var errDeep = fmt.Errorf("it nests deeper than %d levels, or contains itself", mostDepth)
 
-// marshalJSON returns the JSON of the value that v points to, of a type that p is of. It
-// refuses what could not be read again.
+// marshalJSON returns v, a value of p's type, in JSON. It refuses a value that could not be
+// read again.
 func (p *plan) marshalJSON(v reflect.Value) ([]byte, error) {
 	if !p.plain || p.hasFree {
-		// encoding/json finds some of what is wrong, does not say where, and descends as
-		// deep as the value goes, which a goroutine's stack does not stand.
+		// encoding/json finds only some of these errors, and without their positions. It
+		// descends into a value of any depth, which can exhaust the goroutine's stack.
 		if err := p.refuse(v, 0); err != nil {
 			return nil, err
 		}
@@ -38,7 +38,7 @@ func (p *plan) marshalJSON(v reflect.Value) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if !p.hasOwn && !p.hasFree { // an interface may hold what encodes itself
+	if !p.hasOwn && !p.hasFree { // an interface may hold a value that encodes itself
 		return data, nil
 	}
 	if err := unmarshalJSON(data, reflect.New(p.typ).Interface()); err != nil {
@@ -47,9 +47,9 @@ func (p *plan) marshalJSON(v reflect.Value) ([]byte, error) {
 	return data, nil
 }
 
-// refuse says what in v can't be encoded, or would be lost, and where.
+// refuse returns an error, with the position, if a part of v can't be encoded or would be lost.
 func (p *plan) refuse(v reflect.Value, depth int) error {
-	if depth++; depth > 2*mostDepth { // a level may take a pointer and what it points to
+	if depth++; depth > 2*mostDepth { // a pointer and its target count as two here, as one in JSON
 		return errDeep
 	}
 	switch p.shape {
@@ -101,7 +101,7 @@ func (p *plan) refuseElement(v reflect.Value, depth int) error {
 	return nil
 }
 
-// isScalar reports whether nothing about the values is refused.
+// isScalar reports whether refuse accepts every value of the plan.
 func (p *plan) isScalar() bool {
 	return p.shape == boolean || p.shape == integer || p.shape == unsigned || p.shape == text || p.shape == blob
 }

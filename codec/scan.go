@@ -7,11 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// scan refuses JSON, known to be valid, that has more than one meaning: an object with a
-// key twice or, read into p, one that differs from a field's in upper and lower case only.
-// encoding/json would take either, and with a schema it would be one value that is judged
-// and another that is used. It refuses what nests deeper than most, too. A p that is nil
-// says nothing.
+// scan refuses valid JSON that has more than one meaning: an object in which a key occurs
+// twice, or has a key that differs from a field of p only in case. encoding/json accepts both,
+// and a schema might then check one value while the task uses the other. It also refuses JSON
+// that nests deeper than most. If p is nil, scan does not compare keys with fields.
 func scan(data []byte, p *plan, most int) error {
 	s := scanner{data: data, most: most}
 	return s.value(p)
@@ -24,7 +23,7 @@ type scanner struct {
 	most  int
 }
 
-// next returns the next byte that is no space, and stays there.
+// next skips spaces and returns the next byte, without passing it.
 func (s *scanner) next() byte {
 	for s.at < len(s.data) {
 		switch c := s.data[s.at]; c {
@@ -57,7 +56,8 @@ func (s *scanner) value(p *plan) error {
 	return nil
 }
 
-// target returns the plan of what p points to; nil if encoding/json does not look there.
+// target follows pointers and returns the plan at their end. It returns nil for a type whose
+// parts encoding/json does not read by itself.
 func (p *plan) target() *plan {
 	for p != nil && p.shape == pointer {
 		p = p.elem
@@ -68,7 +68,7 @@ func (p *plan) target() *plan {
 	return nil
 }
 
-// parts scans the parts of an object or a list, each by one.
+// parts scans an object or a list. It calls one for each part.
 func (s *scanner) parts(end byte, p *plan, one func(*plan) error) error {
 	if s.depth++; s.depth > s.most {
 		return fmt.Errorf("more than %d arrays and maps within each other", s.most)
@@ -90,7 +90,7 @@ func (s *scanner) parts(end byte, p *plan, one func(*plan) error) error {
 	return nil
 }
 
-// element scans an element of a list.
+// element returns a function that scans the elements of a list, one for each call.
 func (s *scanner) element() func(*plan) error {
 	i := -1
 	return func(p *plan) error {
@@ -102,10 +102,11 @@ func (s *scanner) element() func(*plan) error {
 	}
 }
 
-// fewKeys is how many keys are compared one by one.
+// fewKeys is how many keys of an object member compares one by one. It puts further ones in a
+// map.
 const fewKeys = 8
 
-// member scans a member of an object.
+// member returns a function that scans the members of an object, one for each call.
 func (s *scanner) member() func(*plan) error {
 	var few [fewKeys]string
 	keys, many := few[:0], map[string]bool(nil)
@@ -134,7 +135,8 @@ func (s *scanner) member() func(*plan) error {
 	}
 }
 
-// below returns the plan of what lies under a key of an object that is read into p.
+// below returns the plan of the value of a key in an object that is read into p. It returns nil
+// if there is none.
 func (p *plan) below(key string) (*plan, error) {
 	switch {
 	case p == nil:

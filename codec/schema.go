@@ -27,11 +27,11 @@ func ParseSchema(text string) (*Schema, error) {
 }
 
 // SchemaOf infers the schema of a Go type from its fields and json tags. It accepts the
-// encodings of the type's values, and refuses what can't be decoded into the type. Where a
-// schema can't express that, validation tries to decode: to a schema 3.0 is an integer, to Go
-// it is not. The result is nil for a type that JSON Schema can't describe, such as a
-// recursive one. A struct may have additional fields, so that an executor accepts the inputs
-// of a newer client.
+// encodings of the type's values, and refuses values that can't be decoded into the type. A
+// schema can't express all of that: 3.0 is an integer to a schema, but not to Go. So
+// validation also decodes the value. The result is nil for a type that JSON Schema can't
+// describe, such as a recursive one. A struct may have additional fields, so that an executor
+// accepts the inputs of a newer client.
 func SchemaOf(t reflect.Type) *Schema {
 	if t.Kind() == reflect.Interface {
 		return nil
@@ -72,7 +72,7 @@ func (s *Schema) Validate(v any) error {
 	return s.ValidatePayload(p)
 }
 
-// ValidatePayload checks an encoded value, as the JSON that it is or would be.
+// ValidatePayload checks an encoded value. It converts MessagePack to JSON first.
 func (s *Schema) ValidatePayload(p Payload) error {
 	text, err := p.text()
 	if err != nil {
@@ -94,8 +94,8 @@ func (s *Schema) ValidatePayload(p Payload) error {
 	return p.Decode(reflect.New(s.into).Interface())
 }
 
-// judged is what a schema is shown of a number: of one past all that 64 bits can say, which
-// a type may take that keeps it as a text, the last that they can.
+// judged returns the value by which a schema judges a number. A number beyond the range of a
+// float64, which a type may still keep as a string, counts as the largest or the least float64.
 func judged(n string) (any, error) {
 	v, err := numberOf(n)
 	switch {

@@ -6,9 +6,9 @@ import (
 	"reflect"
 )
 
-// unmarshalJSON decodes one value of JSON into the value that v points to, as
-// encoding/json does, but for two things: numbers in interfaces keep their digits, and what
-// has more than one meaning is refused. What is wrong is said with where it is.
+// unmarshalJSON decodes one value of JSON into the value that v points to. It differs from
+// encoding/json in three ways: numbers in interfaces keep their digits, it refuses data with
+// more than one meaning (see scan), and its errors include the position.
 func unmarshalJSON(data []byte, v any) error {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
@@ -43,7 +43,7 @@ func (p *plan) unmarshal(data []byte, v any) error {
 	return unmarshalDigits(data, v)
 }
 
-// settle replaces the numbers in interfaces below v.
+// settle replaces each json.Number in the interfaces in v: see numberOf.
 func (p *plan) settle(v reflect.Value, depth int) error {
 	if !p.hasFree || depth > 2*maxNesting { // v may have pointed to itself before
 		return nil

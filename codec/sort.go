@@ -15,9 +15,8 @@ func sortedKeys[V any](room []string, m map[string]V) []string {
 	return room
 }
 
-// sortMaps puts the entries of every map of the value at data[at:] in the order
-// of their keys, in place, and returns where the value ends. The order is that of
-// the strings or, of other keys, of their encodings.
+// sortMaps sorts every map in the value at data[at:] by its keys, in place, and returns where
+// the value ends. It compares keys by the bytes of strings, and by the encodings of other keys.
 func sortMaps(data []byte, at int) (end int, err error) {
 	h, at, err := headAt(data, at)
 	if err != nil {
@@ -59,12 +58,11 @@ func sortEntry(data []byte, at int) (span, error) {
 	return s, err
 }
 
-// A span says where an entry of a map lies, from first to end, and where its key lies, from
-// key to keyEnd, as bytes to sort by.
+// A span is the position of a map's entry: its bytes are from first to end. The bytes to sort it
+// by are from key to keyEnd.
 type span struct{ first, end, key, keyEnd int }
 
-// arrange puts entries, which follow each other in data, in the order of their keys, which
-// lie in keys.
+// arrange sorts entries, which are next to each other in data, by their keys, which are in keys.
 func arrange(data []byte, entries []span, keys []byte) {
 	compare := func(a, b span) int { return bytes.Compare(keys[a.key:a.keyEnd], keys[b.key:b.keyEnd]) }
 	if slices.IsSortedFunc(entries, compare) {

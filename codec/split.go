@@ -12,7 +12,7 @@ var (
 
 // A FieldMap is a MessagePack map split into its fields, for a reader that takes the fields
 // that it knows, in any order, and keeps the others unchanged. With it and [Map.Fields] a
-// program can rewrite what a later version has written.
+// program can rewrite a record of a later version without losing fields.
 type FieldMap struct {
 	fields []field
 	byName map[string]int // if a name occurs twice, the last one counts
@@ -84,7 +84,7 @@ func (m *FieldMap) Rest() []byte {
 	return mapOf(entries)
 }
 
-// SplitList returns the encoded elements of an encoded list, none for null.
+// SplitList returns the encoded elements of an encoded list. It returns nil for null.
 func SplitList(data []byte) ([][]byte, error) {
 	if _, err := check(data); err != nil {
 		return nil, err

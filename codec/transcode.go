@@ -21,8 +21,8 @@ func hasYear(t time.Time) bool { return t.Year() >= 0 && t.Year() <= 9999 }
 
 func noYear(t time.Time) error { return fmt.Errorf("the time %s has no year from 0 to 9999", t) }
 
-// toJSON returns the JSON that MessagePack means: byte strings in base64, times in UTC by
-// RFC 3339, keys of maps as texts, in their order.
+// toJSON converts MessagePack to JSON: byte strings are in base64, times in UTC by RFC 3339, and
+// the keys of maps are strings, sorted.
 func toJSON(data []byte) ([]byte, error) {
 	if _, err := check(data); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func toJSON(data []byte) ([]byte, error) {
 
 // A transcoder writes checked MessagePack as JSON.
 type transcoder struct {
-	from []byte // what is left
+	from []byte // the remaining bytes
 	text []byte
 }
 
@@ -154,7 +154,7 @@ func (t *transcoder) key() (string, error) {
 	return validText(string(key)), nil
 }
 
-// validText is s with what encoding/json has for each byte that is no UTF-8.
+// validText replaces each byte of s that is not UTF-8, as encoding/json does.
 func validText(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -162,7 +162,7 @@ func validText(s string) string {
 	return string([]rune(s))
 }
 
-// appendText appends a text of JSON.
+// appendText appends s as a string of JSON.
 func appendText(text, s []byte) []byte {
 	for _, c := range s {
 		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {

@@ -148,8 +148,8 @@ func (c *Codec) Has(layers []string) error {
 	return nil
 }
 
-// Seal returns p in the named layers, each once, in the order of the codec's wrappers, whatever
-// the order of the names. It returns the zero Payload unchanged.
+// Seal returns p in the named layers, each once. It applies them in the order of the codec's
+// wrappers, not of the names. It returns the zero Payload unchanged.
 func (c *Codec) Seal(p Payload, layers []string) (Payload, error) {
 	c = c.orStandard()
 	if err := c.Has(layers); err != nil {

@@ -10,21 +10,22 @@ import (
 	"unicode/utf8"
 )
 
-// A writer writes values of plain types in MessagePack. It stops, and says so by false,
-// at a value of which encoding/json would make another: a text that is not UTF-8, a
-// time that is not UTC, a number that is none. Such a value goes as JSON.
+// A writer writes values of plain types in MessagePack. Its methods return false at a value
+// that encoding/json would change or refuse: a string that is not UTF-8, a time that is not in
+// UTC, a number that is not finite. The caller then writes JSON.
 type writer struct {
 	data  []byte
-	depth int // of parts within each other
+	depth int // how deep the current value is nested
 	sorts bool
 }
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
-// keptBuffer is how long a buffer may be to be kept.
+// keptBuffer is the capacity of the largest buffer that goes back into the pool.
 const keptBuffer = 64 << 10
 
-// write returns v, whose type p is of, in MessagePack; not ok if it has to be JSON.
+// write returns v, a value of p's type, in MessagePack. It is not ok if only JSON can express
+// the value.
 func (p *plan) write(v reflect.Value) (data []byte, ok bool) {
 	if !p.plain {
 		return nil, false
@@ -77,8 +78,8 @@ func (w *writer) value(p *plan, v reflect.Value) bool {
 	return true
 }
 
-// parts writes a value that is made of others. It goes as deep as it may be read: only what
-// an interface holds can be deeper than its type says.
+// parts writes a value that contains others. It limits the depth, because values in interfaces
+// can nest deeper than a reader accepts.
 func (w *writer) parts(p *plan, v reflect.Value) (ok bool) {
 	if p.shape != array && p.shape != record && v.IsNil() {
 		return w.null()
@@ -127,7 +128,8 @@ func (w *writer) text(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// time writes a time in UTC. Of any other a timestamp does not say where it was.
+// time writes a time in UTC. It returns false for any other, whose offset a timestamp can't
+// express.
 func (w *writer) time(t time.Time) bool {
 	seconds, nanos := t.Unix(), uint64(t.Nanosecond())
 	if _, offset := t.Zone(); offset != 0 || !hasYear(t) {
@@ -145,7 +147,7 @@ func (w *writer) time(t time.Time) bool {
 	return true
 }
 
-// payload writes what a payload encodes.
+// payload writes a payload's value.
 func (w *writer) payload(p Payload) bool {
 	if p.IsZero() {
 		return w.null()
@@ -153,7 +155,7 @@ func (w *writer) payload(p Payload) bool {
 	data := p.Data
 	if p.Type == MsgPack {
 		if _, err := check(data); err != nil {
-			return false // it would shift all that follows it
+			return false // the reader would take more than one value for the next fields
 		}
 	} else {
 		var ok bool
@@ -176,7 +178,7 @@ func (w *writer) list(p *plan, v reflect.Value) bool {
 	return true
 }
 
-// left reports whether the field is left out.
+// left reports whether the field is left out of the encoded struct, because of its tag.
 func (f *structField) left(v reflect.Value) bool {
 	if f.omitZero && (f.plan.shape == moment && v.Interface().(time.Time).IsZero() || v.IsZero()) {
 		return true
@@ -209,8 +211,8 @@ func (w *writer) record(p *plan, v reflect.Value) bool {
 	return true
 }
 
-// table writes a map in the order of its keys, so that equal maps are equal bytes: that
-// of the strings or, of other keys, of their encodings.
+// table writes a map sorted by its keys, so that equal maps give equal bytes. It compares
+// strings by their bytes, and other keys by their encodings.
 func (w *writer) table(p *plan, v reflect.Value) bool {
 	w.data = appendHead(w.data, v.Len(), 0x80, 0xde)
 	if m, ok := v.Interface().(map[string]string); ok {

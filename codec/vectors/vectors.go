@@ -1,6 +1,6 @@
-// Package vectors reads the test vectors of the wire, in codec/testdata/v1: what each
-// message and record means, and its exact bytes. Tests of every package that writes a
-// part of the wire check it by them, and so may programs in other languages.
+// Package vectors reads the test vectors of the wire, in codec/testdata/v1: the meaning of
+// each message and record, and its exact bytes. Every package that writes a part of the wire
+// has tests that use these vectors. Programs in other languages may use them too.
 package vectors
 
 import (
@@ -24,15 +24,15 @@ import (
 type Vector struct {
 	Name  string `json:"name"`
 	About string `json:"about,omitempty"`
-	// Subject and Headers are those of the message; of a payload in a record, the
-	// header Content-Type stands for the type.
+	// Subject and Headers belong to the message. For a payload in a record, the header
+	// Content-Type has the payload's type.
 	Subject string            `json:"subject,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`
-	// Meaning is what a reader makes of it, as JSON; byte strings are in base64.
+	// Meaning is the value that a reader decodes, as JSON; byte strings are in base64.
 	Meaning json.RawMessage `json:"meaning"`
 	// Bytes are the body.
 	Bytes Hex `json:"bytes"`
-	// ReadOnly says that a writer may make other bytes of the same meaning.
+	// ReadOnly says that a writer may write other bytes with the same meaning.
 	ReadOnly bool `json:"readOnly,omitempty"`
 }
 
@@ -48,12 +48,12 @@ func (h *Hex) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Check fails the test unless the file has exactly the vectors that were made, in
-// their order, byte by byte, and the sum that the test pins: to change one is to change
-// the test's source too. It returns the vectors of the file by name.
+// Check fails the test unless the file has exactly the vectors in made, byte by byte, and the
+// checksum sum. The checksum is in the source of the test, so a change of a vector is also a
+// change of the test. Check returns the vectors of the file by name.
 //
-// With go test PACKAGE -run Vectors -update, vectors that the file lacks are added. None that is there is
-// ever changed: a program of yesterday has written it.
+// With go test PACKAGE -run Vectors -update, Check adds the vectors that the file lacks. It
+// never changes a vector that the file has: programs have already written such data.
 func Check(t *testing.T, file, sum string, made []Vector) map[string]Vector {
 	t.Helper()
 	path := filepath.Join(dir(), file)
@@ -101,7 +101,7 @@ func Check(t *testing.T, file, sum string, made []Vector) map[string]Vector {
 	return known
 }
 
-// compare fails the test where what is made today is not what is in the file.
+// compare fails the test if made differs from old, the vector in the file.
 func compare(t *testing.T, file string, old, made Vector) {
 	t.Helper()
 	if old.Subject != made.Subject {
@@ -145,7 +145,7 @@ func encode(t *testing.T, list []Vector) []byte {
 	return b.Bytes()
 }
 
-// updating reports whether go test was called with -update, a flag of the test's own.
+// updating reports whether go test was called with -update, a flag that the test defines.
 func updating() bool {
 	f := flag.Lookup("update")
 	return f != nil && f.Value.String() == "true"
