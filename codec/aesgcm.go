@@ -72,7 +72,7 @@ func (s sealer) Open(p Payload) (Payload, error) {
 	data, err := key.Open(nil, nil, p.Data, []byte(p.Type))
 	if err != nil {
 		return Payload{}, &KeyError{Layer: nameAESGCM, Key: id,
-			Reason: "the key of that id here is another one, or the payload was altered"}
+			Reason: "the key with this id is a different one here, or the payload was altered"}
 	}
 	return Payload{Type: inner, Data: data}, nil
 }

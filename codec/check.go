@@ -15,10 +15,10 @@ const maxNesting = 10_000
 
 var (
 	// errShort says that bytes are missing at the end of a value.
-	errShort = errors.New("ends within a value")
+	errShort = errors.New("the data ends within a value")
 	// errTrailing says that bytes follow the value.
-	errTrailing = errors.New("more bytes than one value")
-	errNesting  = fmt.Errorf("more than %d arrays and maps within each other", maxNesting)
+	errTrailing = errors.New("more bytes follow the value")
+	errNesting  = fmt.Errorf("arrays and maps nest more than %d levels deep", maxNesting)
 	errStamp    = errors.New("a timestamp where a map should be")
 )
 
@@ -52,7 +52,7 @@ func headOf(data []byte) (head, error) {
 	case c == 0xc0, c == 0xc2, c == 0xc3: // nil, false, true
 		return head{size: 1}, nil
 	case c == 0xc1:
-		return head{}, errors.New("0xc1 begins no value")
+		return head{}, errors.New("0xc1 can't begin a value")
 	case c >= 0xca && c <= 0xcb: // float32, float64
 		return head{size: 1, bytes: 4 << (c - 0xca)}, nil
 	case c >= 0xcc && c <= 0xcf: // uint8 to uint64

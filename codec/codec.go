@@ -160,7 +160,7 @@ func (p Payload) Decode(v any) error {
 // unknown returns the error for a type that is neither MsgPack nor JSON.
 func (t Type) unknown() error {
 	if t.Wrapped() {
-		return fmt.Errorf("content type %q: it must be taken out of its layers first", t)
+		return fmt.Errorf("content type %q: open the layers of the payload first", t)
 	}
 	return fmt.Errorf("unknown content type %q", t)
 }
@@ -217,7 +217,7 @@ func (p Payload) EncodeMsgpack(enc *msgpack.Encoder) error {
 	return enc.Encode(msgpack.RawMessage(q.Data))
 }
 
-var errInexact = errors.New("MessagePack can't say exactly the same as its JSON")
+var errInexact = errors.New("MessagePack can't express exactly the same value as JSON")
 
 // DecodeMsgpack stores the next value as it is encoded.
 func (p *Payload) DecodeMsgpack(dec *msgpack.Decoder) error {

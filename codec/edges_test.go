@@ -123,11 +123,11 @@ func TestWhatCanNotBeReadAgainIsRefused(t *testing.T) {
 		want string
 	}{
 		{circle, "contains itself"}, {around, "contains itself"}, {self, "contains itself"}, {pointed, "contains itself"}, {in, "contains itself"},
-		{&in, "contains itself"}, {deep, "deeper"}, {loop{List: []any{deep}}, "field List[0]"}, {mute{1}, "can't be read again"},
+		{&in, "contains itself"}, {deep, "deeper"}, {loop{List: []any{deep}}, "field List[0]"}, {mute{1}, "can't decode its encoding"},
 		{struct{ E error }{errors.New("x")}, "field E"}, {map[string][]float64{"a": {0, math.NaN()}}, "field a[1]: NaN"}, {math.Inf(-1), "-Inf"},
-		{map[bool]int{true: 1}, "neither texts nor integers"}, {struct{ C chan int }{}, "field C: chan int"}, {struct{ F func() }{}, "field F"},
-		{map[string]byPointer{"a": {}}, "field a: codec.byPointer: it can be encoded by a pointer only"}, {[]any{big.Int{}}, "use *big.Int"},
-		{map[string]int{"\xff": 1, "\xfe": 2}, "is there twice"},
+		{map[bool]int{true: 1}, "its keys are not strings or integers"}, {struct{ C chan int }{}, "field C: chan int"}, {struct{ F func() }{}, "field F"},
+		{map[string]byPointer{"a": {}}, "field a: codec.byPointer: its method to encode has a pointer receiver"}, {[]any{big.Int{}}, "use *big.Int"},
+		{map[string]int{"\xff": 1, "\xfe": 2}, "occurs twice"},
 		{time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), "year"}, {[]Payload{{MsgPack, []byte{0xc1}}}, "field [0]"},
 	} {
 		for _, enc := range []Type{MsgPack, JSON} {
@@ -161,8 +161,8 @@ func TestWhatIsWrongIsSaidWithWhereItIs(t *testing.T) {
 		`{"items":[{"price":3.0}]}`:          "field items[0].price: stored number 3.0, want integer",
 		`{"items":{"a":1}}`:                  "field items: stored object, want list",
 		`{"byId":{"7":{"qty":true}}}`:        "field byId.7.qty: stored true, want string",
-		`{"byId":{"x":{}}}`:                  "field byId.x: the key is no integer",
-		`{"when":"yesterday"}`:               `field when: stored string "yesterday", want time as of RFC 3339`,
+		`{"byId":{"x":{}}}`:                  "field byId.x: the key can't be read as integer",
+		`{"when":"yesterday"}`:               `field when: stored string "yesterday", want time in RFC 3339 format`,
 		`{"data":"!"}`:                       `field data: stored string "!", want string in base64`,
 		`{"money":3}`:                        "field money: stored integer 3, want codec.money",
 		`{"n":3}`:                            "field n: stored integer 3, want integer within a string",
@@ -171,10 +171,10 @@ func TestWhatIsWrongIsSaidWithWhereItIs(t *testing.T) {
 		`{"u":18446744073709551616}`:         "field u: stored integer 18446744073709551616, want integer from 0",
 		`[]`:                                 "stored list, want object",
 		`{"any":{"a":[1e400]}}`:              "field any.a[0]: stored number 1e400",
-		`{"items":[{"qty":"a","qty":"b"}]}`:  `field items[0]: the key "qty" is there twice`,
-		`{"any":{"a":1,"a":2}}`:              `field any: the key "a" is there twice`,
-		`{"items":[{"Qty":"a"}]}`:            `field items[0]: the key "Qty": the field is called "qty"`,
-		`{"N":"1"}`:                          `the key "N": the field is called "n"`,
+		`{"items":[{"qty":"a","qty":"b"}]}`:  `field items[0]: the key "qty" occurs twice`,
+		`{"any":{"a":1,"a":2}}`:              `field any: the key "a" occurs twice`,
+		`{"items":[{"Qty":"a"}]}`:            `field items[0]: the key "Qty" differs from the field "qty"`,
+		`{"N":"1"}`:                          `the key "N" differs from the field "n"`,
 		`{"unknown":{"qty":3,"Qty":4}}`:      "",
 		`{"n":"1","u":18446744073709551615}`: "",
 	} {
@@ -224,10 +224,10 @@ func TestMessagePackOfAnyClientIsReadAsItsJSON(t *testing.T) {
 		{"8101a161", new(any), map[string]any{"1": "a"}, ""},
 		{"8101a161", new(map[string]string), map[string]string{"1": "a"}, ""},
 		{"81a131a161", new(map[int]string), map[int]string{1: "a"}, ""},
-		{"82a161" + "01" + "a161" + "02", new(map[string]int), nil, `the key "a" is there twice`},
-		{"82a161" + "01" + "a161" + "02", new(any), nil, `the key "a" is there twice`},
+		{"82a161" + "01" + "a161" + "02", new(map[string]int), nil, `the key "a" occurs twice`},
+		{"82a161" + "01" + "a161" + "02", new(any), nil, `the key "a" occurs twice`},
 		{"82a4" + hex.EncodeToString([]byte("Name")) + "a161" + "a4" + hex.EncodeToString([]byte("Name")) + "a162", new(Named), Named{}, ""},
-		{"81a5" + hex.EncodeToString([]byte("TITLE")) + "a161", new(Named), nil, `the field is called "Title"`},
+		{"81a5" + hex.EncodeToString([]byte("TITLE")) + "a161", new(Named), nil, `differs from the field "Title"`},
 		{"c0", new(int), 0, ""}, {"93010203", new([3]byte), [3]byte{1, 2, 3}, ""},
 	} {
 		data, err := hex.DecodeString(c.data)

@@ -62,7 +62,7 @@ func (p *plan) blameMember(raw []byte, depth int) error {
 		if p.shape == table {
 			alone, _ := json.Marshal(map[string]any{part.key: nil})
 			if json.Unmarshal(alone, reflect.New(p.typ).Interface()) != nil {
-				return inKey(part.key, fmt.Errorf("the key is no %s", p.key.wanted(false)))
+				return inKey(part.key, fmt.Errorf("the key can't be read as %s", p.key.wanted(false)))
 			}
 			if err := p.elem.blame(part.raw, depth+1); err != nil {
 				return inKey(part.key, err)
@@ -188,7 +188,7 @@ func (p *plan) wanted(bounds bool) string {
 	case blob:
 		return "string in base64"
 	case moment:
-		return "time as of RFC 3339"
+		return "time in RFC 3339 format"
 	case list:
 		return "list"
 	case array:

@@ -27,7 +27,7 @@ func numberOf(n string) (any, error) {
 	}
 	f, err := strconv.ParseFloat(n, 64)
 	if err != nil {
-		return nil, fmt.Errorf("stored number %.40s, which is past that of 64 bits", n)
+		return nil, fmt.Errorf("stored number %.40s, which does not fit a 64-bit float", n)
 	}
 	return f, nil
 }

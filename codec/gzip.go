@@ -20,7 +20,7 @@ const (
 
 // ErrUnzipped is returned for a compressed payload that exceeds the limit once it is
 // decompressed.
-var ErrUnzipped = errors.New("payload too large once it is uncompressed")
+var ErrUnzipped = errors.New("payload too large after decompression")
 
 type zipper struct{ least, most int }
 

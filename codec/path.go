@@ -59,4 +59,4 @@ func inKey(key string, err error) error {
 // inElement adds to err that it is in element i of a list. It returns nil for nil.
 func inElement(i int, err error) error { return step("["+strconv.Itoa(i)+"]", err) }
 
-func twice(key string) error { return fmt.Errorf("the key %.*q is there twice", longKey, key) }
+func twice(key string) error { return fmt.Errorf("the key %.*q occurs twice", longKey, key) }

@@ -42,7 +42,7 @@ func (p *plan) marshalJSON(v reflect.Value) ([]byte, error) {
 		return data, nil
 	}
 	if err := unmarshalJSON(data, reflect.New(p.typ).Interface()); err != nil {
-		return nil, fmt.Errorf("what it is encoded to can't be read again: %w", err)
+		return nil, fmt.Errorf("can't decode its encoding: %w", err)
 	}
 	return data, nil
 }
@@ -54,10 +54,10 @@ func (p *plan) refuse(v reflect.Value, depth int) error {
 	}
 	switch p.shape {
 	case bad:
-		return fmt.Errorf("%s: there is no JSON for it", p.typ)
+		return fmt.Errorf("%s: JSON can't express this type", p.typ)
 	case own:
 		if p.onlyBy && !v.CanAddr() {
-			return fmt.Errorf("%s: it can be encoded by a pointer only: use *%s", p.typ, p.typ)
+			return fmt.Errorf("%s: its method to encode has a pointer receiver: use *%s", p.typ, p.typ)
 		}
 	case float:
 		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -110,7 +110,7 @@ func (p *plan) refuseMember(v reflect.Value, depth int) error {
 	switch kind := p.typ.Key().Kind(); {
 	case p.typ.Key().Implements(forJSON[2]), kind == reflect.String, kind >= reflect.Int && kind <= reflect.Uintptr:
 	default:
-		return fmt.Errorf("%s: its keys are neither texts nor integers", p.typ)
+		return fmt.Errorf("%s: its keys are not strings or integers", p.typ)
 	}
 	for each := v.MapRange(); each.Next(); {
 		if err := p.elem.refuse(each.Value(), depth); err != nil {

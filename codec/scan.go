@@ -71,7 +71,7 @@ func (p *plan) target() *plan {
 // parts scans an object or a list. It calls one for each part.
 func (s *scanner) parts(end byte, p *plan, one func(*plan) error) error {
 	if s.depth++; s.depth > s.most {
-		return fmt.Errorf("more than %d arrays and maps within each other", s.most)
+		return fmt.Errorf("arrays and maps nest more than %d levels deep", s.most)
 	}
 	s.at++
 	for s.next() != end {
@@ -145,7 +145,7 @@ func (p *plan) below(key string) (*plan, error) {
 		return p.elem, nil
 	}
 	if name := p.almost(key); name != "" {
-		return nil, fmt.Errorf("the key %.*q: the field is called %q, in upper and lower case", longKey, key, name)
+		return nil, fmt.Errorf("the key %.*q differs from the field %q only in upper and lower case", longKey, key, name)
 	}
 	i, known := p.names[key]
 	if !known || p.fields[i].quoted {

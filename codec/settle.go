@@ -34,7 +34,9 @@ func unmarshalJSON(data []byte, v any) error {
 	return p.settle(rv.Elem(), 0)
 }
 
-func errTarget(v any) error { return fmt.Errorf("decode into %T, which is no pointer to a value", v) }
+func errTarget(v any) error {
+	return fmt.Errorf("decode into %T, which is not a pointer to a value", v)
+}
 
 func (p *plan) unmarshal(data []byte, v any) error {
 	if !p.hasFree {

@@ -6,8 +6,8 @@ import (
 )
 
 var (
-	errNoMap  = errors.New("no map")
-	errNoList = errors.New("no list")
+	errNoMap  = errors.New("not a map")
+	errNoList = errors.New("not a list")
 )
 
 // A FieldMap is a MessagePack map split into its fields, for a reader that takes the fields

@@ -12,14 +12,14 @@ import (
 )
 
 var (
-	errNotFinite = errors.New("a number that is not finite, which JSON has no word for")
-	errKey       = errors.New("a key of a map is neither a text nor an integer")
+	errNotFinite = errors.New("JSON can't express a number that is not finite")
+	errKey       = errors.New("a key of a map is not a string or an integer")
 )
 
 // hasYear reports whether JSON can say when t is.
 func hasYear(t time.Time) bool { return t.Year() >= 0 && t.Year() <= 9999 }
 
-func noYear(t time.Time) error { return fmt.Errorf("the time %s has no year from 0 to 9999", t) }
+func noYear(t time.Time) error { return fmt.Errorf("the year of the time %s is not from 0 to 9999", t) }
 
 // toJSON converts MessagePack to JSON: byte strings are in base64, times in UTC by RFC 3339, and
 // the keys of maps are strings, sorted.

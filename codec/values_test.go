@@ -221,7 +221,7 @@ func TestAValueIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 
 // mayBeRefused tells what is refused although encoding/json takes it.
 func mayBeRefused(err error) bool {
-	for _, why := range []string{"is there twice", "by a pointer only", "begins no value", "past that of 64 bits"} {
+	for _, why := range []string{"occurs twice", "has a pointer receiver", "can't begin a value", "does not fit a 64-bit float"} {
 		if strings.Contains(err.Error(), why) {
 			return true
 		}

@@ -87,7 +87,7 @@ func New(c Config) (*Codec, error) {
 			return nil, fmt.Errorf("new codec: %w", err)
 		}
 		if w.Name() == Blob {
-			return nil, fmt.Errorf("new codec: layer %q is the store's", Blob)
+			return nil, fmt.Errorf("new codec: the name of layer %q is reserved for the store", Blob)
 		}
 		if k.find(w.Name()) != nil {
 			return nil, fmt.Errorf("new codec: layer %q has two wrappers", w.Name())
@@ -159,7 +159,7 @@ func (c *Codec) Seal(p Payload, layers []string) (Payload, error) {
 		return p, nil
 	}
 	if p.Type.Wrapped() {
-		return Payload{}, fmt.Errorf("seal %s: it is in layers already", p.Type)
+		return Payload{}, fmt.Errorf("seal %s: the payload has layers already", p.Type)
 	}
 	for _, w := range c.wrappers {
 		if !slices.Contains(layers, w.Name()) {
@@ -192,7 +192,7 @@ func (c *Codec) Open(p Payload) (Payload, error) {
 			return Payload{}, fmt.Errorf("open %s: %w", p.Type, err)
 		}
 		if opened.Type != inner {
-			return Payload{}, fmt.Errorf("open %s: layer %q gave %s", p.Type, name, opened.Type)
+			return Payload{}, fmt.Errorf("open %s: the wrapper of layer %q returned type %s", p.Type, name, opened.Type)
 		}
 		p = opened
 	}

@@ -70,7 +70,7 @@ func Check(t *testing.T, file, sum string, made []Vector) map[string]Vector {
 	known := map[string]Vector{}
 	for _, v := range list {
 		if _, twice := known[v.Name]; twice {
-			t.Errorf("%s: %s is there twice", file, v.Name)
+			t.Errorf("%s: %s occurs twice", file, v.Name)
 		}
 		known[v.Name] = v
 	}
@@ -87,7 +87,7 @@ func Check(t *testing.T, file, sum string, made []Vector) map[string]Vector {
 		compare(t, file, old, v)
 	}
 	if len(known) > len(made) {
-		t.Errorf("%s has %d vectors, of which %d are made", file, len(known), len(made))
+		t.Errorf("%s has %d vectors, but the test made %d", file, len(known), len(made))
 	}
 	if updating() {
 		text = encode(t, list)
@@ -96,7 +96,7 @@ func Check(t *testing.T, file, sum string, made []Vector) map[string]Vector {
 		}
 	}
 	if got := fmt.Sprintf("%x", sha256.Sum256(text)); got != sum {
-		t.Errorf("%s has the sum %s, the test pins %s", file, got, sum)
+		t.Errorf("%s has the checksum %s, the test expects %s", file, got, sum)
 	}
 	return known
 }
