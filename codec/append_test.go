@@ -76,13 +76,13 @@ func (w *written) check(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.write(); !bytes.Equal(got, want) {
-		t.Errorf("%.200x, want as Marshal has it: %.200x", got, want)
+		t.Errorf("got %.200x, want the bytes of Marshal: %.200x", got, want)
 	}
 	w.readBack(t)
 }
 
-// TestMapIsWrittenAsMarshalWritesAStruct crosses each border at which a length or a
-// number takes another head.
+// TestMapIsWrittenAsMarshalWritesAStruct writes a value on each side of every limit at which
+// a length or a number needs a longer head.
 func TestMapIsWrittenAsMarshalWritesAStruct(t *testing.T) {
 	(&written{}).check(t)
 	for _, n := range []int{1, 15, 16, 31, 32, 255, 256, 65535, 65536, 70000} {

@@ -44,7 +44,7 @@ func TestExtensionsOtherThanTimestampsAreRefused(t *testing.T) {
 	}
 }
 
-// hostile are a few bytes each that ask the decoder for gigabytes.
+// hostile has short inputs that ask the decoder for gigabytes of memory.
 var hostile = map[string][]byte{
 	"array32":               {0xdd, 0xff, 0xff, 0xff, 0xff},
 	"map32":                 {0xdf, 0xff, 0xff, 0xff, 0xff},
@@ -68,7 +68,7 @@ func TestHostileLengthsTakeNoMemory(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			err := Unmarshal(data, v)
 			runtime.ReadMemStats(&after)
-			// Some targets take or skip a timestamp whose bytes look like a map.
+			// Some targets read or skip a timestamp whose bytes look like a map.
 			if _, bad := check(data); err == nil && bad != nil {
 				t.Errorf("%s into %T: no error, want %v", name, v, bad)
 			}
@@ -86,7 +86,7 @@ func TestTimestampIsNoMap(t *testing.T) {
 			t.Errorf("into %T: error = %v, want %v", v, err, errStamp)
 		}
 		if err := Unmarshal(data, v); err == nil || !strings.Contains(err.Error(), "want object") {
-			t.Errorf("into %T: error = %v, want one that says what is wanted", v, err)
+			t.Errorf("into %T: error = %v, want one that names the wanted type", v, err)
 		}
 	}
 	var got time.Time
@@ -106,7 +106,7 @@ func TestNestingIsBounded(t *testing.T) {
 			t.Errorf("%x %d deep: error = %v, want %v", level, maxNesting+1, err, errNesting)
 		}
 	}
-	// What lies beside each other is not within each other.
+	// Values next to each other do not count as nested.
 	wide := append([]byte{0xdc, 0xff, 0xff}, bytes.Repeat([]byte{0x91, 0x90}, 0xffff)...)
 	var v []any
 	if err := Unmarshal(wide, &v); err != nil || len(v) != 0xffff {
@@ -119,8 +119,8 @@ func TestPanicOfTheDecoderIsAnError(t *testing.T) {
 		data []byte
 		v    any
 	}{
-		{[]byte{0x01}, new(error)},                   // an int is no error
-		{[]byte{0x81, 0x90, 0x01}, new(map[any]int)}, // a list is no key
+		{[]byte{0x01}, new(error)},                   // an int does not implement error
+		{[]byte{0x81, 0x90, 0x01}, new(map[any]int)}, // a list can't be a key
 	} {
 		if err := Unmarshal(c.data, c.v); err == nil {
 			t.Errorf("%x into %T: no error", c.data, c.v)
@@ -154,7 +154,7 @@ func TestInterfaceThatHeldSomethingTakesTheNewValue(t *testing.T) {
 	}
 }
 
-// targets are values to decode into that take different ways through the decoder.
+// targets returns values to decode into, each of which uses another part of the decoder.
 func targets() []any {
 	type node struct {
 		T    time.Time
@@ -193,7 +193,7 @@ func FuzzUnmarshal(f *testing.F) {
 		if bad != nil {
 			return
 		}
-		// Whatever an interface takes survives another round.
+		// Encode and decode the interface's value again: it must stay the same.
 		var first any
 		if Unmarshal(data, &first) != nil {
 			return
@@ -209,10 +209,10 @@ func FuzzUnmarshal(f *testing.F) {
 		if twice, err := Marshal(second); err != nil || !bytes.Equal(twice, again) {
 			t.Errorf("%x became %x, %v", again, twice, err)
 		}
-		// And transcoding has a result or an error.
+		// If the data can be transcoded to JSON, the JSON can be transcoded back.
 		if p, err := EncodeAs(JSON, Payload{MsgPack, data}); err == nil {
 			if _, err := EncodeAs(MsgPack, p); err != nil {
-				t.Errorf("%x is %s in JSON, which has no way back: %v", data, p.Data, err)
+				t.Errorf("%x is %s in JSON, which can't be transcoded back: %v", data, p.Data, err)
 			}
 		}
 	})

@@ -140,7 +140,7 @@ func TestTimesComeBackAsTheSameInstant(t *testing.T) {
 		time.Unix(1_700_000_000, 123_456_789),
 		time.Date(1900, 1, 2, 3, 4, 5, 6, time.UTC),
 		time.Date(2500, 1, 2, 3, 4, 5, 6, time.FixedZone("x", 3600)),
-		// Both begin with the bytes of a map's head.
+		// The encodings of both times contain the bytes of a map's head.
 		time.Unix(0xdf000001, 0),
 		time.Unix(1, 0xdfffffff>>2),
 	} {
@@ -181,7 +181,7 @@ func TestIntegersInInterfacesAreInt64OrUint64(t *testing.T) {
 		if err := p.Decode(&out); err != nil {
 			t.Fatal(err)
 		}
-		// A small unsigned integer is written, and read, as a signed one.
+		// Integers that fit an int64 are written and read as signed, even if they were unsigned.
 		want := []any{int64(1), int64(-1), int64(3), uint64(math.MaxUint64), 1.5}
 		if !reflect.DeepEqual(out, want) {
 			t.Errorf("%s: got %#v, want %#v", p.Type, out, want)

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// keeps fails unless v comes back as it is, in each encoding and across them.
+// keeps fails the test unless v is unchanged after encoding and decoding, in each encoding
+// and after transcoding.
 func keeps[T any](t *testing.T, v T) {
 	t.Helper()
 	for _, enc := range []Type{MsgPack, JSON} {
@@ -197,8 +198,8 @@ func TestMessagePackOfAnyClientIsReadAsItsJSON(t *testing.T) {
 	for _, c := range []struct {
 		data string
 		into any
-		want any    // or
-		err  string // what is wrong
+		want any
+		err  string // if decoding must fail
 	}{
 		{"cfffffffffffffffff", new(int), nil, "stored integer 18446744073709551615, want integer from -9223372036854775808"},
 		{"cfffffffffffffffff", new(uint64), uint64(math.MaxUint64), ""},
@@ -236,7 +237,7 @@ func TestMessagePackOfAnyClientIsReadAsItsJSON(t *testing.T) {
 		}
 		err = Payload{MsgPack, data}.Decode(c.into)
 		if got := reflect.ValueOf(c.into).Elem().Interface(); c.err == "" && (err != nil || !reflect.DeepEqual(got, c.want)) {
-			if c.data[:4] == "82a4" && err != nil { // a key that nobody reads, twice
+			if c.data[:4] == "82a4" && err != nil { // an unknown key occurs twice
 				continue
 			}
 			t.Errorf("%s: got %#v, %v, want %#v", c.data, got, err, c.want)
@@ -247,8 +248,9 @@ func TestMessagePackOfAnyClientIsReadAsItsJSON(t *testing.T) {
 	}
 }
 
-// TestWhatProgramsOfBeforeHaveStoredIsRead is about types that are written in JSON now. Of
-// a shadowed field the library that wrote them tells the standard logger.
+// TestWhatProgramsOfBeforeHaveStoredIsRead decodes the MessagePack of earlier versions for
+// types that this version writes in JSON. The MessagePack library must not be called for a
+// type with a shadowed field: it would print a message to the standard logger.
 func TestWhatProgramsOfBeforeHaveStoredIsRead(t *testing.T) {
 	var printed strings.Builder
 	log.SetOutput(io.MultiWriter(&printed, os.Stderr))
@@ -298,11 +300,12 @@ func TestWhatProgramsOfBeforeHaveStoredIsRead(t *testing.T) {
 		t.Error(err)
 	}
 	if printed.Len() > 0 {
-		t.Errorf("the standard logger was told %q", printed.String())
+		t.Errorf("the standard logger printed %q", printed.String())
 	}
 }
 
-// TestTheWireOfPlainTypesIsAsItWas compares with the bytes of programs of before.
+// TestTheWireOfPlainTypesIsAsItWas compares the bytes of this version with the bytes of
+// earlier versions.
 func TestTheWireOfPlainTypesIsAsItWas(t *testing.T) {
 	for _, v := range []any{
 		something(), everything{}, plainOne{When: time.Unix(1, 5).UTC(), More: map[string]any{"b": 1, "a": []any{uint8(200), "x", nil, 1.5, []byte{1}}}},

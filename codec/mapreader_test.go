@@ -38,7 +38,7 @@ func (w *written) read(data []byte) bool {
 		case "d":
 			w.D = r.Binary()
 		case "list":
-			if w.List != nil { // Unmarshal would add to the first
+			if w.List != nil { // a second list: Unmarshal would append to the first
 				r.Stop()
 			}
 			for range r.Len() {
@@ -74,7 +74,8 @@ func (w *written) read(data []byte) bool {
 	return r.OK()
 }
 
-// readBack fails unless what a Map has written is read as it was, and no part of it is.
+// readBack fails the test unless the reader gives the same value that the Map wrote, and
+// refuses the data if bytes are missing or follow.
 func (w *written) readBack(t *testing.T) {
 	t.Helper()
 	data := w.write()
@@ -83,11 +84,11 @@ func (w *written) readBack(t *testing.T) {
 		t.Errorf("%.200x read as %.200v, want %.200v", data, got, w)
 	}
 	if new(written).read(append(bytes.Clone(data), 0)) {
-		t.Errorf("%.200x with a byte behind it is read", data)
+		t.Errorf("%.200x with an additional byte was accepted", data)
 	}
 	for n := range min(len(data), 300) {
 		if new(written).read(data[:n]) {
-			t.Errorf("%.200x is read", data[:n])
+			t.Errorf("%.200x was accepted, though bytes are missing", data[:n])
 		}
 	}
 }
@@ -101,12 +102,12 @@ func TestMapReaderStopsAtWhatNoMapWrites(t *testing.T) {
 		"0xc1": "\xc1", "a map that lacks a field": "\x82\xa1i\x01",
 	} {
 		if new(written).read([]byte(text)) {
-			t.Errorf("%s is read", what)
+			t.Errorf("%s was accepted", what)
 		}
 	}
 }
 
-// FuzzMapReader holds against Unmarshal what a reader takes for a map of its own.
+// FuzzMapReader compares a value that a MapReader accepts with the result of Unmarshal.
 func FuzzMapReader(f *testing.F) {
 	full := written{
 		S: "s", I: -300, F: 1, B: true, D: []byte{1}, List: []inside{{A: 1}, {S: "z"}}, One: &inside{S: "x"}, AnyI: 1 << 40, AnyS: "s", Last: "l",
@@ -120,9 +121,9 @@ func FuzzMapReader(f *testing.F) {
 			return
 		}
 		if err := codec.UnmarshalRecord(data, &want); err != nil {
-			t.Fatalf("%x is read, and UnmarshalRecord says %v", data, err)
+			t.Fatalf("the reader accepted %x, but UnmarshalRecord returned %v", data, err)
 		}
-		for _, w := range []*written{&got, &want} { // of no elements, or none at all
+		for _, w := range []*written{&got, &want} { // an empty list and nil count as equal
 			if len(w.D) == 0 {
 				w.D = nil
 			}

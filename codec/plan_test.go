@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// newType returns a type that no plan has been made of: structs within each other, and an
-// interface in the innermost.
+// newType returns a type that has no plan yet: nested structs, with an interface in the
+// innermost one.
 func newType(n int) reflect.Type {
 	t := reflect.TypeFor[any]()
 	for range 40 {

@@ -14,7 +14,7 @@ type described struct {
 	Size    int            `json:"size,omitempty"`
 	Data    []byte         `json:"data,omitempty"`
 	At      time.Time      `json:"at,omitzero"`
-	Addr    netip.Addr     `json:"addr,omitzero"` // says itself what its JSON is
+	Addr    netip.Addr     `json:"addr,omitzero"` // encodes itself by a method
 	Payload Payload        `json:"payload,omitzero"`
 	Inner   []described2   `json:"inner,omitempty"`
 	Free    map[string]any `json:"free,omitempty"`
@@ -93,7 +93,7 @@ func TestWrittenSchemaIsChecked(t *testing.T) {
 	}
 	for _, text := range []string{``, `{"type":7}`, `nonsense`} {
 		if _, err := ParseSchema(text); err == nil {
-			t.Errorf("%q was taken for a schema", text)
+			t.Errorf("%q was accepted as a schema", text)
 		}
 	}
 }

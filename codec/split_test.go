@@ -33,7 +33,7 @@ func (o *older) read(data []byte) ([]byte, error) {
 	return m.Rest(), err
 }
 
-// later is what a later version has made of older.
+// later returns an older value as a later version writes it, with the fields in extra.
 func later(extra map[string]any) map[string]any {
 	m := map[string]any{"name": "n", "nested": map[string]any{"a": 1}, "Plain": 2}
 	for k, v := range extra {

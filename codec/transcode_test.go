@@ -23,7 +23,7 @@ func TestPayloadInAnotherValueStandsForItsOwn(t *testing.T) {
 			}
 			p := encode(t, in, holder{1, encode(t, of, want), "x"})
 
-			// Whoever knows the type sees the value itself,
+			// A reader that knows the type decodes the value itself.
 			var plain struct {
 				Before int        `json:"before"`
 				P      everything `json:"p"`
@@ -37,7 +37,7 @@ func TestPayloadInAnotherValueStandsForItsOwn(t *testing.T) {
 				t.Errorf("%s in %s: got %#v, want %#v", of, in, plain, want)
 			}
 
-			// whoever does not, a payload to decode later.
+			// A reader that does not know it decodes a payload, to decode later.
 			var later holder
 			if err := p.Decode(&later); err != nil {
 				t.Errorf("%s in %s: %v", of, in, err)
@@ -102,8 +102,8 @@ func TestPayloadComesBackFromTheOtherEncodingAsTheSameValue(t *testing.T) {
 	}
 }
 
-// JSON has no bytes and no keys but strings; without the type that is meant
-// nobody can tell that a string is one of these.
+// JSON has strings instead of bytes, and strings as keys. Without the original type, the
+// transcoder can't tell these strings from others.
 func TestJSONTextStaysTextInMessagePack(t *testing.T) {
 	p := encode(t, MsgPack, encode(t, JSON, map[int][]byte{1: {0xff}}))
 	var got any

@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// typeGen draws a type, out of the zoo or put together.
+// typeGen draws a type: one of the zoo, or a type that it composes.
 func typeGen(depth int) *rapid.Generator[reflect.Type] {
 	return rapid.Custom(func(t *rapid.T) reflect.Type {
 		scalars := []reflect.Type{
@@ -54,7 +54,7 @@ func typeGen(depth int) *rapid.Generator[reflect.Type] {
 	})
 }
 
-// fill gives v a value.
+// fill sets v to a random value.
 func fill(t *rapid.T, v reflect.Value, depth int) {
 	if special(t, v, depth) {
 		return
@@ -144,8 +144,8 @@ func special(t *rapid.T, v reflect.Value, depth int) bool {
 	return true
 }
 
-// asJSON is what encoding/json makes of v, whether it can be read again, and the value
-// that it is then, with the digits of numbers in interfaces kept.
+// asJSON encodes v by encoding/json and returns the value that encoding/json decodes from
+// that, with json.Number in interfaces. It returns an error if v can't be encoded or decoded.
 func asJSON(t *rapid.T, v reflect.Value) (want reflect.Value, err error) {
 	data, err := json.Marshal(v.Addr().Interface())
 	if err != nil {
@@ -172,9 +172,10 @@ func textOf(t *rapid.T, v reflect.Value) string {
 	return string(data)
 }
 
-// TestAValueIsWhatEncodingJSONMakesOfIt is about generated types and values: what is
-// accepted comes back as it does from encoding/json, whichever its encoding, however
-// often it is changed, and the schema accepts it; what encoding/json can't carry is refused.
+// TestAValueIsWhatEncodingJSONMakesOfIt generates types and values. A value that EncodeAs
+// accepts must decode to the same value as from encoding/json, in each encoding and after any
+// number of transcodings, and the schema of the type must accept it. EncodeAs must refuse a
+// value that encoding/json can't encode and decode.
 func TestAValueIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := typeGen(3).Draw(t, "type")
@@ -189,12 +190,12 @@ func TestAValueIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 					t.Fatalf("%s %#v in %s: %v", typ, v.Interface(), enc, err)
 				}
 				if strings.Contains(err.Error(), "reflect.") || strings.Contains(err.Error(), "strconv.") {
-					t.Fatalf("error = %v, which is not for people", err)
+					t.Fatalf("error = %v, which names internals of a library", err)
 				}
 				continue
 			}
 			if lost != nil {
-				t.Fatalf("%s %#v in %s: %s %q is accepted, and encoding/json says %v", typ, v.Interface(), enc, p.Type, p.Data, lost)
+				t.Fatalf("%s %#v in %s: %s %q is accepted, but encoding/json returns %v", typ, v.Interface(), enc, p.Type, p.Data, lost)
 			}
 			wanted := textOf(t, want)
 			for _, form := range forms(t, p) {
@@ -219,7 +220,8 @@ func TestAValueIsWhatEncodingJSONMakesOfIt(t *testing.T) {
 	})
 }
 
-// mayBeRefused tells what is refused although encoding/json takes it.
+// mayBeRefused reports whether err is for a value that EncodeAs refuses although
+// encoding/json accepts it.
 func mayBeRefused(err error) bool {
 	for _, why := range []string{"occurs twice", "has a pointer receiver", "can't begin a value", "does not fit a 64-bit float"} {
 		if strings.Contains(err.Error(), why) {
@@ -229,7 +231,8 @@ func mayBeRefused(err error) bool {
 	return false
 }
 
-// forms returns p in each encoding that it can have.
+// forms returns p, and p after transcoding to JSON, back to MessagePack if possible, and to
+// JSON again.
 func forms(t *rapid.T, p Payload) []Payload {
 	list := []Payload{p}
 	for _, enc := range []Type{JSON, MsgPack, JSON} {
@@ -242,7 +245,7 @@ func forms(t *rapid.T, p Payload) []Payload {
 	return list
 }
 
-// TestASchemaRefusesWhatCanNotBeDecoded puts other values into what a type encodes to.
+// TestASchemaRefusesWhatCanNotBeDecoded replaces a part of an encoded value by another value.
 func TestASchemaRefusesWhatCanNotBeDecoded(t *testing.T) {
 	others := []string{"3.0", "3e0", "9223372036854775808", "18446744073709551616", "-1", "300", "1e39", "1e400", `"3"`, `""`, "true", "null", "[]", "{}", "[1]", `{"a":1}`, `"!"`}
 	rapid.Check(t, func(t *rapid.T) {
@@ -262,16 +265,16 @@ func TestASchemaRefusesWhatCanNotBeDecoded(t *testing.T) {
 			fresh := reflect.New(typ).Interface()
 			decoded := form.Decode(fresh)
 			if decoded != nil && schema.ValidatePayload(form) == nil {
-				t.Fatalf("%s: the schema %s accepts %s, and decoding it says %v", typ, schema.text, p.Data, decoded)
+				t.Fatalf("%s: the schema %s accepts %s, but decoding it returns %v", typ, schema.text, p.Data, decoded)
 			}
 			if decoded != nil && (strings.Contains(decoded.Error(), "json:") || strings.Contains(decoded.Error(), "msgpack") || strings.Contains(decoded.Error(), "strconv")) {
-				t.Fatalf("%s: error of %s = %v, which is not for people", typ, p.Data, decoded)
+				t.Fatalf("%s: error of %s = %v, which names internals of a library", typ, p.Data, decoded)
 			}
 		}
 	})
 }
 
-// packed is p in MessagePack, if that can say the same.
+// packed returns p in MessagePack, or p itself if MessagePack can't express the same value.
 func packed(p Payload) Payload {
 	if data, ok := p.asMsgPack(); ok {
 		return Payload{MsgPack, data}
@@ -279,7 +282,7 @@ func packed(p Payload) Payload {
 	return p
 }
 
-// leavesOf returns where the values in a JSON text begin and end, the whole included.
+// leavesOf returns where each value in a JSON text begins and ends, and first the whole text.
 func leavesOf(data []byte) [][2]int {
 	list := [][2]int{{0, len(data)}}
 	var below func(raw []byte, at int)
@@ -288,7 +291,7 @@ func leavesOf(data []byte) [][2]int {
 			return
 		}
 		for _, p := range partsOf(raw) {
-			first := at + bytes.Index(raw, p.raw) // or another of the same text
+			first := at + bytes.Index(raw, p.raw) // may find an equal value before it
 			list = append(list, [2]int{first, first + len(p.raw)})
 			below(p.raw, first)
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/durable-execution/durable/codec/vectors"
 )
 
-// TestVectorsOfEdges are the payloads on which readers might disagree: see Edges in WIRE.md.
-// The meaning says what is read where any value may be, and where just one kind of value is
-// taken, and where it is refused.
+// TestVectorsOfEdges makes the vectors of payloads on which readers might disagree: see Edges
+// in WIRE.md. The meaning of a vector has the value that a reader decodes for each wanted type,
+// and lists the types for which a reader must refuse the payload.
 func TestVectorsOfEdges(t *testing.T) {
 	kinds := []struct {
 		name string
@@ -35,7 +35,7 @@ func TestVectorsOfEdges(t *testing.T) {
 				refused = append(refused, k.name)
 				continue
 			}
-			if f, ok := v.Interface().(*float64); ok && math.IsNaN(*f) { // which JSON has no word for
+			if f, ok := v.Interface().(*float64); ok && math.IsNaN(*f) { // JSON can't express it
 				meaning[k.name] = json.RawMessage(`"NaN"`)
 				continue
 			}

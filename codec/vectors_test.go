@@ -12,8 +12,7 @@ import (
 
 var _ = flag.Bool("update", false, "add the test vectors that are missing")
 
-// vectorKey is the key k1 of the vectors: 32 bytes from 0 to 31. Whoever sees them
-// knows it.
+// vectorKey returns the key k1 of the vectors: the 32 bytes from 0 to 31. It is no secret.
 func vectorKey() []byte {
 	key := make([]byte, 32)
 	for i := range key {

@@ -61,7 +61,7 @@ func TestSealedPayloadSaysWhatItsLayersAre(t *testing.T) {
 	}
 	opened, err := c.Open(sealed)
 	if err != nil || !opened.Equal(p) {
-		t.Errorf("opened: %s, %v, want what was sealed", opened.Type, err)
+		t.Errorf("opened: %s, %v, want the original payload", opened.Type, err)
 	}
 	if err := sealed.Decode(new(string)); err == nil || !strings.Contains(err.Error(), "layers") {
 		t.Errorf("decoded without opening: %v", err)
@@ -89,13 +89,13 @@ func TestNamesChooseTheLayersAndTheCodecTheirOrder(t *testing.T) {
 	_, err := c.Seal(p, []string{"zstd"})
 	missing := (*KeyError)(nil)
 	if !errors.As(err, &missing) || missing.Layer != "zstd" || !errors.Is(err, ErrKey) {
-		t.Errorf("sealed by a wrapper that is not there: %v", err)
+		t.Errorf("sealed by a wrapper that the codec lacks: %v", err)
 	}
 	if p, err := c.Seal(Payload{}, []string{"aes-gcm"}); err != nil || !p.IsZero() || p.Type != "" {
-		t.Errorf("nothing is sealed as %q, %v", p.Type, err)
+		t.Errorf("the zero payload was sealed as %q, %v", p.Type, err)
 	}
 	if _, err := c.Seal(seal(t, newCodec(t, Config{Wrappers: []Wrapper{Gzip(1, 0)}}), p), nil); err == nil {
-		t.Error("what was sealed is sealed again")
+		t.Error("a payload with a layer was sealed again")
 	}
 }
 
@@ -141,9 +141,8 @@ func TestConfigThatCantBeIsRefused(t *testing.T) {
 	}
 }
 
-// TestRotation goes through any number of rotations: what an old key has sealed is
-// read as long as the key is there, the current one seals, and a key that is gone
-// is named.
+// TestRotation rotates the key many times: the codec seals with the current key, opens
+// payloads of each old key that it still has, and names a missing key in its error.
 func TestRotation(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	keys := map[string][]byte{}
@@ -191,25 +190,25 @@ func TestTamperingIsDetected(t *testing.T) {
 		bad := Payload{Type: p.Type, Data: bytes.Clone(p.Data)}
 		bad.Data[i] ^= 1
 		if _, err := c.Open(bad); err == nil {
-			t.Fatalf("byte %d of %d was changed, and nobody noticed", i, len(p.Data))
+			t.Fatalf("a change of byte %d of %d was not noticed", i, len(p.Data))
 		}
 	}
 	for n := range p.Data {
 		if _, err := c.Open(Payload{Type: p.Type, Data: p.Data[:n]}); err == nil {
-			t.Fatalf("cut to %d bytes of %d, and nobody noticed", n, len(p.Data))
+			t.Fatalf("a payload cut to %d bytes of %d was opened", n, len(p.Data))
 		}
 	}
-	// The type is bound too: the encoding, the layers inside, the key's id even
-	// where the key is the same.
+	// The encryption authenticates the type too: the encoding, the inner layers, and the id
+	// of the key, even if two ids have the same key.
 	for _, other := range []Type{
 		"application/json; enc=gzip+aes-gcm.k1", "application/msgpack; enc=aes-gcm.k1", "application/msgpack; enc=gzip+aes-gcm.k2",
 	} {
 		if _, err := c.Open(Payload{Type: other, Data: p.Data}); err == nil {
-			t.Errorf("taken for %s", other)
+			t.Errorf("opened with the changed type %s", other)
 		}
 	}
 	if seal(t, c, encode(t, MsgPack, long)).Equal(p) {
-		t.Error("the same nonce was taken twice")
+		t.Error("the same nonce was used twice")
 	}
 }
 
@@ -229,7 +228,7 @@ func TestBombIsRefusedAtTheLimit(t *testing.T) {
 		t.Errorf("error = %v, want ErrUnzipped", err)
 	}
 	if took := after.TotalAlloc - before.TotalAlloc; took > 8*most {
-		t.Errorf("%d bytes were taken to refuse it", took)
+		t.Errorf("refusing it allocated %d bytes", took)
 	}
 	exact, err := Gzip(1, 0).Seal(Payload{Type: MsgPack, Data: make([]byte, most)})
 	if err != nil {
@@ -239,7 +238,7 @@ func TestBombIsRefusedAtTheLimit(t *testing.T) {
 		t.Errorf("at the limit: %v", err)
 	}
 	if p, err := Gzip(1, most).Seal(big); err != nil || p.Type.Wrapped() {
-		t.Errorf("what it could not open again is sealed as %s, %v", p.Type, err)
+		t.Errorf("a payload that it could not open again was sealed as %s, %v", p.Type, err)
 	}
 	deep := encode(t, MsgPack, 1)
 	for range maxLayers + 1 {
@@ -279,10 +278,10 @@ func TestSameValueInAnotherEncodingIsTheSame(t *testing.T) {
 	v.Int++
 	other := encode(t, JSON, v)
 	if !p.Same(q) || !q.Same(p) || !p.Same(p) || !p.Same(spaced) {
-		t.Error("the same value is another")
+		t.Error("equal values are not the same")
 	}
 	if p.Same(other) || other.Same(p) || p.Same(Payload{}) || (Payload{}).Same(p) || p.Same(Payload{Type: JSON, Data: []byte("{")}) {
-		t.Error("another value is the same")
+		t.Error("different values are the same")
 	}
 }
 
@@ -329,7 +328,7 @@ func FuzzOpenGarbage(f *testing.F) {
 		switch {
 		case err != nil:
 		case p.Type.Wrapped():
-			t.Fatalf("opened, and still %s", p.Type)
+			t.Fatalf("still %s after opening", p.Type)
 		case len(p.Data) > max(most, len(data)):
 			t.Fatalf("%d bytes became %d", len(data), len(p.Data))
 		}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The types of the zoo say themselves what their JSON is, or have tags and fields of which
-// encoding/json makes something of its own.
+// The types of the zoo encode themselves by methods, or have tags and fields that
+// encoding/json treats in a special way.
 
 type money struct{ cents int64 }
 
@@ -25,7 +25,7 @@ func (m *money) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// byPointer encodes itself by a pointer only.
+// byPointer has methods with pointer receivers: only a pointer to it encodes itself.
 type byPointer struct{ n int }
 
 func (b *byPointer) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "<%d>", b.n), nil }
@@ -34,12 +34,12 @@ func (b *byPointer) UnmarshalText(text []byte) error {
 	return err
 }
 
-// mute encodes itself and can't be read again.
+// mute encodes itself, but can't be decoded.
 type mute struct{ n int }
 
 func (m mute) MarshalJSON() ([]byte, error) { return json.Marshal("n=" + fmt.Sprint(m.n)) }
 
-// inBytes has methods that only MessagePack looked at.
+// inBytes has methods that the MessagePack library uses and encoding/json ignores.
 type inBytes struct{ A, B int }
 
 func (b inBytes) MarshalBinary() ([]byte, error) { return []byte{byte(b.A), byte(b.B)}, nil }
@@ -84,7 +84,7 @@ type tagged struct {
 	Pointer *int   `json:"pointer,string"`
 	Flag    bool   `json:",string"`
 	Text    string `json:"text,string,omitempty"`
-	//lint:ignore SA5008 a field of this name is what is tried
+	//lint:ignore SA5008 the test needs a field with this name
 	Dash  int       `json:"-,"`
 	Gone  int       `json:"-"`
 	Other int       `json:"other" msgpack:"another"`
@@ -124,7 +124,7 @@ type plainOne struct {
 	List   []any
 }
 
-// zoo are types that values are made of, beside those that are put together.
+// zoo has the types that typeGen draws in addition to the types that it composes.
 var zoo = []reflect.Type{
 	reflect.TypeFor[money](), reflect.TypeFor[*money](), reflect.TypeFor[byPointer](), reflect.TypeFor[*byPointer](), reflect.TypeFor[mute](),
 	reflect.TypeFor[inBytes](), reflect.TypeFor[word](), reflect.TypeFor[embeds](), reflect.TypeFor[embedsNamed](), reflect.TypeFor[embedsPointer](),
