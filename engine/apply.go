@@ -44,7 +44,7 @@ func applyTo(x *Execution, ev Event) ([]Effect, error) {
 	before, spawned := x.Status, x.Spawned
 	happen(x, ev)
 	if before.Finished() {
-		return nil, nil // what follows its end has followed
+		return nil, nil // its effects followed when it finished
 	}
 	if x.Status == WaitingForChildren && before == WaitingForChildren && x.Spawned == spawned {
 		return nil, nil // other children have yet to finish: nothing follows
@@ -89,8 +89,8 @@ func happen(x *Execution, ev Event) {
 
 func eventName(ev Event) string { return fmt.Sprintf("%T", ev)[len("engine."):] }
 
-// news reports whether ev can change x. A closure that x has counted can't, nor one that x
-// does not wait for. An event of running code can't happen to a sleeping execution.
+// news reports whether ev can change x. A closure can't if x has counted it already or does
+// not wait for it. An event of running code can't happen to a sleeping execution.
 func news(x *Execution, ev Event) bool {
 	switch e := ev.(type) {
 	case ChildrenEnded:
@@ -307,8 +307,8 @@ func (e AttemptEnded) apply(x *Execution) {
 	x.remember(e.attempt(x), x.Failure)
 }
 
-// attempt is the one of x that e tells of. It had begun when x was cancelled, whatever the
-// clock of its executor says.
+// attempt returns the attempt of x that e reports. The attempt began before x was cancelled,
+// even if the clock of its executor says otherwise.
 func (e AttemptEnded) attempt(x *Execution) Attempt {
 	started := latest(e.StartedAt, x.CreatedAt)
 	if started.After(x.FinishedAt) {
@@ -317,7 +317,7 @@ func (e AttemptEnded) attempt(x *Execution) Attempt {
 	return Attempt{Number: x.Attempt, Executor: e.Executor, StartedAt: started, EndedAt: e.At}
 }
 
-// remembers reports whether the history has the attempt that e tells of.
+// remembers reports whether the history already has the attempt that e reports.
 func (x *Execution) remembers(e AttemptEnded) bool {
 	told := e.attempt(x)
 	return slices.ContainsFunc(x.History, func(a Attempt) bool {

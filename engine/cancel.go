@@ -10,7 +10,7 @@ import (
 // Cancel ends an execution and everything below it. Once Cancel returns nil, the record
 // says cancelled, with the reason: a ready execution never starts, and the context of a
 // running attempt ends. ErrFinished says that the execution had already finished, and
-// with which status; ErrNotFound says that the store knows nothing of it.
+// with which status; ErrNotFound says that the store has no execution with this id.
 func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	if err := ValidateID(id); err != nil {
 		return fmt.Errorf("cancel: %w", err)
@@ -37,8 +37,8 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	return nil
 }
 
-// end records an outcome that a durable message has already asked an executor for. If the
-// executor was first, ours reports whether the recorded outcome is the one asked for.
+// end records an outcome, after a durable message has asked the executors to do so. If an
+// executor has recorded an outcome first, ours reports whether it is the requested one.
 func (c *Client) end(ctx context.Context, r Record, ev Event, ours func(Execution) bool) error {
 	r, fx, err := Modify(ctx, c.store, r, ev)
 	if over := (*TransitionError)(nil); errors.As(err, &over) {

@@ -18,8 +18,8 @@ type Children struct {
 func (c *Children) Len() int { return len(c.spawns) }
 
 // Spawn adds an execution of t to the children of a parent. If the input or an option
-// is invalid, the parent fails when its function returns: without a retry, and none of its
-// children is created. The returned [Child] distinguishes several children of one task.
+// is invalid, the parent fails when its function returns, without a retry and without any
+// children. The returned [Child] distinguishes several children of one task.
 func (t Task[In, Out]) Spawn(c *Children, in In, opts ...Option) Child[Out] {
 	i := len(c.spawns)
 	s, err := t.spawn(c, in, opts)

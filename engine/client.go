@@ -53,7 +53,7 @@ func NewClient(s Store, opts ...ClientOption) *Client {
 // keep working, and the store stays open.
 func (c *Client) Close() { c.closed.Store(true) }
 
-// accepts returns an error if no execution of d can be enqueued, whatever its input.
+// accepts returns an error if the client can't enqueue executions of d at all.
 func (c *Client) accepts(d *Definition) error {
 	if c.closed.Load() {
 		return ErrShutdown

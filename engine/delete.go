@@ -10,8 +10,8 @@ import (
 // Delete removes a tree before its retention is over; id must be the id of the root. It
 // returns ErrActive if the root has not finished, or if an execution below the root has
 // not: cancel first. ErrNotRoot says that id is below a root, and names the root.
-// ErrNotFound says that the store knows nothing of id. After Delete the id may be used
-// again.
+// ErrNotFound says that the store has no execution with this id. After Delete the id may be
+// used again.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	if err := ValidateID(id); err != nil {
 		return fmt.Errorf("delete: %w", err)
@@ -31,8 +31,8 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	}
 }
 
-// delete is one try to remove a tree. The error is ErrConflict if its root was written, or
-// removed, meanwhile.
+// delete tries once to remove a tree. The error is ErrConflict if another process has written
+// or removed the root meanwhile.
 func (c *Client) delete(ctx context.Context, id string) error {
 	r, err := c.store.Get(ctx, id)
 	if err != nil {
@@ -49,8 +49,9 @@ func (c *Client) delete(ctx context.Context, id string) error {
 		return fmt.Errorf("%w: it is %s, and what is below it has yet to end", ErrActive, r.Status)
 	}
 	if !r.alone() {
-		// If this process dies after it has removed the root, the look removes the rest; if
-		// it dies before, the look finds the root and its time.
+		// Schedule an expiry first. If this process dies after it has removed the root, the
+		// executor that receives the expiry removes the rest of the tree. If it dies before,
+		// that executor finds the root, and its retention decides.
 		err := c.store.Carry(ctx, Expire{Execution: &Execution{
 			ID: id, FinishedAt: time.Now().UTC(), Policy: Policy{Retention: minRetention},
 		}})
@@ -58,8 +59,8 @@ func (c *Client) delete(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	// The message that led to the end may still be in the queue, or in the hands of an executor
-	// that is about to acknowledge it or has died. Without a record it would run again.
+	// The message of the last attempt may still be in the queue, or held by an executor that is
+	// about to acknowledge it or has died. Without a record the message would run again.
 	if err := c.store.Carry(ctx, Withdraw{Execution: &r.Execution}); err != nil {
 		return err
 	}

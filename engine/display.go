@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Display returns what people see of the execution's status: as the record has it, or
-// a word that says more:
+// Display returns the execution's status as user interfaces show it: the status of the record,
+// or a text that says more:
 //
-//	sleeping                      it runs, and nobody holds it: it waits to be woken
-//	scheduled in 1h               it is ready, and not before then
-//	polling in 3s                 a poll that was not done
-//	retrying in 3s (2 of 5)       the second retry of five
-//	retrying (2 of 5)             the same, and it is due
-//	executor lost, trying again   it is due, after its executor was lost
-//	executor lost                 it runs by its record, and its executor does not answer
+//	sleeping                      the status is running, and it waits to be woken
+//	scheduled in 1h               it is due in an hour
+//	polling in 3s                 its next poll is due in 3 s
+//	retrying in 3s (2 of 5)       the second of five retries is due in 3 s
+//	retrying (2 of 5)             the second of five retries is due
+//	executor lost, trying again   its executor was lost, and another attempt is due
+//	executor lost                 the status is running, and its executor does not answer
 //
-// Whether the executor is lost is the caller's to find out, by a roll call.
+// The caller finds out by a roll call whether the executor is lost.
 func (x Execution) Display(now time.Time, lost bool) string {
 	switch {
 	case x.Status == Running && x.Sleeping:
@@ -44,8 +44,8 @@ func (x Execution) Display(now time.Time, lost bool) string {
 	return "scheduled" + in
 }
 
-// Display returns what people see of the failure: its message, which the record of a
-// crash has as "execution expired".
+// Display returns the failure's message as user interfaces show it. After a crash the record
+// says "execution expired", and Display says "executor lost".
 func (f *Failure) Display() string {
 	const recorded = "execution expired"
 	if rest, ok := strings.CutPrefix(f.Message, recorded); ok && f.Kind == KindExpired {
@@ -54,8 +54,8 @@ func (f *Failure) Display() string {
 	return f.Message
 }
 
-// roughly returns a duration in its two largest units, such as 1d2h or 3s, rounded up to
-// a second: what is not due yet is not in 0s.
+// roughly returns a duration in its two largest units, such as 1d2h or 3s. It rounds up to a
+// second, so that a wait is never shown as 0s.
 func roughly(d time.Duration) string {
 	left := (d + time.Second - 1).Truncate(time.Second)
 	text, units := "", 0

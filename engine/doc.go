@@ -1,4 +1,4 @@
-// Package engine is what the author of durable tasks writes against.
+// Package engine is the API for programs that define, enqueue and run durable tasks.
 //
 // A task is a name with an input type, an output type and options. [Define] declares
 // it, and [Task.Enqueue] stores an execution of it:

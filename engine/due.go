@@ -6,12 +6,12 @@ import (
 )
 
 // dueMark is the first byte of a ready message that a program with the task's definition
-// wrote. No MessagePack and no JSON value begins with it. Messages of other clients hold
-// just the input, and headers for the rest, which is more expensive.
+// wrote. No MessagePack and no JSON value begins with it. A message of another client has only
+// the input as its body, and headers for the rest, which costs more.
 const dueMark = 0xc1
 
-// scratch holds buffers for messages whose length is not known yet. A buffer longer than
-// maxScratch is not kept.
+// scratch is a pool of buffers for messages whose length is not known yet. It keeps no buffer
+// longer than maxScratch.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 const maxScratch = 16 << 10

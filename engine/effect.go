@@ -34,9 +34,9 @@ type (
 	}
 
 	// TellParent tells the parent that Child, a child or the finalize, has finished. The
-	// holder of the child's message may write the parent's record itself, and carry out
-	// what follows, instead of sending the closure. Direct says that the parent waits for
-	// nothing else, so that no other executor is about to write the parent's record.
+	// holder of the child's message may write the parent's record itself, and carry out the
+	// parent's effects, instead of sending the closure. Direct says that the parent waits for
+	// no other execution, so that no other executor is about to write the parent's record.
 	TellParent struct {
 		Closure Closure
 		Child   *Execution
@@ -53,8 +53,8 @@ type (
 
 	// Expire schedules the expiry of the execution's tree: an executor then removes the
 	// tree if its time is over. The execution is a finished root, or it has finished below
-	// a finished parent, in which case its root may already be gone. It schedules nothing
-	// for a root that vanishes by itself, or never: see [Expire.LookAt].
+	// a finished parent, in which case its root may already be gone. It schedules nothing for
+	// a root that the store removes by itself or keeps for ever: see [Expire.LookAt].
 	Expire struct{ Execution *Execution }
 
 	// Announce publishes the outcome to waiters. It is a notice, which may get lost.

@@ -8,13 +8,13 @@ import (
 )
 
 var (
-	// ErrNotFound is returned for an execution id that the store knows nothing of.
+	// ErrNotFound is returned for an id if the store has no execution with this id.
 	ErrNotFound = errors.New("execution not found")
 	// ErrFinished is returned by Cancel and Wake for an execution that has finished,
 	// and by Retry for one that has completed.
 	ErrFinished = errors.New("execution has finished")
-	// ErrActive is returned by Delete for a tree in which something has not finished,
-	// and by Retry.
+	// ErrActive is returned by Delete for a tree in which an execution has not finished, and
+	// by Retry for a tree whose root has not finished.
 	ErrActive = errors.New("execution has not finished")
 	// ErrNotRoot is returned by Delete for an execution below a root.
 	ErrNotRoot = errors.New("execution is not a root")
@@ -27,8 +27,8 @@ var (
 	// execution, for an input that its task's validator or schema refuses, that can't be
 	// encoded, or that can't be read.
 	ErrInvalidInput = errors.New("invalid input")
-	// ErrInvalidOutput is returned by Wake for an output that is no valid encoding of
-	// any value or, if the client knows the task, no value of the task's output type.
+	// ErrInvalidOutput is returned by Wake for an output that is not a valid encoding or, if
+	// the client knows the task, not a value of the task's output type.
 	ErrInvalidOutput = errors.New("invalid output")
 	// ErrInvalidOption is returned by Enqueue for an option with an invalid value. An
 	// option that is invalid in Spawn fails the parent with it.

@@ -20,7 +20,7 @@ type (
 	Claimed struct {
 		At       time.Time
 		Executor string
-		// Message and Delivery are those of the [Delivery] that the executor holds.
+		// Message and Delivery identify the [Delivery] that the executor holds.
 		Message  string
 		Delivery int
 	}
@@ -61,7 +61,7 @@ type (
 	// LeaseLost says that the executor of the attempt stopped renewing its lease.
 	LeaseLost struct {
 		At time.Time
-		// CrashCap is the most crashes after which an execution is still tried again.
+		// CrashCap is the most crashes after which the execution still gets another attempt.
 		CrashCap int
 	}
 
@@ -95,9 +95,9 @@ type (
 		Failure *Failure
 	}
 
-	// AttemptEnded says that an attempt had begun, and has ended, of an execution that was
-	// cancelled before its record said that it ran. It adds to the history and changes
-	// nothing else. No other event can happen to a finished execution.
+	// AttemptEnded says that an attempt of a cancelled execution has ended. The attempt had
+	// begun before the cancellation, but was not recorded. The event adds the attempt to the
+	// history and changes nothing else. No other event can happen to a finished execution.
 	AttemptEnded struct {
 		At        time.Time
 		Executor  string
@@ -108,7 +108,7 @@ type (
 	CancelRequested struct {
 		At     time.Time
 		Reason string
-		// ParentFinished says that the finished parent asks.
+		// ParentFinished says that the finished parent asks for it.
 		ParentFinished bool
 	}
 )

@@ -39,7 +39,8 @@ type Execution struct {
 	// Otherwise the executor validates the input first.
 	Validated bool
 
-	// Metadata is what the caller gave when it enqueued or spawned; nil if nothing.
+	// Metadata has the pairs that the caller gave when it enqueued or spawned the execution.
+	// It is nil if there are none.
 	Metadata Metadata
 
 	// Sleeping says that the execution runs no code and waits to be woken. Its status is
@@ -132,8 +133,8 @@ type Spawn struct {
 	Sleeping  bool // see [Execution.Sleeping]
 }
 
-// Size estimates, rather too high, how many bytes s takes in a record. A store keeps a list
-// that is too long beside the record.
+// Size estimates how many bytes s takes in a record; the estimate is rather too high. A store
+// keeps a list that is too long outside the record.
 func (s *Spawn) Size() int {
 	const names, pair = 160, 6 // bytes of the field names, and of the overhead of a metadata pair
 	n := names + len(s.Task) + len(s.Queue) + len(s.Input.Data)

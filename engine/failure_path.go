@@ -21,7 +21,7 @@ func (x *Execution) told() string {
 		c := x.ChildFailures[0]
 		return bottom(c.ID, c.Task, c.Status, c.Message)
 	case f.Kind == KindFinalize && x.Finalize != nil:
-		// The format is FinalizeEnded.apply's.
+		// FinalizeEnded.apply wrote the message in this format.
 		rest, own := strings.CutPrefix(f.Message, "finalize "+x.Finalize.Task+" ")
 		if status, reason, ok := strings.Cut(rest, ": "); own && ok {
 			return bottom(finalizeID(x.ID), x.Finalize.Task, Status(status), reason)

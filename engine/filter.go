@@ -19,17 +19,17 @@ type Filter struct {
 	Prefix string
 	// Roots selects executions without a parent.
 	Roots bool
-	// Status selects executions with this status, Statuses those with any of these. If
-	// both are set, both must match.
+	// Status selects executions with this status. Statuses selects executions with one of
+	// several statuses. If both are set, both must match.
 	Status   Status
 	Statuses []Status
 	Task     string
 	Queue    string
-	// Error is a part of the failure's message, in upper or lower case. The failure is the
-	// last attempt's while the execution is active, and the execution's once it has
-	// finished.
+	// Error is a part of the failure's message; upper and lower case count as equal. While the
+	// execution is active, this is the failure of its last attempt, and once it has finished,
+	// the failure of the execution.
 	Error string
-	// Metadata are pairs that the execution must all have.
+	// Metadata has pairs, all of which the execution must have.
 	Metadata Metadata
 	// Created, Started (the latest attempt) and Finished limit the times.
 	Created, Started, Finished Span

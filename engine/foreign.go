@@ -8,8 +8,8 @@ import "time"
 type Foreign struct {
 	// Deliveries counts how often the message has been delivered, from 1.
 	Deliveries int
-	// Present counts the other executors of the queue, and Capable those of them that can
-	// act on this message, according to the latest roll call.
+	// Present counts the other executors of the queue, and Capable the executors among them
+	// that can act on this message, according to the latest roll call.
 	Present, Capable int
 	// Asked says that the first roll call is still running, so that the counts are not
 	// known yet.
@@ -17,8 +17,8 @@ type Foreign struct {
 }
 
 const (
-	// foreignAtOnce is how many deliveries are handed back without a delay in any case. The
-	// server alternates between the executors of a queue: of two, the other one is next.
+	// foreignAtOnce is how many deliveries are always handed back without a delay. The server
+	// alternates between the executors of a queue: if there are two, the other one is next.
 	foreignAtOnce = 2
 	// foreignTurns is how often each executor may get the message before delays begin, if
 	// a capable executor is known: the server does not alternate strictly.
@@ -29,7 +29,7 @@ const (
 
 var (
 	// If no executor is capable, thousands of messages may wait for a deploy: in the end
-	// each costs a delivery every 30 s. With a multiplier of 2, in a fleet of which half is
+	// each costs a delivery every 30 s. With a multiplier of 2, if half of the fleet is
 	// capable, one message in a few hundred would wait 30 s for nothing.
 	foreignWait = Retry{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, MaxDelay: 30 * time.Second}
 	// If a capable executor has no free slot, the message arrives soon after a slot is free.
@@ -54,5 +54,5 @@ func (f Foreign) atOnce() int {
 	return min(max(foreignTurns*(f.Present+1), foreignAtOnce), foreignMost)
 }
 
-// ForeignDelay is the delay of a message if nothing is known but its deliveries.
+// ForeignDelay returns the delay of a message if only the number of its deliveries is known.
 func ForeignDelay(deliveries int) time.Duration { return Foreign{Deliveries: deliveries}.Delay() }

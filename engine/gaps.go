@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// A Gap is a task whose executions wait, by what the executors that are there say, since
-// none of them can run one.
+// A Gap is a task whose executions must wait, because no present executor can run them.
 type Gap struct {
 	Task string
-	// From is the task that leads to it, as a child, a step or a finalize. Empty if it is
-	// bound by the executor that asks, and its queue is not served.
+	// From is the task that leads to Task, as a child, a step or a finalize. It is empty if the
+	// executor has a binding for Task, but no executor with a binding serves its queue.
 	From string
-	// Queue is the queue that is not served; empty if nobody binds the task.
+	// Queue is the queue that no executor with a binding serves. It is empty if no executor has
+	// a binding.
 	Queue string
 }
 
-// String says what is wrong.
+// String describes the gap.
 func (g Gap) String() string {
 	if g.From == "" {
 		return fmt.Sprintf("task %q goes to queue %s, which no executor that binds it serves", g.Task, g.Queue)
@@ -25,10 +25,11 @@ func (g Gap) String() string {
 	return fmt.Sprintf("task %q leads to task %q, which no executor binds", g.From, g.Task)
 }
 
-// Gaps returns what is missing for the tasks that an executor binds and the queues that it
-// serves, with others present: a queue, of the definition of a task that it binds; and
-// whoever binds what its tasks lead to, which are their steps and finalizes, and spawned,
-// from the id of a task that was spawned to that of its parent.
+// Gaps returns the gaps of an executor, from its bindings, the queues that it serves, and the
+// presences of the other executors. It reports two kinds: a task that the executor binds,
+// whose default queue no executor with a binding serves; and a task that no executor binds,
+// although a task of this executor leads to it: as a step, as a finalize or as a child.
+// Spawned has the children: the id of each spawned task, and the id of the task that spawned it.
 func Gaps(bindings map[string]Binding, queues map[string]int, spawned map[string]string, others []Presence) []Gap {
 	var gaps []Gap
 	leads := map[string]string{}

@@ -60,9 +60,9 @@ func (h Handle[Out]) Wait(ctx context.Context) (Out, error) {
 	return out, nil
 }
 
-// WaitExecution returns the execution once it has finished, with whatever status. It
-// returns ctx's cause if ctx ends first; the execution then continues. The other errors
-// are those of [Handle.Get].
+// WaitExecution returns the execution once it has finished, with any status. It returns
+// ctx's cause if ctx ends first; the execution then continues. It also returns the errors of
+// [Handle.Get].
 func (h Handle[Out]) WaitExecution(ctx context.Context) (Execution, error) {
 	x, err := h.c.Wait(ctx, h.id)
 	if err != nil {
@@ -83,7 +83,7 @@ func (h Handle[Out]) Cancel(ctx context.Context, reason string) error {
 
 // Children returns the existing children of an execution in the order of spawning (the
 // steps, if it is a sequence), and its finalize last. It does not return grandchildren.
-// The error is ErrNotFound if the store knows nothing of the id.
+// The error is ErrNotFound if the store has no execution with this id.
 func (c *Client) Children(ctx context.Context, id string) ([]Execution, error) {
 	if _, err := c.Get(ctx, id); err != nil {
 		return nil, err
@@ -125,8 +125,8 @@ const (
 	lastPoll  = 30 * time.Second
 )
 
-// Wait returns the execution once it has finished, with whatever status. It returns
-// ctx's cause if ctx ends first, and ErrNotFound if the store knows nothing of the id.
+// Wait returns the execution once it has finished, with any status. It returns ctx's cause
+// if ctx ends first, and ErrNotFound if the store has no execution with this id.
 // Once it has found the execution, it keeps waiting while the store is unavailable; it
 // returns ErrClosed if the store is closed, and ErrDamaged if the record can't be read.
 func (c *Client) Wait(ctx context.Context, id string) (Execution, error) {

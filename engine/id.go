@@ -14,7 +14,7 @@ import (
 const (
 	maxTaskID      = 255 // SEMANTICS.md, Identity
 	maxExecutionID = 128 // a subject token; the subject must fit a control line of 4,096 bytes
-	maxQueue       = 64  // a consumer name, of which the server takes 255
+	maxQueue       = 64  // part of a consumer's name, which the server limits to 255
 )
 
 // base32hex preserves order: encoded texts sort as the bytes do.

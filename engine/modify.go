@@ -29,9 +29,9 @@ func Move(ctx context.Context, s Store, r Record, events ...Event) (Record, []Ef
 	return Record{Execution: next, Revision: revision}, fx, nil
 }
 
-// Modify is Move for an event that applies whatever has been written since r: on a conflict
-// it reads the record and tries again. If the event can't happen any more, Modify returns
-// the latest record with the *[TransitionError].
+// Modify is Move for an event that does not depend on the revision: on a conflict it reads the
+// latest record and applies the event to that. If the event can't happen any more, Modify
+// returns the latest record with the *[TransitionError].
 func Modify(ctx context.Context, s Store, r Record, ev Event) (Record, []Effect, error) {
 	for {
 		next, fx, err := Move(ctx, s, r, ev)

@@ -33,9 +33,9 @@ type Queue string
 // same execution and runs nothing twice.
 type ID string
 
-// Encoding says how inputs and outputs are stored. The process's codec decides what it
-// leaves out: see [WithCodec]. It names layers but holds no keys, so a definition may
-// carry it.
+// Encoding says how inputs and outputs are stored. The process's codec decides the fields that
+// are not set: see [WithCodec]. An Encoding names layers but holds no keys, so a definition
+// may contain it.
 type Encoding struct {
 	// Type is codec.MsgPack or codec.JSON. If it is empty, an input is encoded as the
 	// codec says, and an output is encoded as the input was. For an output, only the Type

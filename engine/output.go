@@ -45,9 +45,9 @@ func (in Input) contentType() codec.Type {
 	return t
 }
 
-// InputOf returns the input of x's run function. For a finalize it needs the parent's
-// record: it uses the one in known, if the caller has passed it and it is the one that the
-// finalize was made from, and otherwise reads it. An error that wraps codec.ErrKey says
+// InputOf returns the input of x's run function. For a finalize it needs the record of the
+// parent that created the finalize. If the caller passes this record in known, InputOf uses
+// it; otherwise it reads the record. An error that wraps codec.ErrKey says
 // that the client's codec lacks a key. ErrInvalidInput says that the stored input is
 // damaged, missing, beyond a limit of the codec, or can't be assembled; it is permanent.
 func (c *Client) InputOf(ctx context.Context, x Execution, known ...Record) (Input, error) {
@@ -117,7 +117,7 @@ func (r *reader) output(ctx context.Context, x Execution) (codec.Payload, error)
 	if err != nil {
 		return codec.Payload{}, fmt.Errorf("children of %s: %w", x.ID, err)
 	}
-	t := own.Type // the parent decides the encoding, whatever the children use
+	t := own.Type // the parent's encoding, even if the children use another
 	if own.IsZero() {
 		t = codec.MsgPack
 	}

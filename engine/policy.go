@@ -15,8 +15,8 @@ const DefaultQueue = "default"
 // A Policy says how an execution runs. It is fixed when the execution is enqueued or
 // spawned, and stored with it.
 type Policy struct {
-	// Timeout limits the duration of one attempt of the code. Time in the queue, of the
-	// children and of the finalize does not count. Zero means no limit.
+	// Timeout limits the duration of one attempt of the code. The time in the queue and the
+	// time of the children and of the finalize do not count. Zero means no limit.
 	Timeout time.Duration
 	// Retry says whether and when a failed attempt is retried.
 	Retry Retry
@@ -38,7 +38,7 @@ const (
 	// failure, and cancels the other children. It is the default.
 	FailFast ChildPolicy = "fail_fast"
 	// WaitAll waits for all children. The finalize sees the outcome of each; without a
-	// finalize the parent completes, whatever the outcomes.
+	// finalize the parent completes, even if children have failed.
 	WaitAll ChildPolicy = "wait_all"
 )
 

@@ -44,8 +44,8 @@ type Presence struct {
 	Tasks  []BoundTask
 	// Slots is the most attempts that it runs at once, Running how many it runs now.
 	Slots, Running int
-	// InHand is the number of messages that it holds; Held is the number of those that are
-	// executions, by queue. Held is nil in the answer of an earlier version.
+	// InHand is the number of messages that it holds. Held is the number of executions among
+	// them, by queue. Held is nil in the answer of an earlier version.
 	InHand int
 	Held   map[string]int
 	// Strays is the number of attempts that have ended although their code still runs.
@@ -94,7 +94,7 @@ type BoundTask struct {
 	OutputSchema json.RawMessage `json:"outputSchema,omitempty"`
 }
 
-// Bound describes the task, its schemas included.
+// Bound describes the task, with its schemas.
 func (d *Definition) Bound() BoundTask {
 	t := BoundTask{
 		ID: d.ID, Queue: d.options.queue, Input: d.in.String(), Output: d.out.String(),
@@ -117,8 +117,8 @@ func schemaText(s *codec.Schema) json.RawMessage {
 	return text
 }
 
-// shape identifies a type by what it looks like on the wire or, if there is no schema, by
-// its name.
+// shape identifies a type by its schema, which describes its values on the wire, or by its name
+// if there is no schema.
 func shape(schema json.RawMessage, name string) string {
 	if len(schema) > 0 {
 		return string(schema)
@@ -134,9 +134,9 @@ type Answer struct {
 	Took     time.Duration
 }
 
-// Offset returns how far the executor's clock is ahead of the caller's, and the possible
-// error of that: the call was answered at an unknown time during the round trip, and clocks
-// are reported in whole milliseconds.
+// Offset returns how far the executor's clock is ahead of the caller's, and by how much that
+// may be wrong: the executor answered at an unknown time during the round trip, and it reports
+// its clock in whole milliseconds.
 func (a Answer) Offset() (ahead, give time.Duration) {
 	return a.Now.Sub(a.CalledAt.Add(a.Took / 2)), a.Took/2 + time.Millisecond
 }

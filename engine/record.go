@@ -10,7 +10,8 @@ import (
 // Version is the latest version of the wire format that this program knows. Each record and
 // message names the lowest version that a reader must know before it may act on it, and a
 // writer names the lowest version that suffices. So an older program of the same fleet keeps
-// working on everything that needs nothing new, and leaves the rest untouched for newer ones.
+// working on records and messages that use no new feature, and leaves the others to newer
+// programs.
 //
 // A change of the wire format needs a new version, with one exception: a new field at the
 // first level of a record that an older program may keep without knowing it, because every
@@ -194,7 +195,7 @@ func (x *Execution) attempts(f *fields) {
 	l.end(f)
 }
 
-// sizeOfFields is enough for all fields of a record that have a bounded length.
+// sizeOfFields is the room, in bytes, for all fields of a record that have a bounded length.
 const sizeOfFields = 640
 
 // EncodeRecord returns the stored form of x.

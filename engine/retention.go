@@ -24,9 +24,9 @@ const (
 	// minRetention is the shortest time to live that nats-server accepts.
 	minRetention = time.Second
 	// vanishingRetention is the shortest retention with which a root that has nothing below it
-	// vanishes by itself. An outage of a day is one that people have seen and can plan for; and
-	// what is kept for a day or more is where the many are, for which a timer each would add
-	// half to what they store.
+	// vanishes by itself. It is a day for two reasons. An outage of the servers for a day is
+	// known to operators, who can plan for it. And most roots are kept for a day or more: a
+	// timer for each of them would add half to what the store keeps for them.
 	vanishingRetention = 24 * time.Hour
 )
 
@@ -59,17 +59,17 @@ func ValidateRetention(d time.Duration) error {
 // A record must not be removed before the message that led to it, or that message would run
 // again. An acknowledgement may get lost in a crash of the server, and time passes while the
 // server is down. So executors withdraw messages first. An executor that holds a message which
-// is in no stream any more, and finds no record, does not run it; nor does it run a child
-// without a record once its parent's record is gone. A record with a time to live can't wait
+// is in no stream any more, and finds no record, does not run it. It does not run a child without
+// a record either, once its parent's record is gone. A record with a time to live can't wait
 // for its message: if a server is down for longer than the retention, of a day or more, it may
 // run a lone root again whose end was recorded just before the outage.
 //
-// Nothing may stay behind. A child may write after its root is gone: it runs on, or is
-// cancelled, when the fleet comes back after a long time. Everything that finishes either tells
-// its parent or was cancelled by it. So the executor that receives a closure and finds no
-// active parent, and the executor that carries out the effects of a cancellation by a finished
-// parent, schedules another expiry. That expiry comes after the write: if the root is gone, it
-// removes what was written; if the root exists, the root's own expiry is still to come. An
+// No record may stay behind. A child may write its record after its root is gone: it may still
+// run, or be cancelled, when the fleet comes back after a long time. Every child that finishes
+// either tells its parent or was cancelled by it. So an executor schedules another expiry when it
+// receives a closure and finds no active parent, and when it carries out the effects of a
+// cancellation by a finished parent. That expiry comes after the write: if the root is gone, it
+// removes the child's record; if the root exists, the root's own expiry is still to come. An
 // execution that never finishes has lost its record with the tree: its next write conflicts,
 // and executors drop a hint without a record.
 //
@@ -92,8 +92,8 @@ func (x *Execution) retention(l Limits) (time.Duration, bool) {
 	return d, d > 0 && d != Forever
 }
 
-// kept returns how long the tree of a root is kept once the root has finished;
-// false is for ever.
+// kept returns how long the tree of a root is kept once the root has finished; false means
+// for ever.
 func (x *Execution) kept(l Limits) (time.Duration, bool) {
 	d, ends := x.retention(l)
 	return plus(d, grace(l)), ends
@@ -122,7 +122,7 @@ func (x *Execution) Gone(l Limits, at time.Time) bool {
 	return ends && at.After(since)
 }
 
-// GoneAt returns the time after which x is [Execution.Gone]; false is never.
+// GoneAt returns the time after which x is [Execution.Gone]; false means never.
 func (x *Execution) GoneAt(l Limits) (time.Time, bool) {
 	if x.Parent != "" || !x.Status.Finished() || x.FinishedAt.IsZero() {
 		return time.Time{}, false
@@ -144,8 +144,8 @@ func (x *Execution) alone() bool { return x.Parent == "" && x.Spawned == 0 && x.
 // finished below a finished parent.
 func (x *Execution) expires() bool { return x.Parent == "" || x.ParentFinished }
 
-// LookAt returns when the expiry is due; false means never: the tree is kept for ever, or it
-// is a root that vanishes by itself.
+// LookAt returns when the expiry is due. False means that there is none: the tree is kept for
+// ever, or it is a root that vanishes by itself.
 func (e Expire) LookAt(l Limits) (time.Time, bool) {
 	x := e.Execution
 	if x.Parent != "" {

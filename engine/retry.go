@@ -7,11 +7,11 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// Retry runs a finished tree that did not complete again, from its root. It enqueues a new
+// Retry repeats a finished tree that did not complete, from its root. It enqueues a new
 // execution and returns its id. The new execution has the old root's task, queue, policy and
 // metadata, changed by opts, and its input, unless input is not nil. It starts at once, even
 // if the old root had a delay. The old execution stays as it is; the new one's RetryOf names
-// it. The id may be that of any execution of the tree. With an [ID] among the options, Retry
+// it. The id may name any execution of the tree. With an [ID] among the options, Retry
 // is idempotent. Errors: ErrNotFound; ErrActive; ErrFinished if the root has completed; the
 // errors of Enqueue.
 //
@@ -47,7 +47,8 @@ func (c *Client) retryRoot(ctx context.Context, root string, input *codec.Payloa
 	}
 	var given codec.Payload
 	if input == nil {
-		// The store may keep a large input beside the record and delete it with the old tree: load it, so that the new tree stores its own.
+		// The store may keep a large input outside the record and delete it with the old tree:
+		// load it, so that the new tree stores its own.
 		given, err = c.store.Load(ctx, root, r.Input)
 	} else {
 		given, err = c.seal("input", *input, append(c.layersOf(Encoding{}), r.Input.Type.Layers()...))

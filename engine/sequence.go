@@ -67,7 +67,7 @@ func Seq6[In, A, B, C, D, E, Out any](first Step[In, A], second Step[A, B], thir
 // BindSequence makes t run the steps one after the other. Each step takes the output of
 // the one before, and the output of the last step is the output of t. Each step needs a
 // binding of its own, in this executor or another, and may be a parent or a sequence. If a
-// step does not complete, t fails, whatever its policy, and no later step is created.
+// step does not complete, t fails under either [ChildPolicy], and no later step is created.
 // BindSequence panics if there are no steps.
 func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 	place := caller(2)

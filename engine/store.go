@@ -27,11 +27,11 @@ type Record struct {
 // acknowledges the message only once everything that it leads to is durable. So a store
 // guarantees the following, and nothing more:
 //
-//   - it keeps what it has accepted, whichever process crashes;
+//   - it keeps everything that it has accepted, even if processes crash;
 //   - an Update succeeds at one revision only, and only once;
-//   - it delivers a message until [Baton.Done] acknowledges it: again when the holder has
-//     not extended it for a lease, again when the holder has returned it. It may
-//     deliver a message more often than that.
+//   - it redelivers a message until [Baton.Done] acknowledges it: when the holder has not
+//     extended it for a lease, and when the holder has returned it. It may deliver a message
+//     more often than that.
 //
 // A call that returns an error may have taken effect, unless the error is one of this
 // package other than ErrUnavailable; the caller may repeat it. A call whose context has
@@ -47,8 +47,8 @@ type Store interface {
 	Enqueue(ctx context.Context, due ...Due) error
 
 	// Get returns an execution from its record. If there is no record yet, it uses the
-	// ready message, even a delayed one; of several messages with the id, the one that was
-	// accepted first. The result includes every write that has returned. The record of a
+	// ready message, even a delayed one. If several messages have the id, it uses the one that
+	// the store accepted first. The result includes every write that has returned. The record of a
 	// tree that is [Execution.Gone] counts as missing, unless the message that led to it
 	// still exists. The error is ErrNotFound if there is neither record nor message,
 	// ErrDamaged if the bytes can't be read, and ErrNewer, together with the readable
@@ -102,7 +102,7 @@ type Store interface {
 	// Cancels opens the feed of cancellations.
 	Cancels(ctx context.Context) (Feed[CancelMessage], error)
 
-	// Expiries opens the feed of trees whose time may be over: see [Expire].
+	// Expiries opens the feed of trees whose retention may be over: see [Expire].
 	Expiries(ctx context.Context) (Feed[ExpiryMessage], error)
 
 	// Watch calls fn with every notice of the topic that is published after Watch has
@@ -124,7 +124,8 @@ type Store interface {
 
 	// List returns the matching executions in no particular order. It includes executions
 	// that have only a ready message, and the readable fields of records that a later
-	// version wrote. It skips whatever can't be read (see Aside). An error ends the sequence.
+	// version wrote. It skips records and messages that can't be read (see Aside). An error
+	// ends the sequence.
 	List(ctx context.Context, f Filter) iter.Seq2[Record, error]
 
 	// Aside returns the dead letters: first the messages that [Baton.SetAside] has moved
@@ -142,8 +143,8 @@ type Limits struct {
 	Payload int
 	// Lease is how long a delivery lasts unless it is extended.
 	Lease time.Duration
-	// Retention is how long a tree is kept after its root has finished, if the root does
-	// not say. [Forever] and zero keep it for ever.
+	// Retention is how long a tree is kept after its root has finished, if the root's policy
+	// sets no retention. [Forever] and zero keep it for ever.
 	Retention time.Duration
 }
 
@@ -180,7 +181,7 @@ type Feed[M any] interface {
 	// goroutine. A negative n withdraws requests; messages already on their way may still
 	// arrive, and then count against later requests.
 	Request(n int)
-	// Messages is the channel on which they arrive. Close closes it.
+	// Messages returns the channel on which the messages arrive. Close closes it.
 	Messages() <-chan M
 	// Fault returns what prevents the feed from delivering, and since when, or nil. The
 	// time is zero if the store is closed.
@@ -190,8 +191,8 @@ type Feed[M any] interface {
 }
 
 // A Baton is a message that this process holds. The holder ends that with exactly one of
-// Done, Return and SetAside. If the holder does neither that nor Extend, the store
-// redelivers the message after the lease.
+// Done, Return and SetAside. If the holder calls none of them, and does not call Extend, the
+// store redelivers the message after the lease.
 type Baton interface {
 	// Extend renews the lease. It does not report whether the lease was lost before.
 	Extend(ctx context.Context) error
@@ -278,7 +279,7 @@ type CancelMessage struct {
 	Deliveries int
 }
 
-// An ExpiryMessage says that the time of a tree may be over. It is a hint: the record of
+// An ExpiryMessage says that the retention of a tree may be over. It is a hint: the record of
 // the root, if it exists, decides what to do.
 type ExpiryMessage struct {
 	Baton
@@ -291,7 +292,7 @@ type Cancel struct {
 	ID     string
 	At     time.Time
 	Reason string
-	// Parent is the finished parent that cancels what is below it; empty if a caller
+	// Parent is the finished parent that cancels the executions below it; empty if a caller
 	// cancels.
 	Parent string
 	// Born is the CreatedAt of the execution to cancel. It distinguishes that execution

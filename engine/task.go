@@ -12,9 +12,9 @@ import (
 )
 
 // A Task names a unit of work. It carries the types of the input and output, and
-// the default options of its executions. It holds no code: a program that only
-// enqueues needs nothing but the Task; a program that executes binds a function to
-// it with [Bind], [BindParent] or one of the other Bind functions.
+// the default options of its executions. It holds no code: a program that only enqueues
+// needs only the Task; a program that executes binds a function to it with [Bind],
+// [BindParent] or one of the other Bind functions.
 type Task[In, Out any] struct{ def *Definition }
 
 // A Definition is a task without its static types, as executors and clients keep it.
@@ -116,7 +116,7 @@ func (t Task[In, Out]) ValidateInput(fn func(In) (In, error)) Task[In, Out] {
 	return t
 }
 
-// validated returns what the validator makes of in.
+// validated returns the result of the validator for in, or in itself without a validator.
 func (t Task[In, Out]) validated(in In) (In, error) {
 	if t.def.validate == nil {
 		return in, nil
@@ -184,7 +184,7 @@ func (t Task[In, Out]) EnqueueMany(ctx context.Context, c *Client, ins []In, opt
 	return handles, nil
 }
 
-// dues is a pool: a thousand of them take most of a megabyte.
+// dues is a pool of slices: a thousand dues take most of a megabyte.
 var dues = sync.Pool{New: func() any { return new([]Due) }}
 
 // mostDues is the length of the longest slice that the pool keeps.

@@ -90,8 +90,8 @@ func (v Verdict) erred(x Execution, at time.Time, random float64) Erred {
 	return e
 }
 
-// NewErred returns the event by which an attempt of x ends that returned err. The random
-// number, from 0 to 1, decides the jitter.
+// NewErred returns the event by which an attempt of x ends if its code returned err. The
+// random number, from 0 to 1, decides the jitter.
 func NewErred(x Execution, err error, at time.Time, random float64) Erred {
 	return VerdictOf(err).erred(x, at, random)
 }
@@ -104,7 +104,7 @@ func Fail(x Execution, f Failure, at time.Time, random float64) Erred {
 }
 
 // A refusal is an error that the engine itself finds in the input or in the result of an
-// attempt. It is final. Its kind is given, whatever it wraps.
+// attempt. It is final. Its kind does not depend on the error that it wraps.
 type refusal struct {
 	kind FailureKind
 	error
