@@ -21,7 +21,7 @@ func (b Binding) Check() error {
 	case b.reason != "":
 		return fmt.Errorf("task %q, bound at %s: %s", b.ID, b.Place, b.reason)
 	case b.Definition.sleeping && !b.asleep:
-		return fmt.Errorf("task %q, bound at %s, is defined at %s as one that sleeps: its code would never run; BindSleeping binds it without any", b.ID, b.Place, b.Definition.Place)
+		return fmt.Errorf("task %q, bound at %s, is defined at %s as a sleeping task: its code would never run; use BindSleeping", b.ID, b.Place, b.Definition.Place)
 	case b.Run == nil:
 		return fmt.Errorf("task %q, bound at %s: %s", b.ID, b.Place, nilFunction)
 	}

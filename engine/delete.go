@@ -46,7 +46,7 @@ func (c *Client) delete(ctx context.Context, id string) error {
 		return err
 	}
 	if !closed {
-		return fmt.Errorf("%w: it is %s, and what is below it has yet to end", ErrActive, r.Status)
+		return fmt.Errorf("%w: it is %s, but executions below it have not finished", ErrActive, r.Status)
 	}
 	if !r.alone() {
 		// Schedule an expiry first. If this process dies after it has removed the root, the

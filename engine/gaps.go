@@ -20,7 +20,7 @@ type Gap struct {
 // String describes the gap.
 func (g Gap) String() string {
 	if g.From == "" {
-		return fmt.Sprintf("task %q goes to queue %s, which no executor that binds it serves", g.Task, g.Queue)
+		return fmt.Sprintf("task %q goes to queue %s, but no executor that binds the task serves this queue", g.Task, g.Queue)
 	}
 	return fmt.Sprintf("task %q leads to task %q, which no executor binds", g.From, g.Task)
 }

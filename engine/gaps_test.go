@@ -19,7 +19,7 @@ func TestAnExecutorKnowsWhatNobodyCanRun(t *testing.T) {
 		}
 		return p
 	}
-	queue, follow := `task "mail" goes to queue mails, which no executor that binds it serves`, `task "chain" leads to task "step", which no executor binds`
+	queue, follow := `task "mail" goes to queue mails, but no executor that binds the task serves this queue`, `task "chain" leads to task "step", which no executor binds`
 	spawn := `task "mail" leads to task "child", which no executor binds`
 	for _, c := range []struct {
 		name    string

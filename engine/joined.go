@@ -101,7 +101,7 @@ func (t Task[In, Out]) Result(e Ended) Result[Out] {
 	}
 	if len(found) != 1 {
 		return Result[Out]{err: &ChildError{Index: -1, Task: t.def.ID,
-			Message: fmt.Sprintf("%s among %d children, where one is asked for", plural(len(found), "execution", "executions"), len(e))}}
+			Message: fmt.Sprintf("%s among %d children, want exactly one", plural(len(found), "execution", "executions"), len(e))}}
 	}
 	return result[Out](found[0])
 }

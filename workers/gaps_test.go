@@ -34,7 +34,7 @@ func TestAnExecutorSaysOnceAnHourWhatNobodyCanRun(t *testing.T) {
 				child.Spawn(c, "in")
 				return "", nil
 			}))
-		const queue, spawn = "goes to queue mails, which no executor that binds it serves", "which no executor binds"
+		const queue, spawn = "goes to queue mails, but no executor that binds the task serves this queue", "which no executor binds"
 		pass(10 * time.Second)
 		equal(t, "warnings of the queue at the start", one.warnings(queue), 1)
 		equal(t, "warnings of the child before it is spawned", one.warnings(spawn), 0)
