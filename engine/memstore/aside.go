@@ -13,7 +13,7 @@ import (
 // A lain is a message that was set aside.
 type lain struct {
 	engine.Aside
-	until time.Time // zero is for ever
+	until time.Time // when it is removed; zero means never
 }
 
 // SetAside implements [engine.Baton].
@@ -33,7 +33,7 @@ func (h *hand[M]) SetAside(ctx context.Context, reason string) error {
 	})
 }
 
-// Aside implements [engine.Store]. No record here can't be read.
+// Aside implements [engine.Store]. It lists messages only: this store can read all its records.
 func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 	return func(yield func(engine.Aside, error) bool) {
 		if err := s.lock(ctx); err != nil {

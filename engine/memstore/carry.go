@@ -27,7 +27,7 @@ func (s *Store) Carry(ctx context.Context, effects ...engine.Effect) error {
 
 func (s *Store) carry(e engine.Effect) error {
 	switch e := e.(type) {
-	case engine.Requeue: // is for the holder of the baton
+	case engine.Requeue: // the holder of the message carries it out, by Return
 	case engine.SpawnChildren:
 		return s.spawnChildren(e)
 	case engine.SpawnFinalize:
@@ -67,8 +67,8 @@ func (s *Store) spawnChildren(e engine.SpawnChildren) error {
 	return nil
 }
 
-// spawn enqueues x. That it is queued already means that somebody did so before,
-// whether or not again says it: the answer to the first try may have been lost.
+// spawn enqueues x. If x is queued already, an earlier call did that. This may happen even if
+// again is false, because the answer to that call may have been lost.
 func (s *Store) spawn(x engine.Execution, again bool) error {
 	err := s.accept(engine.Due{Execution: x, Exclusive: again})
 	if err != nil && !errors.Is(err, engine.ErrExists) {
@@ -89,7 +89,7 @@ func (s *Store) tellParent(c engine.Closure) error {
 		return err
 	}
 	s.closures.put(time.Time{}, "closures", c.Parent, func(h *hand[engine.ClosureMessage]) engine.ClosureMessage {
-		c, _ := engine.DecodeClosure(bytes.Clone(data)) // as it did above
+		c, _ := engine.DecodeClosure(bytes.Clone(data)) // succeeds, as it did above
 		return engine.ClosureMessage{Baton: h, Closure: c, Again: h.delivery > 1, Deliveries: h.delivery}
 	})
 	return nil
@@ -109,7 +109,7 @@ func (s *Store) cancel(c engine.Cancel) error {
 	if err != nil {
 		return err
 	}
-	if c, err = engine.DecodeCancel(data); err != nil { // as all will hear it
+	if c, err = engine.DecodeCancel(data); err != nil { // receivers must get the decoded value
 		return err
 	}
 	s.cancels.put(time.Time{}, "cancels", c.ID, func(h *hand[engine.CancelMessage]) engine.CancelMessage {

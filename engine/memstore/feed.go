@@ -9,19 +9,19 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A feed passes on the messages that its queue gave it, in their order. The
-// lease of a message runs from when the feed has it: one that waits here for
-// longer, because nobody receives it, goes to the next feed.
+// A feed passes on the messages that it gets from its queue, in their order. The lease of a
+// message begins when the feed gets it. If nobody receives the message within the lease, it
+// goes to the next feed.
 type feed[M any] struct {
 	queue    *queue[M]
 	messages chan M
-	changed  chan struct{} // says that the head of the outbox may be another
+	changed  chan struct{} // signals that the head of the outbox may have changed
 	closing  chan struct{}
 	ended    chan struct{}
 	close    sync.Once
 
 	// Guarded by the store's mutex.
-	wanted int // how many more were requested than given; below 0 after a race with a lease
+	wanted int // open requests; negative after a race with the end of a lease
 	outbox []parcel[M]
 }
 
@@ -61,7 +61,7 @@ func open[M any](ctx context.Context, s *Store, feed func() *feed[M]) (engine.Fe
 func (q *queue[M]) feed() *feed[M] {
 	f := &feed[M]{
 		queue:    q,
-		messages: make(chan M), // unbuffered: what has left it was received
+		messages: make(chan M), // unbuffered: a message that was sent has been received
 		changed:  make(chan struct{}, 1),
 		closing:  make(chan struct{}),
 		ended:    make(chan struct{}),
@@ -100,7 +100,7 @@ func (f *feed[M]) Fault() (since time.Time, err error) {
 func (f *feed[M]) Close() {
 	f.close.Do(func() {
 		close(f.closing)
-		<-f.ended // from here on, what is in the outbox was not received
+		<-f.ended // from here on, nobody receives a message of the outbox
 		s := f.queue.store
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -128,7 +128,7 @@ func (f *feed[M]) run() {
 	}
 }
 
-// head returns what to pass on next, and where to; nowhere if there is nothing.
+// head returns the next message to pass on, and the channel for it; nil if there is no message.
 func (f *feed[M]) head() (parcel[M], chan M) {
 	f.queue.store.mu.Lock()
 	defer f.queue.store.mu.Unlock()
@@ -138,14 +138,14 @@ func (f *feed[M]) head() (parcel[M], chan M) {
 	return f.outbox[0], f.messages
 }
 
-// received takes a message out of the outbox that somebody has received.
+// received takes a received message out of the outbox.
 func (f *feed[M]) received(h *hand[M]) {
 	if h.received {
 		return
 	}
 	h.received = true
 	if len(f.outbox) == 0 || f.outbox[0].hand != h {
-		f.wanted-- // its lease ended at that very moment, and the request counted as open again
+		f.wanted-- // lose reopened the request, because the lease ended at the same time
 		return
 	}
 	f.outbox = f.outbox[1:]
@@ -159,8 +159,8 @@ func (f *feed[M]) take(h *hand[M]) {
 	f.change()
 }
 
-// lose takes a message out of the outbox that nobody has received. Others are
-// served before f, which may be stuck.
+// lose takes an unreceived message out of the outbox. It lets other feeds go before f, because
+// the receiver of f may be stuck.
 func (f *feed[M]) lose(m *message[M]) {
 	f.queue.putLast(f)
 	m.feed = nil

@@ -70,7 +70,7 @@ func TestALateReturnOrExtendLeavesTheNextHolderAlone(t *testing.T) {
 		time.Sleep(config.Lease / 2)
 		check(t, late.Extend(t.Context()))
 		none(t, f, config.Lease/2-1)
-		receive(t, f) // the lease was d's own
+		receive(t, f) // the lease counts from this delivery
 		check(t, d.Done(t.Context()))
 	})
 }
@@ -120,7 +120,7 @@ func TestAMessageThatAFeedKeepsUnreceivedGoesToTheNextOne(t *testing.T) {
 			check(t, d.Done(t.Context()))
 		}
 		enqueue(t, s, "c", "d")
-		for range 2 { // its requests stand
+		for range 2 { // its requests are still open
 			check(t, receive(t, stuck).Done(t.Context()))
 		}
 		none(t, stuck, 2*config.Lease)
@@ -141,10 +141,10 @@ func TestWhatCouldNotBeReadAgainIsRefused(t *testing.T) {
 			}
 		}
 		if err := s.Carry(t.Context(), engine.TellParent{Closure: engine.Closure{ID: "a.0"}}); err == nil {
-			t.Error("closure without parent: carry = nil, want an error")
+			t.Error("carry of a closure without a parent = nil, want an error")
 		}
 		if err := s.Cancel(t.Context(), engine.Cancel{ID: "a b"}); err == nil {
-			t.Error("cancel of no id = nil, want an error")
+			t.Error("cancel without an id = nil, want an error")
 		}
 	})
 }

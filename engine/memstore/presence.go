@@ -8,7 +8,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// present is somebody who answers roll calls, one at a time.
+// present is an executor that answers roll calls, one at a time.
 type present struct {
 	answer func(engine.RollCall) *engine.Presence
 
@@ -34,8 +34,8 @@ func (s *Store) Present(ctx context.Context, answer func(engine.RollCall) *engin
 	}, nil
 }
 
-// RollCall implements [engine.Store]. It waits for nobody, who is present being in
-// this process.
+// RollCall implements [engine.Store]. All present executors are in this process, so it calls
+// each of them and does not wait for other answers.
 func (s *Store) RollCall(ctx context.Context, call engine.RollCall) ([]engine.Answer, error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (s *Store) RollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 		if said == nil {
 			continue
 		}
-		// As it would be on a wire, which has nobody share memory.
+		// Encode and decode the answer as on a wire, so that it shares no memory.
 		data, err := engine.EncodePresence(*said, s.config.Payload)
 		if err != nil {
 			return nil, err

@@ -8,45 +8,44 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A queue keeps messages until they are put down and shares those that are due
-// among its feeds. The store's mutex guards all of it.
+// A queue keeps messages until they are acknowledged, and distributes the due ones among its
+// feeds. The store's mutex guards all of it.
 type queue[M any] struct {
 	store *Store
 	all   map[*message[M]]bool
-	// Due messages, in the order in which they became due. What was delivered
-	// before goes first, as in JetStream. They may hold some that have been
-	// removed since.
+	// Due messages, in the order in which they became due: the redelivered ones, which go
+	// first as in JetStream, and the others. Both lists may contain removed messages.
 	again, first []*message[M]
-	feeds        []*feed[M] // whose turn it is comes first
+	feeds        []*feed[M] // the next feed to get a message comes first
 }
 
-// A message is in one place at a time.
+// A place is the state of a message.
 type place int
 
 const (
-	waiting place = iota // for its time
+	waiting place = iota // it is not due yet
 	due
-	held // by a feed, or by who received it there
+	held // a feed or a receiver has it
 	removed
 )
 
 type message[M any] struct {
 	queue      *queue[M]
-	open       func(*hand[M]) M // makes what is delivered
-	removed    func()           // is called when the message is gone; may be nil
-	about      engine.Aside     // what it is, should it be set aside
+	open       func(*hand[M]) M // makes the message for the receiver
+	removed    func()           // is called when the message has been removed; may be nil
+	about      engine.Aside     // its description if it is set aside
 	place      place
-	feed       *feed[M] // that holds it and has not passed it on
+	feed       *feed[M] // the feed that holds it; nil once it has been received
 	deliveries int
-	recorded   bool        // a record knows more
-	timer      *time.Timer // ends the waiting or the lease
+	recorded   bool        // the record contains everything that the message says: see Baton.Return
+	timer      *time.Timer // makes the message due, or ends the lease
 }
 
 func newQueue[M any](s *Store) *queue[M] {
 	return &queue[M]{store: s, all: map[*message[M]]bool{}}
 }
 
-// put adds a message about an execution that is due at a time.
+// put adds a message that is due at the given time. Place and id describe it if it is set aside.
 func (q *queue[M]) put(at time.Time, place, id string, open func(*hand[M]) M) *message[M] {
 	m := &message[M]{queue: q, open: open, about: engine.Aside{ID: id, Place: place, At: time.Now().UTC()}}
 	q.all[m] = true
@@ -54,7 +53,7 @@ func (q *queue[M]) put(at time.Time, place, id string, open func(*hand[M]) M) *m
 	return m
 }
 
-// wait makes m due at a time.
+// wait makes m due at the given time.
 func (m *message[M]) wait(at time.Time) {
 	m.place = waiting
 	if d := time.Until(at); d > 0 {
@@ -76,7 +75,7 @@ func (m *message[M]) fallDue() {
 	q.share()
 }
 
-// leave takes m out of a feed that nobody received it from, and stops its timer.
+// leave stops m's timer, and takes m out of the feed that holds it, if it is still unreceived.
 func (m *message[M]) leave() {
 	m.stop()
 	if m.feed != nil {
@@ -96,8 +95,7 @@ func (m *message[M]) remove() {
 	}
 }
 
-// after calls do in d, with the mutex held, unless the timer was stopped or set
-// anew by then.
+// after calls do after d, with the mutex held, unless the timer has been stopped or replaced.
 func (m *message[M]) after(d time.Duration, do func()) {
 	m.stop()
 	var t *time.Timer
@@ -118,7 +116,8 @@ func (m *message[M]) stop() {
 	}
 }
 
-// share passes what is due to the feeds that asked for more, one each in turn.
+// share distributes due messages among the feeds with open requests, one message to each in
+// turn.
 func (q *queue[M]) share() {
 	for i := 0; i < len(q.feeds); {
 		f := q.feeds[i]
@@ -139,14 +138,14 @@ func (q *queue[M]) share() {
 	}
 }
 
-// putLast makes f the last of those whose turn will come.
+// putLast moves f to the end of the feeds.
 func (q *queue[M]) putLast(f *feed[M]) {
 	if i := slices.Index(q.feeds, f); i >= 0 {
 		q.feeds = append(slices.Delete(q.feeds, i, i+1), f)
 	}
 }
 
-// next returns the next message that is due; nil if none is.
+// next takes the next due message out of the lists; nil if there is none.
 func (q *queue[M]) next() *message[M] {
 	for _, list := range []*[]*message[M]{&q.again, &q.first} {
 		for len(*list) > 0 {
@@ -160,7 +159,7 @@ func (q *queue[M]) next() *message[M] {
 	return nil
 }
 
-// shut stops all timers and returns what ends the feeds.
+// shut stops all timers and returns the functions that close the feeds.
 func (q *queue[M]) shut() (ends []func()) {
 	for m := range q.all {
 		m.stop()
@@ -171,7 +170,7 @@ func (q *queue[M]) shut() (ends []func()) {
 	return ends
 }
 
-// A hand is the baton of one delivery. The next delivery voids it.
+// A hand is the baton of one delivery. It becomes invalid with the next delivery.
 type hand[M any] struct {
 	message  *message[M]
 	feed     *feed[M]
@@ -179,8 +178,8 @@ type hand[M any] struct {
 	received bool
 }
 
-// Extend implements [engine.Baton]. It does not tell that the lease is lost: in
-// JetStream nobody would know. The record's revision does.
+// Extend implements [engine.Baton]. It does not report a lost lease, as JetStream does not:
+// a holder that has lost the lease fails to write the record at its revision.
 func (h *hand[M]) Extend(ctx context.Context) error {
 	return h.act(ctx, func(m *message[M]) {
 		if h.holds() {
@@ -189,8 +188,8 @@ func (h *hand[M]) Extend(ctx context.Context) error {
 	})
 }
 
-// Done implements [engine.Baton]. It is true whoever says it: a late holder that
-// has made everything durable ends the message for the next one, too.
+// Done implements [engine.Baton]. It also removes the message if the caller has lost its lease:
+// the caller has made everything durable, so the next holder has nothing to do.
 func (h *hand[M]) Done(ctx context.Context) error {
 	return h.act(ctx, func(m *message[M]) { m.remove() })
 }
@@ -215,7 +214,7 @@ func (h *hand[M]) act(ctx context.Context, do func(*message[M])) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	h.feed.received(h) // or nobody could call; the feed itself may not have come to say so
+	h.feed.received(h) // the caller has received it, even if the feed has not noted that yet
 	do(h.message)
 	return nil
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A ready is an execution in a queue: due, delayed or in hand. An id is there
-// once a task and queue: more than once only if it was given to several, of which the
-// first has it.
+// A ready is the ready message of an execution: due, delayed or claimed. An id has one for each
+// task and queue that it was enqueued with. If there are several, the first one counts.
 type ready struct {
 	task, queue string
 	name        string // of the message
@@ -46,8 +45,8 @@ func (s *Store) enqueue(d engine.Due) error {
 	return s.accept(d)
 }
 
-// accept puts an execution into its queue. The limit is not for it: what is spawned
-// belongs to work that was accepted.
+// accept puts an execution into its queue, even if the queue is full: a spawned execution is a
+// part of work that was already accepted.
 func (s *Store) accept(d engine.Due) error {
 	x := d.Execution
 	err := errors.Join(engine.ValidateID(x.ID), engine.ValidateTask(x.Task), engine.ValidateQueue(x.Queue), s.fits("input", x.Input.Data))

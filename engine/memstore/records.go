@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A record is kept encoded, so that no two holders of it share memory.
+// A record is an encoded execution, so that callers share no memory.
 type record struct {
 	data     []byte
 	revision engine.Revision
@@ -50,7 +50,7 @@ func (s *Store) get(id string) (engine.Record, error) {
 		r, recorded = record{}, false
 	}
 	for _, queued := range s.ready[id] {
-		// Of one that was recorded the message is a hint: without its record it is gone.
+		// Ignore a message that is only a hint: without the record there is no execution.
 		if !recorded && !queued.message.recorded {
 			r.data, name, recorded = queued.data, queued.name, true
 		}
@@ -80,7 +80,7 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	}
 	long := len(list) > s.config.Payload
 	if long {
-		x.Spawns, x.SpawnsAt = nil, x.ID // an execution spawns once in its life
+		x.Spawns, x.SpawnsAt = nil, x.ID // the id is enough: an execution spawns only once
 	}
 	data, err := encode(x)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Store) children(x engine.Execution) ([]engine.Spawn, error) {
 	return engine.DecodeSpawns(list)
 }
 
-// Load implements [engine.Store]: payloads are where they are referred to.
+// Load implements [engine.Store]. It returns p: this store keeps payloads in the records.
 func (s *Store) Load(ctx context.Context, _ string, p codec.Payload) (codec.Payload, error) {
 	if err := s.lock(ctx); err != nil {
 		return codec.Payload{}, err
@@ -126,7 +126,7 @@ func (s *Store) Load(ctx context.Context, _ string, p codec.Payload) (codec.Payl
 	return p, nil
 }
 
-// List implements [engine.Store]. It yields what there is when it begins.
+// List implements [engine.Store]. It yields the executions that exist when it begins.
 func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record, error] {
 	return func(yield func(engine.Record, error) bool) {
 		ids, err := s.ids(ctx)

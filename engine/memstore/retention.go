@@ -7,7 +7,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// vanish removes a record in d, unless it is at another revision by then.
+// vanish removes a record after d, if it is still at the given revision.
 func (s *Store) vanish(id string, at engine.Revision, d time.Duration) {
 	time.AfterFunc(d, func() {
 		s.mu.Lock()
@@ -18,8 +18,8 @@ func (s *Store) vanish(id string, at engine.Revision, d time.Duration) {
 	})
 }
 
-// expire has a tree looked at. Of one root there is one look to come, the latest
-// that was asked for, as there is one timer for it in JetStream.
+// expire schedules the expiry of a tree. It replaces an earlier expiry of the same root that is
+// not due yet: in JetStream, too, a root has a single timer.
 func (s *Store) expire(e engine.Expire) {
 	at, ends := e.LookAt(s.Limits())
 	if !ends {
@@ -62,8 +62,8 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 	return nil
 }
 
-// gone reports whether what is recorded of an execution counts as nothing: see
-// [engine.Execution.Gone]. What vanishes by itself is there until it does.
+// gone reports whether an execution's record counts as removed: see [engine.Execution.Gone]. A
+// record that vanishes by itself does not count as removed before that.
 func (s *Store) gone(id string) bool {
 	x, err := engine.DecodeRecord(s.records[id].data)
 	if err != nil || !x.Gone(s.Limits(), time.Now()) {
@@ -81,8 +81,8 @@ func (s *Store) gone(id string) bool {
 	return true
 }
 
-// makesRoom removes what is recorded of an earlier life of x's id that is gone, with its
-// children.
+// makesRoom removes the tree of an earlier execution with x's id if that execution is gone. It
+// reports whether it did.
 func (s *Store) makesRoom(x engine.Execution) bool {
 	earlier, err := engine.DecodeRecord(s.records[x.ID].data)
 	if err != nil || !s.gone(x.ID) || earlier.SameLife(&x) {

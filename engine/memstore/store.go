@@ -1,7 +1,6 @@
-// Package memstore keeps executions in memory. It is the [engine.Store] to read
-// first and the one to test with: it keeps nothing when its process ends. It
-// knows queues, revisions and leases; it does not know when an execution may
-// move. That is engine.Apply.
+// Package memstore keeps executions in memory. It is the [engine.Store] to read first, and the
+// store for tests: everything is lost when the process ends. It knows queues, revisions and
+// leases. It does not know when an execution may move: that is engine.Apply.
 package memstore
 
 import (
@@ -16,33 +15,33 @@ import (
 
 // Config says how a store behaves. The zero Config is usable.
 type Config struct {
-	// Lease is how long a delivery lasts without being extended. Zero means 30 s.
+	// Lease is how long a delivery lasts unless it is extended. Zero means 30 s.
 	Lease time.Duration
-	// Retention is how long a finished tree is kept whose root says nothing of it.
-	// Zero means engine.DefaultRetention; engine.Forever is for ever.
+	// Retention is how long a finished tree is kept if the policy of its root sets no
+	// retention. Zero means engine.DefaultRetention; engine.Forever keeps it for ever.
 	Retention time.Duration
-	// Payload is the most bytes that an input or an output may have. Zero means
-	// 256 KiB: an input and an output, with room for the rest of the record, fit
-	// the 1 MiB that a NATS server takes unless told otherwise.
+	// Payload is the most bytes that an input or an output may have. Zero means 256 KiB: an
+	// input, an output and the rest of the record then fit into 1 MiB, the default limit of a
+	// NATS server.
 	Payload int
-	// QueueLimit is how many executions a queue may hold, delayed ones and those in
-	// hand included, so that it takes another root. What is spawned is always taken.
-	// Zero means no limit.
+	// QueueLimit is the most executions that a queue may hold, with the delayed and the
+	// claimed ones. A full queue refuses new roots, but accepts spawned executions. Zero means
+	// no limit.
 	QueueLimit int
 }
 
 // ErrClosed is returned by every call on a store that has been closed.
 var ErrClosed = engine.ErrClosed
 
-// A Store is an [engine.Store] in memory. It starts a goroutine for each open
-// feed, and one where a watcher has something to hear.
+// A Store is an [engine.Store] in memory. It starts a goroutine for each open feed, and one for
+// each watcher that has unread notices.
 type Store struct {
 	config Config
 
-	mu       sync.Mutex // guards all below, and what is in the queues, feeds and watchers
+	mu       sync.Mutex // guards all fields below, and the contents of queues, feeds and watchers
 	closed   bool
-	revision engine.Revision // the latest that was given
-	enqueued int             // how many executions were
+	revision engine.Revision // the latest revision of any record
+	enqueued int             // how many executions were enqueued
 	records  map[string]record
 	spawns   map[string][]byte // long lists of children, by Execution.SpawnsAt
 	ready    map[string][]*ready
@@ -50,7 +49,7 @@ type Store struct {
 	closures *queue[engine.ClosureMessage]
 	cancels  *queue[engine.CancelMessage]
 	expiries *queue[engine.ExpiryMessage]
-	looks    map[string]*message[engine.ExpiryMessage] // the one that waits, by root
+	looks    map[string]*message[engine.ExpiryMessage] // the latest scheduled expiry of each root
 	watchers map[engine.Topic]map[*watcher]bool
 	present  map[*present]bool
 	aside    []lain
@@ -105,7 +104,7 @@ func (s *Store) Limits() engine.Limits {
 	return engine.Limits{Payload: s.config.Payload, Lease: s.config.Lease, Retention: s.config.Retention}
 }
 
-// lock locks the store for a call. If it returns an error, it hasn't.
+// lock locks the store for a call. If it returns an error, the store is not locked.
 func (s *Store) lock(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -118,7 +117,7 @@ func (s *Store) lock(ctx context.Context) error {
 	return nil
 }
 
-// fits refuses what is larger than a payload may be.
+// fits returns an error if data is larger than a payload may be.
 func (s *Store) fits(what string, data []byte) error {
 	if n, limit := len(data), s.config.Payload; n > limit {
 		return fmt.Errorf("%w: %s of %d bytes, at most %d", engine.ErrTooLarge, what, n, limit)
@@ -126,7 +125,7 @@ func (s *Store) fits(what string, data []byte) error {
 	return nil
 }
 
-// encode returns what is kept of x. It refuses what could not be read again.
+// encode returns the stored form of x. It refuses an execution that could not be read again.
 func encode(x engine.Execution) ([]byte, error) {
 	data, err := engine.EncodeRecord(x)
 	if err != nil {

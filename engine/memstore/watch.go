@@ -7,7 +7,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A watcher calls fn with one notice after the other.
+// A watcher calls fn with its notices, one after the other.
 type watcher struct {
 	store   *Store
 	fn      func(engine.Notice)
@@ -16,8 +16,8 @@ type watcher struct {
 	stopped bool
 }
 
-// Watch implements [engine.Store]. A call of fn that is under way when stop is
-// called may outlast it. fn may call the store, and stop.
+// Watch implements [engine.Store]. Stop does not wait for a running call of fn. Fn may call the
+// store, and stop.
 func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Notice)) (stop func(), err error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (w *watcher) call() {
 
 func (s *Store) announceCancel(c engine.Cancel) {
 	for w := range s.watchers[engine.Topic{}] {
-		c := c // each watcher's own
+		c := c // a copy for each watcher
 		w.tell(engine.Notice{Cancel: &c})
 	}
 }
@@ -73,7 +73,7 @@ func (s *Store) announce(x engine.Execution) error {
 		return err
 	}
 	for w := range s.watchers[engine.Topic{Outcome: x.ID}] {
-		// No notice is longer than a payload: watchers have to cope with the rest.
+		// A notice is limited like a payload. A longer one has only the id, as on a real wire.
 		finished := engine.Execution{ID: x.ID}
 		if len(data) <= s.config.Payload {
 			if finished, err = engine.DecodeRecord(bytes.Clone(data)); err != nil {
