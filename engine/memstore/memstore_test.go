@@ -70,7 +70,7 @@ func TestALateReturnOrExtendLeavesTheNextHolderAlone(t *testing.T) {
 		time.Sleep(config.Lease / 2)
 		check(t, late.Extend(t.Context()))
 		none(t, f, config.Lease/2-1)
-		receive(t, f) // the lease counts from this delivery
+		receive(t, f) // late has not extended d's lease
 		check(t, d.Done(t.Context()))
 	})
 }

@@ -49,6 +49,11 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 	if s.records[root].revision != at && (at != 0 || !s.gone(root)) {
 		return engine.ErrConflict
 	}
+	s.removeTree(root)
+	return nil
+}
+
+func (s *Store) removeTree(root string) {
 	for id := range s.records {
 		if engine.RootOf(id) == root {
 			delete(s.records, id)
@@ -59,7 +64,6 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 			delete(s.spawns, id)
 		}
 	}
-	return nil
 }
 
 // gone reports whether an execution's record counts as removed: see [engine.Execution.Gone]. A
@@ -88,10 +92,6 @@ func (s *Store) makesRoom(x engine.Execution) bool {
 	if err != nil || !s.gone(x.ID) || earlier.SameLife(&x) {
 		return false
 	}
-	for id := range s.records {
-		if engine.RootOf(id) == x.ID {
-			delete(s.records, id)
-		}
-	}
+	s.removeTree(x.ID)
 	return true
 }
