@@ -53,7 +53,7 @@ func TestHistoryPrintsATimelineAndChecksItAgain(t *testing.T) {
 		}
 	}
 	o = durable(t, "history", forge(t, engine.Failed)).want(t, exitIncomplete)
-	if !strings.Contains(o.out, "broken an execution comes to what its task says: r: is failed") {
+	if !strings.Contains(o.out, "broken an execution has the outcome that its task defines: r: is failed") {
 		t.Errorf("output:\n%s", o.out)
 	}
 }

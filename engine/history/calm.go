@@ -6,29 +6,29 @@ import (
 )
 
 const (
-	// Grace is the window that the README names: the code of a child that was being
-	// spawned while its parent ended may run for the grace of an attempt.
+	// Grace is the window that the README names: if a parent finishes while it spawns a child,
+	// the child's code may run for the grace of an attempt.
 	Grace = 50 * time.Millisecond
-	// Slack is what a message, and whoever acts upon it, may take on a busy machine
-	// where nothing is disturbed: measured, some ms, and hundreds where ten processes
-	// share two cores.
+	// Slack is the longest time that a message and the reaction to it may take without a fault
+	// on a busy machine. Measured: some ms, and hundreds of ms if ten processes share two cores.
 	Slack = 1500 * time.Millisecond
-	// Reconnect is how long a client may need to be back on a server that is: the
-	// client's own 2 s between two tries, and as long for what was swallowed meanwhile
-	// and is asked again (see answerTimeout and patience in package jsstore).
+	// Reconnect is how long a client may need after its server is back: 2 s between two
+	// attempts to connect, and as long again until it repeats requests that got no answer (see
+	// answerTimeout and patience in package jsstore).
 	Reconnect = 5 * time.Second
 )
 
-// A spell is a time in which something was disturbed.
+// A spell is a time during which a fault can be felt.
 type spell struct{ from, to time.Time }
 
-// calm tells how much of a time was undisturbed. Promises that are kept by
-// messages are kept within a window of calm time: what a dead executor held goes to
-// another at the end of its lease, what a lost connection has missed is found when it is back.
-type calm struct{ spells []spell } // in order, apart
+// calm knows how much of a time no fault disturbed. The engine keeps some promises by messages,
+// within a window of calm time: another executor gets the messages of a dead one at the end of
+// the lease, and an executor learns what it has missed when its connection is back.
+type calm struct{ spells []spell } // in order, without overlaps
 
-// calmFor returns what the faults of h leave calm for a process: one that stands
-// still is disturbed all the while, and the others until they have its work.
+// calmFor returns the calm time of a process, after the faults of h. A fault of the process
+// itself disturbs it for the whole time; a fault of another executor disturbs it until it has
+// received the other's work.
 func (h History) calmFor(process string) calm {
 	var list []spell
 	type fault struct {
@@ -51,7 +51,7 @@ func (h History) calmFor(process string) calm {
 				delete(open, f)
 				list = append(list, h.lasting(e.Place, from, e.At, e.Process == process)...)
 			}
-		case Down: // and with it what it suffers
+		case Down: // it ends the faults of the process, too
 			for f, from := range open {
 				if f.place == Executor && f.process == e.Process {
 					delete(open, f)
@@ -60,25 +60,26 @@ func (h History) calmFor(process string) calm {
 			}
 		}
 	}
-	for f, from := range open { // it lasts to the end
+	for f, from := range open { // faults that last to the end
 		list = append(list, h.lasting(f.place, from, from.Add(1000*time.Hour), f.process == process)...)
 	}
 	return merge(list)
 }
 
-// after is how long the end of a fault can be felt.
+// after returns how long a fault can be felt after its end.
 func (h History) after(p Place) time.Duration {
 	switch p {
 	case Executor:
-		return h.Lease + h.slack() // until others have what it held
+		return h.Lease + h.slack() // until other executors have its messages
 	default:
 		return h.Lease + Reconnect + h.slack()
 	}
 }
 
-// lasting returns what a fault disturbs that lasted for a time. The work of an
-// executor that stands still goes to others at the end of its lease; what it has
-// missed it finds when it goes on. A server is missed all the time.
+// lasting returns the disturbed times of a fault that lasted from one time to another; own says
+// that the fault struck the process itself. If an executor stands still, others get its work at
+// the end of its lease, and it learns what it has missed when it continues. A fault of a server
+// or a connection disturbs all processes for its whole time.
 func (h History) lasting(p Place, from, to time.Time, own bool) []spell {
 	if p == Executor && !own {
 		return []spell{{from, from.Add(h.after(p))}, {to, to.Add(h.slack())}}
@@ -93,7 +94,7 @@ func (h History) slack() time.Duration {
 	return Slack
 }
 
-// window is the calm time within which what messages bring about comes about.
+// window returns the calm time within which a message must have its effect.
 func (h History) window() time.Duration { return Grace + h.slack() + h.Skew }
 
 func merge(list []spell) calm {
@@ -111,8 +112,8 @@ func merge(list []spell) calm {
 	return c
 }
 
-// between returns how much of the time between two was calm: negative where to
-// comes before from.
+// between returns how much of the time from one to another was calm. It is negative if to is
+// before from.
 func (c calm) between(from, to time.Time) time.Duration {
 	d := to.Sub(from)
 	for _, s := range c.spells {

@@ -8,11 +8,11 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A Violation is a promise that a history shows broken.
+// A Violation is a broken promise that a history shows.
 type Violation struct {
 	// Rule is the promise, in words.
 	Rule string `json:"rule"`
-	// Execution is the one that it was broken to; empty where there is none.
+	// Execution is the id of the execution; empty if the violation is not about one.
 	Execution string `json:"execution,omitempty"`
 	// Text says what happened instead.
 	Text string `json:"text"`
@@ -25,26 +25,27 @@ func (v Violation) String() string {
 	return v.Rule + ": " + v.Execution + ": " + v.Text
 }
 
-// rules are the promises, each with what finds it broken.
+// rules are the promises, each with a function that finds its violations.
 var rules = []struct {
 	promise string
 	find    func(*evidence)
 }{
-	{"the run came to its end", (*evidence).unended},
-	{"what was accepted has exactly one outcome", (*evidence).outcomes},
-	{"what was removed does not come back", (*evidence).returned},
+	{"the run is complete", (*evidence).unended},
+	{"an accepted execution has exactly one outcome", (*evidence).outcomes},
+	{"a removed tree does not come back", (*evidence).returned},
 	{"an outcome never changes", (*evidence).changes},
-	{"an execution comes to what its task says", (*evidence).expectations},
-	{"no code runs below what has ended", (*evidence).orphans},
-	{"what has finished does not run again", (*evidence).revenants},
-	{"what was cancelled does not start, and what ran ends", (*evidence).cancellations},
+	{"an execution has the outcome that its task defines", (*evidence).expectations},
+	{"no code runs below a finished execution", (*evidence).orphans},
+	{"a finished execution does not run again", (*evidence).revenants},
+	{"a cancelled execution does not start, and its running code ends", (*evidence).cancellations},
 	{"an execution runs once at a time", (*evidence).overlaps},
 	{"a parent counts each child once", (*evidence).families},
 	{"attempts and crashes add up", (*evidence).attempts},
 	{"nothing is left behind", (*evidence).leftovers},
 }
 
-// Check returns what a history shows broken of what the engine promises, by rule.
+// Check returns the promises of the engine that a history shows to be broken, in the order of
+// the rules.
 func Check(h History) []Violation {
 	e := gather(h)
 	for _, r := range rules {
@@ -59,7 +60,7 @@ type evidence struct {
 	History
 	records map[string]engine.Execution
 	about   map[string][]Event // by execution, in order
-	ids     []string           // of all executions that are known of, in order
+	ids     []string           // of all executions in the records or events, in order
 	runs    []run
 	calms   map[string]calm // by process
 
@@ -70,7 +71,7 @@ type evidence struct {
 // A run is the code of one attempt, from its first event to its last.
 type run struct {
 	Event           // Began
-	left  time.Time // zero if it never said so
+	left  time.Time // zero if it never wrote a Left
 }
 
 func gather(h History) *evidence {
@@ -120,13 +121,13 @@ func (e *evidence) finished(id string) (engine.Execution, bool) {
 	return x, ok && x.Status.Finished()
 }
 
-// accepted reports whether the execution was promised to run: a root by the
-// answer to its enqueue.
+// accepted reports whether an enqueue of the execution has returned nil, which promises that
+// it will run.
 func (e *evidence) accepted(id string) bool {
 	return slices.ContainsFunc(e.about[id], func(v Event) bool { return v.Kind == Accepted })
 }
 
-// cancelled reports whether anybody may have cancelled something of the tree of id.
+// cancelled reports whether a client may have cancelled any execution of the tree.
 func (e *evidence) cancelled(root string) bool {
 	for _, id := range e.ids {
 		if engine.RootOf(id) == root && slices.ContainsFunc(e.about[id], func(v Event) bool { return v.Kind == CancelAsked }) {
@@ -140,7 +141,7 @@ const clock = "15:04:05.000"
 
 func at(t time.Time) string { return t.UTC().Format(clock) }
 
-// above returns the ids of what an execution is below, the nearest first.
+// above returns the ids of the executions above an execution, its parent first.
 func (e *evidence) above(id string) []string {
 	var list []string
 	for x, ok := e.records[id]; ok && x.Parent != ""; x, ok = e.records[x.Parent] {

@@ -12,11 +12,11 @@ import (
 
 var begin = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// sec is a time of the forged histories.
+// sec returns a time of the forged histories, in seconds after their begin.
 func sec(s float64) time.Time { return begin.Add(time.Duration(s * float64(time.Second))) }
 
-// forged is a run in which nothing is wrong: a parent with two children and a
-// finalize, and an execution that was cancelled while it was ready.
+// forged returns a history without violations: a parent with two children and a finalize, and an
+// execution that was cancelled while it was ready.
 func forged() *history.History {
 	done := func(id, parent string, index int, from, to float64) engine.Execution {
 		return engine.Execution{
@@ -50,7 +50,7 @@ func forged() *history.History {
 	return h
 }
 
-// ran adds an attempt; one that ends at 0 never says that it is over.
+// ran adds an attempt. If to is 0, the attempt writes no Left.
 func ran(h *history.History, id, process string, attempt int, from, to float64) {
 	run := id + process + sec(from).String()
 	h.Events = append(h.Events, history.Event{At: sec(from), Kind: history.Began, Execution: id, Process: process, Attempt: attempt, Run: run})
@@ -59,8 +59,8 @@ func ran(h *history.History, id, process string, attempt int, from, to float64) 
 	}
 }
 
-// orphaned makes the parent one that failed at 5 for its child 1, and was followed
-// by child 0 much later.
+// orphaned changes the history: the parent fails at 5 because child 1 failed, and child 0 finishes
+// much later.
 func orphaned(h *history.History) {
 	r := record(h, "r")
 	r.Status, r.Ended, r.Finalize = engine.ChildrenFailed, engine.Set{2}, nil
@@ -81,22 +81,22 @@ func record(h *history.History, id string) *engine.Execution {
 	return &h.Records[i]
 }
 
-// removed has the tree of r removed at 8, after its outcome was seen.
+// removed removes the tree of r at 8, after a process has seen its outcome.
 func removed(h *history.History) {
 	h.Events = append(h.Events, history.Event{At: sec(8), Kind: history.Gone, Execution: "r"})
 	h.Records = slices.DeleteFunc(h.Records, func(x engine.Execution) bool { return engine.RootOf(x.ID) == "r" })
 }
 
-// TestEveryRuleFindsWhatBreaksIt has for each promise histories that break it,
-// and some that look like it and are in order.
+// TestEveryRuleFindsWhatBreaksIt checks histories that break each promise, and similar histories
+// that break none.
 func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 	const none = ""
 	for name, test := range map[string]struct {
-		broken string // the promise; none
+		broken string // a part of the promise, or none
 		forge  func(h *history.History)
 	}{
 		"nothing is wrong": {none, func(*history.History) {}},
-		"no records":       {"came to its end", func(h *history.History) { h.Records, h.Ended = nil, false }},
+		"no records":       {"run is complete", func(h *history.History) { h.Records, h.Ended = nil, false }},
 
 		"a lost execution": {"exactly one outcome", func(h *history.History) {
 			h.Events = append(h.Events, history.Event{At: sec(1), Kind: history.Accepted, Execution: "lost"})
@@ -104,25 +104,25 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"an enqueue that was refused": {none, func(h *history.History) {
 			h.Events = append(h.Events, history.Event{At: sec(1), Kind: history.Refused, Execution: "full"})
 		}},
-		"an enqueue that nobody knows the end of": {none, func(h *history.History) {
+		"an enqueue with an unknown result": {none, func(h *history.History) {
 			h.Events = append(h.Events, history.Event{At: sec(1), Kind: history.Unsure, Execution: "who knows"})
 		}},
-		"one that ran and is not recorded":    {"exactly one outcome", func(h *history.History) { ran(h, "x", "a", 0, 1, 2) }},
-		"one that is active at the end":       {"exactly one outcome", func(h *history.History) { record(h, "r.1").Status = engine.Running }},
-		"two records":                         {"exactly one outcome", func(h *history.History) { h.Records = append(h.Records, *record(h, "c")) }},
-		"a finished one that has no end time": {"exactly one outcome", func(h *history.History) { record(h, "c").FinishedAt = time.Time{} }},
+		"an execution that ran without a record":     {"exactly one outcome", func(h *history.History) { ran(h, "x", "a", 0, 1, 2) }},
+		"an execution that is active at the end":     {"exactly one outcome", func(h *history.History) { record(h, "r.1").Status = engine.Running }},
+		"two records":                                {"exactly one outcome", func(h *history.History) { h.Records = append(h.Records, *record(h, "c")) }},
+		"a finished execution without a finish time": {"exactly one outcome", func(h *history.History) { record(h, "c").FinishedAt = time.Time{} }},
 
 		"a tree that was removed": {none, removed},
-		"a record that is back": {"does not come back", func(h *history.History) {
+		"a record that came back": {"does not come back", func(h *history.History) {
 			child := *record(h, "r.0")
 			removed(h)
 			h.Records = append(h.Records, child)
 		}},
-		"code of what was removed": {"does not come back", func(h *history.History) {
+		"code of a removed execution": {"does not come back", func(h *history.History) {
 			removed(h)
 			ran(h, "r.1", "b", 0, 9, 9.1)
 		}},
-		"an outcome of what was removed": {"does not come back", func(h *history.History) {
+		"an outcome of a removed execution": {"does not come back", func(h *history.History) {
 			removed(h)
 			h.Events = append(h.Events, history.Event{At: sec(9), Kind: history.Saw, Execution: "r", Status: engine.Completed, FinishedAt: sec(5), Output: "2"})
 		}},
@@ -134,7 +134,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"a status that changes": {"never changes", func(h *history.History) {
 			h.Events = append(h.Events, history.Event{At: sec(5.5), Kind: history.Saw, Execution: "r", Status: engine.Failed, FinishedAt: sec(5)})
 		}},
-		"an end that moves": {"never changes", func(h *history.History) {
+		"a finish time that changes": {"never changes", func(h *history.History) {
 			h.Events = append(h.Events, history.Event{At: sec(7), Kind: history.Saw, Execution: "r", Status: engine.Completed, FinishedAt: sec(6.5)})
 		}},
 		"an output that changes": {"never changes", func(h *history.History) {
@@ -144,14 +144,14 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 			h.Events = append(h.Events, history.Event{At: sec(7), Kind: history.Saw, Execution: "r", Status: engine.Completed, FinishedAt: sec(5), Output: "2"})
 		}},
 
-		"an outcome that it should not have": {"comes to what its task says", func(h *history.History) { h.Events[1].Status = engine.Failed }},
-		"a wrong sum":                        {"comes to what its task says", func(h *history.History) { h.Events[1].Output = "4" }},
+		"a wrong status": {"outcome that its task defines", func(h *history.History) { h.Events[1].Status = engine.Failed }},
+		"a wrong sum":    {"outcome that its task defines", func(h *history.History) { h.Events[1].Output = "4" }},
 		"a wrong sum of what was cancelled": {none, func(h *history.History) {
 			h.Events[1].Output = "4"
 			h.Events = append(h.Events, history.Event{At: sec(4), Kind: history.CancelAsked, Execution: "r.0"})
 		}},
 
-		"a child long after the end of its parent": {"below what has ended", func(h *history.History) {
+		"a child long after the end of its parent": {"below a finished execution", func(h *history.History) {
 			orphaned(h)
 			ran(h, "r.0", "a", 0, 9, 9.1)
 		}},
@@ -170,7 +170,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 			strike(h, history.FaultEnded, history.Executor, "a", 60)
 			ran(h, "r.0", "a", 0, 60.1, 60.2)
 		}},
-		"a child long after the end of its parent, while another executor stood still": {"below what has ended", func(h *history.History) {
+		"a child long after the end of its parent, while another executor stood still": {"below a finished execution", func(h *history.History) {
 			orphaned(h)
 			strike(h, history.FaultBegan, history.Executor, "b", 4)
 			strike(h, history.FaultEnded, history.Executor, "b", 60)
@@ -179,13 +179,13 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 
 		"a run after the end": {"does not run again", func(h *history.History) { ran(h, "c", "a", 0, 4, 4.1) }},
 
-		"a ready one that runs after Cancel": {"was cancelled does not start", func(h *history.History) {
+		"a ready execution that runs after Cancel": {"cancelled execution does not start", func(h *history.History) {
 			record(h, "c").FinishedAt = sec(5)
 			ran(h, "c", "a", 0, 4, 4.1)
 		}},
-		"a running one that goes on after Cancel": {"was cancelled does not start", func(h *history.History) { ran(h, "c", "a", 0, 1.5, 9) }},
-		"a running one that ends upon Cancel":     {none, func(h *history.History) { ran(h, "c", "a", 0, 1.5, 2.1) }},
-		"a cancelled one that completes":          {"was cancelled does not start", func(h *history.History) { record(h, "c").Status = engine.Completed }},
+		"code that continues after Cancel":     {"cancelled execution does not start", func(h *history.History) { ran(h, "c", "a", 0, 1.5, 9) }},
+		"code that ends after Cancel":          {none, func(h *history.History) { ran(h, "c", "a", 0, 1.5, 2.1) }},
+		"a cancelled execution that completes": {"cancelled execution does not start", func(h *history.History) { record(h, "c").Status = engine.Completed }},
 		"a Cancel that came too late": {none, func(h *history.History) {
 			h.Events[4].Text = "it has finished"
 			record(h, "c").Status = engine.Completed
@@ -196,7 +196,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 			ran(h, "c", "b", 0, 0.2, 0)
 			h.Events = append(h.Events, history.Event{At: sec(9), Kind: history.Note})
 		}},
-		"two runs at once, of which one stood still": {none, func(h *history.History) {
+		"two runs at once, while one executor stood still": {none, func(h *history.History) {
 			strike(h, history.FaultBegan, history.Executor, "a", 1.3)
 			ran(h, "r.1", "a", 0, 1.25, 12)
 			strike(h, history.FaultEnded, history.Executor, "a", 11)
@@ -204,7 +204,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		}},
 
 		"a child that is not counted": {"counts each child once", func(h *history.History) { record(h, "r").Ended = engine.Set{1} }},
-		"a child too many": {"counts each child once", func(h *history.History) {
+		"one child too many": {"counts each child once", func(h *history.History) {
 			record(h, "r").Ended = engine.Set{7}
 		}},
 		"a child that nobody spawned": {"counts each child once", func(h *history.History) {
@@ -212,27 +212,27 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 			x.ID, x.Index = "r.2", 2
 			h.Records = append(h.Records, x)
 		}},
-		"two children in one place": {"counts each child once", func(h *history.History) { record(h, "r.1").Index = 0 }},
-		"no finalize":               {"counts each child once", func(h *history.History) { record(h, "r").Finalize = nil }},
-		"a finalize before its time": {"counts each child once", func(h *history.History) {
+		"two children with one index": {"counts each child once", func(h *history.History) { record(h, "r.1").Index = 0 }},
+		"no finalize":                 {"counts each child once", func(h *history.History) { record(h, "r").Finalize = nil }},
+		"a finalize that begins too early": {"counts each child once", func(h *history.History) {
 			record(h, "r.1").FinishedAt = sec(4.5)
 		}},
-		"a failure that is none": {"counts each child once", func(h *history.History) {
+		"a child failure without a failed child": {"counts each child once", func(h *history.History) {
 			record(h, "r").ChildFailures = []engine.ChildFailure{{Index: 0, ID: "r.0", Status: engine.Failed}}
 		}},
 
-		"an attempt past the retries":   {"attempts and crashes", func(h *history.History) { ran(h, "r.0", "a", 3, 1, 1.05) }},
-		"an attempt that is not known":  {"attempts and crashes", func(h *history.History) { ran(h, "r.0", "a", 1, 1, 1.05) }},
-		"a crash of nobody":             {"attempts and crashes", func(h *history.History) { record(h, "r.0").Crashes = 1 }},
-		"attempts that count backwards": {"attempts and crashes", func(h *history.History) { record(h, "r.0").History = []engine.Attempt{{Number: 1}, {Number: 0}} }},
-		"a crash of one that was killed": {none, func(h *history.History) {
+		"an attempt past the retries":     {"attempts and crashes", func(h *history.History) { ran(h, "r.0", "a", 3, 1, 1.05) }},
+		"an attempt that is not recorded": {"attempts and crashes", func(h *history.History) { ran(h, "r.0", "a", 1, 1, 1.05) }},
+		"a crash without a fault":         {"attempts and crashes", func(h *history.History) { record(h, "r.0").Crashes = 1 }},
+		"attempts that count backwards":   {"attempts and crashes", func(h *history.History) { record(h, "r.0").History = []engine.Attempt{{Number: 1}, {Number: 0}} }},
+		"a crash of a killed executor": {none, func(h *history.History) {
 			record(h, "r.0").Crashes = 1
 			strike(h, history.Struck, history.Executor, "a", 2)
 		}},
 
-		"a message":              {"left behind", func(h *history.History) { h.Left = []string{"durable.ready.default.t.r"} }},
-		"the look at a tree":     {none, func(h *history.History) { h.Left = []string{"durable.later.=expire.r"} }},
-		"one that is not closed": {"left behind", func(h *history.History) { record(h, "r.0").Closed = false }},
+		"a message in a stream":           {"left behind", func(h *history.History) { h.Left = []string{"durable.ready.default.t.r"} }},
+		"the expiry of a tree":            {none, func(h *history.History) { h.Left = []string{"durable.later.=expire.r"} }},
+		"an execution that is not closed": {"left behind", func(h *history.History) { record(h, "r.0").Closed = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := forged()

@@ -1,5 +1,4 @@
-// Package history holds what clients and executors saw of a run, and checks it
-// against what the engine promises: see [Check]. It knows executions and their
-// outcomes; it knows nothing of servers or processes but the names that events
-// give them.
+// Package history records what clients and executors saw in a run of a fault test, and checks
+// it against the promises of the engine: see [Check]. It knows executions and their outcomes.
+// Of servers and processes it knows only the names in the events.
 package history

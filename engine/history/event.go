@@ -6,38 +6,39 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A Kind says what an event is.
+// Kind is the kind of an event.
 type Kind string
 
 // The kinds of events.
 const (
-	// Setting is what held for the run. It comes first, once.
+	// Setting has the [Settings] of the run. It comes first, once.
 	Setting Kind = "setting"
 
-	// Accepted, Refused and Unsure say how an enqueue ended: it returned nil, an
-	// error that says that nothing was stored, or one that does not tell.
+	// Accepted, Refused and Unsure say how an enqueue ended: it returned nil, an error that
+	// says that nothing was stored, or an error after which both are possible.
 	Accepted Kind = "accepted"
 	Refused  Kind = "refused"
 	Unsure   Kind = "unsure"
 
-	// Began and Left are the first and the last thing that the code of an attempt
-	// does. They are written before and after, so that a kill loses no beginning.
+	// Began and Left are the beginning and the end of an attempt's code. The code writes Began
+	// before it does anything else, so that a kill loses no beginning, and Left at its end.
 	Began Kind = "began"
 	Left  Kind = "left"
 
-	// CancelAsked and CancelReturned frame a call of Cancel.
+	// CancelAsked and CancelReturned are the beginning and the end of a call of Cancel.
 	CancelAsked    Kind = "cancel-asked"
 	CancelReturned Kind = "cancel-returned"
 
-	// Saw is an outcome that somebody was told, or read.
+	// Saw is an outcome that a process was notified of, or read.
 	Saw Kind = "saw"
 
-	// Gone says that nothing was known any more of a root and of all below it, which a
-	// retention, or a deletion, was to remove.
+	// Gone says that the store had no record of a tree any more, after its retention or after a
+	// deletion.
 	Gone Kind = "gone"
 
-	// Struck is a fault that is over at once: a kill, a cut. FaultBegan and
-	// FaultEnded frame one that lasts: a stop, a stall, a server that is down.
+	// Struck is a fault without a duration: a kill, or a cut connection. FaultBegan and
+	// FaultEnded are the beginning and the end of a longer fault: a stopped process, a stalled
+	// connection, a server that is down.
 	Struck     Kind = "struck"
 	FaultBegan Kind = "fault-began"
 	FaultEnded Kind = "fault-ended"
@@ -46,16 +47,16 @@ const (
 	Up   Kind = "up"
 	Down Kind = "down"
 
-	// Final is a record as it was at the end, Leftover a message that lay in a
-	// stream then, by its subject.
+	// Final is a record at the end of the run. Leftover is the subject of a message that was
+	// still in a stream then.
 	Final    Kind = "final"
 	Leftover Kind = "leftover"
 
-	// Note is for whoever reads the history.
+	// Note is a remark for people who read the history.
 	Note Kind = "note"
 )
 
-// A Place is what a fault strikes. What it can delay, and for how long, depends on that.
+// A Place is what a fault strikes. It decides which work the fault can delay, and for how long.
 type Place string
 
 // The places.
@@ -65,8 +66,8 @@ const (
 	Server   Place = "server" // a server, or the stream on it
 )
 
-// An Event is what one process did, saw or suffered. All times of a history are of
-// one machine.
+// An Event is something that one process did or saw, or a fault that struck it. The clock of
+// one machine gives all times of a history.
 type Event struct {
 	At      time.Time `json:"at"`
 	Kind    Kind      `json:"kind"`
@@ -75,55 +76,55 @@ type Event struct {
 	Execution string `json:"execution,omitempty"`
 	Task      string `json:"task,omitempty"`
 	Attempt   int    `json:"attempt,omitempty"`
-	// Run ties a Left to its Began, and a CancelReturned to its CancelAsked.
+	// Run is the same in a Left and its Began, and in a CancelReturned and its CancelAsked.
 	Run string `json:"run,omitempty"`
 
-	// Status and Output are the outcome of a Saw, or what an Accepted execution must
-	// come to if nobody cancels it: no status says that this is not known.
+	// Status and Output are the outcome in a Saw. In an Accepted they are the outcome that the
+	// execution must have if nobody cancels it; an empty status means that it is not known.
 	Status engine.Status `json:"status,omitempty"`
 	Output string        `json:"output,omitempty"`
-	// FinishedAt is that of a Saw.
+	// FinishedAt is the finish time in a Saw.
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 
-	// Place is what a fault strikes; Process is its name.
+	// Place says what a fault strikes; Process is the name of the struck process or server.
 	Place Place `json:"place,omitempty"`
-	// Text is an error, the sort of a fault, a subject.
+	// Text is an error, a kind of fault, or a subject.
 	Text string `json:"text,omitempty"`
 
-	// Record is that of a Final. Its payloads come back as JSON, whatever they were.
+	// Record is the record in a Final. Reading a log converts its payloads to JSON.
 	Record   *engine.Execution `json:"record,omitempty"`
 	Settings *Settings         `json:"settings,omitempty"`
 }
 
-// Settings are what held for a run.
+// Settings describe a run.
 type Settings struct {
 	Name string `json:"name"`
-	// Seed is what the random choices of the run were made from.
+	// Seed is the seed of the run's random choices.
 	Seed uint64 `json:"seed"`
-	// Lease is the namespace's.
+	// Lease is the lease of the namespace.
 	Lease time.Duration `json:"lease"`
-	// Skew is how far apart the clocks of the processes were that wrote records. The
-	// times of events are not skewed.
+	// Skew is the largest difference between the clocks of the processes that wrote records.
+	// It does not affect the times of events.
 	Skew time.Duration `json:"skew,omitempty"`
-	// Calm is how long anything may take on the machine that nothing disturbs; zero
-	// means [Slack].
+	// Calm is the longest time that a message and its effects may take on this machine without
+	// any fault; zero means [Slack].
 	Calm time.Duration `json:"calm,omitempty"`
 }
 
-// A History is what is known of a run.
+// A History is everything that the log of a run contains.
 type History struct {
 	Settings
-	// Events in the order of their times, without those of the kinds below.
+	// Events are in the order of their times. The events for the fields below are left out.
 	Events []Event
-	// Records are those of all executions, at the end.
+	// Records are the records of all executions at the end.
 	Records []engine.Execution
-	// Left are the subjects of the messages that lay in the streams at the end.
+	// Left are the subjects of the messages that were still in the streams at the end.
 	Left []string
-	// Ended says that the run came to its end, so that Records and Left are whole.
+	// Ended says that the run came to its end, so that Records and Left are complete.
 	Ended bool
 }
 
-// Outcome returns what somebody saw of x, as an event. The output is left to the caller.
+// Outcome returns the event for a process that saw x finished. The caller adds the output.
 func Outcome(x engine.Execution) Event {
 	return Event{Kind: Saw, Execution: x.ID, Task: x.Task, Status: x.Status, FinishedAt: x.FinishedAt}
 }

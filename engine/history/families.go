@@ -6,8 +6,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// families finds parents that counted a child twice, not at all, or before it had
-// ended, and children that nobody spawned.
+// families finds parents that counted a child twice, not at all, or before it had finished, and
+// children that their parent has not spawned.
 func (e *evidence) families() {
 	children := map[string][]engine.Execution{}
 	for _, x := range e.Records {
@@ -39,7 +39,7 @@ func (e *evidence) families() {
 	}
 }
 
-// counted checks what a parent that has finished says of its children.
+// counted checks a finished parent's record against the records of its children.
 func (e *evidence) counted(p engine.Execution, children map[int]engine.Execution, finalizes int) {
 	if !p.Status.Finished() {
 		return
@@ -51,14 +51,14 @@ func (e *evidence) counted(p engine.Execution, children map[int]engine.Execution
 		case i >= p.Spawned:
 			e.broken(p.ID, "counts child %d of %d", i, p.Spawned)
 		case !exists:
-			e.broken(p.ID, "counts child %d, of which there is no record", i)
+			e.broken(p.ID, "counts child %d, which has no record", i)
 		case !c.Status.Finished():
-			e.broken(p.ID, "counts child %d, and that is %s", i, c.Status)
+			e.broken(p.ID, "counts child %d, but that child is %s", i, c.Status)
 		}
 	}
 	joined := p.Status == engine.Completed || p.Status == engine.FinalizeFailed
 	if n := p.Ended.Len(); joined && n != p.Spawned {
-		e.broken(p.ID, "is %s with %d of %d children counted", p.Status, n, p.Spawned)
+		e.broken(p.ID, "is %s, but has counted %d of %d children", p.Status, n, p.Spawned)
 	}
 	if joined && (p.Finalize != nil) != (finalizes == 1) {
 		e.broken(p.ID, "is %s with %d finalizes", p.Status, finalizes)
@@ -66,13 +66,13 @@ func (e *evidence) counted(p engine.Execution, children map[int]engine.Execution
 	for _, f := range p.ChildFailures {
 		c, exists := children[f.Index]
 		if !exists || c.Status != f.Status || c.ID != f.ID {
-			e.broken(p.ID, "says that child %d, %s, is %s: its record says %s", f.Index, f.ID, f.Status, c.Status)
+			e.broken(p.ID, "says that child %d, %s, is %s, but the child's record says %s", f.Index, f.ID, f.Status, c.Status)
 		}
 	}
 	e.tooEarly(p, children)
 }
 
-// tooEarly finds a finalize that began before the children had ended.
+// tooEarly finds a finalize that began before the children had finished.
 func (e *evidence) tooEarly(p engine.Execution, children map[int]engine.Execution) {
 	begins := slices.IndexFunc(e.runs, func(r run) bool {
 		x, ok := e.records[r.Execution]
@@ -83,7 +83,7 @@ func (e *evidence) tooEarly(p engine.Execution, children map[int]engine.Executio
 	}
 	for i, c := range children {
 		if r := e.runs[begins]; c.FinishedAt.After(r.At.Add(e.Skew)) {
-			e.broken(p.ID, "its finalize began in %s at %s, and child %d finished at %s", r.Process, at(r.At), i, at(c.FinishedAt))
+			e.broken(p.ID, "its finalize began in %s at %s, but child %d finished at %s", r.Process, at(r.At), i, at(c.FinishedAt))
 		}
 	}
 }

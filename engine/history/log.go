@@ -12,15 +12,14 @@ import (
 	"time"
 )
 
-// A Log is a file that several processes append to, a line of JSON for each event.
-// An event is written by one call before Add returns: a process that is killed
-// then has said it.
+// A Log is a file that several processes append to, with a line of JSON for each event. Add
+// writes an event by one call before it returns, so a kill after that does not lose the event.
 type Log struct {
 	file    *os.File
 	process string
 }
 
-// Append opens a log for a process, and makes the file if there is none.
+// Append opens a log for a process. It creates the file if there is none.
 func Append(path, process string) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -29,7 +28,8 @@ func Append(path, process string) (*Log, error) {
 	return &Log{file: f, process: process}, nil
 }
 
-// Add writes an event. Without a time or a process, it is now and that of the log.
+// Add writes an event. If the event has no time, Add sets the current time; if it has no process,
+// Add sets the log's.
 func (l *Log) Add(e Event) error {
 	if e.At.IsZero() {
 		e.At = time.Now()
@@ -51,7 +51,7 @@ func (l *Log) Add(e Event) error {
 // Close closes the file.
 func (l *Log) Close() error { return l.file.Close() }
 
-// Open reads a file that logs were written to.
+// Open reads the file of a log.
 func Open(path string) (History, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -65,8 +65,8 @@ func Open(path string) (History, error) {
 	return h, nil
 }
 
-// Read reads what logs have written. The last line may lack its end, as a full
-// disk leaves it; any other that is no event is an error that names it.
+// Read reads the events of a log. It ignores an incomplete last line, as a full disk leaves it.
+// For any other line that is not an event, it returns an error that names the line.
 func Read(r io.Reader) (History, error) {
 	var h History
 	lines := bufio.NewReader(r)
@@ -93,7 +93,7 @@ func Read(r io.Reader) (History, error) {
 func (h *History) add(e Event) error {
 	switch {
 	case e.Kind == "" || e.At.IsZero():
-		return errors.New("no event: it has no kind, or no time")
+		return errors.New("not an event: it has no kind or no time")
 	case e.Kind == Setting && e.Settings != nil:
 		h.Settings = *e.Settings
 	case e.Kind == Final && e.Record != nil:

@@ -6,14 +6,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// unended finds a run that broke off, of which nothing else can be said.
+// unended reports a run that broke off.
 func (e *evidence) unended() {
 	if !e.Ended && len(e.Events) > 0 {
-		e.broken("", "no records were taken: what follows is about what is known")
+		e.broken("", "the history has no records, so the other checks are incomplete")
 	}
 }
 
-// outcomes finds what was accepted, or ran, and has no record, or has not finished.
+// outcomes finds executions that were accepted or ran, but have no record or have not finished.
 func (e *evidence) outcomes() {
 	if !e.Ended {
 		return
@@ -23,16 +23,16 @@ func (e *evidence) outcomes() {
 		switch ran := e.firstRun(id); {
 		case !recorded && e.gone(id) != nil:
 			if e.accepted(id) && e.outcome(id) == nil {
-				e.broken(id, "was accepted, and removed before anybody was told how it ended")
+				e.broken(id, "was accepted, but was removed before any process saw its outcome")
 			}
 		case !recorded && e.accepted(id):
-			e.broken(id, "was accepted, and there is no record of it")
+			e.broken(id, "was accepted, but has no record")
 		case !recorded && ran != nil:
-			e.broken(id, "ran in %s at %s, and there is no record of it", ran.Process, at(ran.At))
+			e.broken(id, "ran in %s at %s, but has no record", ran.Process, at(ran.At))
 		case recorded && !x.Status.Finished():
 			e.broken(id, "is %s at the end (attempt %d, %d crashes, executor %q)", x.Status, x.Attempt, x.Crashes, x.Executor)
 		case recorded && x.FinishedAt.IsZero():
-			e.broken(id, "is %s, and has no time of that", x.Status)
+			e.broken(id, "is %s, but has no finish time", x.Status)
 		}
 	}
 	twice := map[string]int{}
@@ -43,10 +43,10 @@ func (e *evidence) outcomes() {
 	}
 }
 
-// gone returns when the tree of id was known to be removed; nil if it was not.
+// gone returns the event by which the tree of id was found removed; nil if there is none.
 func (e *evidence) gone(id string) *Event { return e.first(engine.RootOf(id), Gone) }
 
-// outcome returns the first sight of how id ended; nil if there is none.
+// outcome returns the first event by which a process saw the outcome of id; nil if there is none.
 func (e *evidence) outcome(id string) *Event { return e.first(id, Saw) }
 
 func (e *evidence) first(id string, kind Kind) *Event {
@@ -58,8 +58,8 @@ func (e *evidence) first(id string, kind Kind) *Event {
 	return nil
 }
 
-// returned finds executions of a tree that had been removed: a record at the end, somebody
-// who saw it, or code that began.
+// returned finds executions that came back after their tree had been removed: a record at the
+// end, an outcome that a process saw, or code that began.
 func (e *evidence) returned() {
 	for _, id := range e.ids {
 		gone := e.gone(id)
@@ -67,11 +67,11 @@ func (e *evidence) returned() {
 			continue
 		}
 		if x, ok := e.records[id]; ok {
-			e.broken(id, "is %s at the end, and was removed at %s", x.Status, at(gone.At))
+			e.broken(id, "is %s at the end, but was removed at %s", x.Status, at(gone.At))
 		}
 		for _, v := range e.about[id] {
 			if v.At.After(gone.At) && (v.Kind == Saw || v.Kind == Began) {
-				e.broken(id, "%s in %s at %s, and was removed at %s", v.Kind, v.Process, at(v.At), at(gone.At))
+				e.broken(id, "%s in %s at %s, but was removed at %s", v.Kind, v.Process, at(v.At), at(gone.At))
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func (e *evidence) returned() {
 
 func (e *evidence) firstRun(id string) *Event { return e.first(id, Began) }
 
-// changes finds two sights of an outcome that differ.
+// changes finds executions of which processes saw different outcomes.
 func (e *evidence) changes() {
 	for _, id := range e.ids {
 		var first *Event
@@ -94,29 +94,29 @@ func (e *evidence) changes() {
 				continue
 			}
 			if v.Status != first.Status || !v.FinishedAt.Equal(first.FinishedAt) {
-				e.broken(id, "was %s, finished at %s, when %s saw it at %s, and %s, finished at %s, when %s did at %s",
+				e.broken(id, "was %s, finished at %s, when %s saw it at %s, but %s, finished at %s, when %s saw it at %s",
 					first.Status, at(first.FinishedAt), first.Process, at(first.At), v.Status, at(v.FinishedAt), v.Process, at(v.At))
 			}
 			if output == "" {
 				output = v.Output
 			}
 			if v.Output != "" && v.Output != output {
-				e.broken(id, "had the output %s, and then %s", output, v.Output)
+				e.broken(id, "had the output %s, but later %s", output, v.Output)
 			}
 		}
 		x, ok := e.finished(id)
 		if first != nil && ok && (x.Status != first.Status || !x.FinishedAt.Equal(first.FinishedAt)) {
-			e.broken(id, "was %s, finished at %s, when %s saw it at %s, and its record says %s at %s",
+			e.broken(id, "was %s, finished at %s, when %s saw it at %s, but its record says %s at %s",
 				first.Status, at(first.FinishedAt), first.Process, at(first.At), x.Status, at(x.FinishedAt))
 		}
 		if first != nil && e.Ended && !ok && e.gone(id) == nil {
-			e.broken(id, "was %s when %s saw it at %s, and is not any more", first.Status, first.Process, at(first.At))
+			e.broken(id, "was %s when %s saw it at %s, but is not finished any more", first.Status, first.Process, at(first.At))
 		}
 	}
 }
 
-// expectations finds roots that nobody cancelled and that came to another outcome
-// than their tasks say.
+// expectations finds roots with another outcome than their task defines, although nobody
+// cancelled them.
 func (e *evidence) expectations() {
 	for _, id := range e.ids {
 		for _, want := range e.about[id] {
@@ -146,17 +146,17 @@ func reason(x engine.Execution) string {
 	return first
 }
 
-// leftovers finds what is in the streams when nothing is to be done, and
-// executions that are not closed.
+// leftovers finds messages that are in the streams after all work is done, and executions that
+// are not closed.
 func (e *evidence) leftovers() {
 	for _, subject := range e.Left {
-		if !strings.Contains(subject, "=expire") { // the look at a tree at the end of its retention
-			e.broken("", "a message lies on %s", subject)
+		if !strings.Contains(subject, "=expire") { // the expiry of a tree at the end of its retention
+			e.broken("", "a message is left on subject %s", subject)
 		}
 	}
 	for _, x := range e.Records {
 		if x.Status.Finished() && !x.Closed {
-			e.broken(x.ID, "is %s and not closed", x.Status)
+			e.broken(x.ID, "is %s, but not closed", x.Status)
 		}
 	}
 }

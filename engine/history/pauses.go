@@ -2,15 +2,15 @@ package history
 
 import "time"
 
-// A Pause is a time in which an execution was due and nobody ran it: from its
-// enqueue, or from the end of an attempt that another followed, to the beginning of
-// the next. Delays that its task asks for, and those of retries, are part of it.
+// A Pause is a time during which an execution waited for an executor: from its enqueue, or from
+// the end of an attempt, to the beginning of the next attempt. It includes the delays of the
+// task and of its retries.
 type Pause struct {
 	Execution string
 	From, To  time.Time
 }
 
-// For returns how long it was.
+// For returns how long the pause was.
 func (p Pause) For() time.Duration { return p.To.Sub(p.From) }
 
 // Pauses returns the pauses of all executions, in the order of their ends.

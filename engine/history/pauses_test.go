@@ -12,7 +12,7 @@ func TestAPauseIsFromTheEnqueueOrTheEndOfAnAttemptToTheNext(t *testing.T) {
 	h := history.History{Events: []history.Event{
 		{At: sec(0), Kind: history.Accepted, Execution: "r"},
 		{At: sec(1), Kind: history.Began, Execution: "r"},
-		{At: sec(1.5), Kind: history.Began, Execution: "r.0"}, // nobody knows since when it was due
+		{At: sec(1.5), Kind: history.Began, Execution: "r.0"}, // the history does not say when it became due
 		{At: sec(2), Kind: history.Left, Execution: "r"},
 		{At: sec(5), Kind: history.Began, Execution: "r"},
 		{At: sec(6), Kind: history.Left, Execution: "r"},
