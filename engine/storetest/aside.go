@@ -8,7 +8,7 @@ import (
 )
 
 var asideRules = []rule{
-	{"what is set aside does not come again, and is listed with where it lay and why", func(t *testing.T, s engine.Store) {
+	{"a dead letter is not redelivered, and is listed with its place and its reason", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		carry(t, s, engine.TellParent{Closure: closure("root", 0)})
 		check(t, s.Cancel(t.Context(), engine.Cancel{ID: "y", At: now(), Reason: "why"}))
@@ -32,7 +32,7 @@ var asideRules = []rule{
 		done(t, next(t, due))
 	}},
 
-	{"what comes again after it was set aside is set aside once", func(t *testing.T, s engine.Store) {
+	{"setting a redelivered message aside twice makes one dead letter", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		f := claim(t, s, 2)
 		late := next(t, f)
@@ -42,7 +42,7 @@ var asideRules = []rule{
 		asides(t, s, "x")
 	}},
 
-	{"what was set aside vanishes after the retention", func(t *testing.T, s engine.Store) {
+	{"a dead letter vanishes after the retention", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		check(t, next(t, claim(t, s, 1)).SetAside(t.Context(), "why"))
 		time.Sleep(s.Limits().Retention - time.Minute)
@@ -51,7 +51,7 @@ var asideRules = []rule{
 		asides(t, s)
 	}},
 
-	{"what is set aside is no execution", func(t *testing.T, s engine.Store) {
+	{"a dead letter is not an execution", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"), execution(t, "y"))
 		f := claim(t, s, 2)
 		check(t, next(t, f).SetAside(t.Context(), "why"))

@@ -10,7 +10,7 @@ import (
 )
 
 var cancelRules = []rule{
-	{"a cancel comes with all that it tells", func(t *testing.T, s engine.Store) {
+	{"a cancel is delivered with all its fields", func(t *testing.T, s engine.Store) {
 		f := cancels(t, s, 2)
 		for _, want := range []engine.Cancel{
 			{ID: "x", At: now(), Reason: "why"},
@@ -29,7 +29,7 @@ var cancelRules = []rule{
 		done(t, next(t, cancels(t, s, 1)))
 	}},
 
-	{"a cancel comes again until it is done", func(t *testing.T, s engine.Store) {
+	{"a cancel is redelivered until it is done", func(t *testing.T, s engine.Store) {
 		want := engine.Cancel{ID: "x", At: now(), Reason: "why"}
 		check(t, s.Cancel(t.Context(), want))
 		f := cancels(t, s, 5)
@@ -50,7 +50,7 @@ var cancelRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"a cancel of what nobody knows is carried all the same", func(t *testing.T, s engine.Store) {
+	{"a cancel of an unknown execution is delivered, too", func(t *testing.T, s engine.Store) {
 		check(t, s.Cancel(t.Context(), engine.Cancel{ID: "unborn.7", At: now(), Parent: "unborn"}))
 		m := next(t, cancels(t, s, 1))
 		if m.Cancel.ID != "unborn.7" {
@@ -59,7 +59,7 @@ var cancelRules = []rule{
 		done(t, m)
 	}},
 
-	{"what is below a failed parent is cancelled, but for what has ended", func(t *testing.T, s engine.Store) {
+	{"the executions below a failed parent are cancelled, except those that it knows to have finished", func(t *testing.T, s engine.Store) {
 		children := make([]engine.Spawn, 5)
 		for i := range children {
 			children[i] = engine.Spawn{Task: fmt.Sprintf("child-%d", i), Queue: queue}
@@ -80,14 +80,14 @@ var cancelRules = []rule{
 		belowCancelled(t, s, r, fx, "root.f")
 	}},
 
-	{"nothing is cancelled below a parent whose children have all ended", func(t *testing.T, s engine.Store) {
+	{"nothing is cancelled below a parent whose children have all finished", func(t *testing.T, s engine.Store) {
 		r, _ := move(t, s, engine.Record{Execution: execution(t, "root")}, engine.Claimed{At: now()},
 			engine.Returned{At: now(), Children: []engine.Spawn{{Task: "child", Queue: queue}}})
 		r, fx := move(t, s, r, engine.ChildrenEnded{At: now(), Children: []engine.Closure{childClosure(r.Execution, 0, engine.Completed)}})
 		belowCancelled(t, s, r, append(fx, engine.CancelBelow{Parent: &r.Execution}))
 	}},
 
-	{"what is withdrawn is delivered to nobody", func(t *testing.T, s engine.Store) {
+	{"a withdrawn execution is not delivered", func(t *testing.T, s engine.Store) {
 		x, y := execution(t, "x"), later(t, "y", 5*time.Minute)
 		enqueue(t, s, x, y)
 		carry(t, s, engine.Withdraw{Execution: &x}, engine.Withdraw{Execution: &y})
@@ -96,7 +96,7 @@ var cancelRules = []rule{
 		silent(t, claim(t, s, 2), 6*time.Minute)
 	}},
 
-	{"what waits for a timer is withdrawn", func(t *testing.T, s engine.Store) {
+	{"an execution that waits for a timer can be withdrawn", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 5)
 		x, y, z := later(t, "x", 900*time.Millisecond), later(t, "y", 5*time.Minute), execution(t, "z")
 		enqueue(t, s, x, y, z)
@@ -109,7 +109,7 @@ var cancelRules = []rule{
 		}
 	}},
 
-	{"only what is withdrawn goes, and what is not there is withdrawn without harm", func(t *testing.T, s engine.Store) {
+	{"withdrawing removes that execution only, and withdrawing a missing one does no harm", func(t *testing.T, s engine.Store) {
 		x, y := execution(t, "x"), execution(t, "x.1")
 		y.Parent, y.Index, y.RetryOf = "x", 1, "" // which only a root has
 		enqueue(t, s, x, y)
@@ -123,7 +123,7 @@ var cancelRules = []rule{
 
 	// nats-server: a purge of one subject moves the consumer's floor past what is
 	// still in hand, and what is below the floor never comes again.
-	{"what is in hand comes again, whatever is withdrawn beside it", func(t *testing.T, s engine.Store) {
+	{"a held message is redelivered, even if another message is withdrawn", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 3)
 		enqueue(t, s, execution(t, "a"), execution(t, "b"))
 		a, b, begun := next(t, f), next(t, f), time.Now()
@@ -137,7 +137,7 @@ var cancelRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"a timer in hand comes again, whatever is withdrawn beside it", func(t *testing.T, s engine.Store) {
+	{"the held message of a timer is redelivered, even if another message is withdrawn", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 3)
 		a, b, c := later(t, "a", 1500*time.Millisecond), later(t, "b", 2000*time.Millisecond), later(t, "c", 2500*time.Millisecond)
 		enqueue(t, s, a, b, c)
@@ -153,7 +153,7 @@ var cancelRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"an id that was withdrawn may be enqueued again", func(t *testing.T, s engine.Store) {
+	{"a withdrawn id may be enqueued again", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
 		carry(t, s, engine.Withdraw{Execution: &x})

@@ -71,7 +71,7 @@ func second[T any](_ T, err error) error { return err }
 var errEnded = errors.New("the caller has changed their mind")
 
 var closedRules = []rule{
-	{"a call whose context has ended does nothing and says why", func(t *testing.T, s engine.Store) {
+	{"a call whose context has ended does nothing and returns the cause", func(t *testing.T, s engine.Store) {
 		ctx, end := context.WithCancelCause(t.Context())
 		end(errEnded)
 		f, told := claim(t, s, 10), closures(t, s, 10)
@@ -97,7 +97,7 @@ var closedRules = []rule{
 		}
 	}},
 
-	{"a store that is closed says so at once, to all who call, wait and watch", func(t *testing.T, s engine.Store) {
+	{"a closed store returns ErrClosed at once, to callers, waiters and watchers", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 1)
 		heard := make(chan engine.Notice, 10)
 		_, err := s.Watch(t.Context(), engine.Topic{}, func(n engine.Notice) { heard <- n })

@@ -9,7 +9,7 @@ import (
 )
 
 var closureRules = []rule{
-	{"a closure comes with all that it tells", func(t *testing.T, s engine.Store) {
+	{"a closure is delivered with all its fields", func(t *testing.T, s engine.Store) {
 		f := closures(t, s, 2)
 		child, finalize := closure("root.1", 3), closure("root.1", 0)
 		child.Status, child.Message = engine.Failed, "why"
@@ -34,7 +34,7 @@ var closureRules = []rule{
 		done(t, next(t, closures(t, s, 1)))
 	}},
 
-	{"a closure comes again until it is done", func(t *testing.T, s engine.Store) {
+	{"a closure is redelivered until it is done", func(t *testing.T, s engine.Store) {
 		want := closure("x", 0)
 		carry(t, s, engine.TellParent{Closure: want})
 		f := closures(t, s, 5)
@@ -56,7 +56,7 @@ var closureRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"the closures of many children come each once", func(t *testing.T, s engine.Store) {
+	{"the closures of many children are delivered once each", func(t *testing.T, s engine.Store) {
 		const n = 300
 		a, b := closures(t, s, n), closures(t, s, n)
 		for i := range n {
@@ -81,7 +81,7 @@ var closureRules = []rule{
 		silent(t, b, 0)
 	}},
 
-	{"a feed of closures that closes gives back what nobody received", func(t *testing.T, s engine.Store) {
+	{"a feed of closures that closes gives back the unreceived messages", func(t *testing.T, s engine.Store) {
 		for i := range 4 {
 			carry(t, s, engine.TellParent{Closure: closure("x", i)})
 		}

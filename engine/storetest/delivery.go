@@ -8,7 +8,7 @@ import (
 )
 
 var deliveryRules = []rule{
-	{"the first delivery of an id that nobody had before is fresh", func(t *testing.T, s engine.Store) {
+	{"the first delivery of a new id is fresh", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 1)
 		enqueue(t, s, execution(t, "x"))
 		d := next(t, f)
@@ -18,7 +18,7 @@ var deliveryRules = []rule{
 		done(t, d)
 	}},
 
-	{"what is enqueued as exclusive is not fresh", func(t *testing.T, s engine.Store) {
+	{"an execution that is enqueued as exclusive is not fresh", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		check(t, s.Enqueue(t.Context(), engine.Due{Execution: x, Exclusive: true}))
 		d := next(t, claim(t, s, 1))
@@ -29,7 +29,7 @@ var deliveryRules = []rule{
 		done(t, d)
 	}},
 
-	{"what its holder abandons is delivered again after the lease", func(t *testing.T, s engine.Store) {
+	{"an abandoned message is redelivered after the lease", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		f := claim(t, s, 4)
 		enqueue(t, s, x)
@@ -48,7 +48,7 @@ var deliveryRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"what is extended is not delivered again", func(t *testing.T, s engine.Store) {
+	{"an extended message is not redelivered", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		d := next(t, claim(t, s, 1))
 		f := claim(t, s, 1)
@@ -65,7 +65,7 @@ var deliveryRules = []rule{
 		done(t, again)
 	}},
 
-	{"an extended message is put down for good", func(t *testing.T, s engine.Store) {
+	{"an extended message can be acknowledged for good", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		f := claim(t, s, 2)
 		d := next(t, f)
@@ -84,7 +84,7 @@ var deliveryRules = []rule{
 		absent(t, s, "x")
 	}},
 
-	{"what is returned comes to anyone at once", func(t *testing.T, s engine.Store) {
+	{"a returned message is redelivered at once, to any feed", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
 		d := next(t, claim(t, s, 1))
@@ -99,7 +99,7 @@ var deliveryRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"what is returned for later comes in time", func(t *testing.T, s engine.Store) {
+	{"a message that is returned for later is redelivered in time", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
 		f := claim(t, s, 10)
@@ -120,7 +120,7 @@ var deliveryRules = []rule{
 		absent(t, s, "x")
 	}},
 
-	{"what is returned for later outlives the feed", func(t *testing.T, s engine.Store) {
+	{"a message that is returned for later outlives the feed", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"), execution(t, "y"))
 		f := claim(t, s, 2)
 		sendBack(t, next(t, f), now().Add(700*time.Millisecond), false)
@@ -137,7 +137,7 @@ var deliveryRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"what is returned with a record comes as a hint at least", func(t *testing.T, s engine.Store) {
+	{"a message that is returned with a record is redelivered, maybe as a hint", func(t *testing.T, s engine.Store) {
 		for _, wait := range []time.Duration{0, 400 * time.Millisecond, time.Hour} {
 			x := execution(t, "x-"+wait.String()[:1])
 			enqueue(t, s, x)

@@ -11,7 +11,7 @@ import (
 )
 
 var enqueueRules = []rule{
-	{"what is enqueued is delivered as it was", func(t *testing.T, s engine.Store) {
+	{"an execution is delivered as it was enqueued", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
 		d := next(t, claim(t, s, 1))
@@ -22,7 +22,7 @@ var enqueueRules = []rule{
 		done(t, d)
 	}},
 
-	{"what is enqueued without a definition is delivered with what was asked for", func(t *testing.T, s engine.Store) {
+	{"an execution that is enqueued without a definition is delivered with the given options", func(t *testing.T, s engine.Store) {
 		asked := []engine.Option{engine.Retry{MaxRetries: 0}, engine.Timeout(0), engine.Delay(0), engine.WaitAll, engine.Retention(engine.Forever), engine.Metadata{"order": "42"}}
 		f := claim(t, s, 3)
 		for i, given := range [][]engine.Option{nil, asked, {engine.Timeout(time.Minute)}} {
@@ -48,7 +48,7 @@ var enqueueRules = []rule{
 		}
 	}},
 
-	{"what is enqueued waits for a feed", func(t *testing.T, s engine.Store) {
+	{"an enqueued execution waits for a feed", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		time.Sleep(24 * time.Hour)
 		if d := next(t, claim(t, s, 1)); d.Execution.ID != "x" {
@@ -56,14 +56,14 @@ var enqueueRules = []rule{
 		}
 	}},
 
-	{"a feed waits for what is enqueued", func(t *testing.T, s engine.Store) {
+	{"a feed waits for an execution to be enqueued", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 1)
 		silent(t, f, time.Minute)
 		enqueue(t, s, execution(t, "x"))
 		done(t, next(t, f))
 	}},
 
-	{"many are enqueued in one call", func(t *testing.T, s engine.Store) {
+	{"one call enqueues many executions", func(t *testing.T, s engine.Store) {
 		var list []engine.Execution
 		want := map[string]bool{}
 		for i := range 500 {
@@ -83,7 +83,7 @@ var enqueueRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"none is enqueued by a call without any", func(t *testing.T, s engine.Store) {
+	{"a call without executions enqueues nothing", func(t *testing.T, s engine.Store) {
 		check(t, s.Enqueue(t.Context()))
 	}},
 
@@ -98,7 +98,7 @@ var enqueueRules = []rule{
 		done(t, d)
 	}},
 
-	{"an id that is queued is refused", func(t *testing.T, s engine.Store) {
+	{"a queued id is refused", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
 		refused(t, s.Enqueue(t.Context(), engine.Due{Execution: x}), engine.ErrExists, 0)
@@ -107,7 +107,7 @@ var enqueueRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"an id that is in hand is refused", func(t *testing.T, s engine.Store) {
+	{"the id of a held message is refused", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
 		f := claim(t, s, 2)
@@ -117,7 +117,7 @@ var enqueueRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"the first message of an id has it, whatever comes later", func(t *testing.T, s engine.Store) {
+	{"the first message of an id counts, even if others come later", func(t *testing.T, s engine.Store) {
 		for _, delay := range []time.Duration{0, time.Minute} {
 			first := execution(t, fmt.Sprint("x", delay))
 			first.Policy.Delay, first.StartAt = delay, first.CreatedAt.Add(delay)
@@ -155,7 +155,7 @@ var enqueueRules = []rule{
 		}
 	}},
 
-	{"what is refused does not keep the others of the call out", func(t *testing.T, s engine.Store) {
+	{"a refused execution does not affect the others of the call", func(t *testing.T, s engine.Store) {
 		x, y, z := execution(t, "x"), execution(t, "y"), execution(t, "z")
 		enqueue(t, s, y)
 		err := s.Enqueue(t.Context(), engine.Due{Execution: x}, engine.Due{Execution: y}, engine.Due{Execution: z}, engine.Due{Execution: x})
@@ -173,7 +173,7 @@ var enqueueRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"what is stored is the caller's no more", func(t *testing.T, s engine.Store) {
+	{"the store shares no memory with the caller", func(t *testing.T, s engine.Store) {
 		x, want := execution(t, "x"), execution(t, "x")
 		enqueue(t, s, x)
 		x.Input.Data[0] ^= 0xff

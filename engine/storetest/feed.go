@@ -10,7 +10,7 @@ import (
 )
 
 var feedRules = []rule{
-	{"a feed gives as many as were requested and leaves the others to others", func(t *testing.T, s engine.Store) {
+	{"a feed delivers as many messages as were requested, and leaves the rest to other feeds", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, numbered(t, 10)...)
 		idle, f := claim(t, s, 0), claim(t, s, 3)
 		for range 3 {
@@ -30,7 +30,7 @@ var feedRules = []rule{
 		}
 	}},
 
-	{"two feeds share a queue, and each message comes to one", func(t *testing.T, s engine.Store) {
+	{"two feeds share a queue, and each message goes to one of them", func(t *testing.T, s engine.Store) {
 		const n = 100
 		a, b := claim(t, s, n), claim(t, s, n)
 		enqueue(t, s, numbered(t, n)...)
@@ -58,7 +58,7 @@ var feedRules = []rule{
 		silent(t, b, 0)
 	}},
 
-	{"what a feed asked for and takes back goes to others", func(t *testing.T, s engine.Store) {
+	{"a withdrawn request leaves the messages to other feeds", func(t *testing.T, s engine.Store) {
 		a, b := claim(t, s, 5), claim(t, s, 0)
 		a.Request(-4)
 		enqueue(t, s, numbered(t, 6)...)
@@ -74,7 +74,7 @@ var feedRules = []rule{
 		done(t, next(t, a))
 	}},
 
-	{"a feed that closes gives back what nobody received", func(t *testing.T, s engine.Store) {
+	{"a feed that closes gives back the unreceived messages", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, numbered(t, 10)...)
 		a := claim(t, s, 10)
 		kept := map[string]bool{}
@@ -95,7 +95,7 @@ var feedRules = []rule{
 		silent(t, b, s.Limits().Lease/2)
 	}},
 
-	{"a closed feed's messages can still be put down", func(t *testing.T, s engine.Store) {
+	{"the messages of a closed feed can still be acknowledged, returned and extended", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, numbered(t, 3)...)
 		a := claim(t, s, 3)
 		x, y, z := next(t, a), next(t, a), next(t, a)
@@ -115,7 +115,7 @@ var feedRules = []rule{
 		silent(t, b, lost(s))
 	}},
 
-	{"a feed that closes ends its channel, closes once, and asks for nothing more", func(t *testing.T, s engine.Store) {
+	{"a feed closes its channel, may be closed twice, and requests nothing after that", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 5)
 		f.Close()
 		f.Close()
@@ -132,7 +132,7 @@ var feedRules = []rule{
 		done(t, next(t, claim(t, s, 1)))
 	}},
 
-	{"requests come from any goroutine while messages are received", func(t *testing.T, s engine.Store) {
+	{"any goroutine may request messages while others receive them", func(t *testing.T, s engine.Store) {
 		const n = 50
 		f := claim(t, s, 0)
 		for range n {

@@ -23,7 +23,7 @@ var listRules = []rule{
 		f.Close()
 	}},
 
-	{"a listed execution is as Get has it", func(t *testing.T, s engine.Store) {
+	{"a listed execution equals the result of Get", func(t *testing.T, s engine.Store) {
 		family(t, s)
 		for r, err := range s.List(t.Context(), engine.Filter{}) {
 			check(t, err)
@@ -35,7 +35,7 @@ var listRules = []rule{
 		}
 	}},
 
-	{"a tree is listed with all below, and nothing beside it", func(t *testing.T, s engine.Store) {
+	{"a tree is listed completely, without other trees", func(t *testing.T, s engine.Store) {
 		family(t, s)
 		lists(t, s, engine.Filter{Tree: "a"}, "a", "a.0", "a.1", "a.2")
 		lists(t, s, engine.Filter{Tree: "ab"}, "ab")
@@ -63,7 +63,7 @@ var listRules = []rule{
 		lists(t, s, engine.Filter{Task: "chil"})
 	}},
 
-	{"executions are listed by all else that a filter has", func(t *testing.T, s engine.Store) {
+	{"executions are listed by the other fields of a filter", func(t *testing.T, s engine.Store) {
 		family(t, s)
 		lists(t, s, engine.Filter{Parent: "a"}, "a.0", "a.1", "a.2")
 		lists(t, s, engine.Filter{Parent: "a.0"})
@@ -76,7 +76,7 @@ var listRules = []rule{
 		lists(t, s, engine.Filter{Created: engine.Span{From: now().Add(time.Hour)}})
 	}},
 
-	{"filters narrow each other", func(t *testing.T, s engine.Store) {
+	{"all fields of a filter must match", func(t *testing.T, s engine.Store) {
 		family(t, s)
 		lists(t, s, engine.Filter{Tree: "a", Status: engine.Ready}, "a.0", "a.1")
 		lists(t, s, engine.Filter{Tree: "a", Status: engine.Completed, Task: "child"}, "a.2")
@@ -84,7 +84,7 @@ var listRules = []rule{
 		lists(t, s, engine.Filter{Task: task, Status: engine.Ready}, "c")
 	}},
 
-	{"a list may be left early and used while it runs", func(t *testing.T, s engine.Store) {
+	{"the caller of a list may stop early, and may use the store meanwhile", func(t *testing.T, s engine.Store) {
 		family(t, s)
 		seen := 0
 		for r, err := range s.List(t.Context(), engine.Filter{}) {

@@ -13,7 +13,7 @@ import (
 )
 
 var presenceRules = []rule{
-	{"who is present answers a roll call", func(t *testing.T, s engine.Store) {
+	{"present executors answer a roll call", func(t *testing.T, s engine.Store) {
 		one, two := presence("one"), presence("two")
 		attend(t, s, func(engine.RollCall) *engine.Presence { return &one })
 		attend(t, s, func(engine.RollCall) *engine.Presence { return &two })
@@ -34,7 +34,7 @@ var presenceRules = []rule{
 		}
 	}},
 
-	{"a roll that nobody answers is empty", func(t *testing.T, s engine.Store) {
+	{"a roll call without answers returns an empty list", func(t *testing.T, s engine.Store) {
 		start := time.Now()
 		if got := roll(t, s, engine.RollCall{For: time.Hour}); len(got) != 0 {
 			t.Errorf("answers = %+v, want none", got)
@@ -48,7 +48,7 @@ var presenceRules = []rule{
 		}
 	}},
 
-	{"who is present is told what is asked", func(t *testing.T, s engine.Store) {
+	{"present executors receive the question", func(t *testing.T, s engine.Store) {
 		var asked atomic.Value
 		p := presence("one")
 		attend(t, s, func(c engine.RollCall) *engine.Presence { asked.Store(c); return &p })
@@ -60,7 +60,7 @@ var presenceRules = []rule{
 		}
 	}},
 
-	{"who leaves answers no more", func(t *testing.T, s engine.Store) {
+	{"an executor that has left does not answer", func(t *testing.T, s engine.Store) {
 		p := presence("one")
 		stop, err := s.Present(t.Context(), func(engine.RollCall) *engine.Presence { return &p })
 		check(t, err)
@@ -74,7 +74,7 @@ var presenceRules = []rule{
 		}
 	}},
 
-	{"who is present is so beyond the context that it came with", func(t *testing.T, s engine.Store) {
+	{"an executor stays present after the context of Present has ended", func(t *testing.T, s engine.Store) {
 		p := presence("one")
 		stop, err := outlived(t, func(ctx context.Context) (func(), error) {
 			return s.Present(ctx, func(engine.RollCall) *engine.Presence { return &p })
@@ -87,7 +87,7 @@ var presenceRules = []rule{
 		}
 	}},
 
-	{"an answer that is too long comes without its schemas, and says so", func(t *testing.T, s engine.Store) {
+	{"an answer that is too long comes without its schemas, and is marked as cut", func(t *testing.T, s engine.Store) {
 		long, err := json.Marshal(map[string]string{"description": string(make([]byte, 2<<20))})
 		check(t, err)
 		p := presence("one")

@@ -13,12 +13,12 @@ import (
 )
 
 var recordRules = []rule{
-	{"an execution that nobody enqueued is not found", func(t *testing.T, s engine.Store) {
+	{"an execution that was not enqueued is not found", func(t *testing.T, s engine.Store) {
 		absent(t, s, "x")
 		absent(t, s, "x.0")
 	}},
 
-	{"an execution is known as soon as it is enqueued", func(t *testing.T, s engine.Store) {
+	{"an execution is found as soon as it is enqueued", func(t *testing.T, s engine.Store) {
 		x := execution(t, "x")
 		enqueue(t, s, x)
 		unrecorded(t, s, x)
@@ -28,7 +28,7 @@ var recordRules = []rule{
 		absent(t, s, "x")
 	}},
 
-	{"the record counts once there is one", func(t *testing.T, s engine.Store) {
+	{"once there is a record, Get returns it", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		r, _ := move(t, s, get(t, s, "x"), engine.Claimed{At: now(), Executor: "e"})
 		got := get(t, s, "x")
@@ -40,7 +40,7 @@ var recordRules = []rule{
 		same(t, get(t, s, "x").Execution, r.Execution)
 	}},
 
-	{"every field of a record is kept", func(t *testing.T, s engine.Store) {
+	{"all fields of a record are stored", func(t *testing.T, s engine.Store) {
 		x := full(t)
 		revision := update(t, s, x, 0)
 		got := get(t, s, x.ID)
@@ -59,7 +59,7 @@ var recordRules = []rule{
 		same(t, get(t, s, "x").Execution, x)
 	}},
 
-	{"a record that is not there is not updated", func(t *testing.T, s engine.Store) {
+	{"a missing record is not updated", func(t *testing.T, s engine.Store) {
 		conflicts(t, s, execution(t, "x"), 1)
 		absent(t, s, "x")
 		update(t, s, execution(t, "y"), 0)
@@ -85,7 +85,7 @@ var recordRules = []rule{
 		same(t, get(t, s, "x").Execution, x)
 	}},
 
-	{"of writers at one revision exactly one wins", func(t *testing.T, s engine.Store) {
+	{"if several writers use one revision, exactly one succeeds", func(t *testing.T, s engine.Store) {
 		const writers, rounds = 16, 20
 		x := execution(t, "x")
 		var revision engine.Revision
@@ -115,7 +115,7 @@ var recordRules = []rule{
 		}
 	}},
 
-	{"no update is lost among writers that try again", func(t *testing.T, s engine.Store) {
+	{"no update is lost if writers retry after a conflict", func(t *testing.T, s engine.Store) {
 		const writers, each = 8, 10
 		update(t, s, execution(t, "x"), 0)
 		var all sync.WaitGroup
@@ -134,7 +134,7 @@ var recordRules = []rule{
 		}
 	}},
 
-	{"many are read in the order asked for", func(t *testing.T, s engine.Store) {
+	{"GetMany returns the executions in the order of the ids", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "queued"))
 		var ids []string
 		for i := range 100 {
@@ -161,7 +161,7 @@ var recordRules = []rule{
 		}
 	}},
 
-	{"of many, those that are missing are named", func(t *testing.T, s engine.Store) {
+	{"GetMany names the missing executions", func(t *testing.T, s engine.Store) {
 		update(t, s, execution(t, "here"), 0)
 		_, err := s.GetMany(t.Context(), []string{"here", "gone", "here", "lost"})
 		if !errors.Is(err, engine.ErrNotFound) {
@@ -176,13 +176,13 @@ var recordRules = []rule{
 }
 
 var sizeRules = []rule{
-	{"limits are given", func(t *testing.T, s engine.Store) {
+	{"the store has limits", func(t *testing.T, s engine.Store) {
 		if l := s.Limits(); l.Payload < 1024 || l.Lease <= 0 {
 			t.Errorf("limits = %+v, want a payload of 1 KiB at least, and a lease", l)
 		}
 	}},
 
-	{"an input up to the limit is carried, and past it refused", func(t *testing.T, s engine.Store) {
+	{"an input up to the limit is accepted, and a longer one refused", func(t *testing.T, s engine.Store) {
 		x, y := execution(t, "x"), execution(t, "y")
 		x.Input, y.Input = payload(s.Limits().Payload), payload(s.Limits().Payload+1)
 		refused(t, s.Enqueue(t.Context(), engine.Due{Execution: x}, engine.Due{Execution: y}), engine.ErrTooLarge, 1)
@@ -199,7 +199,7 @@ var sizeRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"an input and an output at the limit fit a record together", func(t *testing.T, s engine.Store) {
+	{"an input and an output at the limit fit into one record", func(t *testing.T, s engine.Store) {
 		x := full(t)
 		x.Input, x.Output = payload(s.Limits().Payload), payload(s.Limits().Payload)
 		update(t, s, x, 0)
@@ -212,7 +212,7 @@ var sizeRules = []rule{
 		same(t, whole(t, s, get(t, s, x.ID).Execution), x)
 	}},
 
-	{"children get inputs at the limit, however often they are spawned", func(t *testing.T, s engine.Store) {
+	{"children get inputs at the limit, even if they are spawned twice", func(t *testing.T, s engine.Store) {
 		x := execution(t, "parent")
 		x.Status, x.Spawned = engine.WaitingForChildren, 3
 		for range x.Spawned {
@@ -250,7 +250,7 @@ var sizeRules = []rule{
 		}
 	}},
 
-	{"a closure carries an output at the limit", func(t *testing.T, s engine.Store) {
+	{"a closure may contain an output at the limit", func(t *testing.T, s engine.Store) {
 		want := closure("x", 0)
 		want.Output = payload(s.Limits().Payload)
 		carry(t, s, engine.TellParent{Closure: want})

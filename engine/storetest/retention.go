@@ -14,7 +14,7 @@ import (
 const vanishes = time.Second + late
 
 var retentionRules = []rule{
-	{"a root that ends alone vanishes after a retention of a day or more, and not before", func(t *testing.T, s engine.Store) {
+	{"a root without children vanishes after a retention of a day or more, and not before", func(t *testing.T, s engine.Store) {
 		for i, end := range []engine.Event{
 			engine.Returned{At: now(), Output: payload(10)},
 			engine.Erred{At: now(), Final: true, Failure: engine.Failure{Kind: engine.KindError, Message: "why"}},
@@ -28,7 +28,7 @@ var retentionRules = []rule{
 		}
 	}},
 
-	{"a root that ends alone is looked at after a shorter retention, and nothing tells before", func(t *testing.T, s engine.Store) {
+	{"a root without children expires after a shorter retention, and not before", func(t *testing.T, s engine.Store) {
 		f := expiries(t, s, 2)
 		for i, retention := range []time.Duration{time.Second, 24*time.Hour - time.Second} {
 			x := execution(t, fmt.Sprint("x", i))
@@ -51,7 +51,7 @@ var retentionRules = []rule{
 		silent(t, f, 48*time.Hour)
 	}},
 
-	{"the namespace's retention counts where a root says nothing of it; what is for ever stays, and what is active", func(t *testing.T, s engine.Store) {
+	{"the namespace's retention counts for a root without its own; active executions, and trees to keep for ever, stay", func(t *testing.T, s engine.Store) {
 		if d := s.Limits().Retention; d != engine.DefaultRetention {
 			t.Errorf("retention = %s, want %s", d, engine.DefaultRetention)
 		}
@@ -72,7 +72,7 @@ var retentionRules = []rule{
 		silent(t, expiries(t, s, 1), lost(s))
 	}},
 
-	{"a tree is looked at after the retention of its root", func(t *testing.T, s engine.Store) {
+	{"a tree expires after the retention of its root", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root")
 		x.Policy.Retention = 5 * time.Second
 		r, fx := grown(t, s, x)
@@ -89,7 +89,7 @@ var retentionRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"a tree that nobody removes counts as nothing a lease after its time, and its id may be used again", func(t *testing.T, s engine.Store) {
+	{"a tree that nobody removes counts as missing a lease after its retention, and its id may be used again", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root")
 		x.Policy.Retention = 5 * time.Second
 		r, _ := grown(t, s, x)
@@ -122,7 +122,7 @@ var retentionRules = []rule{
 		}
 	}},
 
-	{"a tree that is gone is there as long as the message that led to its end is", func(t *testing.T, s engine.Store) {
+	{"a tree that is gone does not count as missing while the message of its last attempt exists", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root")
 		x.Policy.Retention = 5 * time.Second
 		enqueue(t, s, x)
@@ -138,7 +138,7 @@ var retentionRules = []rule{
 		absent(t, s, "root")
 	}},
 
-	{"a tree that counts as nothing is deleted as nothing", func(t *testing.T, s engine.Store) {
+	{"a tree that counts as missing is deleted without a revision", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root")
 		x.Policy.Retention = 5 * time.Second
 		grown(t, s, x)
@@ -149,7 +149,7 @@ var retentionRules = []rule{
 		absent(t, s, "root")
 	}},
 
-	{"a look comes again until it is done, and at the time that it is returned to", func(t *testing.T, s engine.Store) {
+	{"an expiry is redelivered until it is done, at the time to which it is returned", func(t *testing.T, s engine.Store) {
 		f := expiries(t, s, 5)
 		carry(t, s, engine.Expire{Execution: &engine.Execution{ID: "root.1-2", Parent: "root.1", FinishedAt: now().Add(-time.Hour)}})
 		m := next(t, f)
@@ -165,13 +165,13 @@ var retentionRules = []rule{
 		silent(t, f, 2*time.Hour)
 	}},
 
-	{"a look waits for a feed", func(t *testing.T, s engine.Store) {
+	{"an expiry waits for a feed", func(t *testing.T, s engine.Store) {
 		carry(t, s, engine.Expire{Execution: &engine.Execution{ID: "root.1", Parent: "root", FinishedAt: now()}})
 		time.Sleep(24 * time.Hour)
 		done(t, next(t, expiries(t, s, 1)))
 	}},
 
-	{"a tree is deleted as a whole, and its neighbours are not", func(t *testing.T, s engine.Store) {
+	{"a tree is deleted as a whole, without other trees", func(t *testing.T, s engine.Store) {
 		r, _ := grown(t, s, execution(t, "root"))
 		grown(t, s, execution(t, "root2"))
 		grown(t, s, execution(t, "roo"))
@@ -198,7 +198,7 @@ var retentionRules = []rule{
 		}
 	}},
 
-	{"the long list of children of a deleted tree goes with it", func(t *testing.T, s engine.Store) {
+	{"the long list of children of a tree is deleted with it", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root")
 		children := make([]engine.Spawn, 5000)
 		for i := range children {
@@ -226,7 +226,7 @@ var retentionRules = []rule{
 		get(t, s, "root.1")
 	}},
 
-	{"what is left without its root is deleted", func(t *testing.T, s engine.Store) {
+	{"the rest of a tree without a root can be deleted", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root.0")
 		x.Parent = "root"
 		for range 2 { // and then there is nothing, which is no harm
@@ -237,7 +237,7 @@ var retentionRules = []rule{
 		}
 	}},
 
-	{"a deleted id may be used again at once, and its old revisions are no use", func(t *testing.T, s engine.Store) {
+	{"a deleted id may be used again at once, and its old revisions conflict", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root")
 		for range 3 {
 			r, _ := grown(t, s, x)

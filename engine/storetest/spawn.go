@@ -11,7 +11,7 @@ import (
 )
 
 var spawnRules = []rule{
-	{"children are enqueued as their parent's record has them", func(t *testing.T, s engine.Store) {
+	{"children are enqueued as the parent's record lists them", func(t *testing.T, s engine.Store) {
 		parent, fx := spawning(t, s, 5, 10)
 		f := claim(t, s, 5)
 		carry(t, s, fx...)
@@ -22,7 +22,7 @@ var spawnRules = []rule{
 		}
 	}},
 
-	{"children are enqueued again without harm", func(t *testing.T, s engine.Store) {
+	{"enqueueing children again does no harm", func(t *testing.T, s engine.Store) {
 		parent, fx := spawning(t, s, 20, 10)
 		carry(t, s, fx...)
 		carry(t, s, fx...) // as after an error that kept the answer back
@@ -51,7 +51,7 @@ var spawnRules = []rule{
 		done(t, d)
 	}},
 
-	{"a finalize is enqueued, and again without harm", func(t *testing.T, s engine.Store) {
+	{"a finalize is enqueued, and enqueueing it again does no harm", func(t *testing.T, s engine.Store) {
 		x := execution(t, "parent")
 		r, fx := move(t, s, engine.Record{Execution: x}, engine.Claimed{At: now()}, engine.Returned{
 			At: now(), Output: payload(100), Finalize: &engine.Spawn{Task: "finalize", Queue: queue, Policy: x.Policy},
@@ -82,7 +82,7 @@ var spawnRules = []rule{
 		born(t, s, parent, 3000)
 	}},
 
-	{"the list of children is kept through the parent's life", func(t *testing.T, s engine.Store) {
+	{"the list of children is kept for the parent's whole life", func(t *testing.T, s engine.Store) {
 		for _, n := range []int{3, 3000} {
 			written, _ := spawning(t, s, n, 500)
 			listed(t, s, written.Execution, written.Spawns)
@@ -98,7 +98,7 @@ var spawnRules = []rule{
 		}
 	}},
 
-	{"a list of children that lost the race for the record does no harm", func(t *testing.T, s engine.Store) {
+	{"a list of children from a conflicting update does no harm", func(t *testing.T, s engine.Store) {
 		for _, n := range []int{3, 3000} {
 			won, _ := spawning(t, s, n, 500)
 			other := won.Execution
@@ -116,7 +116,7 @@ var spawnRules = []rule{
 		}
 	}},
 
-	{"requeueing is left to the holder", func(t *testing.T, s engine.Store) {
+	{"the store leaves Requeue to the holder", func(t *testing.T, s engine.Store) {
 		enqueue(t, s, execution(t, "x"))
 		f := claim(t, s, 2)
 		d := next(t, f)

@@ -55,10 +55,10 @@ func Run(t *testing.T, b Bubble, opts ...Option) {
 	if o.full == nil {
 		return
 	}
-	t.Run("a full queue refuses and loses nothing", func(t *testing.T) {
+	t.Run("a full queue refuses new roots and loses nothing", func(t *testing.T) {
 		o.full(t, func(t *testing.T, s engine.Store) { refusesWhenFull(t, s, o.limit) })
 	})
-	t.Run("what is spawned has room in a full queue", func(t *testing.T) {
+	t.Run("a full queue accepts spawned executions", func(t *testing.T) {
 		o.full(t, func(t *testing.T, s engine.Store) { takesSpawnsWhenFull(t, s, o.limit) })
 	})
 }

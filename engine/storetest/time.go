@@ -9,7 +9,7 @@ import (
 )
 
 var timeRules = []rule{
-	{"a delayed execution comes in time, however long it waits", func(t *testing.T, s engine.Store) {
+	{"a delayed execution is delivered in time, after any delay", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 20)
 		comesInTime(t, s, f)
 	}},
@@ -52,7 +52,7 @@ var timeRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	{"a delayed execution is known and stays as it was enqueued", func(t *testing.T, s engine.Store) {
+	{"a delayed execution is found, and stays as it was enqueued", func(t *testing.T, s engine.Store) {
 		x, y := later(t, "x", time.Hour), later(t, "y", 800*time.Millisecond)
 		enqueue(t, s, x, y)
 		same(t, get(t, s, "x").Execution, x)
@@ -71,7 +71,7 @@ var timeRules = []rule{
 		absent(t, s, "x")
 	}},
 
-	{"what waited for a timer is not fresh", func(t *testing.T, s engine.Store) {
+	{"an execution that waited for a timer is not fresh", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 2)
 		x, y := later(t, "x", 500*time.Millisecond), later(t, "y", time.Hour)
 		enqueue(t, s, x, y)

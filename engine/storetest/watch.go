@@ -12,7 +12,7 @@ import (
 )
 
 var watchRules = []rule{
-	{"who awaits an outcome hears it", func(t *testing.T, s engine.Store) {
+	{"a watcher of an outcome gets it", func(t *testing.T, s engine.Store) {
 		heard, others := watch(t, s, engine.Topic{Outcome: "x"}), watch(t, s, engine.Topic{Outcome: "y"})
 		all := watch(t, s, engine.Topic{})
 		want := finished(t, "x")
@@ -27,7 +27,7 @@ var watchRules = []rule{
 		}
 	}},
 
-	{"who awaits an outcome that is too long hears that there is one", func(t *testing.T, s engine.Store) {
+	{"a watcher of an outcome that is too long learns that there is one", func(t *testing.T, s engine.Store) {
 		heard := watch(t, s, engine.Topic{Outcome: "x"})
 		x := finished(t, "x")
 		x.Input, x.Output = payload(s.Limits().Payload), payload(s.Limits().Payload)
@@ -41,7 +41,7 @@ var watchRules = []rule{
 		}
 	}},
 
-	{"everybody who watches hears of a cancel", func(t *testing.T, s engine.Store) {
+	{"every watcher of cancels gets a cancel", func(t *testing.T, s engine.Store) {
 		one, two := watch(t, s, engine.Topic{}), watch(t, s, engine.Topic{})
 		outcome := watch(t, s, engine.Topic{Outcome: "x"})
 		want := engine.Cancel{ID: "x", At: now(), Reason: "why"}
@@ -58,7 +58,7 @@ var watchRules = []rule{
 		}
 	}},
 
-	{"who hears of a cancel hears no echo when it is taken, or comes again", func(t *testing.T, s engine.Store) {
+	{"a watcher gets a cancel once, even if its message is received or redelivered", func(t *testing.T, s engine.Store) {
 		heard := watch(t, s, engine.Topic{})
 		check(t, s.Cancel(t.Context(), engine.Cancel{ID: "x", At: now(), Reason: "why"}))
 		f := cancels(t, s, 3)
@@ -70,7 +70,7 @@ var watchRules = []rule{
 		}
 	}},
 
-	{"notices come one at a time", func(t *testing.T, s engine.Store) {
+	{"a watcher gets one notice at a time", func(t *testing.T, s engine.Store) {
 		const n = 30
 		var calls, most, count atomic.Int32
 		stop, err := s.Watch(t.Context(), engine.Topic{}, func(engine.Notice) {
@@ -96,7 +96,7 @@ var watchRules = []rule{
 		}
 	}},
 
-	{"who hears a notice may use the store", func(t *testing.T, s engine.Store) {
+	{"a watcher may use the store", func(t *testing.T, s engine.Store) {
 		heard := make(chan error, 1)
 		stop, err := s.Watch(t.Context(), engine.Topic{Outcome: "x"}, func(n engine.Notice) {
 			if n.Finished == nil {
@@ -119,7 +119,7 @@ var watchRules = []rule{
 		}
 	}},
 
-	{"who stops hears nothing more", func(t *testing.T, s engine.Store) {
+	{"a watcher gets no notices after stop", func(t *testing.T, s engine.Store) {
 		var count atomic.Int32
 		fn := func(engine.Notice) { count.Add(1) }
 		stopCancels, err := s.Watch(t.Context(), engine.Topic{}, fn)
