@@ -28,7 +28,7 @@ var asideRules = []rule{
 		silent(t, ended, 0)
 		silent(t, ending, 0)
 		absent(t, s, "x")
-		enqueue(t, s, execution(t, "x")) // its place is free
+		enqueue(t, s, execution(t, "x")) // the id is free again
 		done(t, next(t, due))
 	}},
 
@@ -60,7 +60,7 @@ var asideRules = []rule{
 	}},
 }
 
-// asides fails unless what lies aside is about these executions, in this order.
+// asides fails the test unless the dead letters are about these executions, in this order.
 func asides(t *testing.T, s engine.Store, ids ...string) {
 	t.Helper()
 	var got []string
@@ -69,12 +69,12 @@ func asides(t *testing.T, s engine.Store, ids ...string) {
 		got = append(got, a.ID)
 	}
 	if len(got) != len(ids) {
-		t.Errorf("aside are messages about %q, want %q", got, ids)
+		t.Errorf("the dead letters are about %q, want %q", got, ids)
 		return
 	}
 	for i := range ids {
 		if got[i] != ids[i] {
-			t.Errorf("aside are messages about %q, want %q", got, ids)
+			t.Errorf("the dead letters are about %q, want %q", got, ids)
 		}
 	}
 }

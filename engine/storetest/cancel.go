@@ -101,7 +101,7 @@ var cancelRules = []rule{
 		x, y, z := later(t, "x", 900*time.Millisecond), later(t, "y", 5*time.Minute), execution(t, "z")
 		enqueue(t, s, x, y, z)
 		sendBack(t, next(t, f), now().Add(5*time.Minute), false) // z
-		time.Sleep(500 * time.Millisecond)                       // now a store may keep them elsewhere
+		time.Sleep(500 * time.Millisecond)                       // a store may move them meanwhile
 		carry(t, s, engine.Withdraw{Execution: &x}, engine.Withdraw{Execution: &y}, engine.Withdraw{Execution: &z})
 		silent(t, f, 6*time.Minute)
 		for _, id := range []string{"x", "y", "z"} {
@@ -111,7 +111,7 @@ var cancelRules = []rule{
 
 	{"withdrawing removes that execution only, and withdrawing a missing one does no harm", func(t *testing.T, s engine.Store) {
 		x, y := execution(t, "x"), execution(t, "x.1")
-		y.Parent, y.Index, y.RetryOf = "x", 1, "" // which only a root has
+		y.Parent, y.Index, y.RetryOf = "x", 1, "" // only a root may have RetryOf
 		enqueue(t, s, x, y)
 		carry(t, s, engine.Withdraw{Execution: new(execution(t, "z"))}, engine.Withdraw{Execution: &x}, engine.Withdraw{Execution: &x})
 		f := claim(t, s, 2)
@@ -121,8 +121,8 @@ var cancelRules = []rule{
 		silent(t, f, lost(s))
 	}},
 
-	// nats-server: a purge of one subject moves the consumer's floor past what is
-	// still in hand, and what is below the floor never comes again.
+	// In nats-server, a purge of one subject moves the consumer's ack floor past messages that are
+	// still held. The server never redelivers a message below the floor.
 	{"a held message is redelivered, even if another message is withdrawn", func(t *testing.T, s engine.Store) {
 		f := claim(t, s, 3)
 		enqueue(t, s, execution(t, "a"), execution(t, "b"))
@@ -164,8 +164,8 @@ var cancelRules = []rule{
 	}},
 }
 
-// belowCancelled carries out the effects of r and fails unless exactly the
-// executions with these ids are cancelled, in the feed and in the notices.
+// belowCancelled carries out the effects of r. It fails the test unless the feed and the notices
+// have cancels for exactly these ids.
 func belowCancelled(t *testing.T, s engine.Store, r engine.Record, fx []engine.Effect, ids ...string) {
 	t.Helper()
 	heard := watch(t, s, engine.Topic{})

@@ -9,7 +9,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// everyCall is each call of a store, about the execution x or in its name.
+// everyCall has each call of a store, with x or the id of x as the argument.
 var everyCall = []struct {
 	name string
 	do   func(ctx context.Context, s engine.Store, x engine.Execution) error
@@ -82,7 +82,7 @@ var closedRules = []rule{
 			}
 		}
 		if took := time.Since(began); took > 0 {
-			t.Errorf("they took %s, want none", took)
+			t.Errorf("the calls took %s, want no time", took)
 		}
 		time.Sleep(time.Minute)
 		for _, id := range []string{"x", "x2"} {
@@ -92,7 +92,7 @@ var closedRules = []rule{
 		case d := <-f.Messages():
 			t.Errorf("%s was enqueued", d.Execution.ID)
 		case m := <-told.Messages():
-			t.Errorf("%s was told", m.Closure.Parent)
+			t.Errorf("%s got a closure", m.Closure.Parent)
 		default:
 		}
 	}},
@@ -118,7 +118,7 @@ var closedRules = []rule{
 				t.Errorf("heard %+v, want that it is closed", n)
 			}
 		case <-time.After(patience):
-			t.Error("who watches heard nothing")
+			t.Error("the watcher got no notice")
 		}
 		if err := <-waited; !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("wait: %v, want ErrClosed", err)
@@ -131,8 +131,8 @@ var closedRules = []rule{
 		if _, err := f.Fault(); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("fault of a feed: %v, want ErrClosed", err)
 		}
-		if took := time.Since(began); took > time.Second { // a store may take leave of its server
-			t.Errorf("it took %s to say so, want no time", took)
+		if took := time.Since(began); took > time.Second { // closing a connection may take some time
+			t.Errorf("closing and the calls took %s, want no time", took)
 		}
 	}},
 }
@@ -140,7 +140,7 @@ var closedRules = []rule{
 func closeStore(s engine.Store) bool {
 	switch s := s.(type) {
 	case interface{ Close() error }:
-		_ = s.Close() // whoever made it closes it once more, and looks
+		_ = s.Close() // the Bubble closes the store again and checks the error
 	case interface{ Close() }:
 		s.Close()
 	default:

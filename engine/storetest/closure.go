@@ -23,7 +23,7 @@ var closureRules = []rule{
 		m = next(t, f)
 		sameClosure(t, m.Closure, finalize)
 		if m.Again {
-			t.Error("again = true, want false: it comes for the first time")
+			t.Error("again = true, want false: it is the first delivery")
 		}
 		done(t, m)
 	}},
@@ -69,7 +69,7 @@ var closureRules = []rule{
 			case m = <-a.Messages():
 			case m = <-b.Messages():
 			case <-time.After(patience):
-				t.Fatalf("%d came, want %d", len(seen), n)
+				t.Fatalf("%d closures arrived, want %d", len(seen), n)
 			}
 			seen[m.Closure.Index] = true
 			done(t, m)
@@ -97,7 +97,7 @@ var closureRules = []rule{
 	}},
 }
 
-// closure returns that of a parent's child.
+// closure returns the closure of a completed child.
 func closure(parent string, i int) engine.Closure {
 	return childClosure(engine.Execution{ID: parent}, i, engine.Completed)
 }

@@ -12,29 +12,27 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// ErrCrashed is what a [CrashStore] answers once it has crashed.
+// ErrCrashed is returned by every call of a [CrashStore] after its crash.
 var ErrCrashed = errors.New("storetest: process has crashed")
 
 // A Mode is the moment of a crash.
 type Mode string
 
 const (
-	// Before: the call in which the process dies does nothing.
+	// Before: the process dies before the call has any effect.
 	Before Mode = "before"
-	// After: the call in which the process dies is done, and its answer is lost.
+	// After: the process dies after the call, and its answer is lost.
 	After Mode = "after"
 )
 
-// A CrashStore is the store as a process sees it that dies in its n-th call. It
-// counts what reaches out: the store's methods but Limits, a List when it is
-// ranged over, and Extend, Done and Return of every message. After the crash
-// every call returns ErrCrashed and does nothing, feeds deliver nothing, and
-// watchers hear nothing. What the process held stays held until its lease ends:
-// closing a feed does not give it back. Answers of other calls that are under way
-// in the crash are lost.
+// A CrashStore is a view of a store for a process that dies in its n-th call. It counts all
+// methods of the store except Limits (List and Aside when the caller ranges over them), and
+// Extend, Done, Return and SetAside of every message. After the crash, every call returns
+// ErrCrashed and does nothing, feeds deliver nothing, and watchers get no notices. The messages
+// of the process stay held until their leases end: closing a feed does not give them back. The
+// answers of other calls during the crash are lost.
 //
-// Other processes are simulated by other CrashStores of the same store, or by
-// that itself.
+// To simulate other processes, use other CrashStores of the same store, or the store itself.
 type CrashStore struct {
 	store   engine.Store
 	n       int64
@@ -46,16 +44,16 @@ type CrashStore struct {
 
 var _ engine.Store = (*CrashStore)(nil)
 
-// Crashing returns s as a process sees it that dies in its n-th call, counted
-// from 1; with n = 0 it never does, and counts.
+// Crashing returns a view of s for a process that dies in its n-th call, counted from 1. With
+// n = 0 the process never dies, and the calls are only counted.
 func Crashing(s engine.Store, n int, mode Mode) *CrashStore {
 	return &CrashStore{store: s, n: int64(n), mode: mode, crashed: make(chan struct{})}
 }
 
-// Calls returns how many calls there were, those after the crash included.
+// Calls returns the number of calls so far, with the calls after the crash.
 func (c *CrashStore) Calls() int { return int(c.calls.Load()) }
 
-// Crashed returns a channel that is closed in the crash.
+// Crashed returns a channel that the crash closes.
 func (c *CrashStore) Crashed() <-chan struct{} { return c.crashed }
 
 func (c *CrashStore) crash() { c.once.Do(func() { close(c.crashed) }) }
@@ -87,7 +85,7 @@ func (c *CrashStore) call(do func() error) error {
 	return err
 }
 
-// answer is call for what returns more than an error.
+// answer is call for a method that also returns a value.
 func answer[T any](c *CrashStore, do func() (T, error)) (v T, err error) {
 	err = c.call(func() error { v, err = do(); return err })
 	if errors.Is(err, ErrCrashed) {
@@ -258,9 +256,9 @@ func (b crashBaton) SetAside(ctx context.Context, reason string) error {
 	return b.store.call(func() error { return b.baton.SetAside(ctx, reason) })
 }
 
-// A crashFeed takes every message from the feed that it wraps at once, as it
-// arrives: a process that dies holds what came to it, received or not, and the
-// wrapped feed can be closed without giving any of it back.
+// A crashFeed receives every message from the wrapped feed at once. So a dead process holds all
+// messages that arrived, received or not, and the crash can close the wrapped feed without
+// giving any of them back.
 type crashFeed[M engine.Baton] struct {
 	store    *CrashStore
 	feed     engine.Feed[M]
@@ -281,7 +279,7 @@ func openFeed[M engine.Baton](c *CrashStore, wrap func(*M), open func() (engine.
 			store: c, feed: feed, wrap: wrap,
 			messages: make(chan M), closing: make(chan struct{}), ended: make(chan struct{}),
 		}
-		go f.run() // which ends in the crash, too, if this is it
+		go f.run() // it ends at once if this call is the crash
 		return f, nil
 	})
 }
@@ -335,14 +333,14 @@ func (f *crashFeed[M]) run() {
 	}
 }
 
-// giveBack returns what nobody received, as the wrapped feed would have.
+// giveBack returns the unreceived messages, as the wrapped feed would have done.
 func (f *crashFeed[M]) giveBack(held []M) {
 	if f.store.isCrashed() {
 		return
 	}
-	f.feed.Close() // first, or what is given back would come here again
+	f.feed.Close() // first, or the returned messages would arrive here again
 	for _, m := range held {
-		// One that can't be returned comes back after its lease.
+		// If Return fails, the message is redelivered after its lease.
 		_ = m.Return(context.Background(), time.Time{}, false)
 	}
 }

@@ -32,7 +32,7 @@ func TestStoreOfAProcessThatLivesKeepsTheContract(t *testing.T) {
 	})
 }
 
-// A scenario is one kind of call, and how the store tells whether it was done.
+// A scenario is one kind of call, and a function that reports whether the call took effect.
 type scenario struct {
 	name string
 	call func(ctx context.Context, c *storetest.CrashStore, d *engine.Delivery) error
@@ -184,7 +184,7 @@ func TestNothingIsDoneAfterTheCrash(t *testing.T) {
 				defer f.Close()
 				f.Request(1)
 				d := <-f.Messages()
-				_, _ = c.Get(ctx, "x") // dies
+				_, _ = c.Get(ctx, "x") // the process dies in this call
 				if err := sc.call(ctx, c, d); !errors.Is(err, storetest.ErrCrashed) {
 					t.Errorf("error = %v, want ErrCrashed", err)
 				}
@@ -205,7 +205,7 @@ func TestADeadProcessHoldsWhatItHadUntilTheLeaseEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		dead.Request(10)
-		<-dead.Messages() // one received, two not
+		<-dead.Messages() // two of three messages stay unreceived
 		synctest.Wait()
 		if _, err := c.Get(t.Context(), "a"); !errors.Is(err, storetest.ErrCrashed) {
 			t.Fatalf("get = %v, want ErrCrashed", err)
@@ -226,7 +226,7 @@ func TestADeadProcessHoldsWhatItHadUntilTheLeaseEnds(t *testing.T) {
 		defer live.Close()
 		live.Request(4)
 		if comes(live, lease/4) {
-			t.Error("message given back by the dead, want it held until the lease ends")
+			t.Error("the dead process gave a message back, want it held until the lease ends")
 		}
 		for range 3 {
 			if !comes(live, lease) {
@@ -256,7 +256,7 @@ func TestADeadProcessTakesNothingMore(t *testing.T) {
 		enqueue(t, s, "a", "b", "c")
 		for range 3 {
 			if !comes(live, lease/2) {
-				t.Fatal("message went to the dead, want it here at once")
+				t.Fatal("a message went to the dead process, want it here at once")
 			}
 		}
 	})
@@ -305,8 +305,8 @@ func TestAListEndsInTheCrash(t *testing.T) {
 	})
 }
 
-// TestEveryCrashIsRecoveredFrom is how the store is meant to be used: a process
-// is killed in each of its calls, and another one finishes what it began.
+// TestEveryCrashIsRecoveredFrom shows the use of a CrashStore: a process dies in each of its
+// calls in turn, and another process finishes its work.
 func TestEveryCrashIsRecoveredFrom(t *testing.T) {
 	for _, mode := range []storetest.Mode{storetest.Before, storetest.After} {
 		crashes := 0
@@ -327,14 +327,14 @@ func TestEveryCrashIsRecoveredFrom(t *testing.T) {
 				}
 			})
 		}
-		// Claim, and Get, Update and Done twice.
+		// The calls are one Claim, and two each of Get, Update and Done.
 		if crashes != 7 {
 			t.Errorf("%d crashes %s a call, want 7", crashes, mode)
 		}
 	}
 }
 
-// work executes what comes until nothing comes any more. It reports false if it died.
+// work runs executions until no more are delivered. It returns false if the process died.
 func work(ctx context.Context, s engine.Store) bool {
 	f, err := s.Claim(ctx, "q")
 	if err != nil {
@@ -381,7 +381,7 @@ func known(t *testing.T, s engine.Store, id string) bool {
 	return err == nil
 }
 
-// nothing returns err, or what is wrong if a call that failed returned a value.
+// nothing returns err, or another error if a failed call returned a value.
 func nothing(v any, err error) error {
 	if s := fmt.Sprint(v); err != nil && s != "" && s != "0" && s != "[]" && s != "<nil>" && s != "true" {
 		return fmt.Errorf("answer %q of a dead process (%v)", s, err)

@@ -148,7 +148,7 @@ var deliveryRules = []rule{
 			sendBack(t, d, when, true)
 			same(t, get(t, s, x.ID).Execution, r.Execution)
 			hinted(t, at(t, f, when), x)
-			// Whoever abandons a hint loses nothing either.
+			// An abandoned hint is redelivered, too.
 			again := at(t, f, time.Now().Add(s.Limits().Lease))
 			hinted(t, again, x)
 			done(t, again)

@@ -135,7 +135,7 @@ var enqueueRules = []rule{
 			same(t, r.Execution, first)
 			for d.Execution.Task != task {
 				if !d.Later(r) {
-					t.Errorf("delay %s: %s counts as the first, want it told from %s", delay, d.Message, r.Queued)
+					t.Errorf("delay %s: %s counts as the first, want it later than %s", delay, d.Message, r.Queued)
 				}
 				done(t, d)
 				f.Request(1)
@@ -192,8 +192,8 @@ var enqueueRules = []rule{
 	}},
 }
 
-// refused fails unless err says of the executions with these indices, and of no
-// other, that they were refused with want.
+// refused fails the test unless err says that exactly the executions with these indices were
+// refused with want.
 func refused(t *testing.T, err error, want error, indices ...int) {
 	t.Helper()
 	var got []int
@@ -208,7 +208,7 @@ func refused(t *testing.T, err error, want error, indices ...int) {
 	}
 }
 
-// takesSpawnsWhenFull has a parent that spawns more than there is room for, twice.
+// takesSpawnsWhenFull lets a parent spawn more executions than the queue has room for, twice.
 func takesSpawnsWhenFull(t *testing.T, s engine.Store, limit int) {
 	for i := range limit {
 		enqueue(t, s, execution(t, fmt.Sprintf("x%d", i)))

@@ -43,16 +43,16 @@ var feedRules = []rule{
 			case d = <-b.Messages():
 				fromB++
 			case <-time.After(patience):
-				t.Fatalf("%d came, want %d", len(got), n)
+				t.Fatalf("%d messages arrived, want %d", len(got), n)
 			}
 			if got[d.Execution.ID] {
-				t.Fatalf("%s came twice", d.Execution.ID)
+				t.Fatalf("%s arrived twice", d.Execution.ID)
 			}
 			got[d.Execution.ID] = true
 			done(t, d)
 		}
 		if min(fromA, fromB) < n/5 {
-			t.Errorf("one feed had %d, the other %d, want a fifth each at least", fromA, fromB)
+			t.Errorf("one feed got %d, the other %d, want at least a fifth each", fromA, fromB)
 		}
 		silent(t, a, lost(s))
 		silent(t, b, 0)
@@ -88,7 +88,7 @@ var feedRules = []rule{
 		for range 7 {
 			d := next(t, b)
 			if kept[d.Execution.ID] {
-				t.Errorf("%s was given back, want it kept: it was received", d.Execution.ID)
+				t.Errorf("%s was given back, but it had been received", d.Execution.ID)
 			}
 			done(t, d)
 		}

@@ -17,7 +17,7 @@ var listRules = []rule{
 	{"every execution is listed once, recorded or not", func(t *testing.T, s engine.Store) {
 		family(t, s)
 		lists(t, s, engine.Filter{}, "a", "a.0", "a.1", "a.2", "ab", "b", "c", "d")
-		f := claim(t, s, 20) // now a store may keep some elsewhere
+		f := claim(t, s, 20) // a store may move delayed messages when a feed opens
 		time.Sleep(time.Second)
 		lists(t, s, engine.Filter{}, "a", "a.0", "a.1", "a.2", "ab", "b", "c", "d")
 		f.Close()
@@ -104,9 +104,9 @@ var listRules = []rule{
 	}},
 }
 
-// family stores a, running its children a.0 (queued), a.1 (delayed) and a.2
-// (completed); ab, completed; b, running and in the queue as well; c, delayed; and
-// d, queued, of another task and queue.
+// family stores these executions: a, which waits for its children a.0 (queued), a.1 (delayed) and
+// a.2 (completed); ab, completed; b, running and also in the queue; c, delayed; and d, queued,
+// with another task and queue.
 func family(t *testing.T, s engine.Store) {
 	t.Helper()
 	child := engine.Spawn{Task: "child", Queue: queue}
@@ -126,7 +126,7 @@ func family(t *testing.T, s engine.Store) {
 	enqueue(t, s, d)
 }
 
-// lists fails unless the filter selects exactly the executions with these ids.
+// lists fails the test unless the filter selects exactly the executions with these ids.
 func lists(t *testing.T, s engine.Store, f engine.Filter, ids ...string) {
 	t.Helper()
 	got := map[string]int{}

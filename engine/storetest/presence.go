@@ -25,11 +25,11 @@ var presenceRules = []rule{
 		for _, want := range []engine.Presence{one, two} {
 			i := slices.IndexFunc(got, func(a engine.Answer) bool { return a.Executor == want.Executor })
 			if i < 0 || !reflect.DeepEqual(got[i].Presence, want) {
-				t.Errorf("answers = %+v, want one that is %+v", got, want)
+				t.Errorf("answers = %+v, want %+v among them", got, want)
 				continue
 			}
 			if at := got[i].CalledAt; at.Before(before) || at.After(time.Now()) || got[i].Took < 0 || got[i].Took > late {
-				t.Errorf("called at %s, answered after %s, want now, at once", at, got[i].Took)
+				t.Errorf("called at %s, answered after %s, want a call now and an answer at once", at, got[i].Took)
 			}
 		}
 	}},
@@ -40,11 +40,11 @@ var presenceRules = []rule{
 			t.Errorf("answers = %+v, want none", got)
 		}
 		if took := time.Since(start); took > time.Minute {
-			t.Errorf("nobody is there, which took %s to tell", took)
+			t.Errorf("the roll call took %s without any executor, want no wait", took)
 		}
 		attend(t, s, func(engine.RollCall) *engine.Presence { return nil })
 		if got := roll(t, s, engine.RollCall{}); len(got) != 0 {
-			t.Errorf("answers of who stays silent = %+v, want none", got)
+			t.Errorf("answers of an executor that stays silent = %+v, want none", got)
 		}
 	}},
 
@@ -68,7 +68,7 @@ var presenceRules = []rule{
 			t.Fatalf("%d answers, want 1", len(got))
 		}
 		stop()
-		stop() // once more than needed
+		stop() // a second call does no harm
 		if got := roll(t, s, engine.RollCall{}); len(got) != 0 {
 			t.Errorf("answers = %+v, want none", got)
 		}
@@ -108,7 +108,7 @@ var presenceRules = []rule{
 	}},
 }
 
-// presence is one with something in every field.
+// presence returns a presence with a value in nearly every field.
 func presence(name string) engine.Presence {
 	return engine.Presence{
 		Executor: name, Host: "host", PID: 7, Program: "example.com/shop v1.2.3", Version: "v0.1.0", RecordVersion: 1,

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// late is how late a message may be that is due at a time: JetStream's schedules
-	// are up to 250 ms late, anything else is faster.
+	// late is how late a due message may be. JetStream's schedules are up to 250 ms late;
+	// everything else is faster.
 	late = 300 * time.Millisecond
-	// patience is how long a message is waited for that does not come at all.
+	// patience is how long a test waits for a message before it fails.
 	patience = time.Minute
-	// queue and task are those of the executions here unless a rule is about them.
+	// queue and task are the queue and the task of all executions, unless a rule is about them.
 	queue = engine.DefaultQueue
 	task  = "work"
 )
 
-// now returns the time to the millisecond, which is all that stores keep.
+// now returns the time in whole milliseconds, as stores keep it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 func check(t *testing.T, err error) {
@@ -32,7 +32,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// execution returns a ready one with all that a caller may ask for.
+// execution returns a ready execution with all options that a caller may give.
 func execution(t *testing.T, id string) engine.Execution {
 	t.Helper()
 	input, err := codec.Encode("input of " + id)
@@ -72,7 +72,7 @@ func enqueueErrors(err error) (list []*engine.EnqueueError) {
 	return list
 }
 
-// get returns the record of an execution that must be there.
+// get returns the record of an execution. It fails the test if there is none.
 func get(t *testing.T, s engine.Store, id string) engine.Record {
 	t.Helper()
 	r, err := s.Get(t.Context(), id)
@@ -98,7 +98,7 @@ func update(t *testing.T, s engine.Store, x engine.Execution, at engine.Revision
 	return revision
 }
 
-// move applies events to r and writes what becomes of it.
+// move applies events to r and writes the result.
 func move(t *testing.T, s engine.Store, r engine.Record, events ...engine.Event) (engine.Record, []engine.Effect) {
 	t.Helper()
 	r, fx, err := engine.Move(t.Context(), s, r, events...)
@@ -111,7 +111,7 @@ func carry(t *testing.T, s engine.Store, fx ...engine.Effect) {
 	check(t, s.Carry(t.Context(), fx...))
 }
 
-// same fails if got is not want, in every field that is stored.
+// same fails the test unless got and want are equal in every stored field.
 func same(t *testing.T, got, want engine.Execution) {
 	t.Helper()
 	g, err := engine.EncodeRecord(got)
@@ -123,7 +123,7 @@ func same(t *testing.T, got, want engine.Execution) {
 	}
 }
 
-// whole returns x with its payloads as they were stored.
+// whole returns x with complete payloads.
 func whole(t *testing.T, s engine.Store, x engine.Execution) engine.Execution {
 	t.Helper()
 	var err error
@@ -163,7 +163,7 @@ func opened[M any](t *testing.T, f engine.Feed[M], err error, n int) engine.Feed
 	return f
 }
 
-// at returns the next message, which must come at a time: not earlier, and not
+// at returns the next message. It fails the test if the message arrives before the given time, or
 // much later.
 func at[M any](t *testing.T, f engine.Feed[M], when time.Time) M {
 	t.Helper()
@@ -185,13 +185,13 @@ func at[M any](t *testing.T, f engine.Feed[M], when time.Time) M {
 	}
 }
 
-// next returns the next message, which must come at once.
+// next returns the next message, which must arrive at once.
 func next[M any](t *testing.T, f engine.Feed[M]) M {
 	t.Helper()
 	return at(t, f, time.Now())
 }
 
-// silent fails if a message comes within d.
+// silent fails the test if a message arrives within d.
 func silent[M any](t *testing.T, f engine.Feed[M], d time.Duration) {
 	t.Helper()
 	select {
@@ -204,7 +204,7 @@ func silent[M any](t *testing.T, f engine.Feed[M], d time.Duration) {
 func done(t *testing.T, b engine.Baton) {
 	t.Helper()
 	check(t, b.Done(t.Context()))
-	time.Sleep(time.Millisecond) // nobody waits for a message to be gone
+	time.Sleep(time.Millisecond) // Done may return before the message is gone
 }
 
 func sendBack(t *testing.T, b engine.Baton, when time.Time, recorded bool) {
@@ -212,10 +212,10 @@ func sendBack(t *testing.T, b engine.Baton, when time.Time, recorded bool) {
 	check(t, b.Return(t.Context(), when, recorded))
 }
 
-// lost returns how long to wait until whatever was not put down has come again.
+// lost returns how long it takes until an unacknowledged message has surely been redelivered.
 func lost(s engine.Store) time.Duration { return 2*s.Limits().Lease + late }
 
-// outlived calls open with a context that ends behind it.
+// outlived calls open with a context that ends after the call.
 func outlived[T any](t *testing.T, open func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

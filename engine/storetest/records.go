@@ -23,7 +23,7 @@ var recordRules = []rule{
 		enqueue(t, s, x)
 		unrecorded(t, s, x)
 		d := next(t, claim(t, s, 1))
-		unrecorded(t, s, x) // while it is in hand
+		unrecorded(t, s, x) // while a feed's receiver holds it
 		done(t, d)
 		absent(t, s, "x")
 	}},
@@ -74,7 +74,7 @@ var recordRules = []rule{
 			x.Attempt = i
 			revisions = append(revisions, update(t, s, x, revisions[i]))
 			if revisions[i+1] <= revisions[i] {
-				t.Errorf("revision %d after %d, want more", revisions[i+1], revisions[i])
+				t.Errorf("revision %d after %d, want a higher one", revisions[i+1], revisions[i])
 			}
 		}
 		late := x
@@ -157,7 +157,7 @@ var recordRules = []rule{
 		}
 		none, err := s.GetMany(t.Context(), nil)
 		if len(none) != 0 || err != nil {
-			t.Errorf("of none: %v, %v, want neither records nor an error", none, err)
+			t.Errorf("GetMany without ids: %v, %v, want no records and no error", none, err)
 		}
 	}},
 
@@ -192,7 +192,7 @@ var sizeRules = []rule{
 		d := next(t, f)
 		same(t, whole(t, s, d.Execution), x)
 		soon := now().Add(1500 * time.Millisecond)
-		sendBack(t, d, soon, false) // and through a timer
+		sendBack(t, d, soon, false) // and by a timer
 		d = at(t, f, soon)
 		same(t, whole(t, s, d.Execution), x)
 		done(t, d)
@@ -205,7 +205,7 @@ var sizeRules = []rule{
 		update(t, s, x, 0)
 		got := get(t, s, x.ID)
 		same(t, whole(t, s, got.Execution), x)
-		// Written again as it was read, and as it was known, it is the same.
+		// Write it again: once as it was read, and once as the writer has it.
 		x.Crashes++
 		got.Crashes++
 		update(t, s, x, update(t, s, got.Execution, got.Revision))
@@ -243,7 +243,7 @@ var sizeRules = []rule{
 			t.Errorf("below the root: %d bytes of %s", len(below.Data), below.Type)
 		}
 		if stored.Equal(x.Output) {
-			return // it is in the record, and needs no looking up
+			return // it is in the record itself
 		}
 		if p, err := s.Load(t.Context(), "y", stored); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("in another tree: %d bytes, %v, want ErrNotFound", len(p.Data), err)
@@ -264,12 +264,12 @@ var sizeRules = []rule{
 	}},
 }
 
-// payload returns one of n bytes.
+// payload returns a payload of n bytes.
 func payload(n int) codec.Payload {
 	return codec.Payload{Type: codec.JSON, Data: []byte(`"` + strings.Repeat("x", n-2) + `"`)}
 }
 
-// full returns an execution in which every field is set that a record keeps.
+// full returns an execution with a value in every field of a record.
 func full(t *testing.T) engine.Execution {
 	t.Helper()
 	x := execution(t, "root.1-2")
@@ -297,7 +297,7 @@ func unrecorded(t *testing.T, s engine.Store, x engine.Execution) {
 	}
 }
 
-// conflicts fails unless writing x at the revision is a conflict.
+// conflicts fails the test unless writing x at the revision is a conflict.
 func conflicts(t *testing.T, s engine.Store, x engine.Execution, at engine.Revision) {
 	t.Helper()
 	if got, err := s.Update(t.Context(), x, at); !errors.Is(err, engine.ErrConflict) {
@@ -305,7 +305,7 @@ func conflicts(t *testing.T, s engine.Store, x engine.Execution, at engine.Revis
 	}
 }
 
-// increment counts one up in a record, in competition with others.
+// increment adds 1 to a count in a record. Several writers may do so at the same time.
 func increment(t *testing.T, s engine.Store, id string) error {
 	for {
 		r, err := s.Get(t.Context(), id)

@@ -9,8 +9,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// vanishes is how late a record may vanish: nats-server's timers run four times a
-// second, and count whole seconds.
+// vanishes is how late a record may vanish: nats-server checks expired messages four times a
+// second, and times to live are in whole seconds.
 const vanishes = time.Second + late
 
 var retentionRules = []rule{
@@ -39,7 +39,7 @@ var retentionRules = []rule{
 			if m.Root != x.ID {
 				t.Errorf("root = %q, want %s", m.Root, x.ID)
 			}
-			same(t, get(t, s, x.ID).Execution, r.Execution) // by itself it does not vanish
+			same(t, get(t, s, x.ID).Execution, r.Execution) // it does not vanish by itself
 			check(t, s.Delete(t.Context(), x.ID, r.Revision))
 			absent(t, s, x.ID)
 			done(t, m)
@@ -78,12 +78,12 @@ var retentionRules = []rule{
 		r, fx := grown(t, s, x)
 		f := expiries(t, s, 2)
 		carry(t, s, fx...)
-		carry(t, s, fx...) // again: there is one look to come
+		carry(t, s, fx...) // a second time: there is still only one expiry
 		m := at(t, f, r.FinishedAt.Add(5*time.Second+2*s.Limits().Lease))
 		if m.Root != "root" {
 			t.Errorf("root = %q, want root", m.Root)
 		}
-		get(t, s, "root") // by itself it does not vanish
+		get(t, s, "root") // it does not vanish by itself
 		get(t, s, "root.0")
 		done(t, m)
 		silent(t, f, lost(s))
@@ -106,7 +106,7 @@ var retentionRules = []rule{
 				t.Errorf("it is listed: %s", r.Status)
 			}
 		}
-		conflicts(t, s, x, 0) // its own message, should it come again, does not run
+		conflicts(t, s, x, 0) // its own message must not run again if it is redelivered
 		again := execution(t, "root")
 		enqueue(t, s, again)
 		unrecorded(t, s, again)
@@ -115,7 +115,7 @@ var retentionRules = []rule{
 		absent(t, s, "root.0")
 		conflicts(t, s, r.Execution, r.Revision)
 		if err := s.Delete(t.Context(), "root", 0); !errors.Is(err, engine.ErrConflict) {
-			t.Errorf("delete of what is there = %v, want ErrConflict", err)
+			t.Errorf("delete of an existing tree = %v, want ErrConflict", err)
 		}
 		if now := get(t, s, "root"); now.Revision != written {
 			t.Errorf("revision = %d, want %d", now.Revision, written)
@@ -229,7 +229,7 @@ var retentionRules = []rule{
 	{"the rest of a tree without a root can be deleted", func(t *testing.T, s engine.Store) {
 		x := execution(t, "root.0")
 		x.Parent = "root"
-		for range 2 { // and then there is nothing, which is no harm
+		for range 2 { // deleting a tree that does not exist does no harm
 			update(t, s, x, 0)
 			check(t, s.Delete(t.Context(), "root", 0))
 			absent(t, s, "root.0")
@@ -252,8 +252,8 @@ var retentionRules = []rule{
 	}},
 }
 
-// grown records x as a parent of two children that have completed, with their
-// records. It returns it with the effects that follow.
+// grown writes the record of x as a completed parent of two completed children, and their records.
+// It returns the parent's record and its effects.
 func grown(t *testing.T, s engine.Store, x engine.Execution) (engine.Record, []engine.Effect) {
 	t.Helper()
 	r, _ := move(t, s, engine.Record{Execution: x}, engine.Claimed{At: now()},
@@ -266,7 +266,7 @@ func grown(t *testing.T, s engine.Store, x engine.Execution) (engine.Record, []e
 	return move(t, s, r, engine.ChildrenEnded{At: now(), Children: ends})
 }
 
-// lives fails unless the record of x, just written, is there for d and then not.
+// lives fails the test unless the record of x, just written, exists for d and then vanishes.
 func lives(t *testing.T, s engine.Store, x engine.Execution, d time.Duration) {
 	t.Helper()
 	written := time.Now()

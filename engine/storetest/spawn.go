@@ -25,7 +25,7 @@ var spawnRules = []rule{
 	{"enqueueing children again does no harm", func(t *testing.T, s engine.Store) {
 		parent, fx := spawning(t, s, 20, 10)
 		carry(t, s, fx...)
-		carry(t, s, fx...) // as after an error that kept the answer back
+		carry(t, s, fx...) // as after a call whose answer was lost
 		carry(t, s, engine.Effects(get(t, s, parent.ID).Execution)...)
 		born(t, s, parent, 20)
 	}},
@@ -88,7 +88,7 @@ var spawnRules = []rule{
 			listed(t, s, written.Execution, written.Spawns)
 			read := get(t, s, written.ID)
 			listed(t, s, read.Execution, written.Spawns)
-			// Who wrote it goes on with what it has in hand, who read it with that.
+			// The writer continues with its own copy, a reader with the copy that it read.
 			written, _ = move(t, s, written, engine.ChildrenEnded{At: now(), Children: []engine.Closure{childClosure(read.Execution, 0, engine.Completed)}})
 			read = get(t, s, written.ID)
 			listed(t, s, read.Execution, written.Spawns)
@@ -126,8 +126,8 @@ var spawnRules = []rule{
 	}},
 }
 
-// spawning writes the record of a parent of n children with inputs of so many
-// bytes, and returns it as its writer knows it, with the effects.
+// spawning writes the record of a parent of n children with inputs of the given size. It returns
+// the record as the writer has it, and its effects.
 func spawning(t *testing.T, s engine.Store, n, bytes int) (engine.Record, []engine.Effect) {
 	t.Helper()
 	children := make([]engine.Spawn, n)
@@ -140,7 +140,7 @@ func spawning(t *testing.T, s engine.Store, n, bytes int) (engine.Record, []engi
 	return move(t, s, r, engine.Claimed{At: now(), Executor: "e"}, engine.Returned{At: now(), Children: children})
 }
 
-// born claims each of a parent's n children once, puts it down and returns it.
+// born claims each of a parent's n children once, acknowledges it and returns it.
 func born(t *testing.T, s engine.Store, parent engine.Record, n int) []*engine.Delivery {
 	t.Helper()
 	return bornIn(t, s, claim(t, s, min(n, 100)), parent, n)
@@ -170,7 +170,7 @@ func bornIn(t *testing.T, s engine.Store, f engine.Feed[*engine.Delivery], paren
 	return list
 }
 
-// listed fails unless the store knows the children of x.
+// listed fails the test unless the store returns the children of x.
 func listed(t *testing.T, s engine.Store, x engine.Execution, want []engine.Spawn) {
 	t.Helper()
 	got, err := s.Spawns(t.Context(), x)

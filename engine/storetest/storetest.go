@@ -1,10 +1,8 @@
-// Package storetest states the contract of an [engine.Store] as tests that every
-// store passes, and has a store that crashes on demand. It knows nothing of how a
-// store is made.
+// Package storetest states the contract of an [engine.Store] as tests that every store must
+// pass, and has a store that crashes on demand. It does not know how a store is made.
 //
-// Rules that the contract leaves to a store are not tested: whether a late Done
-// counts, in which order messages come, whether an id may be enqueued again once
-// it is done.
+// It does not test behaviour that the contract leaves open: whether a late Done counts, the
+// order of messages, and whether an id may be enqueued again after Done.
 package storetest
 
 import (
@@ -13,12 +11,12 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A Bubble calls fn with a fresh, empty store, and closes the store behind it.
-// The rules let hours pass: normally it calls fn in a bubble of testing/synctest,
-// where they pass at once. The lease of the store is short, 2 s for instance.
+// A Bubble calls fn with a fresh, empty store, and closes the store afterwards. The rules let
+// hours pass, so it normally calls fn in a bubble of testing/synctest, where they pass at once.
+// The lease of the store should be short, 2 s for instance.
 type Bubble func(t *testing.T, fn func(t *testing.T, s engine.Store))
 
-// An Option adds to what a store is tested for.
+// An Option adds rules to test.
 type Option func(*options)
 
 type options struct {
@@ -26,8 +24,8 @@ type options struct {
 	full  Bubble
 }
 
-// QueueLimit has the rules of full queues tested, on stores of their own, whose
-// queues take n executions.
+// QueueLimit adds the rules about full queues. They run on stores of their own, with queues for
+// n executions.
 func QueueLimit(n int, b Bubble) Option {
 	return func(o *options) { o.limit, o.full = n, b }
 }

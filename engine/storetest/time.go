@@ -57,7 +57,7 @@ var timeRules = []rule{
 		enqueue(t, s, x, y)
 		same(t, get(t, s, "x").Execution, x)
 		same(t, get(t, s, "y").Execution, y)
-		f := claim(t, s, 2) // now a store may keep them elsewhere
+		f := claim(t, s, 2) // a store may move delayed messages when a feed opens
 		time.Sleep(500 * time.Millisecond)
 		same(t, get(t, s, "x").Execution, x)
 		same(t, get(t, s, "y").Execution, y)
@@ -94,7 +94,7 @@ func comesInTime(t *testing.T, s engine.Store, f engine.Feed[*engine.Delivery]) 
 		list = append(list, later(t, fmt.Sprintf("x%d", i), d))
 	}
 	enqueue(t, s, list...)
-	for _, want := range list { // so far apart that they come in this order
+	for _, want := range list { // their times are so far apart that they arrive in this order
 		d := at(t, f, want.StartAt)
 		same(t, d.Execution, want)
 		done(t, d)

@@ -23,7 +23,7 @@ var watchRules = []rule{
 		}
 		same(t, *got[0].Finished, want)
 		if n := len(others()) + len(all()); n != 0 {
-			t.Errorf("%d notices to who waits for something else, want 0", n)
+			t.Errorf("%d notices to other watchers, want 0", n)
 		}
 	}},
 
@@ -37,7 +37,7 @@ var watchRules = []rule{
 			t.Fatalf("heard %d notices, want the end of x once", len(got))
 		}
 		if got[0].Finished.Status != "" {
-			same(t, whole(t, s, *got[0].Finished), x) // all of it or nothing
+			same(t, whole(t, s, *got[0].Finished), x) // a notice has all fields, or only the id
 		}
 	}},
 
@@ -129,11 +129,11 @@ var watchRules = []rule{
 		still := watch(t, s, engine.Topic{})
 		stopCancels()
 		stopOutcome()
-		stopOutcome() // once more than needed
+		stopOutcome() // a second call does no harm
 		check(t, s.Cancel(t.Context(), engine.Cancel{ID: "x", At: now()}))
 		carry(t, s, engine.Announce{Execution: new(finished(t, "x"))})
 		if got := still(); len(got) != 1 {
-			t.Errorf("who did not stop heard %d notices, want 1", len(got))
+			t.Errorf("the watcher that did not stop got %d notices, want 1", len(got))
 		}
 		if n := count.Load(); n != 0 {
 			t.Errorf("%d notices, want 0", n)
@@ -157,7 +157,7 @@ var watchRules = []rule{
 	}},
 }
 
-// finished returns one that completed.
+// finished returns a completed execution.
 func finished(t *testing.T, id string) engine.Execution {
 	t.Helper()
 	x := execution(t, id)
@@ -165,8 +165,8 @@ func finished(t *testing.T, id string) engine.Execution {
 	return x
 }
 
-// watch returns what tells all notices of the topic so far, those included that
-// are on their way.
+// watch returns a function that waits for notices on their way, and returns all notices of the
+// topic so far.
 func watch(t *testing.T, s engine.Store, topic engine.Topic) func() []engine.Notice {
 	t.Helper()
 	var mu sync.Mutex
