@@ -106,7 +106,7 @@ func TestEveryPairThatTheTableLacksIsRefused(t *testing.T) {
 		for _, ev := range events() {
 			list := can[x.Status]
 			if x.Sleeping {
-				list = asleep[x.Status] // and of what slept nobody ran code
+				list = asleep[x.Status] // no code of it runs, so fewer events can happen
 			}
 			allowed := slices.Contains(strings.Fields(list), eventName(ev))
 			if e, ok := ev.(ChildrenEnded); ok && allowed {
@@ -153,7 +153,7 @@ func TestFinishedIsFinalForEveryEvent(t *testing.T) {
 	}
 }
 
-// addsAnAttempt fails unless next is x with one more attempt.
+// addsAnAttempt fails the test unless next is x with one more attempt in its history.
 func addsAnAttempt(t *testing.T, name string, x, next Execution, ev AttemptEnded) {
 	t.Helper()
 	if n := len(x.History); x.Status != Cancelled || len(next.History) != n+1 || !reflect.DeepEqual(orNil(next.History[:n:n]), orNil(x.History)) {
@@ -257,10 +257,10 @@ func TestEffectsDerivedAgainAreTheSame(t *testing.T) {
 				continue
 			}
 			if x.Status.Finished() {
-				continue // they followed its end: see TestFinishedIsFinalForEveryEvent
+				continue // its effects followed when it finished: see TestFinishedIsFinalForEveryEvent
 			}
 			if x.Status == WaitingForChildren && next.Status == WaitingForChildren {
-				// Some children ended: the spawn was carried out before.
+				// Some children have finished, so the spawn was carried out before.
 				if fx != nil {
 					t.Errorf("%s: %s gave %s, want nothing", name, eventName(ev), kinds(fx))
 				}
@@ -271,7 +271,7 @@ func TestEffectsDerivedAgainAreTheSame(t *testing.T) {
 			}
 			for _, e := range fx {
 				if reflect.DeepEqual(e, SpawnChildren{&next, true}) {
-					t.Errorf("%s: %s spawns again at the first time", name, eventName(ev))
+					t.Errorf("%s: the first effects of %s have Again set", name, eventName(ev))
 				}
 			}
 		}
@@ -287,11 +287,12 @@ func TestEffectsDerivedAgainSayThatTheyMayHaveBeenCarriedOut(t *testing.T) {
 	}
 	_, fx := apply(t, ready(Policy{}, claimed), toFinalize)
 	if e := find[SpawnFinalize](t, fx); e.Again {
-		t.Errorf("SpawnFinalize.Again = true at the first time, want false")
+		t.Errorf("SpawnFinalize.Again = true in the first effects, want false")
 	}
 }
 
-// Each time is by the clock of whoever saw it: what is told of an execution is in order all the same.
+// The times of events come from different clocks. The times of an execution must be in order
+// nevertheless.
 func TestTimesAreInTheOrderInWhichThingsHappened(t *testing.T) {
 	early := Claimed{At: t0.Add(-time.Hour), Executor: "slow clock"}
 	for name, x := range lives() {

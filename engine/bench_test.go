@@ -8,7 +8,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// fresh is a short root task as its ready message has it, with an input of 300 bytes.
+// fresh returns an execution of a short root task with an input of 300 bytes, as it is enqueued.
 func fresh() Execution {
 	return Execution{
 		ID: "te_0123456789abcdefghijklmnop", Task: "short", Queue: DefaultQueue,
@@ -29,7 +29,7 @@ func returnedWith(children int) Returned {
 	return r
 }
 
-// after is x once events have happened to it.
+// after returns x after the events.
 func after(tb testing.TB, x Execution, events ...Event) Execution {
 	tb.Helper()
 	for _, ev := range events {
@@ -41,7 +41,7 @@ func after(tb testing.TB, x Execution, events ...Event) Execution {
 	return x
 }
 
-// ends are the closures of the first n children of x.
+// ends returns the closures of the first n children of x.
 func ends(x Execution, n int) []Closure {
 	list := make([]Closure, n)
 	for i := range list {
@@ -50,8 +50,8 @@ func ends(x Execution, n int) []Closure {
 	return list
 }
 
-// kindsOf returns what records look like: of a short task, of a parent that waits, of one
-// that has been tried again and again.
+// kindsOf returns typical records: of a short task, of parents that wait, and of an execution
+// that has been retried many times.
 func kindsOf(tb testing.TB) map[string]Execution {
 	tb.Helper()
 	tried := fresh()
@@ -148,15 +148,15 @@ func BenchmarkClosureMessage(b *testing.B) {
 	})
 }
 
-// raced reports whether the race detector is in, which allocates on its own account.
+// raced reports whether the race detector is on. It allocates memory of its own.
 func raced() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
-// TestWhatEveryExecutionGoesThroughAllocatesLittle keeps the allocations of the steps
-// that each execution pays for. A change that needs more raises a bound here, and says
-// why; one that needs fewer lowers it.
+// TestWhatEveryExecutionGoesThroughAllocatesLittle limits the allocations of the steps that
+// every execution takes. A change that needs more allocations must raise a limit here and say
+// why; a change that needs fewer must lower it.
 func TestWhatEveryExecutionGoesThroughAllocatesLittle(t *testing.T) {
 	if raced() {
 		t.Skip("the race detector allocates, too")

@@ -8,7 +8,7 @@ import (
 
 type joinedAny = Joined[any, any]
 
-// leads is a parent of the id that leads to the finalize, or one without if that is empty.
+// leads returns a parent with the given id and finalize; without a finalize if that is empty.
 func leads(id, finalize string) Binding {
 	spawns := func(_ context.Context, _ any, c *Children) (any, error) {
 		Define[any, any]("spawned").Spawn(c, nil)
@@ -20,12 +20,12 @@ func leads(id, finalize string) Binding {
 	return BindParentTask(Define[any, any](id), spawns, Define[joinedAny, any](finalize))
 }
 
-// joinsBy is a finalize of the id that is a sequence of one step, another finalize.
+// joinsBy returns a finalize with the given id: a sequence whose only step is another finalize.
 func joinsBy(id, step string) Binding {
 	return BindSequence(Define[joinedAny, any](id), Define[joinedAny, any](step))
 }
 
-// inSteps is a sequence of the id.
+// inSteps returns a sequence with the given id and the ids of its steps.
 func inSteps(id string, ids ...string) Binding {
 	var s Step[any, any] = Define[any, any](ids[0])
 	for _, next := range ids[1:] {
@@ -41,7 +41,7 @@ func TestWhatLeadsToItselfIsRefused(t *testing.T) {
 		"a → b → c → a": {inSteps("c", "x", "y", "a"), inSteps("a", "x", "b"), inSteps("b", "c", "x")},
 		"f → g → f":     {leads("a", "f"), joinsBy("f", "g"), joinsBy("g", "f")},
 		"f → f":         {leads("a", "f"), joinsBy("f", "f")},
-		// Neither the first id nor its last step is of the circle.
+		// The first id and its last step are not part of the circle.
 		"p → q → p": {inSteps("a", "p", "z"), inSteps("p", "z", "q"), inSteps("q", "p"), inSteps("z", "y")},
 	} {
 		all := map[string]Binding{}
@@ -64,12 +64,12 @@ func TestWhatLeadsToItselfIsRefused(t *testing.T) {
 	}
 }
 
-// What code spawns is not refused, whatever it leads to: the code decides when that ends.
+// A spawned task may lead back to its parent: the code decides when the recursion ends.
 func TestRecursionThatCodeEndsIsAccepted(t *testing.T) {
 	countdown := Define[int, int]("countdown")
 	lines := Define[any, any]("lines")
 	middle := BindParent(Define[any, any]("middle"), func(_ context.Context, in any, c *Children) (any, error) {
-		lines.Spawn(c, in) // the sequence of which it is a step
+		lines.Spawn(c, in) // middle is a step of this sequence
 		return in, nil
 	}, func(context.Context, joinedAny) (any, error) { return nil, nil })
 	for name, list := range map[string][]Binding{

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// lifecycle drives executions in every status with every event and returns the
-// names of the events by the edge that they are on.
+// lifecycle applies every event to executions in every status. For each edge of the diagram it
+// returns the names of the events.
 var lifecycle = sync.OnceValue(func() map[string][]string {
 	edges := map[string][]string{}
 	for _, x := range lives() {
@@ -28,7 +28,7 @@ var lifecycle = sync.OnceValue(func() map[string][]string {
 	return edges
 })
 
-// diagram draws the lifecycle in the order of a life.
+// diagram draws the lifecycle, with the statuses in the order of a life.
 func diagram() string {
 	edges := lifecycle()
 	var b strings.Builder

@@ -49,7 +49,7 @@ func TestPeopleSeeAnExecutorLostWhereTheRecordHasItExpired(t *testing.T) {
 	for want, f := range map[string]*Failure{
 		"executor lost": {Kind: KindExpired, Message: "execution expired"},
 		"executor lost: lost its executor 11 times in all": {Kind: KindExpired, Message: "execution expired: lost its executor 11 times in all"},
-		"execution expired": {Kind: KindError, Message: "execution expired"}, // the code's own words
+		"execution expired": {Kind: KindError, Message: "execution expired"}, // the code itself wrote this message
 		"boom":              {Kind: KindError, Message: "boom"},
 	} {
 		if got := f.Display(); got != want {

@@ -10,7 +10,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// waiting is populated as far as a message says it, in which it waits.
+// waiting returns populated with only the fields that a ready message has.
 func waiting() Execution {
 	x := populated()
 	return Execution{
@@ -32,8 +32,8 @@ func TestWhatIsDueIsReadAsItWasWritten(t *testing.T) {
 	golden(t, "due.hex", fmt.Appendf(nil, "%x\n", EncodeDue(new(waiting()))))
 }
 
-// TestWhatIsDueSaysNothingElse is about fields of a record that a message has none of: kept
-// for the record, they would say there what who may enqueue may not.
+// TestWhatIsDueSaysNothingElse decodes a message with fields that only a record may have. If
+// these fields got into the record, a client with the right to enqueue could set any of them.
 func TestWhatIsDueSaysNothingElse(t *testing.T) {
 	data := []byte("\xc1\x84\xa5later\x01\xa8outputOf\xa7te_root\xa6status\xa9completed\xa5index\x02")
 	var got Execution
@@ -58,11 +58,11 @@ func TestGarbageIsNotDue(t *testing.T) {
 	}
 	var x Execution
 	if err := DecodeDue(append([]byte{dueMark}, later...), &x); !errors.Is(err, ErrNewer) || x.Parent != "te_root" {
-		t.Errorf("of a later version: %+v, %v, want ErrNewer and what is understood", x, err)
+		t.Errorf("of a later version: %+v, %v, want ErrNewer and the known fields", x, err)
 	}
 }
 
-// FuzzDecodeDue holds the reader in order against the one in any order.
+// FuzzDecodeDue compares the reader in order with the loose reader.
 func FuzzDecodeDue(f *testing.F) {
 	for _, x := range []Execution{waiting(), fresh(), {}} {
 		f.Add(EncodeDue(&x)[1:])
@@ -78,7 +78,7 @@ func FuzzDecodeDue(f *testing.F) {
 		again := EncodeDue(&x)
 		var y Execution
 		if err := DecodeDue(again, &y); err != nil || !bytes.Equal(EncodeDue(&y), again) {
-			t.Fatalf("%+v written again is %+v, %v", x, y, err)
+			t.Fatalf("%+v encoded and decoded again is %+v, %v", x, y, err)
 		}
 	})
 }

@@ -9,10 +9,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// countedUntil is the last time that a server counts in nanoseconds since the epoch.
+// countedUntil is the last time that a server can express in nanoseconds since the epoch.
 var countedUntil = time.Unix(0, math.MaxInt64)
 
-// anyDuration draws durations of every size, the extremes often.
+// anyDuration draws durations of every size, and extreme ones often.
 func anyDuration(from time.Duration) *rapid.Generator[time.Duration] {
 	return rapid.Custom(func(t *rapid.T) time.Duration {
 		d := rapid.OneOf(
@@ -34,8 +34,8 @@ func anyPolicy(t *rapid.T) Policy {
 	}
 }
 
-// Whatever a valid policy says, a lease, an error's own delay and a poll's wait: what is
-// due later is due later, and at a time that a server can count.
+// For any valid policy, lease, delay of an error and wait of a poll: a later time must stay later,
+// and the server must be able to express it.
 func TestNoSumOfDurationsWrapsAround(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(t)

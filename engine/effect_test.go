@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Closure: what the parent is told.
+// Closures: a child tells its parent.
 
 func TestParentIsToldWhoEndedAndHow(t *testing.T) {
 	for name, x := range lives() {
@@ -18,13 +18,13 @@ func TestParentIsToldWhoEndedAndHow(t *testing.T) {
 		if x.Status != Completed {
 			want.Message = x.Failure.Message
 		}
-		switch x.Status { // where the reason lies below, it is told with the execution that it is of
+		switch x.Status { // if an execution below is the cause, the message names it
 		case ChildrenFailed:
 			want.Message = "te_root.3-1 (child) failed: child 1 broke"
 		case FinalizeFailed:
 			want.Message = "te_root.3-f (finalize) failed: fell"
 		}
-		want.Again = true // derived from the record, it may have been told before
+		want.Again = true // effects from the record may have been carried out before
 		if got := find[TellParent](t, Effects(x)).Closure; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
@@ -41,7 +41,7 @@ func TestFinishedParentIsNotTold(t *testing.T) {
 		}
 		got, fx := apply(t, x, cancelBelow)
 		if strings.Contains(kinds(fx), "TellParent") || !got.ParentFinished {
-			t.Errorf("%s: effects %s, parent finished %v, want none that tells it", name, kinds(fx), got.ParentFinished)
+			t.Errorf("%s: effects %s, parent finished %v, want no TellParent", name, kinds(fx), got.ParentFinished)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestRootHasNobodyToTell(t *testing.T) {
 	x.ID, x.Parent, x.Index = "te_root", "", 0
 	x, _ = apply(t, x, claimed)
 	if _, fx := apply(t, x, returned); kinds(fx) != "Expire Announce" {
-		t.Errorf("effects = %q, want Expire and Announce alone", kinds(fx))
+		t.Errorf("effects = %q, want only Expire and Announce", kinds(fx))
 	}
 }
 
@@ -105,7 +105,7 @@ func TestCancelWithdrawsOnlyWhatWaitsInAQueue(t *testing.T) {
 			t.Errorf("%s: withdrew %+v, want %+v", name, *find[Withdraw](t, fx).Execution, got)
 		}
 	}
-	// Code that says cancelled has been running.
+	// An execution whose code returned ErrCancelled was running, so its message is not in the queue.
 	if _, fx := apply(t, ready(Policy{}, claimed), saidCancel); strings.Contains(kinds(fx), "Withdraw") {
 		t.Errorf("effects = %q, want no Withdraw", kinds(fx))
 	}
@@ -122,7 +122,7 @@ func TestCancelReachesTheChildrenThatHaveNotEnded(t *testing.T) {
 		t.Errorf("below: %v, want %v", below, want)
 	}
 	if got.Closed {
-		t.Errorf("closed, want not before they are cancelled")
+		t.Errorf("closed, but the executions below are not cancelled yet")
 	}
 }
 
@@ -181,7 +181,7 @@ func TestClosedSaysThatNothingIsLeftToTellOrCancel(t *testing.T) {
 			for _, ev := range events() {
 				next, fx, err := Apply(x, ev)
 				if err != nil || x.Status.Finished() {
-					continue // or its end was told before
+					continue // it had finished before
 				}
 				left := strings.Contains(kinds(fx), "TellParent") || strings.Contains(kinds(fx), "CancelBelow")
 				if want := next.Status.Finished() && !left; next.Closed != want {

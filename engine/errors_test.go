@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What errors make of an attempt.
+// The verdicts of errors.
 
 func TestNewErredTellsKindsByTheErrors(t *testing.T) {
 	x := ready(Policy{Retry: Retry{MaxRetries: 3, BaseDelay: time.Second, Multiplier: 2}}, claimed, erred, claimed)

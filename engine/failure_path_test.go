@@ -10,12 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A tree fails from the bottom up: each level is told by a closure, as stores carry it.
+// A tree fails from the bottom up: at each level a closure tells the parent. The tests encode and
+// decode the closure, as a store does.
 
-// levels are how a failure goes up one level.
+// levels are the ways in which a failure goes up one level.
 var levels = []string{"a child", "one of two children", "a step", "a finalize"}
 
-// above returns the parent of x, which did not complete, once it is told.
+// above returns the parent of x, after the closure of x. X did not complete.
 func above(t interface{ Fatal(...any) }, x Execution, level string) Execution {
 	step := func(y Execution, ev Event) Execution {
 		next, _, err := Apply(y, ev)
@@ -49,12 +50,12 @@ func above(t interface{ Fatal(...any) }, x Execution, level string) Execution {
 	return step(p, ChildrenEnded{At: at(3), Children: []Closure{c}})
 }
 
-// TestTheReasonAtTheBottomArrivesAtTheTop has it go up as many levels as there may be.
+// TestTheReasonAtTheBottomArrivesAtTheTop sends a failure up through many levels.
 func TestTheReasonAtTheBottomArrivesAtTheTop(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		how := rapid.SliceOfN(rapid.SampledFrom(levels), 1, 60).Draw(t, "levels")
 		reason := rapid.SampledFrom([]string{"bottom of it all", "a: b; c: d", "", strings.Repeat("long ", 2000), "ü\xff"}).Draw(t, "reason")
-		ids := []string{"r"} // from the top
+		ids := []string{"r"} // from the top down
 		for _, level := range slices.Backward(how) {
 			id := childID(ids[len(ids)-1], 0)
 			if level == "a finalize" {

@@ -55,7 +55,7 @@ func TestEachChildIsCountedOnce(t *testing.T) {
 	if x.Status != WaitingForChildren || x.Ended.Len() != 1 || !x.Ended.Has(1) {
 		t.Fatalf("got %s with %x ended, want waiting with child 1", x.Status, x.Ended)
 	}
-	// What was counted is known; what is new beside it counts.
+	// A closure of a counted child is ignored, and a new one in the same event counts.
 	x, _ = apply(t, x, ending(end(1, Failed), end(0, Completed)))
 	if x.Status != WaitingForChildren || x.Ended.Len() != 2 || !x.Ended.Has(0) {
 		t.Fatalf("got %s with %x ended, want waiting with children 0 and 1", x.Status, x.Ended)
@@ -114,7 +114,7 @@ func TestFailFastFixesTheFailuresOfTheFirstFailingBatch(t *testing.T) {
 	if !got.Output.IsZero() || got.Gathers {
 		t.Errorf("output = %v, gathers %v, want none", got.Output, got.Gathers)
 	}
-	// And nobody changes them any more.
+	// No later event changes the failures.
 	if next, _, err := Apply(got, ending(end(4, Failed))); err == nil || !reflect.DeepEqual(next, got) {
 		t.Errorf("a late child gave %+v, %v, want a refusal", next, err)
 	}
@@ -244,7 +244,7 @@ func TestOutputOfAFinalizeThatGathersIsReferredTo(t *testing.T) {
 }
 
 func TestOutputOfAFinalizeIsHandedUpThroughEveryFinalize(t *testing.T) {
-	// A finalize of a finalize, whose own was handed to it.
+	// The output of the finalize of a finalize goes up unchanged.
 	for _, c := range []Closure{
 		{IsFinalize: true, Status: Completed, Output: text("deep")},
 		{IsFinalize: true, Status: Completed, OutputOf: "te_root.3-f-f"},

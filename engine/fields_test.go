@@ -9,7 +9,8 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// bothReaders fails unless what the reader in order reads, the one in any order reads alike.
+// bothReaders fails the test if the reader in order accepts data, and the loose reader refuses it
+// or reads another value.
 func bothReaders[T any](t *testing.T, data []byte, list func(*T, *fields)) {
 	t.Helper()
 	var a, b T
@@ -23,7 +24,7 @@ func bothReaders[T any](t *testing.T, data []byte, list func(*T, *fields)) {
 		err = f.err
 	}
 	if err != nil {
-		t.Fatalf("%x is read in order, and in any order not: %v", data, err)
+		t.Fatalf("the reader in order accepts %x, but the loose reader returns %v", data, err)
 	}
 	written := func(x *T) []byte {
 		f := writing(nil, 0)
@@ -31,12 +32,12 @@ func bothReaders[T any](t *testing.T, data []byte, list func(*T, *fields)) {
 		return f.w.Bytes()
 	}
 	if in, any := written(&a), written(&b); !bytes.Equal(in, any) {
-		t.Fatalf("%x is read in order as %x, and in any order as %x", data, in, any)
+		t.Fatalf("%x: the reader in order gives %x, the loose reader %x", data, in, any)
 	}
 }
 
-// TestFieldsAreReadInAnyOrder reads records whose fields come in other orders than the list
-// has them, as encoders of other languages write maps.
+// TestFieldsAreReadInAnyOrder reads records whose fields are in another order than in the list,
+// as encoders in other languages may write maps.
 func TestFieldsAreReadInAnyOrder(t *testing.T) {
 	want := populated()
 	data, err := EncodeRecord(want)
@@ -52,7 +53,7 @@ func TestFieldsAreReadInAnyOrder(t *testing.T) {
 	}
 }
 
-// shuffle returns a map with its entries in another order: Go's maps have none.
+// shuffle returns a map with its entries in a random order, the order of a Go map.
 func shuffle(t *testing.T, data []byte) []byte {
 	t.Helper()
 	var m map[string]codec.Payload
@@ -72,8 +73,8 @@ func shuffle(t *testing.T, data []byte) []byte {
 	return w.Bytes()
 }
 
-// TestEachFieldIsWrittenAlone sets each field of an execution alone, so that one that rests
-// on another, or is written where another should be, shows.
+// TestEachFieldIsWrittenAlone sets one field of an execution at a time. It finds a field that is
+// written only if another is set, or under the name of another.
 func TestEachFieldIsWrittenAlone(t *testing.T) {
 	full := reflect.ValueOf(populated())
 	for i := range full.NumField() {
@@ -91,8 +92,8 @@ func TestEachFieldIsWrittenAlone(t *testing.T) {
 	}
 }
 
-// TestWritingChangesNothing: what is written may be shared by other goroutines, so that even
-// the writing of what is there already would be a race.
+// TestWritingChangesNothing checks that encoding does not change its argument. Other goroutines
+// may share the argument, so even storing an equal value would be a race.
 func TestWritingChangesNothing(t *testing.T) {
 	x := populated()
 	x.CreatedAt, x.Policy.Timeout = x.CreatedAt.Add(1), x.Policy.Timeout+1 // less than a millisecond

@@ -34,7 +34,7 @@ func TestFiltersSelectByEveryField(t *testing.T) {
 	}
 	bare := Execution{ID: "te_bare", Status: Ready, CreatedAt: at(1)}
 	if (Filter{Finished: Span{Until: at(9)}}).Matches(bare) || (Filter{Error: "x"}).Matches(bare) || !(Filter{Roots: true}).Matches(bare) {
-		t.Error("what has not finished, has no failure or no parent is taken for what has")
+		t.Error("a filter selects an execution without a finish time, a failure or a parent")
 	}
 }
 
@@ -59,7 +59,7 @@ func TestCursorsGoThroughAListInItsOrder(t *testing.T) {
 	}
 	for _, text := range []string{"x", "12", ":a", "12:", "12:a.b.c", "1e3:a", " 12:a"} {
 		if c, err := ParseCursor(text); err == nil {
-			t.Errorf("%q is a cursor: %v", text, c)
+			t.Errorf("%q was accepted as a cursor: %v", text, c)
 		}
 	}
 	if _, err := ParseCursor(Cursor{time.UnixMilli(5), "te_a.0-f"}.String()); err != nil {

@@ -15,23 +15,23 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// A life is an execution that random events happen to, with what must be true
-// of it counted beside it.
+// A life is an execution that random events happen to, with counts of its own to check the
+// execution against.
 type life struct {
 	t *testing.T
 	r *rand.Rand
 	x Execution
-	// now goes on from event to event.
+	// now is the time of the latest event.
 	now time.Time
-	// counted are the children whose end was told in time.
+	// counted has the children whose closure arrived while the execution waited for it.
 	counted map[int]bool
-	// told are the closures that executions below have sent, to be told again.
+	// told has the closures that executions below have sent, so that they can be repeated.
 	told []Closure
-	// ended counts attempts, crashes those that a crash ended.
+	// ended counts attempts that have ended, crashes the attempts that a crash ended.
 	ended, crashes int
-	// parentTold counts effects that tell the parent.
+	// parentTold counts the TellParent effects.
 	parentTold int
-	// took are the edges of the diagram that it went along.
+	// took has the edges of the diagram that this life took.
 	took map[string]bool
 }
 
@@ -94,8 +94,8 @@ func (l *life) failure() Failure {
 	return Failure{Kind: kinds[l.r.IntN(len(kinds))], Message: l.word(), Stack: l.word()}
 }
 
-// closure is how something below ended: now or, told again, long ago; sometimes
-// of something that there is not.
+// closure returns a closure of an execution below: a new one or a repeated one, and sometimes of
+// an execution that does not exist.
 func (l *life) closure(isFinalize bool) Closure {
 	if len(l.told) > 0 && l.r.IntN(3) == 0 {
 		return l.told[l.r.IntN(len(l.told))]
@@ -121,7 +121,7 @@ func (l *life) closure(isFinalize bool) Closure {
 	return c
 }
 
-// event is one that can happen, two times of three; else any.
+// event returns a random event. Two times out of three it can happen in the current status.
 func (l *life) event() Event {
 	l.now = l.now.Add(l.ms(1000))
 	for {
@@ -186,12 +186,12 @@ func (l *life) any() Event {
 		return AttemptEnded{At: l.now, Executor: fmt.Sprint("late-", l.r.IntN(3)), StartedAt: l.now.Add(-l.ms(3000))}
 	}
 	if l.r.IntN(4) > 0 {
-		return HandedBack{At: l.now} // lives shall last
+		return HandedBack{At: l.now} // cancel rarely, so that lives last longer
 	}
 	return CancelRequested{At: l.now, Reason: l.word(), ParentFinished: l.coin()}
 }
 
-// step lets an event happen and checks what must hold of it.
+// step applies an event and checks the result.
 func (l *life) step(ev Event) {
 	l.t.Helper()
 	x := spare(l.x)
@@ -222,8 +222,8 @@ func (l *life) step(ev Event) {
 	l.checkRecord()
 }
 
-// remembered checks what alone may happen to a finished execution: its history gains an
-// attempt that had begun before, and nothing else of it changes.
+// remembered checks an event of a finished execution: the only change may be that the history
+// gains an attempt that had begun before the end.
 func (l *life) remembered(from, to Execution, fx []Effect, ev Event) {
 	l.t.Helper()
 	if _, told := ev.(AttemptEnded); !told || from.Status != Cancelled || fx != nil {
@@ -244,7 +244,7 @@ func (l *life) remembered(from, to Execution, fx []Effect, ev Event) {
 	}
 }
 
-// news reports whether some child in ev has not been counted.
+// news reports whether ev must change the execution, if it can happen in the status.
 func (l *life) news(ev Event) bool {
 	switch e := ev.(type) {
 	case FinalizeEnded:
@@ -277,7 +277,7 @@ func (l *life) count(ev Event, x Execution) {
 		return
 	}
 	back, _ := ev.(HandedBack)
-	if x.Status == Running && back.Until.IsZero() { // else no code has run
+	if x.Status == Running && back.Until.IsZero() { // otherwise no code has run
 		l.ended++
 	}
 }
@@ -314,7 +314,7 @@ func (l *life) checkMove(from, to Execution, ev Event) {
 	if len(from.ChildFailures) > 0 {
 		l.fatalf("%s happened after children had failed", eventName(ev))
 	}
-	// What an execution is born with stays.
+	// The fields that are set at creation never change.
 	to.Status, to.Closed, to.Attempt, to.Polls, to.Crashes, to.Executor = from.Status, from.Closed, from.Attempt, from.Polls, from.Crashes, from.Executor
 	to.StartAt, to.StartedAt, to.ExpiresAt, to.ChangedAt, to.FinishedAt = from.StartAt, from.StartedAt, from.ExpiresAt, from.ChangedAt, from.FinishedAt
 	to.Output, to.Gathers, to.OutputOf, to.Failure, to.History = from.Output, from.Gathers, from.OutputOf, from.Failure, from.History
@@ -409,7 +409,8 @@ func (l *life) checkEffects(from Execution, fx []Effect) {
 	}
 }
 
-// wantEnd returns the effects of the end of what was from.
+// wantEnd returns the effects that must follow when the execution finishes; from is its value
+// before that.
 func (l *life) wantEnd(from Execution) []string {
 	l.t.Helper()
 	x := l.x
@@ -468,7 +469,7 @@ func (l *life) fatalf(format string, args ...any) {
 	l.t.Fatalf("%s\nexecution: %+v", fmt.Sprintf(format, args...), l.x)
 }
 
-// run lets a hundred events happen, the last few of them after the end.
+// run applies up to a hundred events, and at most 20 after the end.
 func (l *life) run() {
 	l.t.Helper()
 	after := 0
@@ -487,12 +488,12 @@ func (l *life) run() {
 	}
 }
 
-// seeds of lives that together take every edge of the diagram.
+// seeds is the number of lives that together take every edge of the diagram.
 const seeds = 200
 
 func FuzzLife(f *testing.F) {
 	for seed := range uint64(10) {
-		f.Add(seeds + seed) // the others live in TestRandomLivesTakeEveryEdge
+		f.Add(seeds + seed) // TestRandomLivesTakeEveryEdge runs the lower seeds
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) { newLife(t, seed).run() })
 }
@@ -546,7 +547,7 @@ func FuzzDecodeRecord(f *testing.F) {
 			t.Fatalf("%x became %x, %v", again, twice, err)
 		}
 		if hasNaN := strings.Contains(fmt.Sprintf("%v %v %v", x.Policy, x.Spawns, x.Finalize), "NaN"); hasNaN {
-			return // which equals nothing
+			return // NaN does not equal itself
 		}
 		if x, y = withoutEmpty(x), withoutEmpty(y); !reflect.DeepEqual(y, x) {
 			t.Errorf("got %+v, want %+v", y, x)
@@ -554,7 +555,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-// withoutEmpty makes slices nil that have nothing in them.
+// withoutEmpty replaces empty slices by nil.
 func withoutEmpty(x Execution) Execution {
 	x.Input.Data, x.Output.Data = orNil(x.Input.Data), orNil(x.Output.Data)
 	x.Spawns, x.Steps, x.Ended, x.ChildFailures, x.History = orNil(x.Spawns), orNil(x.Steps), orNil(x.Ended), orNil(x.ChildFailures), orNil(x.History)

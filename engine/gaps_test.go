@@ -56,7 +56,7 @@ func TestCodeOfATaskThatSleepsIsRefused(t *testing.T) {
 		"BindParent": BindParent(approve.Task, func(context.Context, string, *Children) (int, error) { return 0, nil }, func(context.Context, Joined[string, int]) (bool, error) { return true, nil }),
 	} {
 		if err := b.Check(); err == nil || !strings.Contains(err.Error(), "its code would never run") || !strings.Contains(err.Error(), "gaps_test.go") {
-			t.Errorf("%s of a task that sleeps: %v, want that its code would never run, and where it is", how, err)
+			t.Errorf("%s of a sleeping task: %v, want an error that its code would never run, with its place", how, err)
 		}
 	}
 }

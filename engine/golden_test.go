@@ -28,6 +28,6 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test ./engine -update, if it is meant to)\ngot:\n%s\nwant:\n%s", path, got, want)
+		t.Errorf("%s differs (if the change is intended: go test ./engine -update)\ngot:\n%s\nwant:\n%s", path, got, want)
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 const module = "github.com/durable-execution/durable"
 
-// TestTheArrowsOfTheHouseHold keeps who may know whom. A package that appears
-// here with a name ending in ... stands for all below it.
+// TestTheArrowsOfTheHouseHold checks which packages a package may depend on. A name that ends in
+// ... stands for the package and all packages below it.
 func TestTheArrowsOfTheHouseHold(t *testing.T) {
 	if testing.Short() {
 		t.Skip("lists the dependencies of every package, which takes seconds")
@@ -31,20 +31,20 @@ func TestTheArrowsOfTheHouseHold(t *testing.T) {
 		"jsstore":          {natsServer, zap, sqlite, cmd, module + "/workers/..."},
 		"jsstore/api":      {natsServer, zap, sqlite, cmd, module + "/workers/..."},
 		"jsstore/embedded": {zap, sqlite, cmd, module + "/workers/..."},
-		"jsstore/index":    {natsServer, zap, cmd, module + "/workers/..."}, // alone has SQLite: who wants an index links it
+		"jsstore/index":    {natsServer, zap, cmd, module + "/workers/..."}, // the only package with SQLite: a program that wants an index links it
 		"workers":          {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/..."},
 	} {
 		for _, dep := range dependencies(t, pkg) {
 			for _, no := range never {
 				if below, ok := strings.CutSuffix(no, "/..."); ok && (dep == below || strings.HasPrefix(dep, below+"/")) {
-					t.Errorf("%s depends on %s, which it must not know", pkg, dep)
+					t.Errorf("%s depends on %s, which it must not import", pkg, dep)
 				}
 			}
 		}
 	}
 }
 
-// TestTheTopLevelIsTheOwners keeps what lies at the top of the repository.
+// TestTheTopLevelIsTheOwners checks the names at the top level of the repository.
 func TestTheTopLevelIsTheOwners(t *testing.T) {
 	out, err := exec.Command("git", "ls-tree", "--name-only", "HEAD", "../").Output()
 	if err != nil {
@@ -55,7 +55,7 @@ func TestTheTopLevelIsTheOwners(t *testing.T) {
 	for name := range strings.FieldsSeq(string(out)) {
 		name = strings.TrimPrefix(name, "../")
 		if !strings.HasPrefix(name, ".") && !slices.Contains(allowed, name) {
-			t.Errorf("%s lies at the top level, which is the owner's", name)
+			t.Errorf("%s is at the top level, where only the owner adds names", name)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func TestIDsOfOneMomentDiffer(t *testing.T) {
 	for range 10_000 {
 		id := newID(t0)
 		if seen[id] {
-			t.Fatalf("%s twice", id)
+			t.Fatalf("%s occurs twice", id)
 		}
 		seen[id] = true
 		if !form.MatchString(id) {
@@ -48,7 +48,7 @@ func TestDerivedIDs(t *testing.T) {
 		{childID("te_root.12", 3), "te_root.12-3"},
 		{finalizeID("te_root.12"), "te_root.12-f"},
 		{childID("te_root.f", 3), "te_root.f-3"},
-		// Fixed for ever: who spawns again after an upgrade must name the same.
+		// Fixed for ever: a parent that spawns again after an upgrade must use the same ids.
 		{childID(deep, 7), "te_root.h7opocpeuhil6ti6u41td581l-7"},
 		{finalizeID("my-own_ID"), "my-own_ID.f"},
 	} {
@@ -93,7 +93,7 @@ func TestIDsInAWideAndDeepTreeDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	add := func(id string) string {
 		if seen[id] {
-			t.Fatalf("%s twice", id)
+			t.Fatalf("%s occurs twice", id)
 		}
 		seen[id] = true
 		return id
@@ -102,7 +102,7 @@ func TestIDsInAWideAndDeepTreeDiffer(t *testing.T) {
 	for i := range 20_000 {
 		add(childID(root, i))
 	}
-	// Every node of three children and a finalize, eight levels deep,
+	// Add a tree, eight levels deep, in which each node has three children and a finalize.
 	level := []string{finalizeID(root)}
 	add(level[0])
 	for range 8 {
@@ -115,7 +115,7 @@ func TestIDsInAWideAndDeepTreeDiffer(t *testing.T) {
 		}
 		level = next
 	}
-	// and below some of them, so deep that their paths are hashed.
+	// Below some of the nodes, add so many levels that the paths are hashed.
 	for _, id := range level[:300] {
 		for range 60 {
 			add(finalizeID(id))

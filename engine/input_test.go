@@ -11,8 +11,8 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// TestInputThatNobodyHasValidatedIsJudged is about what an executor does with an input that
-// came from elsewhere, an output of the step before for instance.
+// TestInputThatNobodyHasValidatedIsJudged decodes inputs that no process has validated, such as
+// the output of the previous step.
 func TestInputThatNobodyHasValidatedIsJudged(t *testing.T) {
 	type order struct {
 		Item  string
@@ -32,15 +32,15 @@ func TestInputThatNobodyHasValidatedIsJudged(t *testing.T) {
 		what string
 		task Task[order, int]
 		in   codec.Payload
-		want string // of the error
+		want string // in the error
 	}{
-		{"what the type is encoded to", plain, encode(order{"a", 0, []string{"b"}}), ""},
-		{"its zero", plain, encode(order{}), ""},
+		{"an encoded value of the type", plain, encode(order{"a", 0, []string{"b"}}), ""},
+		{"its zero value", plain, encode(order{}), ""},
 		{"its fields in another order", plain, encode(map[string]any{"Notes": nil, "Item": "a", "Count": 1}), ""},
 		{"JSON", plain, codec.Payload{Type: codec.JSON, Data: []byte(`{"Item":"a","Count":1,"Notes":[]}`)}, ""},
 		{"a field is missing", plain, encode(map[string]any{"Item": "a"}), "Count"},
 		{"a field of another type", plain, encode(map[string]any{"Item": "a", "Count": "1", "Notes": nil}), "Count"},
-		{"no MessagePack", plain, codec.Payload{Type: codec.MsgPack, Data: []byte{0xc1}}, "0xc1"},
+		{"invalid MessagePack", plain, codec.Payload{Type: codec.MsgPack, Data: []byte{0xc1}}, "0xc1"},
 		{"a written schema accepts it", strict, encode(order{"a", 1, nil}), ""},
 		{"a written schema refuses it", strict, encode(order{"a", 0, nil}), "minimum"},
 	} {
@@ -54,7 +54,7 @@ func TestInputThatNobodyHasValidatedIsJudged(t *testing.T) {
 	}
 }
 
-// BenchmarkUnvalidatedInput is the input of a step of a sequence.
+// BenchmarkUnvalidatedInput decodes the input of a step of a sequence.
 func BenchmarkUnvalidatedInput(b *testing.B) {
 	task := Define[[]byte, int]("task")
 	in := Input{Payload: codec.Payload{Type: codec.MsgPack, Data: append([]byte{0xc5, 1, 44}, make([]byte, 300)...)}}
@@ -66,8 +66,8 @@ func BenchmarkUnvalidatedInput(b *testing.B) {
 	}
 }
 
-// Whoever drops what InputSchema or ValidateInput returns, or took a copy of the task before,
-// has the schema and the validator all the same.
+// All copies of a task have the schema and the validator: also a copy that was made before, and
+// the task itself if the caller drops the results of InputSchema and ValidateInput.
 func TestValidatorsAreThoseOfEveryCopyOfATask(t *testing.T) {
 	even := func(n int) (int, error) {
 		if n%2 != 0 {
@@ -84,7 +84,7 @@ func TestValidatorsAreThoseOfEveryCopyOfATask(t *testing.T) {
 	poll.InputSchema(`{"maximum": 10}`)
 	sleeping.ValidateInput(even)
 	sleeping.InputSchema(`{"maximum": 10}`)
-	var c *Client // which encodes by default
+	var c *Client // a nil client uses the default encoding
 	for _, one := range append(copies, task, poll.Task, sleeping.Task) {
 		for in, want := range map[int]string{4: "", 3: "odd", 12: "maximum"} {
 			p, err := one.encode(c, in, Encoding{})
@@ -100,7 +100,7 @@ func TestValidatorsAreThoseOfEveryCopyOfATask(t *testing.T) {
 			}
 		}
 	}
-	// A client in another language has validated nothing; the executor does.
+	// A client in another language does not validate the input. The executor does.
 	for in, want := range map[string]string{"4": "104", "3": "odd", "12": "maximum"} {
 		out, err := bound.Run(NewContext(t.Context(), Run{Client: c}), Input{Payload: codec.Payload{Type: codec.JSON, Data: []byte(in)}})
 		if got := string(out.Output.Data) + fmt.Sprint(err); !strings.Contains(got, want) {

@@ -14,14 +14,14 @@ import (
 
 var t0 = time.UnixMilli(1_700_000_000_000).UTC()
 
-// at is n seconds after the beginning.
+// at returns the time n seconds after t0.
 func at(n int) time.Time { return t0.Add(time.Duration(n) * time.Second) }
 
 func text(s string) codec.Payload {
 	return codec.Payload{Type: codec.JSON, Data: []byte(`"` + s + `"`)}
 }
 
-// ready is the child of a parent that ready(...) events have happened to.
+// ready returns a child of a parent, after the events.
 func ready(p Policy, events ...Event) Execution {
 	x := Execution{
 		ID: "te_root.3", Parent: "te_root", Index: 3, Task: "task", Queue: "queue", Policy: p, Input: text("in"),
@@ -58,7 +58,7 @@ var (
 	finalizeFell = FinalizeEnded{At: at(8), Closure: Closure{Parent: "te_root.3", ID: finalizeID("te_root.3"), Task: "finalize", IsFinalize: true, Status: Failed, Message: "fell"}}
 )
 
-// asleep is ready, as one that sleeps.
+// asleep is ready for a sleeping execution.
 func asleep(p Policy, events ...Event) Execution {
 	x := ready(p)
 	x.Sleeping = true
@@ -72,7 +72,7 @@ func asleep(p Policy, events ...Event) Execution {
 	return x
 }
 
-// spawned is the return of n children and perhaps a finalize.
+// spawned returns the event of a run function that spawns n children and perhaps a finalize.
 func spawned(n int, fin *Spawn) Returned {
 	r := Returned{At: at(2), Output: text("mid"), Finalize: fin, Gathers: fin == nil}
 	for i := range n {
@@ -84,7 +84,7 @@ func spawned(n int, fin *Spawn) Returned {
 	return r
 }
 
-// end is how child i of ready() ended.
+// end returns the closure of child i of ready().
 func end(i int, s Status) Closure {
 	c := Closure{Parent: "te_root.3", ID: childID("te_root.3", i), Task: "child", Index: i, Status: s}
 	if s != Completed {
@@ -95,7 +95,8 @@ func end(i int, s Status) Closure {
 
 func ending(list ...Closure) ChildrenEnded { return ChildrenEnded{At: at(5), Children: list} }
 
-// lives are executions in every status, by ways that differ in what they leave.
+// lives returns executions in every status. Some have the same status, but got it in different
+// ways.
 func lives() map[string]Execution {
 	once, thrice := Policy{Timeout: time.Minute}, Policy{Timeout: time.Minute, Retry: Retry{MaxRetries: 2}}
 	all := Policy{OnChildFailure: WaitAll}
@@ -143,7 +144,7 @@ func lives() map[string]Execution {
 	}
 }
 
-// events are of every kind, with the differences that matter.
+// events returns events of every kind, with the variants that matter.
 func events() []Event {
 	final := erred
 	final.Final = true
@@ -167,7 +168,7 @@ func TestLivesAndEventsAreComplete(t *testing.T) {
 	}
 	for _, s := range Statuses() {
 		if !seen[s] {
-			t.Errorf("no life is %s", s)
+			t.Errorf("no life has the status %s", s)
 		}
 	}
 	kinds := map[string]bool{}
@@ -179,8 +180,8 @@ func TestLivesAndEventsAreComplete(t *testing.T) {
 	}
 }
 
-// deepCopy returns a copy of v that shares nothing with it, spare capacity of
-// slices included.
+// deepCopy returns a copy of v that shares no memory with it. It also copies the spare capacity of
+// slices.
 func deepCopy[T any](v T) T {
 	dst := reflect.New(reflect.TypeFor[T]()).Elem()
 	copyInto(dst, reflect.ValueOf(v))
@@ -217,8 +218,8 @@ func copyInto(dst, src reflect.Value) {
 	}
 }
 
-// spare gives every slice of x room behind its end, with something in it: an
-// append that does not copy shows there.
+// spare gives the slices of x spare capacity with known contents. An append that does not copy the
+// slice would change them.
 func spare(x Execution) Execution {
 	x = deepCopy(x)
 	x.Ended = withSpare(x.Ended, 0x55)
@@ -239,8 +240,7 @@ func withSpare[S ~[]E, E any](s S, with E) S {
 	return more[:len(s)]
 }
 
-// untouched reports whether x is as before, and so are the rooms behind
-// the ends of their slices.
+// untouched reports whether x is equal to before, also in the spare capacity of its slices.
 func untouched(x, before Execution) bool {
 	full := func(x Execution) Execution {
 		x.Ended = x.Ended[:cap(x.Ended)]
@@ -254,8 +254,7 @@ func untouched(x, before Execution) bool {
 	return reflect.DeepEqual(x, before) && reflect.DeepEqual(full(x), full(before))
 }
 
-// once returns effects with the flag that they may have been carried out before
-// taken off.
+// once returns effects without the mark of [Again].
 func once(effects []Effect) []Effect {
 	list := make([]Effect, len(effects))
 	for i, e := range effects {
@@ -276,7 +275,7 @@ func once(effects []Effect) []Effect {
 	return list
 }
 
-// kinds names effects in their order.
+// kinds returns the names of effects, in order.
 func kinds(effects []Effect) string {
 	var names []string
 	for _, e := range effects {
@@ -285,7 +284,7 @@ func kinds(effects []Effect) string {
 	return strings.Join(names, " ")
 }
 
-// find returns the one effect of a type.
+// find returns the only effect of a type.
 func find[E Effect](t *testing.T, effects []Effect) E {
 	t.Helper()
 	var found []E
@@ -300,7 +299,7 @@ func find[E Effect](t *testing.T, effects []Effect) E {
 	return found[0]
 }
 
-// apply is Apply where the event can happen.
+// apply is Apply for an event that can happen.
 func apply(t *testing.T, x Execution, ev Event) (Execution, []Effect) {
 	t.Helper()
 	next, fx, err := Apply(x, ev)

@@ -81,7 +81,7 @@ func TestGarbageIsNoMessage(t *testing.T) {
 		}
 	}
 	if c, err := DecodeCancel(nameless); err == nil {
-		t.Errorf("cancellation of no valid id: %+v, want an error", c)
+		t.Errorf("cancellation without a valid id: %+v, want an error", c)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestChildOfADeepParentIsFoundByItsID(t *testing.T) {
 	}
 }
 
-// FuzzDecodeClosure holds the reader in order against the one in any order.
+// FuzzDecodeClosure compares the reader in order with the loose reader.
 func FuzzDecodeClosure(f *testing.F) {
 	data, err := EncodeClosure(fullClosure())
 	if err != nil {

@@ -19,7 +19,7 @@ func TestMetadataAddsUpAndTheLastValueOfAKeyWins(t *testing.T) {
 		t.Errorf("metadata = %v, want %v", o.metadata, want)
 	}
 	if want := (Metadata{"team": "blue", "kind": "defined"}); !maps.Equal(task.def.options.metadata, want) || !maps.Equal(defined, want) {
-		t.Errorf("the definition has %v now, what it was given is %v; want %v", task.def.options.metadata, defined, want)
+		t.Errorf("the definition has %v now, and the caller's map is %v; want %v for both", task.def.options.metadata, defined, want)
 	}
 	bare := Define[int, int]("metadata-none")
 	for _, opts := range [][]Option{nil, {Metadata(nil)}, {Metadata{}}} {

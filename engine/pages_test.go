@@ -31,13 +31,13 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 				continue
 			}
 			if _, err := os.Stat(filepath.Join("..", filepath.Dir(page), m[1])); err != nil {
-				t.Errorf("%s links to %s, which is not there", page, m[1])
+				t.Errorf("%s links to %s, which does not exist", page, m[1])
 			}
 		}
 	}
 }
 
-// TestTheReadmeIsShort: it is to be read in five minutes.
+// TestTheReadmeIsShort limits the README to what a reader can read in five minutes.
 func TestTheReadmeIsShort(t *testing.T) {
 	const most = 12_000
 	info, err := os.Stat("../README.md")

@@ -31,7 +31,7 @@ func TestAPollIsGivenUpAtItsLimitOrDeadline(t *testing.T) {
 	for _, c := range []struct {
 		rule string
 		poll Poll
-		n    int // polls before
+		n    int // earlier polls
 		at   time.Time
 		want Status
 		wait time.Duration

@@ -19,7 +19,7 @@ func TestFingerprintsTellTypesApartAndNothingElse(t *testing.T) {
 	type file struct{ Path string }
 	type renamed struct{ Path string }
 	type longer struct{ Path, Name string }
-	type tree struct{ Below []tree } // which has no schema
+	type tree struct{ Below []tree } // a recursive type has no schema
 	print := func(d *Definition) string { return d.Bound().Fingerprint }
 	first := print(Define[file, int]("a").def)
 	for what, c := range map[string]struct {
@@ -39,7 +39,7 @@ func TestFingerprintsTellTypesApartAndNothingElse(t *testing.T) {
 		}
 	}
 	if a, b := print(Define[tree, int]("a").def), print(Define[*tree, int]("a").def); a == b {
-		t.Errorf("types without schemas have one fingerprint: %s", a)
+		t.Errorf("two types without schemas have the same fingerprint: %s", a)
 	}
 	if b := Define[file, int]("a").def.Bound(); !strings.Contains(string(b.InputSchema), `"Path"`) || b.Output != "int" {
 		t.Errorf("bound = %+v", b)
@@ -49,7 +49,7 @@ func TestFingerprintsTellTypesApartAndNothingElse(t *testing.T) {
 func TestWhatIsNoPresenceIsRefusedAndWhatIsNoRollCallAsksForNothing(t *testing.T) {
 	for _, text := range []string{"", "null", "[]", "{}", `{"executor":"x"}`, `{"now":1}`, `{"executor":1,"now":1}`, "\x00"} {
 		if p, err := DecodePresence([]byte(text)); err == nil {
-			t.Errorf("%q is %+v, want an error", text, p)
+			t.Errorf("%q was decoded as %+v, want an error", text, p)
 		}
 		if c := DecodeRollCall([]byte(text)); c != (RollCall{}) {
 			t.Errorf("%q asks for %+v, want nothing", text, c)

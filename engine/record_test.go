@@ -15,7 +15,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// populated has something in every field, as no execution has.
+// populated returns an execution with a value in every field. No real execution has that.
 func populated() Execution {
 	policy := func(n int) Policy {
 		return Policy{
@@ -45,7 +45,7 @@ func populated() Execution {
 	}
 }
 
-// zeros lists the exported fields in v, at any depth, that are zero.
+// zeros returns the names of exported fields in v, at any depth, that are zero.
 func zeros(v reflect.Value, path string) []string {
 	if v.IsZero() {
 		return []string{path}
@@ -130,7 +130,7 @@ func TestRecordOfALaterVersionIsRefusedByItsNumber(t *testing.T) {
 		t.Errorf("error = %v, want %s", err, want)
 	}
 	if x.ID != "te_x" || x.Task != "task" || x.Status != "dreaming" {
-		t.Errorf("execution = %+v, want what is understood of it", x)
+		t.Errorf("execution = %+v, want the known fields", x)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestGarbageIsNoRecord(t *testing.T) {
 	} {
 		got, err := DecodeRecord(data)
 		if !errors.Is(err, ErrDamaged) || !strings.HasPrefix(err.Error(), "decode record") {
-			t.Errorf("%s: got %+v, %v, want ErrDamaged that says decode record", what, got, err)
+			t.Errorf("%s: got %+v, %v, want ErrDamaged in an error that begins with decode record", what, got, err)
 		}
 	}
 }
@@ -235,8 +235,8 @@ func TestInputWithoutATypeStaysJSON(t *testing.T) {
 	}
 }
 
-// TestRecordsAreTheSameBytesAsEver fails when records that are stored would be
-// read, or written, otherwise than when they were stored.
+// TestRecordsAreTheSameBytesAsEver fails if this version would read stored records in another way
+// than the version that wrote them, or write other bytes for them.
 func TestRecordsAreTheSameBytesAsEver(t *testing.T) {
 	records := []struct {
 		name string

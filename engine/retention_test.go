@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// rooted is x as the root of a tree of its own.
+// rooted returns x as the root of a tree.
 func rooted(x Execution) Execution {
 	x.ID, x.Parent, x.Index = "te_root", "", 0
 	return x
@@ -27,7 +27,7 @@ func TestTreeIsLookedAtUnlessItsRootVanishesByItself(t *testing.T) {
 		name   string
 		from   Execution
 		event  Event
-		alone  bool // it vanishes by itself, if it is kept for a day
+		alone  bool // it vanishes by itself if it is kept for a day or more
 		looked bool
 	}{
 		{"a root that completes alone", rooted(ready(Policy{}, claimed)), returned, true, true},
@@ -47,7 +47,7 @@ func TestTreeIsLookedAtUnlessItsRootVanishesByItself(t *testing.T) {
 	} {
 		x, fx := apply(t, c.from, c.event)
 		if looks := strings.Contains(kinds(fx), "Expire"); looks != c.looked {
-			t.Errorf("%s: effects %q, want the tree looked at: %v", c.name, kinds(fx), c.looked)
+			t.Errorf("%s: effects %q, want an Expire: %v", c.name, kinds(fx), c.looked)
 			continue
 		}
 		for _, limits := range []Limits{short, long} {
@@ -61,13 +61,13 @@ func TestTreeIsLookedAtUnlessItsRootVanishesByItself(t *testing.T) {
 			}
 			when, ends := find[Expire](t, fx).LookAt(limits)
 			if ends == vanishes {
-				t.Errorf("%s, kept for %s: vanishes by itself %v, and looked at %v: want one of both", c.name, limits.Retention, vanishes, ends)
+				t.Errorf("%s, kept for %s: vanishes by itself %v, expires %v: want exactly one", c.name, limits.Retention, vanishes, ends)
 			}
 			if x.Parent != "" {
 				kept = time.Minute
 			}
 			if want := x.FinishedAt.Add(kept); ends && !when.Equal(want) {
-				t.Errorf("%s, kept for %s: looked at %s, want %s", c.name, limits.Retention, when, want)
+				t.Errorf("%s, kept for %s: expires at %s, want %s", c.name, limits.Retention, when, want)
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func TestRetentionIsTheRootsOrElseTheNamespaces(t *testing.T) {
 		limit    time.Duration
 		want     time.Duration
 		stays    bool
-		retained time.Duration // in the policy
+		retained time.Duration // the retention in the policy
 	}{
 		{"the namespace's", nil, time.Hour, time.Hour, false, 0},
 		{"for ever by the namespace", nil, Forever, 0, true, 0},
@@ -170,7 +170,7 @@ func TestTreeIsGoneALeaseAfterItWasToBeRemoved(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		x    Execution
-		gone time.Duration // after its end; 0 is never
+		gone time.Duration // how long after its end; 0 means never
 	}{
 		{"a root", root, time.Hour + 3*time.Second},
 		{"its own retention", Execution{ID: "x", Status: Failed, FinishedAt: t0, Policy: Policy{Retention: time.Minute}}, time.Minute + 3*time.Second},
@@ -186,6 +186,6 @@ func TestTreeIsGoneALeaseAfterItWasToBeRemoved(t *testing.T) {
 		}
 	}
 	if root.Gone(Limits{Lease: time.Second}, t0.Add(time.Hour)) {
-		t.Error("gone where a store knows no retention")
+		t.Error("gone, though the store has no retention")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// sequence is a running execution that has returned three steps.
+// sequence returns an execution after its code has returned three steps.
 func sequence(t *testing.T) Execution {
 	t.Helper()
 	x := Execution{ID: "te_root", Task: "all", Queue: DefaultQueue, Status: Running, Executor: "e", Input: text("in")}
@@ -14,7 +14,7 @@ func sequence(t *testing.T) Execution {
 	return x
 }
 
-// spawnsOnly fails unless the only effect is to create one step.
+// spawnsOnly fails the test unless the only effect is to create one step.
 func spawnsOnly(t *testing.T, x Execution, fx []Effect, id, task, from string) {
 	t.Helper()
 	if x.Status != WaitingForChildren || len(fx) != 1 {
@@ -64,10 +64,10 @@ func TestStepThatEndedBeforeIsNoNews(t *testing.T) {
 		t.Error("the first step was counted twice")
 	}
 	if !x.FollowsClosure() {
-		t.Error("the second step does not follow from the closure of the first, want that its holder creates it again")
+		t.Error("the second step does not follow from the closure of the first, so the holder of the closure would not create it")
 	}
 	if sequence(t).FollowsClosure() {
-		t.Error("the first step follows from a closure, want from the return")
+		t.Error("the first step follows from a closure, want it to follow from the return of the code")
 	}
 }
 
@@ -76,9 +76,9 @@ func TestCancelledSequenceCancelsTheStepThatItIsAt(t *testing.T) {
 	x, _ = apply(t, x, stepEnded(0, Completed))
 	x, _ = apply(t, x, CancelRequested{At: at(3), Reason: "enough"})
 	if got := x.Below(); !slices.Equal(got, []string{"te_root.1"}) {
-		t.Errorf("below = %v, want te_root.1 alone", got)
+		t.Errorf("below = %v, want only te_root.1", got)
 	}
 	if c, ok := x.Unborn("te_root.1", x.Spawns); !ok || c.Task != "b" {
-		t.Errorf("unborn step = %+v, %v, want that of b", c, ok)
+		t.Errorf("unborn step = %+v, %v, want the step of task b", c, ok)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/durable-execution/durable/codec/vectors"
 )
 
-// meaningOf is MessagePack as JSON.
+// meaningOf converts MessagePack to JSON.
 func meaningOf(data []byte) codec.Payload { return codec.Payload{Type: codec.MsgPack, Data: data} }
 
 func jsonOf(text string) codec.Payload {
@@ -24,7 +24,7 @@ func packed(s string) codec.Payload {
 	return p
 }
 
-// recorded is an execution in a status, with what every record has.
+// recorded returns an execution in a status, with the fields that every record has.
 func recorded(id string, s Status, change func(*Execution)) Execution {
 	x := Execution{
 		ID: id, Task: "greet", Queue: DefaultQueue, Status: s,
@@ -42,7 +42,7 @@ func recorded(id string, s Status, change func(*Execution)) Execution {
 	return x
 }
 
-// records has one of each status and of each feature.
+// records returns a record for each status and for each feature.
 func records() (names []string, list []Execution) {
 	add := func(name string, x Execution) { names, list = append(names, name), append(list, x) }
 	child := func(task string) Spawn {
@@ -157,7 +157,7 @@ func records() (names []string, list []Execution) {
 	return names, list
 }
 
-// withoutMetadata is x as a program wrote it that did not know of metadata.
+// withoutMetadata returns x as a program without support for metadata wrote it.
 func withoutMetadata(x Execution) Execution {
 	x.Metadata, x.Finalize.Metadata = nil, nil
 	for i := range x.Spawns {
