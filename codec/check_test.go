@@ -79,7 +79,7 @@ func TestHostileLengthsTakeNoMemory(t *testing.T) {
 	}
 }
 
-func TestTimestampIsNoMap(t *testing.T) {
+func TestTimestampIsNotReadAsAMap(t *testing.T) {
 	data := hostile["map32 in a timestamp"]
 	for _, v := range []any{new(map[string]any), new(map[string]string), new(map[string]int), new(map[int]inner)} {
 		if err := UnmarshalRecord(data, v); err != errStamp {
@@ -114,7 +114,7 @@ func TestNestingIsBounded(t *testing.T) {
 	}
 }
 
-func TestPanicOfTheDecoderIsAnError(t *testing.T) {
+func TestPanicOfTheDecoderBecomesAnError(t *testing.T) {
 	for _, c := range []struct {
 		data []byte
 		v    any

@@ -216,7 +216,7 @@ func TestUnknownContentTypeIsRefused(t *testing.T) {
 	}
 }
 
-func TestPayloadThatIsNotOneValueIsRefusedWithinAnother(t *testing.T) {
+func TestPayloadMustBeOneValueWithinAnother(t *testing.T) {
 	for _, p := range []Payload{
 		{MsgPack, []byte{0x01, 0x02}}, {MsgPack, []byte{0x92, 0x01}}, {MsgPack, []byte{0xc1}},
 		{JSON, []byte("1 2")}, {JSON, []byte("[1")}, {"", []byte("}")},

@@ -34,7 +34,7 @@ func keeps[T any](t *testing.T, v T) {
 	}
 }
 
-func TestWhatATypeSaysOfItselfComesBack(t *testing.T) {
+func TestTypesThatEncodeThemselvesComeBack(t *testing.T) {
 	large, _ := new(big.Int).SetString("123456789012345678901234567890", 10)
 	page, err := url.Parse("https://example.com/a?b=c#d")
 	if err != nil {
@@ -104,7 +104,7 @@ type ring []ring
 
 type toItself *toItself
 
-func TestWhatCanNotBeReadAgainIsRefused(t *testing.T) {
+func TestValuesThatCanNotBeDecodedAreRefused(t *testing.T) {
 	circle := &loop{}
 	circle.Next = &loop{Next: circle}
 	around := map[string]any{}
@@ -140,7 +140,7 @@ func TestWhatCanNotBeReadAgainIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongIsSaidWithWhereItIs(t *testing.T) {
+func TestErrorsNameThePosition(t *testing.T) {
 	type item struct {
 		Qty   string `json:"qty"`
 		Price int8   `json:"price"`
@@ -194,7 +194,7 @@ func TestWhatIsWrongIsSaidWithWhereItIs(t *testing.T) {
 	}
 }
 
-func TestMessagePackOfAnyClientIsReadAsItsJSON(t *testing.T) {
+func TestMessagePackOfAnyClientIsReadLikeJSON(t *testing.T) {
 	for _, c := range []struct {
 		data string
 		into any
@@ -248,10 +248,10 @@ func TestMessagePackOfAnyClientIsReadAsItsJSON(t *testing.T) {
 	}
 }
 
-// TestWhatProgramsOfBeforeHaveStoredIsRead decodes the MessagePack of earlier versions for
+// TestDataOfEarlierVersionsIsRead decodes the MessagePack of earlier versions for
 // types that this version writes in JSON. The MessagePack library must not be called for a
 // type with a shadowed field: it would print a message to the standard logger.
-func TestWhatProgramsOfBeforeHaveStoredIsRead(t *testing.T) {
+func TestDataOfEarlierVersionsIsRead(t *testing.T) {
 	var printed strings.Builder
 	log.SetOutput(io.MultiWriter(&printed, os.Stderr))
 	defer log.SetOutput(os.Stderr)
@@ -304,9 +304,9 @@ func TestWhatProgramsOfBeforeHaveStoredIsRead(t *testing.T) {
 	}
 }
 
-// TestTheWireOfPlainTypesIsAsItWas compares the bytes of this version with the bytes of
+// TestBytesOfPlainTypesNeverChange compares the bytes of this version with the bytes of
 // earlier versions.
-func TestTheWireOfPlainTypesIsAsItWas(t *testing.T) {
+func TestBytesOfPlainTypesNeverChange(t *testing.T) {
 	for _, v := range []any{
 		something(), everything{}, plainOne{When: time.Unix(1, 5).UTC(), More: map[string]any{"b": 1, "a": []any{uint8(200), "x", nil, 1.5, []byte{1}}}},
 		map[string]string{"b": "1", "a": "2"}, map[int8]bool{-1: true, 1: false, 100: true}, []time.Time{time.Unix(0, 0).UTC(), time.Unix(1<<35, 1).UTC()},

@@ -93,7 +93,7 @@ func (w *written) readBack(t *testing.T) {
 	}
 }
 
-func TestMapReaderStopsAtWhatNoMapWrites(t *testing.T) {
+func TestMapReaderRefusesOtherEncodings(t *testing.T) {
 	for what, text := range map[string]string{
 		"nothing": "", "null": "\xc0", "a list": "\x90", "null in a field": "\x81\xa1s\xc0", "a name that is a number": "\x81\x01\x01",
 		"a number for a string": "\x81\xa1s\x01", "a string for a number": "\x81\xa1i\xa11", "past int64": "\x81\xa1i\xcf\xff\xff\xff\xff\xff\xff\xff\xff",

@@ -24,7 +24,7 @@ type described2 struct {
 	Flag bool `json:"flag"`
 }
 
-func TestInferredSchemaAcceptsWhatTheTypeEncodesTo(t *testing.T) {
+func TestInferredSchemaAcceptsEncodedValues(t *testing.T) {
 	s := SchemaOf(reflect.TypeFor[described]())
 	if s == nil {
 		t.Fatal("no schema")
@@ -44,7 +44,7 @@ func TestInferredSchemaAcceptsWhatTheTypeEncodesTo(t *testing.T) {
 	}
 }
 
-func TestInferredSchemaSaysWhatIsWrongAndWhere(t *testing.T) {
+func TestInferredSchemaNamesTheErrorAndItsPosition(t *testing.T) {
 	s := SchemaOf(reflect.TypeFor[described]())
 	for input, want := range map[string]string{
 		`{"name":1}`:                           "/properties/name",

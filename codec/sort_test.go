@@ -59,7 +59,7 @@ func TestEqualMapsAreEqualBytes(t *testing.T) {
 	}
 }
 
-func TestMapsAreInTheOrderOfTheirKeys(t *testing.T) {
+func TestMapsAreSortedByTheirKeys(t *testing.T) {
 	for _, v := range []any{
 		map[string]int{"b": 1, "aa": 2, "": 3},
 		map[string]any{"b": 1, "aa": 2, "": 3},

@@ -112,7 +112,7 @@ func TestFieldsWithinFieldsAreNotKept(t *testing.T) {
 	}
 }
 
-func TestSplittingRefusesWhatUnmarshalRefuses(t *testing.T) {
+func TestSplittingRefusesTheSameDataAsUnmarshal(t *testing.T) {
 	for _, data := range [][]byte{nil, {0x81}, {0x81, 0xa1, 'x'}, {0x01}, {0x80, 0x80}, {0x81, 0xa4, 'n', 'a', 'm', 'e', 0x01}} {
 		var a, b older
 		_, err := a.read(data)
@@ -122,7 +122,7 @@ func TestSplittingRefusesWhatUnmarshalRefuses(t *testing.T) {
 	}
 }
 
-func TestOfAFieldThatIsThereTwiceTheLastCounts(t *testing.T) {
+func TestTheLastOfTwoEqualFieldsCounts(t *testing.T) {
 	m, err := codec.SplitMap([]byte("\x83\xa1a\x01\xa1b\x02\xa1a\x03"))
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestOfAFieldThatIsThereTwiceTheLastCounts(t *testing.T) {
 	}
 }
 
-func TestNullIsNoMapAndNoList(t *testing.T) {
+func TestNullIsSplitIntoNothing(t *testing.T) {
 	if m, err := codec.SplitMap([]byte{0xc0}); m != nil || err != nil {
 		t.Errorf("map of null: %v, %v, want nil", m, err)
 	}

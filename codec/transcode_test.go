@@ -14,7 +14,7 @@ type holder struct {
 	After  string  `json:"after"`
 }
 
-func TestPayloadInAnotherValueStandsForItsOwn(t *testing.T) {
+func TestPayloadInAnotherValueIsEncodedAsItsValue(t *testing.T) {
 	for _, of := range []Type{MsgPack, JSON} {
 		for _, in := range []Type{MsgPack, JSON} {
 			want := something()
@@ -124,7 +124,7 @@ func TestTimestampsAreTranscodedInUTC(t *testing.T) {
 	}
 }
 
-func TestPayloadOfItsOwnEncodingIsTakenAsItIs(t *testing.T) {
+func TestPayloadInTheSameEncodingIsUnchanged(t *testing.T) {
 	for _, p := range []Payload{{JSON, []byte(` {"b": 1, "a": 2} `)}, {MsgPack, []byte{0xcd, 0x00, 0x01}}} {
 		if got := encode(t, p.Type, p); !got.Equal(p) {
 			t.Errorf("got %q, want %q", got.Data, p.Data)

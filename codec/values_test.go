@@ -172,11 +172,11 @@ func textOf(t *rapid.T, v reflect.Value) string {
 	return string(data)
 }
 
-// TestAValueIsWhatEncodingJSONMakesOfIt generates types and values. A value that EncodeAs
+// TestValuesMeanTheSameAsInEncodingJSON generates types and values. A value that EncodeAs
 // accepts must decode to the same value as from encoding/json, in each encoding and after any
 // number of transcodings, and the schema of the type must accept it. EncodeAs must refuse a
 // value that encoding/json can't encode and decode.
-func TestAValueIsWhatEncodingJSONMakesOfIt(t *testing.T) {
+func TestValuesMeanTheSameAsInEncodingJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := typeGen(3).Draw(t, "type")
 		v := reflect.New(typ).Elem()
@@ -245,8 +245,8 @@ func forms(t *rapid.T, p Payload) []Payload {
 	return list
 }
 
-// TestASchemaRefusesWhatCanNotBeDecoded replaces a part of an encoded value by another value.
-func TestASchemaRefusesWhatCanNotBeDecoded(t *testing.T) {
+// TestSchemaRefusesValuesThatCanNotBeDecoded replaces a part of an encoded value by another value.
+func TestSchemaRefusesValuesThatCanNotBeDecoded(t *testing.T) {
 	others := []string{"3.0", "3e0", "9223372036854775808", "18446744073709551616", "-1", "300", "1e39", "1e400", `"3"`, `""`, "true", "null", "[]", "{}", "[1]", `{"a":1}`, `"!"`}
 	rapid.Check(t, func(t *rapid.T) {
 		typ := typeGen(2).Draw(t, "type")

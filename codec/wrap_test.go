@@ -43,7 +43,7 @@ func seal(t testing.TB, c *Codec, p Payload) Payload {
 
 var long = strings.Repeat("words that repeat ", 200)
 
-func TestSealedPayloadSaysWhatItsLayersAre(t *testing.T) {
+func TestSealedPayloadNamesItsLayers(t *testing.T) {
 	c := newCodec(t, Config{Wrappers: []Wrapper{Gzip(0, 0), aesGCM(t, "k1", map[string][]byte{"k1": key(1)})}})
 	p := encode(t, MsgPack, long)
 	sealed := seal(t, c, p)
@@ -99,7 +99,7 @@ func TestNamesChooseTheLayersAndTheCodecTheirOrder(t *testing.T) {
 	}
 }
 
-func TestNilCodecReadsWhatIsCompressed(t *testing.T) {
+func TestNilCodecReadsCompressedPayloads(t *testing.T) {
 	p := encode(t, MsgPack, long)
 	sealed, err := Gzip(0, 0).Seal(p)
 	if err != nil {
@@ -114,7 +114,7 @@ func TestNilCodecReadsWhatIsCompressed(t *testing.T) {
 	}
 }
 
-func TestConfigThatCantBeIsRefused(t *testing.T) {
+func TestInvalidConfigIsRefused(t *testing.T) {
 	aes := aesGCM(t, "k1", map[string][]byte{"k1": key(1)})
 	for what, c := range map[string]Config{
 		"type":         {Type: "text/plain"},
@@ -174,7 +174,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-func TestAnotherKeyOfTheSameIDIsAnErrorThatNamesIt(t *testing.T) {
+func TestErrorOfAWrongKeyNamesItsID(t *testing.T) {
 	p := seal(t, newCodec(t, Config{Wrappers: []Wrapper{aesGCM(t, "k1", map[string][]byte{"k1": key(1)})}}), encode(t, MsgPack, 1))
 	_, err := newCodec(t, Config{Wrappers: []Wrapper{aesGCM(t, "k1", map[string][]byte{"k1": key(2)})}}).Open(p)
 	if !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), `key "k1"`) {
@@ -257,7 +257,7 @@ func TestBombIsRefusedAtTheLimit(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotShrinkIsLeft(t *testing.T) {
+func TestGzipLeavesPayloadsThatWouldNotShrink(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, 4096)
 	for i := range noise {

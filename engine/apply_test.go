@@ -209,7 +209,7 @@ func then(t *testing.T, x Execution, ev Event) Execution {
 	return next
 }
 
-func TestTransitionErrorSaysWhatCouldNotHappenToWhat(t *testing.T) {
+func TestTransitionErrorNamesTheEventAndTheStatus(t *testing.T) {
 	_, _, err := Apply(ready(Policy{}), returned)
 	if got, want := fmt.Sprint(err), "execution te_root.3: Returned while ready"; got != want {
 		t.Errorf("got %q, want %q", got, want)

@@ -10,7 +10,7 @@ import (
 
 // Claims.
 
-func TestClaimRecordsWhoRunsItSinceWhenAndUntilWhen(t *testing.T) {
+func TestClaimRecordsTheExecutorAndTheTimes(t *testing.T) {
 	got := ready(Policy{Timeout: time.Minute}, claimed)
 	if got.Executor != "executor" || !got.StartedAt.Equal(at(1)) || !got.ExpiresAt.Equal(at(61)) {
 		t.Errorf("got %q, %s, %s, want \"executor\", %s, %s", got.Executor, got.StartedAt, got.ExpiresAt, at(1), at(61))
@@ -117,7 +117,7 @@ func TestHandBackConsumesNothingAndStartsAgainAtOnce(t *testing.T) {
 	}
 }
 
-func TestHandBackOfWhatCouldNotBeReadIsNoAttempt(t *testing.T) {
+func TestHandBackOfAnUnreadableInputCountsNoAttempt(t *testing.T) {
 	for _, before := range [][]Event{nil, {claimed, erred}} {
 		x := ready(Policy{Retry: Retry{MaxRetries: 2}}, before...)
 		y, _ := apply(t, x, Claimed{At: at(20), Executor: "executor"})

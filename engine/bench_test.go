@@ -154,10 +154,10 @@ func raced() bool {
 	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
-// TestWhatEveryExecutionGoesThroughAllocatesLittle limits the allocations of the steps that
+// TestStepsOfEveryExecutionAllocateLittle limits the allocations of the steps that
 // every execution takes. A change that needs more allocations must raise a limit here and say
 // why; a change that needs fewer must lower it.
-func TestWhatEveryExecutionGoesThroughAllocatesLittle(t *testing.T) {
+func TestStepsOfEveryExecutionAllocateLittle(t *testing.T) {
 	if raced() {
 		t.Skip("the race detector allocates, too")
 	}

@@ -34,7 +34,7 @@ func inSteps(id string, ids ...string) Binding {
 	return BindSequence(Define[any, any](id), s)
 }
 
-func TestWhatLeadsToItselfIsRefused(t *testing.T) {
+func TestTasksThatLeadToThemselvesAreRefused(t *testing.T) {
 	for path, list := range map[string][]Binding{
 		"a → a":         {inSteps("a", "x", "a")},
 		"a → b → a":     {inSteps("a", "x", "b", "y"), inSteps("b", "a")},

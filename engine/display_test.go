@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestPeopleSeeWhatAnExecutionWaitsFor(t *testing.T) {
+func TestDisplaySaysWhyAnExecutionWaits(t *testing.T) {
 	now := time.Date(2026, 11, 30, 19, 30, 0, 0, time.UTC)
 	in := func(d time.Duration) time.Time { return now.Add(d) }
 	retries := Policy{Retry: Retry{MaxRetries: 5}}

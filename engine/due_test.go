@@ -19,7 +19,7 @@ func waiting() Execution {
 	}
 }
 
-func TestWhatIsDueIsReadAsItWasWritten(t *testing.T) {
+func TestReadyMessageIsReadAsItWasWritten(t *testing.T) {
 	json := waiting()
 	json.Input = codec.Payload{Type: codec.JSON, Data: []byte("1")}
 	for _, want := range []Execution{waiting(), json, {}, {Policy: Policy{Retention: Forever}}, {Input: text("no policy")}} {
@@ -32,9 +32,9 @@ func TestWhatIsDueIsReadAsItWasWritten(t *testing.T) {
 	golden(t, "due.hex", fmt.Appendf(nil, "%x\n", EncodeDue(new(waiting()))))
 }
 
-// TestWhatIsDueSaysNothingElse decodes a message with fields that only a record may have. If
+// TestReadyMessageCanNotSetOtherFields decodes a message with fields that only a record may have. If
 // these fields got into the record, a client with the right to enqueue could set any of them.
-func TestWhatIsDueSaysNothingElse(t *testing.T) {
+func TestReadyMessageCanNotSetOtherFields(t *testing.T) {
 	data := []byte("\xc1\x84\xa5later\x01\xa8outputOf\xa7te_root\xa6status\xa9completed\xa5index\x02")
 	var got Execution
 	if err := DecodeDue(data, &got); err != nil || !reflect.DeepEqual(got, Execution{Index: 2}) {
@@ -42,7 +42,7 @@ func TestWhatIsDueSaysNothingElse(t *testing.T) {
 	}
 }
 
-func TestGarbageIsNotDue(t *testing.T) {
+func TestGarbageIsNotAReadyMessage(t *testing.T) {
 	full := EncodeDue(new(waiting()))
 	for what, data := range map[string][]byte{
 		"nothing": nil, "an input": []byte(`{"a":1}`), "the mark alone": {dueMark}, "a list": {dueMark, 0x91, 1}, "half of it": full[:len(full)/2],

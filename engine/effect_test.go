@@ -9,7 +9,7 @@ import (
 
 // Closures: a child tells its parent.
 
-func TestParentIsToldWhoEndedAndHow(t *testing.T) {
+func TestClosureNamesTheChildAndItsOutcome(t *testing.T) {
 	for name, x := range lives() {
 		if !x.Status.Finished() || x.ParentFinished {
 			continue
@@ -34,7 +34,7 @@ func TestParentIsToldWhoEndedAndHow(t *testing.T) {
 	}
 }
 
-func TestFinishedParentIsNotTold(t *testing.T) {
+func TestFinishedParentGetsNoClosure(t *testing.T) {
 	for name, x := range lives() {
 		if x.Status.Finished() {
 			continue
@@ -46,7 +46,7 @@ func TestFinishedParentIsNotTold(t *testing.T) {
 	}
 }
 
-func TestRootHasNobodyToTell(t *testing.T) {
+func TestRootSendsNoClosure(t *testing.T) {
 	x := ready(Policy{})
 	x.ID, x.Parent, x.Index = "te_root", "", 0
 	x, _ = apply(t, x, claimed)
@@ -91,7 +91,7 @@ func TestReasonOfACancelIsBounded(t *testing.T) {
 	}
 }
 
-func TestCancelWithdrawsOnlyWhatWaitsInAQueue(t *testing.T) {
+func TestCancelWithdrawsOnlyQueuedExecutions(t *testing.T) {
 	for name, x := range lives() {
 		if x.Status.Finished() {
 			continue
@@ -148,7 +148,7 @@ func TestCancelReachesTheFinalizeThatIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestNothingIsBelowWhatNeverSpawned(t *testing.T) {
+func TestNothingIsBelowAnExecutionWithoutChildren(t *testing.T) {
 	for name, x := range map[string]Execution{
 		"ready":           ready(Policy{}, cancelled),
 		"running":         ready(Policy{}, claimed, cancelled),

@@ -66,7 +66,7 @@ func TestTextsInARecordAreBoundedAndValid(t *testing.T) {
 	}
 }
 
-func TestErrorsAreToldByWhatTheFailureWas(t *testing.T) {
+func TestErrorsIsRecognisesFailures(t *testing.T) {
 	for kind, want := range map[FailureKind]error{KindCancelled: ErrCancelled, KindTimeout: ErrTimedOut, KindInvalidInput: ErrInvalidInput} {
 		err := error(&ExecutionError{ID: "te_x", Task: "task", Status: Failed, Cause: &Failure{Kind: kind, Message: "why"}})
 		for _, target := range []error{ErrCancelled, ErrTimedOut, ErrInvalidInput, ErrNotFound} {
@@ -80,7 +80,7 @@ func TestErrorsAreToldByWhatTheFailureWas(t *testing.T) {
 	}
 }
 
-func TestWhatGivesUpForTheShutdownIsHandedBack(t *testing.T) {
+func TestAttemptThatGivesUpForTheShutdownIsHandedBack(t *testing.T) {
 	x := ready(Policy{}, claimed)
 	for _, c := range []struct {
 		err      error

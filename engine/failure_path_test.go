@@ -94,7 +94,7 @@ func TestTheReasonAtTheBottomArrivesAtTheTop(t *testing.T) {
 	})
 }
 
-func TestWhatIsCutIsNotCutAgain(t *testing.T) {
+func TestCuttingTwiceChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := string(rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "s"))
 		n := rapid.IntRange(40, 280).Draw(t, "n")

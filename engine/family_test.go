@@ -212,7 +212,7 @@ func TestZeroChildrenWithFinalizeGoStraightToIt(t *testing.T) {
 
 // Outputs.
 
-func TestOutputOfTheFinalizeIsThatOfTheParent(t *testing.T) {
+func TestOutputOfTheFinalizeIsTheOutputOfTheParent(t *testing.T) {
 	gathering := toFinalize
 	gathering.Gathers = true
 	x := ready(Policy{}, claimed, gathering, finalized)

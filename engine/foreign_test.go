@@ -30,8 +30,8 @@ func TestForeignMessageTriesOthersBeforeItWaits(t *testing.T) {
 	}
 }
 
-// TestForeignMessageIsNoStorm counts deliveries of one message in an hour.
-func TestForeignMessageIsNoStorm(t *testing.T) {
+// TestForeignMessageHasFewDeliveries counts deliveries of one message in an hour.
+func TestForeignMessageHasFewDeliveries(t *testing.T) {
 	for _, c := range []struct {
 		name             string
 		present, capable int

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestAnExecutorKnowsWhatNobodyCanRun(t *testing.T) {
+func TestAnExecutorFindsTasksThatNobodyCanRun(t *testing.T) {
 	mail, step := Define[string, string]("mail", Queue("mails")), Define[string, string]("step")
 	chain := Define[string, string]("chain")
 	fn := func(context.Context, string) (string, error) { return "", nil }
@@ -46,7 +46,7 @@ func TestAnExecutorKnowsWhatNobodyCanRun(t *testing.T) {
 	}
 }
 
-func TestCodeOfATaskThatSleepsIsRefused(t *testing.T) {
+func TestCodeForASleepingTaskIsRefused(t *testing.T) {
 	approve := DefineSleeping[string, bool]("approve")
 	if err := BindSleeping(approve).Check(); err != nil {
 		t.Error(err)

@@ -9,9 +9,9 @@ import (
 
 const module = "github.com/durable-execution/durable"
 
-// TestTheArrowsOfTheHouseHold checks which packages a package may depend on. A name that ends in
+// TestPackagesHaveNoForbiddenImports checks which packages a package may depend on. A name that ends in
 // ... stands for the package and all packages below it.
-func TestTheArrowsOfTheHouseHold(t *testing.T) {
+func TestPackagesHaveNoForbiddenImports(t *testing.T) {
 	if testing.Short() {
 		t.Skip("lists the dependencies of every package, which takes seconds")
 	}

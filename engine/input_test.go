@@ -11,9 +11,9 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// TestInputThatNobodyHasValidatedIsJudged decodes inputs that no process has validated, such as
+// TestUnvalidatedInputIsChecked decodes inputs that no process has validated, such as
 // the output of the previous step.
-func TestInputThatNobodyHasValidatedIsJudged(t *testing.T) {
+func TestUnvalidatedInputIsChecked(t *testing.T) {
 	type order struct {
 		Item  string
 		Count int
@@ -68,7 +68,7 @@ func BenchmarkUnvalidatedInput(b *testing.B) {
 
 // All copies of a task have the schema and the validator: also a copy that was made before, and
 // the task itself if the caller drops the results of InputSchema and ValidateInput.
-func TestValidatorsAreThoseOfEveryCopyOfATask(t *testing.T) {
+func TestEveryCopyOfATaskHasItsValidators(t *testing.T) {
 	even := func(n int) (int, error) {
 		if n%2 != 0 {
 			return 0, errors.New("odd")

@@ -53,7 +53,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 }
 
-func TestGarbageIsNoMessage(t *testing.T) {
+func TestGarbageIsNotAMessage(t *testing.T) {
 	active, err := EncodeClosure(Closure{Parent: "te_root", ID: "te_root.1", Status: Running})
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestGarbageIsNoMessage(t *testing.T) {
 	}
 }
 
-func TestFinishedParentCancelsWhatHasNotEnded(t *testing.T) {
+func TestFinishedParentCancelsUnfinishedChildren(t *testing.T) {
 	x := ready(Policy{}, claimed, spawned(3, nil), ending(end(1, Completed)), cancelled)
 	want := []Cancel{
 		{ID: "te_root.3-0", At: at(9), Parent: "te_root.3", Reason: "parent te_root.3: cancelled"},
@@ -96,7 +96,7 @@ func TestFinishedParentCancelsWhatHasNotEnded(t *testing.T) {
 	}
 }
 
-func TestUnbornIsWhatTheParentWouldHaveSpawned(t *testing.T) {
+func TestUnbornEqualsTheSpawnedExecution(t *testing.T) {
 	x := ready(Policy{}, claimed, spawned(12, &finalize), cancelled)
 	for i, s := range x.Spawns {
 		got, ok := x.Unborn(childID(x.ID, i), x.Spawns)

@@ -46,7 +46,7 @@ func TestFingerprintsTellTypesApartAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoPresenceIsRefusedAndWhatIsNoRollCallAsksForNothing(t *testing.T) {
+func TestGarbageIsNotAPresenceAndAsksForNothing(t *testing.T) {
 	for _, text := range []string{"", "null", "[]", "{}", `{"executor":"x"}`, `{"now":1}`, `{"executor":1,"now":1}`, "\x00"} {
 		if p, err := DecodePresence([]byte(text)); err == nil {
 			t.Errorf("%q was decoded as %+v, want an error", text, p)

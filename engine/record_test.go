@@ -162,7 +162,7 @@ func TestFieldsOfALaterProgramAreKept(t *testing.T) {
 	}
 }
 
-func TestGarbageIsNoRecord(t *testing.T) {
+func TestGarbageIsNotARecord(t *testing.T) {
 	good, err := EncodeRecord(populated())
 	if err != nil {
 		t.Fatal(err)

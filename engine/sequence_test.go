@@ -57,7 +57,7 @@ func TestFailingStepFailsTheSequenceAndIsNamed(t *testing.T) {
 	}
 }
 
-func TestStepThatEndedBeforeIsNoNews(t *testing.T) {
+func TestStepCountsOnce(t *testing.T) {
 	x := sequence(t)
 	x, _ = apply(t, x, stepEnded(0, Completed))
 	if _, _, err := Apply(x, stepEnded(0, Completed)); err == nil {

@@ -4,7 +4,7 @@ import "testing"
 
 // Set.
 
-func TestSetHoldsWhatWasAdded(t *testing.T) {
+func TestSetHasTheAddedMembers(t *testing.T) {
 	var s Set
 	want := map[int]bool{}
 	for _, i := range []int{0, 7, 8, 63, 64, 1000, 7, 0} {

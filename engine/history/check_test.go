@@ -87,9 +87,9 @@ func removed(h *history.History) {
 	h.Records = slices.DeleteFunc(h.Records, func(x engine.Execution) bool { return engine.RootOf(x.ID) == "r" })
 }
 
-// TestEveryRuleFindsWhatBreaksIt checks histories that break each promise, and similar histories
+// TestEveryRuleFindsItsViolations checks histories that break each promise, and similar histories
 // that break none.
-func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
+func TestEveryRuleFindsItsViolations(t *testing.T) {
 	const none = ""
 	for name, test := range map[string]struct {
 		broken string // a part of the promise, or none

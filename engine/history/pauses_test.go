@@ -8,7 +8,7 @@ import (
 	"github.com/durable-execution/durable/engine/history"
 )
 
-func TestAPauseIsFromTheEnqueueOrTheEndOfAnAttemptToTheNext(t *testing.T) {
+func TestPauseLastsUntilTheNextAttempt(t *testing.T) {
 	h := history.History{Events: []history.Event{
 		{At: sec(0), Kind: history.Accepted, Execution: "r"},
 		{At: sec(1), Kind: history.Began, Execution: "r"},

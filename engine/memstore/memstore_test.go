@@ -88,7 +88,7 @@ func TestARecordedReturnComesAsAHint(t *testing.T) {
 	})
 }
 
-func TestALongListOfChildrenIsInTheStoreOnly(t *testing.T) {
+func TestLongListOfChildrenIsNotInTheRecord(t *testing.T) {
 	bubble(config)(t, func(t *testing.T, s engine.Store) {
 		x := execution("a")
 		x.Spawns = make([]engine.Spawn, 10_000)
@@ -128,7 +128,7 @@ func TestAMessageThatAFeedKeepsUnreceivedGoesToTheNextOne(t *testing.T) {
 	})
 }
 
-func TestWhatCouldNotBeReadAgainIsRefused(t *testing.T) {
+func TestUnreadableExecutionsAreRefused(t *testing.T) {
 	bubble(config)(t, func(t *testing.T, s engine.Store) {
 		for name, x := range map[string]engine.Execution{
 			"status": {ID: "a", Task: "task", Queue: "q"},
@@ -183,7 +183,7 @@ func TestACloseEndsFeedsAndTimersAndCalls(t *testing.T) {
 	})
 }
 
-func TestAStuckWatcherHoldsUpNobody(t *testing.T) {
+func TestAStuckWatcherDoesNotDelayOthers(t *testing.T) {
 	bubble(config)(t, func(t *testing.T, s engine.Store) {
 		stuck := make(chan bool)
 		stop, err := s.Watch(t.Context(), engine.Topic{}, func(engine.Notice) { <-stuck })

@@ -196,7 +196,7 @@ func TestNothingIsDoneAfterTheCrash(t *testing.T) {
 	}
 }
 
-func TestADeadProcessHoldsWhatItHadUntilTheLeaseEnds(t *testing.T) {
+func TestADeadProcessHoldsItsMessagesUntilTheLeaseEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T, s engine.Store) {
 		enqueue(t, s, "a", "b", "c")
 		c := storetest.Crashing(s, 2, storetest.Before)
@@ -236,7 +236,7 @@ func TestADeadProcessHoldsWhatItHadUntilTheLeaseEnds(t *testing.T) {
 	})
 }
 
-func TestADeadProcessTakesNothingMore(t *testing.T) {
+func TestADeadProcessReceivesNoMoreMessages(t *testing.T) {
 	inBubble(t, func(t *testing.T, s engine.Store) {
 		c := storetest.Crashing(s, 2, storetest.After)
 		dead, err := c.Claim(t.Context(), "q")
@@ -262,7 +262,7 @@ func TestADeadProcessTakesNothingMore(t *testing.T) {
 	})
 }
 
-func TestADeadProcessHearsNothing(t *testing.T) {
+func TestADeadProcessGetsNoNotices(t *testing.T) {
 	inBubble(t, func(t *testing.T, s engine.Store) {
 		c := storetest.Crashing(s, 2, storetest.Before)
 		var heard atomic.Int32
