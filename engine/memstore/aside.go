@@ -10,20 +10,20 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A lain is a message that was set aside.
-type lain struct {
+// A deadLetter is a message that was set aside.
+type deadLetter struct {
 	engine.Aside
 	until time.Time // when it is removed; zero means never
 }
 
 // SetAside implements [engine.Baton].
-func (h *hand[M]) SetAside(ctx context.Context, reason string) error {
-	return h.act(ctx, func(m *message[M]) {
-		if m.place == removed {
+func (b *baton[M]) SetAside(ctx context.Context, reason string) error {
+	return b.act(ctx, func(m *message[M]) {
+		if m.state == removed {
 			return
 		}
 		s := m.queue.store
-		a := lain{Aside: m.about}
+		a := deadLetter{Aside: m.about}
 		a.Name, a.Reason = fmt.Sprintf("=aside.%d", len(s.aside)), reason
 		if d := s.config.Retention; d != engine.Forever {
 			a.until = time.Now().Add(d)

@@ -88,9 +88,9 @@ func (s *Store) tellParent(c engine.Closure) error {
 	if _, err := engine.DecodeClosure(data); err != nil {
 		return err
 	}
-	s.closures.put(time.Time{}, "closures", c.Parent, func(h *hand[engine.ClosureMessage]) engine.ClosureMessage {
+	s.closures.put(time.Time{}, "closures", c.Parent, func(b *baton[engine.ClosureMessage]) engine.ClosureMessage {
 		c, _ := engine.DecodeClosure(bytes.Clone(data)) // succeeds, as it did above
-		return engine.ClosureMessage{Baton: h, Closure: c, Again: h.delivery > 1, Deliveries: h.delivery}
+		return engine.ClosureMessage{Baton: b, Closure: c, Again: b.delivery > 1, Deliveries: b.delivery}
 	})
 	return nil
 }
@@ -112,8 +112,8 @@ func (s *Store) cancel(c engine.Cancel) error {
 	if c, err = engine.DecodeCancel(data); err != nil { // receivers must get the decoded value
 		return err
 	}
-	s.cancels.put(time.Time{}, "cancels", c.ID, func(h *hand[engine.CancelMessage]) engine.CancelMessage {
-		return engine.CancelMessage{Baton: h, Cancel: c, Deliveries: h.delivery}
+	s.cancels.put(time.Time{}, "cancels", c.ID, func(b *baton[engine.CancelMessage]) engine.CancelMessage {
+		return engine.CancelMessage{Baton: b, Cancel: c, Deliveries: b.delivery}
 	})
 	s.announceCancel(c)
 	return nil

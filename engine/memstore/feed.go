@@ -26,7 +26,7 @@ type feed[M any] struct {
 }
 
 type parcel[M any] struct {
-	hand    *hand[M]
+	baton   *baton[M]
 	content M
 }
 
@@ -106,7 +106,7 @@ func (f *feed[M]) Close() {
 		defer s.mu.Unlock()
 		f.queue.feeds = slices.DeleteFunc(f.queue.feeds, func(other *feed[M]) bool { return other == f })
 		for len(f.outbox) > 0 && !s.closed {
-			f.outbox[0].hand.message.fallDue()
+			f.outbox[0].baton.message.fallDue()
 		}
 	})
 }
@@ -119,7 +119,7 @@ func (f *feed[M]) run() {
 		select {
 		case out <- head.content:
 			f.queue.store.mu.Lock()
-			f.received(head.hand)
+			f.received(head.baton)
 			f.queue.store.mu.Unlock()
 		case <-f.changed:
 		case <-f.closing:
@@ -139,23 +139,23 @@ func (f *feed[M]) head() (parcel[M], chan M) {
 }
 
 // received takes a received message out of the outbox.
-func (f *feed[M]) received(h *hand[M]) {
-	if h.received {
+func (f *feed[M]) received(b *baton[M]) {
+	if b.received {
 		return
 	}
-	h.received = true
-	if len(f.outbox) == 0 || f.outbox[0].hand != h {
+	b.received = true
+	if len(f.outbox) == 0 || f.outbox[0].baton != b {
 		f.wanted-- // lose reopened the request, because the lease ended at the same time
 		return
 	}
 	f.outbox = f.outbox[1:]
-	h.message.feed = nil
+	b.message.feed = nil
 }
 
 // take puts a message into the outbox.
-func (f *feed[M]) take(h *hand[M]) {
+func (f *feed[M]) take(b *baton[M]) {
 	f.wanted--
-	f.outbox = append(f.outbox, parcel[M]{h, h.message.open(h)})
+	f.outbox = append(f.outbox, parcel[M]{b, b.message.open(b)})
 	f.change()
 }
 
@@ -165,7 +165,7 @@ func (f *feed[M]) lose(m *message[M]) {
 	f.queue.putLast(f)
 	m.feed = nil
 	f.wanted++
-	f.outbox = slices.DeleteFunc(f.outbox, func(p parcel[M]) bool { return p.hand.message == m })
+	f.outbox = slices.DeleteFunc(f.outbox, func(p parcel[M]) bool { return p.baton.message == m })
 	f.change()
 }
 

@@ -15,15 +15,15 @@ type queue[M any] struct {
 	all   map[*message[M]]bool
 	// Due messages, in the order in which they became due: the redelivered ones, which go
 	// first as in JetStream, and the others. Both lists may contain removed messages.
-	again, first []*message[M]
-	feeds        []*feed[M] // the next feed to get a message comes first
+	redelivered, undelivered []*message[M]
+	feeds                    []*feed[M] // the next feed to get a message comes first
 }
 
-// A place is the state of a message.
-type place int
+// A state says where a message is.
+type state int
 
 const (
-	waiting place = iota // it is not due yet
+	waiting state = iota // it is not due yet
 	due
 	held // a feed or a receiver has it
 	removed
@@ -31,10 +31,10 @@ const (
 
 type message[M any] struct {
 	queue      *queue[M]
-	open       func(*hand[M]) M // makes the message for the receiver
-	removed    func()           // is called when the message has been removed; may be nil
-	about      engine.Aside     // its description if it is set aside
-	place      place
+	open       func(*baton[M]) M // makes the message for the receiver
+	removed    func()            // is called when the message has been removed; may be nil
+	about      engine.Aside      // its description if it is set aside
+	state      state
 	feed       *feed[M] // the feed that holds it; nil once it has been received
 	deliveries int
 	recorded   bool        // the record contains everything that the message says: see Baton.Return
@@ -46,7 +46,7 @@ func newQueue[M any](s *Store) *queue[M] {
 }
 
 // put adds a message that is due at the given time. Place and id describe it if it is set aside.
-func (q *queue[M]) put(at time.Time, place, id string, open func(*hand[M]) M) *message[M] {
+func (q *queue[M]) put(at time.Time, place, id string, open func(*baton[M]) M) *message[M] {
 	m := &message[M]{queue: q, open: open, about: engine.Aside{ID: id, Place: place, At: time.Now().UTC()}}
 	q.all[m] = true
 	m.wait(at)
@@ -55,7 +55,7 @@ func (q *queue[M]) put(at time.Time, place, id string, open func(*hand[M]) M) *m
 
 // wait makes m due at the given time.
 func (m *message[M]) wait(at time.Time) {
-	m.place = waiting
+	m.state = waiting
 	if d := time.Until(at); d > 0 {
 		m.after(d, m.fallDue)
 		return
@@ -65,12 +65,12 @@ func (m *message[M]) wait(at time.Time) {
 
 func (m *message[M]) fallDue() {
 	m.leave()
-	m.place = due
+	m.state = due
 	q := m.queue
 	if m.deliveries > 0 {
-		q.again = append(q.again, m)
+		q.redelivered = append(q.redelivered, m)
 	} else {
-		q.first = append(q.first, m)
+		q.undelivered = append(q.undelivered, m)
 	}
 	q.share()
 }
@@ -84,11 +84,11 @@ func (m *message[M]) leave() {
 }
 
 func (m *message[M]) remove() {
-	if m.place == removed {
+	if m.state == removed {
 		return
 	}
 	m.leave()
-	m.place = removed
+	m.state = removed
 	delete(m.queue.all, m)
 	if m.removed != nil {
 		m.removed()
@@ -129,10 +129,10 @@ func (q *queue[M]) share() {
 		if m == nil {
 			return
 		}
-		m.place, m.feed = held, f
+		m.state, m.feed = held, f
 		m.deliveries++
 		m.after(q.store.config.Lease, m.fallDue)
-		f.take(&hand[M]{message: m, feed: f, delivery: m.deliveries})
+		f.take(&baton[M]{message: m, feed: f, delivery: m.deliveries})
 		q.putLast(f)
 		i = 0
 	}
@@ -147,11 +147,11 @@ func (q *queue[M]) putLast(f *feed[M]) {
 
 // next takes the next due message out of the lists; nil if there is none.
 func (q *queue[M]) next() *message[M] {
-	for _, list := range []*[]*message[M]{&q.again, &q.first} {
+	for _, list := range []*[]*message[M]{&q.redelivered, &q.undelivered} {
 		for len(*list) > 0 {
 			m := (*list)[0]
 			*list = (*list)[1:]
-			if m.place == due {
+			if m.state == due {
 				return m
 			}
 		}
@@ -170,8 +170,8 @@ func (q *queue[M]) shut() (ends []func()) {
 	return ends
 }
 
-// A hand is the baton of one delivery. It becomes invalid with the next delivery.
-type hand[M any] struct {
+// A baton is the [engine.Baton] of one delivery. It becomes invalid with the next delivery.
+type baton[M any] struct {
 	message  *message[M]
 	feed     *feed[M]
 	delivery int
@@ -180,9 +180,9 @@ type hand[M any] struct {
 
 // Extend implements [engine.Baton]. It does not report a lost lease, as JetStream does not:
 // a holder that has lost the lease fails to write the record at its revision.
-func (h *hand[M]) Extend(ctx context.Context) error {
-	return h.act(ctx, func(m *message[M]) {
-		if h.holds() {
+func (b *baton[M]) Extend(ctx context.Context) error {
+	return b.act(ctx, func(m *message[M]) {
+		if b.holds() {
 			m.after(m.queue.store.config.Lease, m.fallDue)
 		}
 	})
@@ -190,31 +190,31 @@ func (h *hand[M]) Extend(ctx context.Context) error {
 
 // Done implements [engine.Baton]. It also removes the message if the caller has lost its lease:
 // the caller has made everything durable, so the next holder has nothing to do.
-func (h *hand[M]) Done(ctx context.Context) error {
-	return h.act(ctx, func(m *message[M]) { m.remove() })
+func (b *baton[M]) Done(ctx context.Context) error {
+	return b.act(ctx, func(m *message[M]) { m.remove() })
 }
 
 // Return implements [engine.Baton].
-func (h *hand[M]) Return(ctx context.Context, at time.Time, recorded bool) error {
-	return h.act(ctx, func(m *message[M]) {
-		if h.holds() {
+func (b *baton[M]) Return(ctx context.Context, at time.Time, recorded bool) error {
+	return b.act(ctx, func(m *message[M]) {
+		if b.holds() {
 			m.recorded = m.recorded || recorded
 			m.wait(at)
 		}
 	})
 }
 
-func (h *hand[M]) holds() bool {
-	return h.message.place == held && h.message.deliveries == h.delivery
+func (b *baton[M]) holds() bool {
+	return b.message.state == held && b.message.deliveries == b.delivery
 }
 
-func (h *hand[M]) act(ctx context.Context, do func(*message[M])) error {
-	s := h.message.queue.store
+func (b *baton[M]) act(ctx context.Context, do func(*message[M])) error {
+	s := b.message.queue.store
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	h.feed.received(h) // the caller has received it, even if the feed has not noted that yet
-	do(h.message)
+	b.feed.received(b) // the caller has received it, even if the feed has not noted that yet
+	do(b.message)
 	return nil
 }

@@ -63,9 +63,9 @@ func (s *Store) accept(d engine.Due) error {
 	}
 	s.enqueued++
 	delayed := x.StartAt.After(time.Now())
-	r.message = q.put(x.StartAt, "queue "+x.Queue, x.ID, func(h *hand[*engine.Delivery]) *engine.Delivery {
-		now := &engine.Delivery{Baton: h, Message: r.name, Deliveries: h.delivery, Hint: h.message.recorded}
-		now.First = h.delivery == 1
+	r.message = q.put(x.StartAt, "queue "+x.Queue, x.ID, func(b *baton[*engine.Delivery]) *engine.Delivery {
+		now := &engine.Delivery{Baton: b, Message: r.name, Deliveries: b.delivery, Hint: b.message.recorded}
+		now.First = b.delivery == 1
 		now.Fresh = now.First && !d.Exclusive && !delayed
 		now.Execution, now.Invalid = engine.DecodeRecord(bytes.Clone(r.data))
 		now.Unsettled, now.Given = d.Unsettled, d.Given

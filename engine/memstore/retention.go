@@ -26,16 +26,16 @@ func (s *Store) expire(e engine.Expire) {
 		return
 	}
 	root := e.Execution.Root()
-	if m := s.looks[root]; m != nil && m.place == waiting {
+	if m := s.expiryOf[root]; m != nil && m.state == waiting {
 		m.remove()
 	}
-	m := s.expiries.put(at, "expiries", root, func(h *hand[engine.ExpiryMessage]) engine.ExpiryMessage {
-		return engine.ExpiryMessage{Baton: h, Root: root, Deliveries: h.delivery}
+	m := s.expiries.put(at, "expiries", root, func(b *baton[engine.ExpiryMessage]) engine.ExpiryMessage {
+		return engine.ExpiryMessage{Baton: b, Root: root, Deliveries: b.delivery}
 	})
-	s.looks[root] = m
+	s.expiryOf[root] = m
 	m.removed = func() {
-		if s.looks[root] == m {
-			delete(s.looks, root)
+		if s.expiryOf[root] == m {
+			delete(s.expiryOf, root)
 		}
 	}
 }

@@ -49,10 +49,10 @@ type Store struct {
 	closures *queue[engine.ClosureMessage]
 	cancels  *queue[engine.CancelMessage]
 	expiries *queue[engine.ExpiryMessage]
-	looks    map[string]*message[engine.ExpiryMessage] // the latest scheduled expiry of each root
+	expiryOf map[string]*message[engine.ExpiryMessage] // the latest scheduled expiry of each root
 	watchers map[engine.Topic]map[*watcher]bool
 	present  map[*present]bool
-	aside    []lain
+	aside    []deadLetter
 }
 
 var _ engine.Store = (*Store)(nil)
@@ -74,7 +74,7 @@ func New(c Config) *Store {
 		spawns:   map[string][]byte{},
 		ready:    map[string][]*ready{},
 		queues:   map[string]*queue[*engine.Delivery]{},
-		looks:    map[string]*message[engine.ExpiryMessage]{},
+		expiryOf: map[string]*message[engine.ExpiryMessage]{},
 		watchers: map[engine.Topic]map[*watcher]bool{},
 		present:  map[*present]bool{},
 	}
