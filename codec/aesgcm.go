@@ -25,7 +25,8 @@ type sealer struct {
 // A key has 16, 24 or 32 random bytes; do not use a password. Its id, 1 to 64 characters of
 // A-Z a-z 0-9 _ -, is stored with each payload. The nonce is random, so a key should seal at
 // most 2^32 payloads. The encryption authenticates the payload's type with all its layers,
-// but not the execution that the payload belongs to: whoever can write records can swap payloads.
+// but not the execution that the payload belongs to: a program that can write records can swap
+// payloads.
 func AESGCM(current string, keys map[string][]byte) (Wrapper, error) {
 	s := sealer{current, map[string]cipher.AEAD{}}
 	for id, key := range keys {

@@ -13,7 +13,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// A shape is what a type looks like to encoding/json.
+// A shape says how encoding/json writes and reads a type.
 type shape uint8
 
 const (
@@ -84,7 +84,7 @@ func planOf(t reflect.Type) *plan {
 	for _, p := range fresh {
 		p.survey()
 	}
-	// Publish only now: a stored plan refers to others, and whoever loads it takes no lock.
+	// Publish only complete plans: a plan refers to others, and readers load it without the lock.
 	for t, p := range fresh {
 		plans.made.Store(t, p)
 	}

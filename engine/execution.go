@@ -19,8 +19,8 @@ type Execution struct {
 	// Only says that the parent waits for no other child at the same time: this child
 	// has no siblings, or is a step of a sequence.
 	Only bool
-	// RetryOf is the root that [Client.Retry] ran again as this execution. It is empty in
-	// any other execution.
+	// RetryOf is the root that [Client.Retry] repeated by this execution. It is empty in any
+	// other execution.
 	RetryOf string
 	// IsFinalize says that the execution is its parent's finalize.
 	IsFinalize bool
@@ -107,7 +107,8 @@ type Execution struct {
 	// Finalize is the finalize to create once all children have finished. It is nil before
 	// the run function has returned, and if the task has no finalize.
 	Finalize *Spawn
-	// ParentFinished says that the finished parent cancelled this execution, so that the parent need not be told.
+	// ParentFinished says that the finished parent cancelled this execution, which therefore
+	// does not tell its parent.
 	ParentFinished bool
 
 	// History holds the latest attempts, oldest first, at most maxHistory.

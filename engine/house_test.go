@@ -9,8 +9,8 @@ import (
 
 const module = "github.com/durable-execution/durable"
 
-// TestPackagesHaveNoForbiddenImports checks which packages a package may depend on. A name that ends in
-// ... stands for the package and all packages below it.
+// TestPackagesHaveNoForbiddenImports checks which packages a package may depend on. A name that
+// ends in ... stands for the package and all packages below it.
 func TestPackagesHaveNoForbiddenImports(t *testing.T) {
 	if testing.Short() {
 		t.Skip("lists the dependencies of every package, which takes seconds")

@@ -71,7 +71,8 @@ type reader struct {
 // parent returns the parent of a finalize.
 func (r *reader) parent(ctx context.Context, x Execution) (Record, error) {
 	for _, p := range r.known {
-		// This record made the finalize. An earlier execution with the same id has another time: see Spawn.execution.
+		// This record created the finalize. The record of an earlier execution with the same id
+		// has another time: see Spawn.execution.
 		if p.ID == x.Parent && p.Status == WaitingForFinalize && p.ChangedAt.Equal(x.CreatedAt) {
 			return p, nil
 		}

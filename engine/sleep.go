@@ -116,7 +116,8 @@ func (c *Client) tryToWake(ctx context.Context, w Closure, e Encoding) error {
 			return err
 		}
 	}
-	// Publish the message before writing the record: after a crash in between, an executor continues from the message.
+	// Publish the message before writing the record: after a crash in between, an executor
+	// continues from the message.
 	if err := c.store.Carry(ctx, TellParent{Closure: w}); err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Verdict is what the error of an attempt means for the execution. It does not hold the
+// A Verdict says how the error of an attempt affects the execution. It does not hold the
 // error itself, so that using it calls no code of the user.
 type Verdict struct {
 	Failure Failure

@@ -79,7 +79,7 @@ func (e *evidence) returned() {
 
 func (e *evidence) firstRun(id string) *Event { return e.first(id, Began) }
 
-// changes finds executions of which processes saw different outcomes.
+// changes finds executions whose outcome was not the same in all events and in the record.
 func (e *evidence) changes() {
 	for _, id := range e.ids {
 		var first *Event

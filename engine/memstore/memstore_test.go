@@ -97,7 +97,7 @@ func TestLongListOfChildrenIsNotInTheRecord(t *testing.T) {
 		r, err := s.Get(t.Context(), "a")
 		check(t, err)
 		if len(r.Spawns) != 0 || r.SpawnsAt == "" {
-			t.Errorf("%d children, at %q, want none, and a place", len(r.Spawns), r.SpawnsAt)
+			t.Errorf("%d children in the record, SpawnsAt %q, want none and a value", len(r.Spawns), r.SpawnsAt)
 		}
 		r.SpawnsAt = "nowhere"
 		if _, err := s.Spawns(t.Context(), r.Execution); !errors.Is(err, engine.ErrNotFound) {
