@@ -47,9 +47,9 @@ func (in Input) contentType() codec.Type {
 
 // InputOf returns the input of x's run function. For a finalize it needs the record of the
 // parent that created the finalize. If the caller passes this record in known, InputOf uses
-// it; otherwise it reads the record. An error that wraps codec.ErrKey says
-// that the client's codec lacks a key. ErrInvalidInput says that the stored input is
-// damaged, missing, beyond a limit of the codec, or can't be assembled; it is permanent.
+// it; otherwise it reads the record. An error that wraps codec.ErrKey says that the client's
+// codec lacks a key. ErrInvalidInput says that the stored input is damaged, missing, beyond a
+// limit of the codec, or can't be assembled; it is permanent.
 func (c *Client) InputOf(ctx context.Context, x Execution, known ...Record) (Input, error) {
 	r := reader{store: c.store, unwrap: c.codec.Open, known: known}
 	in, err := r.input(ctx, x)

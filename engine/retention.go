@@ -24,9 +24,9 @@ const (
 	// minRetention is the shortest time to live that nats-server accepts.
 	minRetention = time.Second
 	// vanishingRetention is the shortest retention with which a root that has nothing below it
-	// vanishes by itself. It is a day for two reasons. An outage of the servers for a day is
-	// known to operators, who can plan for it. And most roots are kept for a day or more: a
-	// timer for each of them would add half to what the store keeps for them.
+	// vanishes by itself. It is a day for two reasons. Operators notice an outage of a day, and
+	// can plan for it. And most roots are kept for a day or more: a timer for each of them would
+	// add half to the messages that the store keeps for them.
 	vanishingRetention = 24 * time.Hour
 )
 
@@ -50,19 +50,19 @@ func ValidateRetention(d time.Duration) error {
 	return nil
 }
 
-// How a tree is removed. The record of a root that never had anything below it, and that is
-// kept for a day or longer, is written with a time to live: the server's own timer removes it,
-// at no further cost. Any other finished root leads, by [Expire], to a message that is
-// delivered at its time. The executor that receives it removes the tree: first the remaining
-// messages of the root, then the root.
+// How a tree is removed. If a root never had anything below it, and is kept for a day or longer,
+// the store writes its record with a time to live: the server's own timer removes the record, at
+// no further cost. For any other finished root, [Expire] schedules a message for the end of the
+// retention. The executor that receives it removes the tree: first the remaining messages of the
+// root, then the root.
 //
-// A record must not be removed before the message that led to it, or that message would run
+// A record must not be removed before the message of the last attempt, or that message would run
 // again. An acknowledgement may get lost in a crash of the server, and time passes while the
 // server is down. So executors withdraw messages first. An executor that holds a message which
 // is in no stream any more, and finds no record, does not run it. It does not run a child without
-// a record either, once its parent's record is gone. A record with a time to live can't wait
-// for its message: if a server is down for longer than the retention, of a day or more, it may
-// run a lone root again whose end was recorded just before the outage.
+// a record either, once its parent's record is gone. A record with a time to live can't wait for
+// its message: if a server is down for longer than the retention (a day or more), a lone root
+// may run again whose end was recorded just before the outage.
 //
 // No record may stay behind. A child may write its record after its root is gone: it may still
 // run, or be cancelled, when the fleet comes back after a long time. Every child that finishes
@@ -75,7 +75,7 @@ func ValidateRetention(d time.Duration) error {
 //
 // One case remains: an executor stalls after its claim and before it writes the record, for
 // longer than the whole retention, and dies just after writing it. The record says running,
-// and nothing will ever remove it.
+// and no process will ever remove it.
 
 // grace is added to the retention. The message of the last attempt may be redelivered after
 // its lease, and must then find the record, or the execution would seem never to have run.

@@ -46,13 +46,13 @@ type Store interface {
 	// another cause.
 	Enqueue(ctx context.Context, due ...Due) error
 
-	// Get returns an execution from its record. If there is no record yet, it uses the
-	// ready message, even a delayed one. If several messages have the id, it uses the one that
-	// the store accepted first. The result includes every write that has returned. The record of a
-	// tree that is [Execution.Gone] counts as missing, unless the message that led to it
-	// still exists. The error is ErrNotFound if there is neither record nor message,
-	// ErrDamaged if the bytes can't be read, and ErrNewer, together with the readable
-	// fields, if a later version has written the record.
+	// Get returns an execution from its record. If there is no record yet, it uses the ready
+	// message, even a delayed one. If several messages have the id, it uses the one that the
+	// store accepted first. The result includes every write that has returned. The record of a
+	// tree that is [Execution.Gone] counts as missing, unless the message of its last attempt
+	// still exists. The error is ErrNotFound if there is no record and no message, ErrDamaged
+	// if the bytes can't be read, and ErrNewer, together with the readable fields, if a later
+	// version has written the record.
 	Get(ctx context.Context, id string) (Record, error)
 
 	// GetMany returns the executions with these ids, in the same order. It is meant for
