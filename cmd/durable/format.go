@@ -93,15 +93,25 @@ func grouped(n int) string {
 	return s
 }
 
-// printable is s without anything that moves a cursor or is no text: file names
-// and errors may hold whatever they like.
-func printable(s string) string {
+// printable returns s with a ? for each character that is not text, such as one that moves the
+// cursor: file names and errors may contain any bytes.
+func printable(s string) string { return strings.Map(printableRune, s) }
+
+// printableText is [printable] for a text of several lines: it keeps line breaks and tabs.
+func printableText(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
+		if r == '\n' || r == '\t' {
+			return r
 		}
-		return r
+		return printableRune(r)
 	}, s)
+}
+
+func printableRune(r rune) rune {
+	if r == utf8.RuneError || !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }
 
 // oneLine is s with its lines joined.

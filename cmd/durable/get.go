@@ -103,7 +103,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 		line("", "%s (%s) %s: %s", c.ID, c.Task, c.Status, oneLine(c.Message))
 	}
 	if x.Failure != nil && x.Failure.Stack != "" {
-		line("stack", "%s", strings.ReplaceAll(strings.TrimSpace(x.Failure.Stack), "\n", "\n           "))
+		line("stack", "%s", strings.ReplaceAll(strings.TrimSpace(printableText(x.Failure.Stack)), "\n", "\n           "))
 	}
 	if v.Input != nil {
 		line("input", "%s", readable(v.Input))
@@ -137,13 +137,13 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 		if t.Failure != nil {
 			end = a.out.paint(red, oneLine(t.Failure.Display()))
 		}
-		line("", "%d  %s  %s on %s: %s", t.Number, a.stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
+		line("", "%d  %s  %s on %s: %s", t.Number, a.stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Executor), end)
 	}
 	if x.Status == engine.Running && x.Sleeping {
 		return
 	}
 	if x.Status == engine.Running {
-		line("", "%d  %s  running on %s", x.Attempt, a.stamp(x.StartedAt), x.Executor)
+		line("", "%d  %s  running on %s", x.Attempt, a.stamp(x.StartedAt), oneLine(x.Executor))
 	}
 }
 
@@ -179,11 +179,11 @@ func childrenOf(x engine.Execution) string {
 	return s
 }
 
-// readable is JSON in several lines if it is long.
+// readable returns JSON for people: on several lines if it is long.
 func readable(data json.RawMessage) string {
 	var b bytes.Buffer
 	if len(data) <= 60 || json.Indent(&b, data, "           ", "  ") != nil {
-		return string(data)
+		return printableText(string(data))
 	}
-	return b.String()
+	return printableText(b.String())
 }

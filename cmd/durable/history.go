@@ -158,7 +158,7 @@ func (a *app) printRecord(x engine.Execution) {
 	}
 	fmt.Fprintln(a.out)
 	for _, h := range x.History {
-		fmt.Fprintf(a.out, "            attempt %d in %s, %s to %s", h.Number, h.Executor, a.stamp(h.StartedAt), a.stamp(h.EndedAt))
+		fmt.Fprintf(a.out, "            attempt %d in %s, %s to %s", h.Number, oneLine(h.Executor), a.stamp(h.StartedAt), a.stamp(h.EndedAt))
 		if h.Failure != nil {
 			fmt.Fprintf(a.out, ": %s", oneLine(h.Failure.Message))
 		}

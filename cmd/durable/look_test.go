@@ -242,6 +242,32 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 	}
 }
 
+// The name of an executor, an input and a stack come from other programs: no byte of them may
+// move the cursor of the terminal that shows them.
+func TestARecordCannotControlTheTerminal(t *testing.T) {
+	store := memstore.New(memstore.Config{})
+	defer store.Close()
+	const evil = "\x1b[2J\u009b2J\x7f"
+	now := time.Now()
+	x := engine.Execution{
+		ID: "x", Task: "t", Status: engine.Running, CreatedAt: now, StartedAt: now, Executor: "now" + evil,
+		Input:   codec.Payload{Type: codec.JSON, Data: []byte("{\"text\": \"" + strings.Repeat("long ", 20) + "\u009b2J\x7f\"}")},
+		Failure: &engine.Failure{Kind: engine.KindPanic, Message: "boom", Stack: "main.go:1" + evil + "\nmain.go:2"},
+		History: []engine.Attempt{{Executor: "before" + evil, StartedAt: now, EndedAt: now, Failure: &engine.Failure{Message: "no"}}},
+	}
+	v, err := fullViewOf(t.Context(), store, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out lockedBuffer
+	a := app{streams: streams{out: screen{Writer: &out}}}
+	a.printExecution(x, v, now, missing{})
+	a.printTree(&node{Execution: x}, now, 0)
+	if got := out.String(); strings.ContainsAny(got, "\x1b\u009b\x7f") || !strings.Contains(got, "main.go:2\n") {
+		t.Errorf("control characters in %q", got)
+	}
+}
+
 func TestEncryptedPayloadsAreShownAsSuchAndCompressedOnesAsTheyAre(t *testing.T) {
 	aes, err := codec.AESGCM("k1", map[string][]byte{"k1": make([]byte, 32)})
 	if err != nil {

@@ -347,7 +347,7 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 	for _, t := range n.History {
 		if !folded && t.Failure != nil && t.EndedAt != n.FinishedAt {
 			l.notes = append(l.notes, a.out.paint(yellow, fmt.Sprintf("  attempt %d on %s, %s: %s",
-				t.Number, t.Executor, span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Display()))))
+				t.Number, oneLine(t.Executor), span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Display()))))
 		}
 	}
 	if n.Failure != nil && n.Status.Finished() {
