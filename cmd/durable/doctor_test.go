@@ -39,7 +39,7 @@ func (v examinationView) has(t *testing.T, check string, s jsstore.Severity) jss
 func wide(t *testing.T, report string) {
 	t.Helper()
 	for line := range strings.Lines(report) {
-		if n := len([]rune(strings.TrimRight(line, "\n"))); n > reportWidth && len(strings.Fields(line)) > 1 { // a word, such as a path, stays whole
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > textColumns && len(strings.Fields(line)) > 1 { // a word, such as a path, stays whole
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}

@@ -22,8 +22,7 @@ const (
 // A missing is what is known of executors that records name and that do not answer.
 type missing struct {
 	executors map[string]*lostExecutor
-	heir      bool // somebody is there who may take over
-	by        time.Time
+	heir      bool // an executor answers that can take over
 }
 
 // A lostExecutor is an executor that does not answer, as --json prints it.
@@ -80,7 +79,7 @@ func lostAmong(ctx context.Context, s *store, running []engine.Execution, presen
 
 // lostOf has those that run what is running and are not among the present.
 func lostOf(running []engine.Execution, present []engine.Answer, now time.Time, lease time.Duration) missing {
-	l := missing{executors: map[string]*lostExecutor{}, by: now.Add(lease)}
+	l := missing{executors: map[string]*lostExecutor{}}
 	there := map[string]bool{}
 	for _, p := range present {
 		there[p.Executor] = true
@@ -94,7 +93,7 @@ func lostOf(running []engine.Execution, present []engine.Answer, now time.Time, 
 		if e == nil {
 			e = &lostExecutor{Executor: x.Executor, queues: map[string]int{}}
 			if l.heir {
-				e.TakenOverBy = l.by.UnixMilli()
+				e.TakenOverBy = now.Add(lease).UnixMilli()
 			}
 			l.executors[x.Executor] = e
 		}

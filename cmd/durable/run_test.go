@@ -109,7 +109,7 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 	fits = func(c *cobra.Command) {
 		words := strings.Fields(c.CommandPath())[1:]
 		for line := range strings.Lines(durable(t, append(words, "--help")...).want(t, exitOK).out) {
-			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > helpColumns {
+			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > textColumns {
 				t.Errorf("%s: %d columns: %s", c.CommandPath(), n, line)
 			}
 		}

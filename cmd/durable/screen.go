@@ -35,6 +35,18 @@ func (s screen) width() int {
 	return w
 }
 
+// textColumns is the greatest width of a text such as a help, and its width where the output
+// is not a terminal.
+const textColumns = 80
+
+// textWidth returns how many columns a text may take.
+func (s screen) textWidth() int {
+	if w := s.width(); w > 0 {
+		return min(w, textColumns)
+	}
+	return textColumns
+}
+
 // colours reports whether colours may be used: see no-color.org.
 func (s screen) colours() bool {
 	return s.terminal && os.Getenv("NO_COLOR") == ""

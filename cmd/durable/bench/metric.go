@@ -94,7 +94,7 @@ func (d definition) of(noun string) definition {
 }
 
 // values are what a sample tells that a floor has too.
-func (b *bed) values(w *workload, s *sample) values {
+func (b *bed) values(s *sample) values {
 	v := values{}
 	n := float64(s.n)
 	if n == 0 {
@@ -131,7 +131,7 @@ func (b *bed) values(w *workload, s *sample) values {
 
 // worth is all that a sample of the engine tells.
 func (b *bed) worth(w *workload, s *sample) values {
-	v := b.values(w, s)
+	v := b.values(s)
 	u, n := s.used, float64(s.n)
 	const mib = 1 << 20
 	v["peakClient"], v["peakServer"], v["peakExecutors"] = float64(u.here.Peak)/mib, float64(u.servers.Peak)/mib, float64(u.crews.Peak)/mib

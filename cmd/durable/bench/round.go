@@ -111,7 +111,7 @@ func (b *bed) round(ctx context.Context, w *workload, r *Report, last bool) erro
 		floor, err = b.arithmetic(ctx, w)
 	case w.floor != nil:
 		if least, err = b.measured(q, false, func(q *quota, s *sample) (int, error) { return w.floor(b.floor, q, s) }); err == nil {
-			floor = b.values(w, least)
+			floor = b.values(least)
 			floor["stored"], floor["acks"] = float64(w.stored), float64(w.acks)
 		}
 	}
@@ -230,7 +230,7 @@ func (b *bed) arithmetic(ctx context.Context, w *workload) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	one, two := b.values(w, bare), b.values(w, full)
+	one, two := b.values(bare), b.values(full)
 	least := values{"stored": float64(messages + records), "acks": float64(messages)}
 	each := func(one, two float64) float64 { return float64(messages)*one + float64(records)*max(two-one, 0) }
 	least["throughput"] = 1 / each(1/one["throughput"], 1/two["throughput"])
