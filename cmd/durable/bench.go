@@ -302,7 +302,7 @@ func benchText(s screen, r *bench.Report) string {
 		wrapped(&t, "floor: "+r.FloorIs)
 	}
 	if r.Interrupted {
-		fmt.Fprintf(&t, "  %s\n", s.paint(yellow, "interrupted: the figures are those of the rounds before"))
+		fmt.Fprintf(&t, "  %s\n", s.paint(yellow, "interrupted: the figures cover the completed rounds only"))
 	}
 	t.WriteString(benchTable(s, r))
 	t.WriteByte('\n')

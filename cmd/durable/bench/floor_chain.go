@@ -65,7 +65,7 @@ func (c *chain) body(key string, seq uint64, i int) []byte {
 func (c *chain) execute(m *nats.Msg) {
 	parts := bytes.SplitN(m.Data, []byte(" "), 4)
 	if len(parts) < 4 {
-		c.fails(fmt.Errorf("message %.40q is none of the chain's", m.Data))
+		c.fails(fmt.Errorf("unexpected message %.40q in the floor of latency", m.Data))
 		return
 	}
 	nc, reply, who := c.b.conns[1], m.Reply, string(parts[2])
@@ -194,7 +194,7 @@ func (f *floor) cancels(q *quota, returned, heard *hdrhistogram.Histogram) (int,
 	stop, err := f.take(f.names[0], func(m *nats.Msg) {
 		parts := bytes.SplitN(m.Data, []byte(" "), 4)
 		if i, err := strconv.Atoi(string(parts[2])); err != nil || i >= len(delivered) {
-			f.fails(fmt.Errorf("message %.40q is none of the cancels'", m.Data))
+			f.fails(fmt.Errorf("unexpected message %.40q in the floor of cancel", m.Data))
 		} else {
 			delivered[i] <- time.Now()
 		}

@@ -91,7 +91,7 @@ func (n node) startInCluster(dir string) (*running, error) {
 	s.Start()
 	stop := func() error { s.Shutdown(); s.WaitForShutdown(); return nil }
 	if !s.ReadyForConnections(clusterPatience) {
-		return nil, errors.Join(fmt.Errorf("server %d opens no port for clients or for port %d", n.Index, o.Cluster.Port), stop())
+		return nil, errors.Join(fmt.Errorf("server %d is not ready for connections, or for its cluster port %d", n.Index, o.Cluster.Port), stop())
 	}
 	return &running{url: s.ClientURL(), stop: stop}, nil
 }

@@ -39,7 +39,7 @@ func Serve(ctx context.Context, what string, in io.Reader, out io.Writer) error 
 	var d duty
 	err := json.Unmarshal([]byte(what), &d)
 	if err != nil || (d.Node == nil) == (d.Executor == nil) {
-		return errors.Join(fmt.Errorf("duty %q: want that of a server or an executor", what), err)
+		return errors.Join(fmt.Errorf("duty %q: want the duty of a server or of an executor", what), err)
 	}
 	ctx = context.WithoutCancel(ctx)
 	said, answers := hello{}, json.NewEncoder(out)

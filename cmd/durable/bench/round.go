@@ -51,7 +51,7 @@ const settling = time.Second
 
 func (b *bed) rounds(ctx context.Context, w *workload, r *Report, progress func(string)) error {
 	if b.Stored > 0 || b.Waiting > 0 {
-		progress(fmt.Sprintf("%s: storing what is to be there before", w.name))
+		progress(fmt.Sprintf("%s: storing the executions that --stored and --waiting ask for", w.name))
 		if err := b.prefill(ctx); err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (b *bed) verify(w *workload, s *sample) error {
 	}
 	ran, want := s.used.here.Ran+s.used.crews.Ran, int64(s.n*w.runs(b.Config))
 	if ran < want {
-		return fmt.Errorf("%d runs of tasks, want %d: some of %d %s did not come to their end", ran, want, s.n, w.plural())
+		return fmt.Errorf("%d runs of tasks, want %d: some of %d %s did not finish", ran, want, s.n, w.plural())
 	}
 	id, ok := b.last.Load().(string)
 	if !ok {

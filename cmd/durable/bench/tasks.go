@@ -135,7 +135,7 @@ func (l *ledger) runLong(ctx context.Context, in numbered) (int, error) {
 	l.ran.Add(1)
 	found, ok := l.long.Load(in.Number)
 	if !ok {
-		return 0, fmt.Errorf("nobody waits for number %d", in.Number)
+		return 0, fmt.Errorf("no caller waits for number %d", in.Number)
 	}
 	e := found.(*encounter)
 	close(e.began)

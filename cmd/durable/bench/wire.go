@@ -87,7 +87,7 @@ func (w *wire) idle(ctx context.Context) error {
 		case i := <-w.free:
 			defer func() { w.free <- i }()
 		case <-ctx.Done():
-			return fmt.Errorf("%d answers are awaited: %w", cap(w.free)-n, context.Cause(ctx))
+			return fmt.Errorf("%d answers are missing: %w", cap(w.free)-n, context.Cause(ctx))
 		}
 	}
 	return nil

@@ -90,7 +90,7 @@ func find(name string) *workload {
 var workloads = []workload{
 	{
 		name: "throughput", noun: "execution", count: 20_000, callers: 2,
-		about:  "short root tasks, enqueued in bulk while they are executed",
+		about:  "short root tasks, enqueued in bulk while an executor runs them",
 		run:    throughput,
 		runs:   func(Config) int { return 1 },
 		floor:  func(f *floor, q *quota, _ *sample) (int, error) { return f.relay(q, true) },
@@ -99,7 +99,7 @@ var workloads = []workload{
 	},
 	{
 		name: "enqueue", noun: "execution", count: 20_000, callers: 64, unmanned: true,
-		about: "enqueueing one at a time by each of the callers; nobody executes",
+		about: "each caller enqueues one execution at a time; no executor runs",
 		run: func(b *bed, q *quota, _ *sample) (int, error) {
 			return b.closed(q, func(int) error {
 				_, err := short.Enqueue(b.work, b.client, b.payload)
@@ -108,7 +108,7 @@ var workloads = []workload{
 		},
 		floor:   func(f *floor, q *quota, _ *sample) (int, error) { return f.publishEach(q) },
 		stored:  1,
-		floorIs: "one publish, by as many callers that each wait for the ack",
+		floorIs: "one publish, by the same number of callers; each waits for the ack",
 		tidy:    (*bed).empty,
 	},
 	{
@@ -117,7 +117,7 @@ var workloads = []workload{
 		run:     func(b *bed, q *quota, _ *sample) (int, error) { return b.enqueueMany(q) },
 		floor:   func(f *floor, q *quota, _ *sample) (int, error) { return f.publishAll(q) },
 		stored:  1,
-		floorIs: "one publish, 4,000 of them under way",
+		floorIs: "one publish, 4,000 of them in flight",
 		tidy:    (*bed).empty,
 	},
 	{
@@ -131,7 +131,7 @@ var workloads = []workload{
 			return f.latencies(q, s.hist("latency"))
 		},
 		stored: 3, acks: 1,
-		floorIs: "create under a key, publish, delivery, compare-and-set, notify, ack; each waits for the one before",
+		floorIs: "create under a key, publish, delivery, compare-and-set, notify, ack; each waits for the previous one",
 	},
 	{
 		name: "fanout", noun: "parent", count: 500, callers: 1,
@@ -152,7 +152,7 @@ var workloads = []workload{
 		// finalize; of the parent one once it has spawned, one once all children have
 		// ended, one in the end.
 		parts:   func(c Config) (int, int) { return 2*c.Children + 2, c.Children + 4 },
-		floorIs: "the least that is published, delivered and acked for a parent, and the least of creates, at what one costs that is pipelined",
+		floorIs: "the fewest publishes, deliveries, acks and creates that a parent needs, each at the cost of a pipelined one",
 	},
 	{
 		name: "sequence", noun: "sequence", count: 1000, callers: 1,
@@ -167,7 +167,7 @@ var workloads = []workload{
 		// A ready message of each step, which has no closure, and of the sequence. A record
 		// of each step, and of the sequence one before each step and one in the end.
 		parts:   func(c Config) (int, int) { return c.Steps + 1, 2*c.Steps + 1 },
-		floorIs: "the least that is published, delivered and acked for a sequence, and the least of creates, at what one costs that is pipelined",
+		floorIs: "the fewest publishes, deliveries, acks and creates that a sequence needs, each at the cost of a pipelined one",
 	},
 	{
 		name: "delayed", noun: "execution", count: 5000, callers: 1, paced: true,
@@ -352,7 +352,7 @@ func (b *bed) prefill(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("have %d delayed executions wait: %w", b.Waiting, err)
+		return fmt.Errorf("enqueue %d delayed executions: %w", b.Waiting, err)
 	}
 	return nil
 }
