@@ -31,7 +31,7 @@ func (l *loss) because() string {
 }
 
 // onlySaid describes a --reason that no record keeps.
-const onlySaid = "why; it is only printed: no record is left that could keep it"
+const onlySaid = "why; the command only prints it, because no record remains to keep it"
 
 // mustBeSure refuses a destructive command without --yes where nobody can be asked, as in
 // a pipe or a script. It runs before anything is opened.

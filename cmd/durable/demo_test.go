@@ -139,7 +139,7 @@ func TestACancelledFileIsToldWithItsReason(t *testing.T) {
 	}
 	// The next demo takes the file anew.
 	o = durable(t, "demo", "--dir", store, dir).want(t, exitOK)
-	if !strings.Contains(o.out, "recovered 1 failed, to be run again") {
+	if !strings.Contains(o.out, "recovered 1 failed, will run again") {
 		t.Errorf("the demo says\n%s", o.out)
 	}
 }

@@ -169,7 +169,7 @@ func (a *app) printDev(s *store, probes string) error {
 	line("", a.command("top"))
 	line("", a.command("tree ID --watch"))
 	line("", a.command("wake ID --output true")+", for approve")
-	line("stop", "Ctrl-C; what is stored stays")
+	line("stop", "Ctrl-C; the store stays in its directory")
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
 }

@@ -36,7 +36,7 @@ func TestDevRunsItsSamples(t *testing.T) {
 	for _, c := range []struct{ task, input, want string }{
 		{"greet", `{"name":"world"}`, `"hello world"`},
 		{"nap", `{"seconds":0.01}`, `"slept 10ms"`},
-		{"flaky", `{"failures":1}`, `"attempt 1 has done it"`},
+		{"flaky", `{"failures":1}`, `"attempt 1 succeeded"`},
 		{"sumOfSquares", `{"numbers":[1,2,3]}`, `14`},
 	} {
 		if o := durable(t, "enqueue", c.task, c.input, "--wait", "--dir", dir).want(t, exitOK); o.out != c.want+"\n" || o.err != "" {

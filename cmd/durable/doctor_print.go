@@ -51,13 +51,13 @@ func (a *app) printExamination(x jsstore.Examination, store string) {
 		}
 	}
 	if len(x.Survives) > 0 {
-		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "What an acknowledged enqueue survives here"))
+		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "Failures that an acknowledged enqueue survives here"))
 		for _, sentence := range x.Survives {
 			a.printWrapped("  ", sentence, "")
 		}
 	}
 	if slices.ContainsFunc(x.Findings, isBad) {
-		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "What is wrong"))
+		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "Warnings and problems"))
 	}
 	a.printProblems(x)
 }

@@ -98,7 +98,7 @@ type limited struct {
 func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	if l.left -= int64(n); l.max > 0 && l.left < 0 {
-		return 0, engine.Permanent(tooLarge("more than that", l.max))
+		return 0, engine.Permanent(tooLarge("the file grew while it was read", l.max))
 	}
 	if err != nil && err != io.EOF {
 		err = unreadable(err)

@@ -18,7 +18,7 @@ func (a *app) get() *cobra.Command {
 	return &cobra.Command{
 		Use:        "get ID",
 		SuggestFor: []string{"show", "describe", "status"},
-		Short:      "Show all that is known of an execution",
+		Short:      "Show an execution: status, times, attempts, input and output",
 		Args:       executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -62,9 +62,9 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 	if x.Parent != "" {
 		role := fmt.Sprintf("child %d", x.Index)
 		if x.IsFinalize {
-			role = "the finalize"
+			role = "its finalize"
 		}
-		line("parent", "%s, of which it is %s", x.Parent, role)
+		line("parent", "%s; this is %s", x.Parent, role)
 	}
 	if x.RetryOf != "" {
 		line("retry of", "%s", x.RetryOf)
@@ -75,9 +75,9 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 	status := a.display(x, now, lost)
 	switch {
 	case x.Sleeping && x.Status == engine.Running:
-		status += ": durable wake ends it"
+		status += ": durable wake finishes it"
 	case lost.has(x):
-		status += ": " + oneLine(x.Executor) + " " + a.silence(lost.executors[x.Executor], now)
+		status += ": " + oneLine(x.Executor) + ": " + a.silence(lost.executors[x.Executor], now)
 	}
 	line("status", "%s", status)
 	at("created", x.CreatedAt, "")
@@ -90,7 +90,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 			at("finished", x.FinishedAt, ", took "+span(x.FinishedAt.Sub(first)))
 		}
 	} else {
-		at("finished", x.FinishedAt, ", without a start")
+		at("finished", x.FinishedAt, ", without having started")
 	}
 	a.printAttempts(x, line)
 	if x.Spawned > 0 || x.Finalize != nil {
@@ -123,7 +123,7 @@ func pairsOf(m engine.Metadata) string {
 }
 
 func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any)) {
-	most := count(x.Policy.Retry.MaxRetries, "retry", "retries")
+	most := "at most " + count(x.Policy.Retry.MaxRetries, "retry", "retries")
 	if x.Policy.Retry.MaxRetries == 0 {
 		most = "no retries"
 	}
@@ -131,7 +131,7 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 	if x.Policy.Timeout > 0 {
 		timeout = "timeout " + span(x.Policy.Timeout)
 	}
-	line("attempts", "%s; at most %s, %s", tries(x), most, timeout)
+	line("attempts", "%s; %s, %s", tries(x), most, timeout)
 	for _, t := range x.History {
 		end := a.out.paint(green, "returned")
 		if t.Failure != nil {
@@ -163,7 +163,7 @@ func tries(x engine.Execution) string {
 	}
 	s := grouped(n)
 	if x.Polls > 0 {
-		s += ", after " + count(x.Polls, "poll that was", "polls that were") + " not done"
+		s += ", after " + count(x.Polls, "poll", "polls") + " without a result"
 	}
 	if x.Crashes > 0 {
 		s += " (" + count(x.Crashes, "crash", "crashes") + ")"

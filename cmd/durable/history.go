@@ -17,9 +17,9 @@ func (a *app) history() *cobra.Command {
 	var execution string
 	cmd := &cobra.Command{
 		Use:   "history FILE|-",
-		Short: "Print the history of a fault test, and check it again",
-		Long: "Print the history that a fault test wrote as a timeline, and check it again against\n" +
-			"what the engine promises. The command opens no store. Exit code 1 means that the\n" +
+		Short: "Print the history of a fault test, and recheck it",
+		Long: "Print the history that a fault test wrote, as a timeline, and recheck it against the\n" +
+			"promises of the engine. The command opens no store. Exit code 1 means that the\n" +
 			"history breaks a promise; a file that is not a history is a usage error.",
 		Args: exactly(1, "one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {

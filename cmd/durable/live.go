@@ -35,7 +35,7 @@ func (a *app) live(ctx context.Context, changed <-chan struct{}, draw drawing) e
 		err = t.Init()
 	}
 	if err != nil {
-		return &exitError{exitIncomplete, fmt.Errorf("open the terminal: %w", err), "$TERM names the kind of terminal; in a pipe it is printed without one"}
+		return &exitError{exitIncomplete, fmt.Errorf("open the terminal: %w", err), "set $TERM to the kind of your terminal; into a pipe, durable prints without one"}
 	}
 	defer t.Fini()
 	events, quit := make(chan tcell.Event), make(chan struct{})

@@ -118,14 +118,14 @@ func (l missing) has(x engine.Execution) bool {
 
 // silence says that an executor does not answer, and what becomes of its executions.
 func (a *app) silence(e *lostExecutor, now time.Time) string {
-	text := "does not answer"
+	text := "no answer"
 	if e.SilentSince > 0 {
-		text += " since " + coarse(now.Sub(time.UnixMilli(e.SilentSince)))
+		text += " for " + coarse(now.Sub(time.UnixMilli(e.SilentSince)))
 	}
 	if e.TakenOverBy == 0 {
-		return text + ", and nobody is there to take over"
+		return text + "; no other executor is there to take over"
 	}
-	return text + ", taken over by " + a.clock(time.UnixMilli(e.TakenOverBy))
+	return text + "; another takes over by " + a.clock(time.UnixMilli(e.TakenOverBy))
 }
 
 // display is an execution's status as people see it, in colour.
@@ -162,7 +162,6 @@ func (v *queuesView) lose(lost missing) {
 // printLost prints a line for each lost executor.
 func (a *app) printLost(list []*lostExecutor, now time.Time) {
 	for _, e := range list {
-		fmt.Fprintf(a.out, "%s of %s, which %s\n", count(e.Running, "execution is in the hands", "executions are in the hands"),
-			oneLine(e.Executor), a.out.paint(red, a.silence(e, now)))
+		fmt.Fprintf(a.out, "%s holds %s: %s\n", oneLine(e.Executor), count(e.Running, "execution", "executions"), a.out.paint(red, a.silence(e, now)))
 	}
 }

@@ -145,7 +145,7 @@ func (t tally) String() string {
 		n    int
 		what string
 	}{
-		{t.completed, "completed"}, {t.failed, "failed, to be run again"}, {t.running, "running"}, {t.waiting, "waiting for children"},
+		{t.completed, "completed"}, {t.failed, "failed, will run again"}, {t.running, "running"}, {t.waiting, "waiting for children"},
 		{t.retrying, "waiting for a retry"}, {t.queued, "queued"}, {t.new, "not yet queued"},
 	} {
 		if p.n > 0 {

@@ -211,7 +211,7 @@ func (a *app) catchUp(ctx context.Context, x *index.Index) error {
 func (a *app) build(ctx context.Context, x *index.Index) (index.Progress, error) {
 	started, said := time.Now(), time.Time{}
 	if !a.err.terminal {
-		a.note("building the index, which takes a while the first time; --via scan needs none")
+		a.note("building the index, which takes a while the first time; --via scan works without it")
 	}
 	var before uint64
 	p, err := x.CatchUp(ctx, time.Time{}, func(p index.Progress) {

@@ -152,7 +152,7 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 	case errors.Is(err, jsstore.ErrMissing) && p.from != "" && url == p.server:
 		return nil, &exitError{exitStore, err, "the server " + redacted(url) + " comes from " + p.from + ": durable setup creates the namespace there; --dir picks a directory instead"}
 	case errors.Is(err, jsstore.ErrMissing):
-		return nil, &exitError{exitStore, err, p.command("setup") + " creates what the namespace lacks"}
+		return nil, &exitError{exitStore, err, p.command("setup") + " creates the missing parts of the namespace"}
 	case err != nil:
 		if url == p.server {
 			p.domain, p.prefix = c.Domain, c.APIPrefix // a context may have set them

@@ -145,7 +145,7 @@ type once struct {
 // A twiceError does not say which values: one may be a password.
 type twiceError struct{}
 
-func (*twiceError) Error() string { return "given twice, with two values" }
+func (*twiceError) Error() string { return "given twice with different values" }
 
 func (o *once) Set(text string) error {
 	if o.given && o.text != text {

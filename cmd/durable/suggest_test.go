@@ -109,7 +109,7 @@ func TestEveryFlagRefusesASecondValue(t *testing.T) {
 		t.Errorf("%d flags seen", seen)
 	}
 	o := durable(t, "list", "--password", "secret", "--password", "other").want(t, exitUsage)
-	if want := "durable: --password: given twice, with two values\nhint: give the flag once\n"; o.err != want {
+	if want := "durable: --password: given twice with different values\nhint: give the flag once\n"; o.err != want {
 		t.Errorf("stderr %q, want %q", o.err, want)
 	}
 }

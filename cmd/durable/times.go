@@ -178,7 +178,7 @@ func parseIn(wall, name string, named bool) (time.Time, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("no time zone has the name %q", name)
+		return time.Time{}, fmt.Errorf("unknown time zone %q", name)
 	}
 	return parseWall(wall, zone)
 }
@@ -192,7 +192,7 @@ func parseWall(text string, zone *time.Location) (time.Time, error) {
 			continue
 		}
 		if zone != time.Local && !sameClock(t, t.In(zone)) {
-			return time.Time{}, fmt.Errorf("clocks in %s have another offset then: %s", zone, t.In(zone).Format(time.RFC3339))
+			return time.Time{}, fmt.Errorf("clocks in %s have another offset at that time: %s", zone, t.In(zone).Format(time.RFC3339))
 		}
 		return t, nil
 	}

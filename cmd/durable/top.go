@@ -17,14 +17,15 @@ import (
 	"github.com/durable-execution/durable/jsstore/api"
 )
 
-const topHelp = `Show what executors are at, what waits in queues, how many executions finish, and
-the running ones that have run for longest, again every second; q ends it. Where it
-is not at a terminal, and with --once or --json, it looks for a second and prints
-what it has seen.
+const topHelp = `Show the load of the executors, the work that waits in the queues, how many
+executions finish per second, and the executions that have been running for
+longest. The view refreshes every second; q ends it. Without a terminal, and with
+--once or --json, the command observes the store for one second and prints the
+result.
 
-What finishes is counted as it is recorded, over the last 5 seconds. Executions that
-take less than the 50 ms after which an executor records that they run are not among the
-slow ones, nor is what sleeps.`
+The rates count the executions whose end was recorded during the last 5 seconds.
+The slow executions do not include sleeping ones, nor those that run for less than
+50 ms: an executor records only then that an execution is running.`
 
 func (a *app) top() *cobra.Command {
 	var once bool
@@ -52,8 +53,8 @@ func (a *app) top() *cobra.Command {
 			return a.topLive(cmd.Context(), s, limit)
 		},
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "print it once, at a terminal too")
-	cmd.Flags().IntVar(&limit, "limit", 20, "slowest running executions to show at most")
+	cmd.Flags().BoolVar(&once, "once", false, "print the view once, even on a terminal")
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many of the slowest running executions to show at most")
 	return cmd
 }
 

@@ -11,7 +11,7 @@ import (
 // printTop prints a frame of so many lines at most; 0 is as many as there are.
 func (a *app) printTop(v topView, height int) {
 	if v.failure != nil {
-		fmt.Fprintln(a.out, snip(a.out.paint(red, "as it was before: "+told(v.failure)), a.out.width()))
+		fmt.Fprintln(a.out, snip(a.out.paint(red, "out of date: "+told(v.failure)), a.out.width()))
 		height--
 	}
 	fmt.Fprintf(a.out, "%s of %s in use; %s executions/s finish, %s/s do not complete\n",
@@ -39,7 +39,7 @@ func (a *app) printTop(v topView, height int) {
 	case len(v.Slowest) == 0 && v.filtered:
 		return
 	case len(v.Slowest) == 0:
-		fmt.Fprintln(a.out, "\nnothing has run for longer than a moment")
+		fmt.Fprintln(a.out, "\nno execution has been running for long")
 		return
 	}
 	t := plainTable()
@@ -66,7 +66,7 @@ func (a *app) executorRows(v topView) []table.Row {
 		}
 		state, colour := executorState(p.Presence)
 		if silent := v.now.Sub(p.CalledAt); silent > silentAfter {
-			state, colour = "does not answer since "+coarse(silent), yellow
+			state, colour = "no answer for "+coarse(silent), yellow
 		}
 		rows = append(rows, table.Row{
 			oneLine(p.Executor), load(p.Running, p.Slots), grouped(p.Running) + " of " + grouped(p.Slots), grouped(p.InHand),

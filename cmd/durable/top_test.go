@@ -108,7 +108,7 @@ func TestTopShowsTheFleetUntilItIsLeft(t *testing.T) {
 	durable(t, "enqueue", "greet", `{"name":"x"}`, "--wait", "--dir", dir).want(t, exitOK)
 	term.until(t, "executions/s finish, 0/s do not", "!; 0 executions/s")
 	durable(t, "cancel", "long", "--yes", "--dir", dir).want(t, exitOK)
-	term.until(t, "nothing has run for longer than a moment")
+	term.until(t, "no execution has been running for long")
 	term.InjectKey(tcell.KeyRune, 'q', tcell.ModNone)
 	(<-ended).want(t, exitOK)
 

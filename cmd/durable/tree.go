@@ -19,12 +19,13 @@ func (a *app) tree() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "tree ID",
-		Short: "Show an execution and all below it, with times and attempts",
-		Long: "Show an execution and all below it, with times and attempts. With --json it prints\n" +
-			"what get does, with \"children\" of the same kind; with --jsonl an execution a line,\n" +
-			"each before those below it. With --watch it shows at a terminal what becomes of it,\n" +
-			"what has finished with all below it in a line, until ID has finished or q is typed;\n" +
-			"then, and elsewhere, it prints the tree once ID has finished.",
+		Short: "Show an execution and everything below it, with times and attempts",
+		Long: "Show an execution and everything below it, with times and attempts. --json prints the\n" +
+			"same document as durable get, with \"children\" of the same form. --jsonl prints one\n" +
+			"execution per line, parents before their children.\n\n" +
+			"With --watch on a terminal, the command keeps the tree up to date until ID has\n" +
+			"finished or you type q. It folds a finished subtree into one line. Once ID has\n" +
+			"finished, it prints the tree; without a terminal it prints nothing before.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -55,7 +56,7 @@ func (a *app) tree() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "show what becomes of it until it has finished")
+	cmd.Flags().BoolVar(&watch, "watch", false, "keep the tree up to date until ID has finished")
 	return cmd
 }
 

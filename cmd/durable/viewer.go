@@ -47,7 +47,7 @@ type viewer struct {
 const viewerHelp = `↑ ↓ k j             a line up or down
 PgUp PgDn b Space   a page up or down
 Home End g G        the beginning, the end
-/                   show only what has a text in it: Enter keeps it, Esc drops it
+/                   filter the rows by a text: Enter keeps it, Esc drops it
 ?                   this help; any key leaves it
 q Esc Ctrl-C        leave`
 
