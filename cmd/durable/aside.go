@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// An asideView is a message or record that was set aside, as --json prints it.
+// An asideView is a set-aside message or record, as --json prints it.
 type asideView struct {
 	Name   string `json:"name"`
 	ID     string `json:"executionId,omitempty"`
@@ -27,11 +27,11 @@ type asideView struct {
 // An asidesView is the document that list --set-aside prints with --json.
 type asidesView struct {
 	Aside []asideView `json:"setAside"`
-	// Cut means that --limit left some out.
+	// Cut means that --limit left some entries out.
 	Cut bool `json:"isCut,omitempty"`
 }
 
-// listAside prints the messages and records that were set aside; limit 0 means all.
+// listAside prints at most limit set-aside messages and records; limit 0 means all.
 func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	var list []engine.Aside
 	found := 0

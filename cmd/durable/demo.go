@@ -23,7 +23,7 @@ type demo struct {
 	logLevel string
 	health   string
 
-	say   screen // for people: stdout, or stderr where stdout is for programs
+	say   screen // texts for people: stdout, or stderr if stdout is for programs
 	log   *zap.Logger
 	meter *meter
 	store *store

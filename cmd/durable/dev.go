@@ -105,7 +105,7 @@ func (a *app) runSamples(ctx context.Context, s *store, slots int, health string
 		err = e
 	}
 	if ctx.Err() != nil {
-		return nil // an interruption is how it ends
+		return nil // dev runs until interrupted, so an interruption is not an error
 	}
 	return err
 }

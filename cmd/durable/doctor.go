@@ -125,7 +125,7 @@ func (p place) admit(ctx context.Context) (*patient, error) {
 				return nil, unreachable(errors.Join(err, s.Close()), "")
 			}
 			sync := c.Sync()
-			return &patient{nc: nc, sync: &sync, close: func() { _ = s.Close() }}, nil // nothing was written that a failing close could lose
+			return &patient{nc: nc, sync: &sync, close: func() { _ = s.Close() }}, nil // the doctor wrote nothing that a failed close could lose
 		}
 		var used *embedded.InUseError
 		if !errors.As(err, &used) {

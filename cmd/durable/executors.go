@@ -65,7 +65,7 @@ func (a *app) executors() *cobra.Command {
 // An executorsView is the executors as --json prints them.
 type executorsView struct {
 	Executors []json.RawMessage `json:"executors"`
-	// Lost are those that records name and that do not answer.
+	// Lost are the executors that records name but that do not answer.
 	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
 }
 
@@ -96,14 +96,14 @@ func (a *app) printExecutors(present []engine.Answer, lost []*lostExecutor, now 
 	fmt.Fprintf(a.out, "%s, %s of %s in use\n", count(len(present), "executor", "executors"), grouped(running), count(slots, "slot", "slots"))
 }
 
-// programOf is the program that an executor is in: the last part of its module's path,
-// and its version.
+// programOf returns the program of an executor: the last element of its module's path, and its
+// version.
 func programOf(p engine.Presence) string {
 	name, version, _ := strings.Cut(p.Program, " ")
 	return strings.TrimSpace(path.Base(cmp.Or(name, "unknown")) + " " + version)
 }
 
-// executorState says what is wrong with an executor, if anything is.
+// executorState returns what is wrong with an executor, or fine, and the colour of the text.
 func executorState(p engine.Presence) (string, colour) {
 	switch {
 	case len(p.Failing) > 0:
@@ -117,7 +117,7 @@ func executorState(p engine.Presence) (string, colour) {
 	return "fine", green
 }
 
-// weights are queues, with their weights where these differ from 1.
+// weights lists queues, each with its weight if that is not 1.
 func weights(queues map[string]int) string {
 	var list []string
 	for _, q := range slices.Sorted(maps.Keys(queues)) {

@@ -47,7 +47,7 @@ func (a *app) get() *cobra.Command {
 	}
 }
 
-// printExecution prints a label and a value a line.
+// printExecution prints one line for each property: a label and a value.
 func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost missing) {
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(a.out, "%s %s\n", a.out.paint(faint, fmt.Sprintf("%-10s", label)), fmt.Sprintf(format, args...))
@@ -113,7 +113,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 	}
 }
 
-// pairsOf is metadata as one types it, sorted by key.
+// pairsOf formats metadata as a user types it, sorted by key.
 func pairsOf(m engine.Metadata) string {
 	var pairs []string
 	for _, key := range slices.Sorted(maps.Keys(m)) {
@@ -147,7 +147,7 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 	}
 }
 
-// firstStart is when the first attempt that is still known of began.
+// firstStart returns when the oldest attempt that the record remembers began.
 func firstStart(x engine.Execution) time.Time {
 	if len(x.History) > 0 {
 		return x.History[0].StartedAt
@@ -155,7 +155,7 @@ func firstStart(x engine.Execution) time.Time {
 	return x.StartedAt
 }
 
-// tries says how often an execution was tried.
+// tries formats the number of attempts, polls and crashes of an execution.
 func tries(x engine.Execution) string {
 	n := len(x.History)
 	if x.Status == engine.Running {

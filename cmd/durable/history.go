@@ -46,8 +46,8 @@ func (a *app) history() *cobra.Command {
 	return cmd
 }
 
-// mostHistory is the size of the longest history that is read, in bytes: it is held in
-// memory as a whole.
+// mostHistory is the greatest size of a history in bytes: the command holds all of it in
+// memory.
 const mostHistory = 1 << 30
 
 // readHistory reads a history from a file, or from standard input for -.

@@ -63,7 +63,7 @@ func (a *app) list() *cobra.Command {
 				list = append(list, more...)
 				return nil
 			}
-			if a.jsonl { // which need not all be there before the first is printed
+			if a.jsonl { // print the first executions before the last ones have been found
 				show = func(more []engine.Execution) error { return a.printForPrograms(more, false) }
 			}
 			f, err := a.search(cmd.Context(), s, q, show)
@@ -83,14 +83,15 @@ func (a *app) list() *cobra.Command {
 	return cmd
 }
 
-// bare is an execution without what takes memory and is in no list.
+// bare returns an execution without its payloads and history: they take memory, and no list
+// shows them.
 func bare(x engine.Execution) engine.Execution {
 	x.Input, x.Output, x.Spawns, x.History = engine.Execution{}.Input, engine.Execution{}.Output, nil, nil
 	return x
 }
 
-// compareBelow orders the ids of a tree: the root, then by position, 2 before 10
-// and the finalize last.
+// compareBelow orders the ids of a tree: the root first, then the children by their numbers
+// (2 before 10), and the finalize last.
 func compareBelow(x, y string) int {
 	if len(x) != len(y) && strings.LastIndexAny(x, ".-") == strings.LastIndexAny(y, ".-") {
 		return len(x) - len(y)
@@ -101,11 +102,11 @@ func compareBelow(x, y string) int {
 // An executionsView is a list as --json prints it.
 type executionsView struct {
 	Executions []*view `json:"executions"`
-	// Cut says that --limit has left some out.
+	// Cut means that --limit left some executions out.
 	Cut bool `json:"isCut,omitempty"`
 }
 
-// printForPrograms prints those that are shown, which may be cut by --limit.
+// printForPrograms prints a list as JSON; cut says that --limit left executions out.
 func (a *app) printForPrograms(list []engine.Execution, cut bool) error {
 	v := executionsView{Executions: make([]*view, len(list)), Cut: cut}
 	for i, x := range list {

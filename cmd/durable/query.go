@@ -84,7 +84,8 @@ func (q *query) parse(now time.Time) error {
 	if q.roots && q.all {
 		return usage("", "--roots and --all contradict each other: give one")
 	}
-	// These flags may select executions that are not roots.
+	// With one of these flags, list children too: the user may mean executions that are not
+	// roots.
 	below := q.task != "" || q.parent != "" || q.tree != "" || strings.Contains(q.prefix, ".")
 	f.Roots = q.roots || !q.all && !below
 	for _, one := range []struct {

@@ -18,7 +18,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/api"
 )
 
-// pauseForever is what a pause without an end lasts: the server wants one.
+// pauseForever is the length of a pause without an end: the server requires one.
 const pauseForever = 100 * 365 * 24 * time.Hour
 
 func (a *app) queues() *cobra.Command {
@@ -79,7 +79,7 @@ func (a *app) printQueues(v queuesView, now time.Time) {
 	a.printLost(v.Lost, now)
 }
 
-// queueTable is a row for each queue.
+// queueTable returns a table with a row for each queue.
 func (a *app) queueTable(list []api.Queue, now time.Time) *grid {
 	t := plainTable()
 	t.AppendHeader(table.Row{"QUEUE", "READY", "IN HAND", "OLDEST", "LIMIT", "EXECUTORS", "PAUSED"})
@@ -101,7 +101,8 @@ func (a *app) queueTable(list []api.Queue, now time.Time) *grid {
 	return t
 }
 
-// printWaiting says what is in no queue that is served.
+// printWaiting prints how many timers are pending, and how many executions wait in queues that
+// no executor has served.
 func (a *app) printWaiting(all api.Queues) {
 	if all.Later > 0 {
 		fmt.Fprintf(a.out, "%s for a later time, including the ends of retentions\n", count(int(all.Later), "message waits", "messages wait"))
@@ -111,7 +112,7 @@ func (a *app) printWaiting(all api.Queues) {
 	}
 }
 
-// paused says until when a queue is paused, and why.
+// paused returns until when a queue is paused, and why; empty if it is not paused.
 func (a *app) paused(q api.Queue, now time.Time) string {
 	if !q.Paused {
 		return ""
@@ -207,7 +208,8 @@ func (a *app) queueLimit() *cobra.Command {
 	}
 }
 
-// queueName is an argument check: n arguments, of which the first is a queue.
+// queueName returns an argument check: there must be n arguments, and the first must be the
+// name of a queue.
 func queueName(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := exactly(n, what)(cmd, args); err != nil {
@@ -220,7 +222,7 @@ func queueName(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// changeQueue changes a queue that is there, and says what was done.
+// changeQueue calls change, and prints what it did to the queue, or that there is no such queue.
 func (a *app) changeQueue(cmd *cobra.Command, c queueChange, how string, change func(context.Context, *jsstore.Store) error) error {
 	s, err := a.open(cmd)
 	if err != nil {

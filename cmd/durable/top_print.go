@@ -8,7 +8,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 )
 
-// printTop prints a frame of so many lines at most; 0 is as many as there are.
+// printTop prints the view in at most height lines; 0 means no limit.
 func (a *app) printTop(v topView, height int) {
 	if v.failure != nil {
 		fmt.Fprintln(a.out, snip(a.out.paint(red, "out of date: "+told(v.failure)), a.out.width()))
@@ -51,8 +51,8 @@ func (a *app) printTop(v topView, height int) {
 	a.printPart(t, 0)
 }
 
-// executorRows are the rows of the executors: those that do not answer first, since
-// somebody may have to look at them.
+// executorRows returns the rows of the executors. Lost executors come first, because a person
+// may have to act.
 func (a *app) executorRows(v topView) []table.Row {
 	var rows []table.Row
 	lost := map[string]bool{}
@@ -76,7 +76,7 @@ func (a *app) executorRows(v topView) []table.Row {
 	return rows
 }
 
-// printPart prints a table, and how many rows it lacks.
+// printPart prints a table, and how many more rows there are.
 func (a *app) printPart(t *grid, more int) {
 	if more > 0 {
 		t.AppendRow(table.Row{a.out.paint(faint, "and "+grouped(more)+" more")})
@@ -84,9 +84,9 @@ func (a *app) printPart(t *grid, more int) {
 	fmt.Fprintf(a.out, "\n%s\n", a.fitting(t))
 }
 
-// share divides so many lines among three tables of so many rows, each of which takes
-// an empty line, a head and perhaps a line that says how many rows it lacks. With 0
-// lines each has its rows.
+// share divides lines among three tables with these numbers of rows, and returns how many rows
+// of each to show. Each table also takes an empty line, a header, and perhaps a line that says
+// how many more rows there are. With 0 lines, all rows are shown.
 func share(lines, executors, queues, slowest int) (int, int, int) {
 	if lines <= 0 {
 		return executors, queues, slowest
@@ -97,7 +97,7 @@ func share(lines, executors, queues, slowest int) (int, int, int) {
 	return e, q, min(slowest, max(rows-e-q, 1))
 }
 
-// load draws how much of something is in use.
+// load draws a bar that shows how many of the slots are in use.
 func load(running, slots int) string {
 	const wide = 10
 	n := 0
@@ -114,7 +114,7 @@ func rate(perSecond float64) string {
 	return grouped(int(perSecond + 0.5))
 }
 
-// holder is the executor of an execution that runs.
+// holder returns the executor of a running execution, and whether it is lost.
 func (a *app) holder(x *view) string {
 	if x.Lost != nil {
 		return oneLine(x.Executor) + a.out.paint(red, ", lost")
