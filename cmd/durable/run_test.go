@@ -69,7 +69,7 @@ func TestMistakesAreToldInALineAndAHint(t *testing.T) {
 		{"demo --max-size 0", exitUsage},
 		{"demo --max-size 1TiB", exitUsage},
 		{"demo --log-level loud", exitUsage},
-		{"demo", exitUsage}, // no *.go, no *.md here
+		{"demo", exitUsage}, // there are no *.go or *.md files here
 		{"list", exitStore},
 		{"get a", exitStore},
 		{"list --dir nosuch", exitStore},
@@ -166,7 +166,7 @@ func TestAnInterruptedLookSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	store := t.TempDir()
-	write(t, store, "jetstream/x", "") // looks like one
+	write(t, store, "jetstream/x", "") // makes the directory look like a store
 	o := durableIn(ctx, screen{}, "list", "--dir", store).want(t, exitInterrupted)
 	if o.err != "durable: interrupted\n" {
 		t.Errorf("stderr = %q", o.err)
