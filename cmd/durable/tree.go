@@ -19,7 +19,7 @@ func (a *app) tree() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "tree ID",
-		Short: "Show an execution and everything below it, with times and attempts",
+		Short: "Show an execution and everything below it, as a tree",
 		Long: "Show an execution and everything below it, with times and attempts. --json prints the\n" +
 			"same document as durable get, with \"children\" of the same form. --jsonl prints one\n" +
 			"execution per line, parents before their children.\n\n" +
