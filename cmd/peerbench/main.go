@@ -91,7 +91,7 @@ func compare(ctx context.Context, args []string, out, progress io.Writer) error 
 		return err
 	}
 	defer os.RemoveAll(base)
-	if err := os.Chmod(base, 0o755); err != nil { // PostgreSQL runs as another user than root
+	if err := os.Chmod(base, 0o755); err != nil { // PostgreSQL does not run as root, so another user must be able to enter
 		return err
 	}
 	r := measureAll(ctx, selected, p, base, progress)
@@ -131,8 +131,7 @@ func selectWorkloads(list string) ([]workload, error) {
 	return selected, nil
 }
 
-// measureAll measures the rows one after the other, and when ctx ends those that it
-// comes to.
+// measureAll measures the rows one after the other. When ctx ends, it returns the rows so far.
 func measureAll(ctx context.Context, selected []row, p plan, base string, progress io.Writer) report {
 	r := newReport(p, base)
 	for _, row := range selected {

@@ -17,7 +17,7 @@ func TestRoundEndsWhenTheLastOutcomeIsRecorded(t *testing.T) {
 	var calls, outcomes atomic.Int64
 	asked := 0
 	count := func(context.Context) (int, error) {
-		if asked++; asked > 2 { // the first ask is before the insert
+		if asked++; asked > 2 { // recorded asks once before the insert
 			outcomes.Store(10)
 		}
 		return int(outcomes.Load()), nil
