@@ -61,7 +61,7 @@ func (r row) measure(ctx context.Context, o order, progress io.Writer) (figure, 
 	}
 	do := p.throughput(o.Workload)
 	if do == nil {
-		return figure{}, errors.New("there is no code for it, and nothing that says why")
+		return figure{}, errors.New("the row has no code for this workload, and does not say why")
 	}
 	return m.throughput(ctx, o.Workload, do)
 }

@@ -37,7 +37,7 @@ func TestOneOutcomeTooManyIsAFault(t *testing.T) {
 		outcomes += 11
 		return nil
 	})
-	if !contains(err, "11 outcomes are recorded where 10 were to be") {
+	if !contains(err, "11 outcomes were recorded, want 10") {
 		t.Errorf("recorded = %v", err)
 	}
 }

@@ -43,7 +43,7 @@ func newJob(number int) job { return job{Number: number, Text: jobText} }
 // run is the code of every short task.
 func (j job) run() (int, error) {
 	if j.Text != jobText {
-		return 0, fmt.Errorf("job %d came with another text than it was given", j.Number)
+		return 0, fmt.Errorf("job %d has a wrong text", j.Number)
 	}
 	return j.Number + 1, nil
 }
@@ -149,7 +149,7 @@ func recorded(ctx context.Context, n int, calls *atomic.Int64, perOutcome int, c
 		return err
 	}
 	if err := until(ctx, time.Millisecond, func() (bool, error) { return calls.Load() >= want, nil }); err != nil {
-		return fmt.Errorf("%w: %d of %d calls were left to be made", err, want-calls.Load(), n*perOutcome)
+		return fmt.Errorf("%w: %d of %d calls were still missing", err, want-calls.Load(), n*perOutcome)
 	}
 	var now int
 	err = until(ctx, 5*time.Millisecond, func() (done bool, err error) {
@@ -160,7 +160,7 @@ func recorded(ctx context.Context, n int, calls *atomic.Int64, perOutcome int, c
 	case err != nil:
 		return fmt.Errorf("%w: %d of %d outcomes were recorded", err, now-before, n)
 	case now-before > n:
-		return fmt.Errorf("%d outcomes are recorded where %d were to be", now-before, n)
+		return fmt.Errorf("%d outcomes were recorded, want %d", now-before, n)
 	}
 	return nil
 }
