@@ -22,7 +22,7 @@ type display interface {
 // A meterState is the progress of the demo.
 type meterState struct {
 	files, ended, failed int
-	steps, total         int // executions that returned, of the expected total
+	steps, total         int // tasks that returned, of the expected total
 	took                 time.Duration
 	stopping             bool
 }

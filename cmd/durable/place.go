@@ -107,7 +107,7 @@ func typed(arg string) string {
 // redacted returns the URL of a server without its password, or without its token, which
 // stands in place of the user. It takes several URLs separated by commas.
 func redacted(urls string) string {
-	if strings.Contains(urls, "@") && jsstore.CheckURL(urls) != nil { // nobody can tell where the password begins
+	if strings.Contains(urls, "@") && jsstore.CheckURL(urls) != nil { // the URL is invalid, so the position of the password is unknown
 		return "xxxxx@" + jsstore.Redact(urls)
 	}
 	list := strings.Split(urls, ",")
@@ -123,7 +123,7 @@ func redactedOne(one string) string {
 	}
 	u, err := url.Parse(strings.TrimSpace(one))
 	switch {
-	case err != nil && strings.Contains(one, "@"): // nobody can tell where the password begins
+	case err != nil && strings.Contains(one, "@"): // the URL is invalid, so the position of the password is unknown
 		scheme, _, _ := strings.Cut(one, "://")
 		return scheme + "://xxxxx" + one[strings.LastIndex(one, "@"):]
 	case err != nil:

@@ -72,7 +72,7 @@ func about(what string, err error) error {
 type node struct {
 	engine.Execution
 	below []*node
-	lost  missing // empty if nobody looked for lost executors
+	lost  missing // empty if the command has not checked for lost executors
 }
 
 // grow reads the tree below id. It returns ErrNotFound if there is no such execution.

@@ -40,7 +40,7 @@ func (a *app) watch() *cobra.Command {
 }
 
 func (a *app) watchAll(ctx context.Context, s *store) error {
-	if s.own { // nobody else can open the store while this one watches
+	if s.own { // no other process can open the store while this one watches
 		return a.nobodyExecutes()
 	}
 	all, err := s.changes(ctx, "")

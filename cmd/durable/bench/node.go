@@ -96,7 +96,7 @@ func (n node) startInCluster(dir string) (*running, error) {
 	return &running{url: s.ClientURL(), stop: stop}, nil
 }
 
-// freePorts returns n ports on loopback that nobody listens on now.
+// freePorts returns n ports on loopback at which no program listens now.
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {

@@ -29,7 +29,7 @@ type workload struct {
 	// run does the work that the quota allows, and returns how many times it did it. It
 	// records durations in the sample.
 	run func(*bed, *quota, *sample) (int, error)
-	// runs returns how many runs of tasks one execution takes; nil means that nobody counts.
+	// runs returns how many runs of tasks one execution takes; nil means that verify does not count them.
 	runs func(Config) int
 	// floor is the same as run, for the floor; nil if there is none.
 	floor func(*floor, *quota, *sample) (int, error)
