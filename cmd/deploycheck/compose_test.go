@@ -10,11 +10,11 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// drain is how long executors finish what they run (workers.DefaultDrain), and lameDuck how
-// long a nats-server hands over (nats-cluster.conf).
+// drain is how long executors may take to finish running attempts (workers.DefaultDrain), and
+// lameDuck how long a nats-server takes to hand over its clients (nats-cluster.conf).
 const drain, lameDuck = 30 * time.Second, 30 * time.Second
 
-// secrets are what the person who starts it must give.
+// secrets are the variables that the user must set.
 var secrets = []string{
 	"OPERATOR_PASSWORD", "EXECUTOR_PASSWORD", "APPLICATION_PASSWORD", "PRODUCER_PASSWORD", "VIEWER_PASSWORD", "SYSTEM_PASSWORD",
 	"EXECUTOR_PACKAGE",
@@ -29,8 +29,8 @@ func compose(t *testing.T, env ...string) (*types.Project, error) {
 	return o.LoadProject(t.Context())
 }
 
-// TestComposeFile loads the file as docker compose config does: schema, variables, merges,
-// references.
+// TestComposeFile loads the file like docker compose config, which checks the schema, variables,
+// merges and references.
 func TestComposeFile(t *testing.T) {
 	var env []string
 	for _, s := range secrets {

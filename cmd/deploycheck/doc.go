@@ -1,4 +1,4 @@
-// Package deploycheck checks the files of deploy/ that other programs read, against what
-// those programs take: Compose's own loader, and Kubernetes' own types. It is a module of
-// its own, so that nobody who uses durable gets their dependencies.
+// Package deploycheck checks the files of deploy/ that other programs read. It uses the code of
+// those programs: Compose's own loader, and Kubernetes' own types. It is a separate module, so
+// that users of durable do not inherit their dependencies.
 package deploycheck

@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A ScaledObject is as much of KEDA's as we use: the package of its types would bring all
-// of KEDA.
+// A ScaledObject has the fields of KEDA's type that we use: importing KEDA's package would import
+// all of KEDA.
 type ScaledObject struct {
 	meta.TypeMeta   `json:",inline"`
 	meta.ObjectMeta `json:"metadata"`
@@ -43,7 +43,7 @@ type ScaledObject struct {
 	} `json:"spec"`
 }
 
-// A Kustomization is as much as we use of it.
+// A Kustomization has the fields of Kustomize's type that we use.
 type Kustomization struct {
 	meta.TypeMeta      `json:",inline"`
 	Namespace          string
@@ -57,8 +57,8 @@ type Kustomization struct {
 
 const deploy = "../../deploy"
 
-// manifests are the documents of kubernetes/, by kind and name, decoded so that a field
-// that is unknown, or twice there, is an error.
+// manifests returns the documents of kubernetes/, by kind and name. An unknown or repeated field
+// is an error.
 func manifests(t *testing.T) map[string]any {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(deploy, "kubernetes", "*.yaml"))
@@ -151,7 +151,7 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// A set is labels, as selectors take them.
+// A set holds labels, in the form that selectors accept.
 type set map[string]string
 
 func (s set) Has(key string) bool   { _, ok := s[key]; return ok }

@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// An asideView is a message or record that was set aside, as --json prints it.
+// An asideView is a set-aside message or record, as --json prints it.
 type asideView struct {
 	Name   string `json:"name"`
 	ID     string `json:"executionId,omitempty"`
@@ -27,11 +27,11 @@ type asideView struct {
 // An asidesView is the document that list --set-aside prints with --json.
 type asidesView struct {
 	Aside []asideView `json:"setAside"`
-	// Cut means that --limit left some out.
+	// Cut means that --limit left some entries out.
 	Cut bool `json:"isCut,omitempty"`
 }
 
-// listAside prints the messages and records that were set aside; limit 0 means all.
+// listAside prints at most limit set-aside messages and records; limit 0 means all.
 func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	var list []engine.Aside
 	found := 0
@@ -62,9 +62,9 @@ func (a *app) listAside(ctx context.Context, s engine.Store, limit int) error {
 	}
 	fmt.Fprintln(a.out, a.fitting(t))
 	if found > len(list) {
-		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "thing", "things"))
+		fmt.Fprintf(a.out, "%s of %s; --limit 0 lists all\n", grouped(len(list)), count(found, "entry", "entries"))
 	}
-	fmt.Fprintf(a.out, "%s sends a message again, %s deletes it\n", a.command("putback NAME"), a.command("forget NAME"))
+	fmt.Fprintf(a.out, "%s republishes a message, %s deletes it\n", a.command("putback NAME"), a.command("forget NAME"))
 	return nil
 }
 
@@ -76,23 +76,25 @@ func sortOf(a engine.Aside) string {
 }
 
 func (a *app) putBack() *cobra.Command {
-	return a.aboutAside("", "putback NAME...", "Send messages that were set aside again",
-		"Send messages that were set aside again, unchanged. Do it once executors can process\n"+
-			"them: after you restored a record, or upgraded an executor. A message that still\n"+
-			"can't be processed is set aside again. durable list --set-aside lists the names.", "put back", (*jsstore.Store).PutBack)
+	return a.setAsideCommand("", "putback NAME...", "Republish set-aside messages",
+		"Republish set-aside messages, unchanged. An executor sets a message aside if it can't\n"+
+			"process it. Run this command once an executor can: after you restored a record, or\n"+
+			"upgraded an executor. A message that executors still can't process is set aside once\n"+
+			"more. durable list --set-aside lists the names.", "put back", (*jsstore.Store).PutBack)
 }
 
 func (a *app) forget() *cobra.Command {
-	return a.aboutAside("delete", "forget NAME...", "Delete messages that were set aside",
-		"Delete messages that were set aside, before they expire after the retention.\n"+
-			"durable list --set-aside lists the names. The command asks before it deletes;\n"+
-			"--yes skips the question, and is required where there is no terminal. --reason is\n"+
-			"only printed, for your own log.", "forgot", (*jsstore.Store).Forget)
+	return a.setAsideCommand("delete", "forget NAME...", "Delete set-aside messages",
+		"Delete set-aside messages before their retention is over. An executor sets a message\n"+
+			"aside if it can't process it. durable list --set-aside lists the names. The command\n"+
+			"asks before it deletes; --yes skips the question, and is required where there is no\n"+
+			"terminal. The command only prints --reason, for your own log.", "forgot", (*jsstore.Store).Forget)
 }
 
-// aboutAside returns a command that calls do for each name of a message that was set aside.
-// If verb is not empty, do destroys the message: the command then asks first, with verb.
-func (a *app) aboutAside(verb, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
+// setAsideCommand returns a command that calls do with the name of each set-aside message.
+// If do destroys the message, verb names that in the question that the command asks first. If
+// verb is empty, the command does not ask.
+func (a *app) setAsideCommand(verb, use, short, long, done string, do func(*jsstore.Store, context.Context, string) error) *cobra.Command {
 	var l loss
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long,

@@ -59,8 +59,8 @@ func TestWhatIsSetAsideFromTheCommandLine(t *testing.T) {
 		t.Fatalf("aside: %+v, want the cancels of x and y and the record bad", list)
 	}
 	says(exitOK, list[0].Name, "list", "--set-aside")
-	says(exitOK, "1 of 3 things", "list", "--set-aside", "--limit", "1")
-	says(exitUsage, "it goes with --limit only", "list", "--set-aside", "--roots")
+	says(exitOK, "1 of 3 entries", "list", "--set-aside", "--limit", "1")
+	says(exitUsage, "you can combine it with --limit only", "list", "--set-aside", "--roots")
 	says(exitOK, "no executions", "list")
 	says(exitIncomplete, "can't be read", "get", "bad")
 	says(exitOK, "put back "+list[0].Name+"\n", "putback", list[0].Name)

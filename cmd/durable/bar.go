@@ -7,28 +7,28 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 )
 
-// A bar is the live line of a terminal.
+// A bar is a progress bar in the last line of a terminal.
 type bar struct {
 	writer  progress.Writer
 	tracker *progress.Tracker
 	ended   chan struct{}
 	total   int64
-	lined   time.Time // when the latest line was given to the writer
+	lined   time.Time // when the writer got the latest line
 }
 
-// frame is the time between two pictures.
+// frame is the time between two updates of the screen.
 const frame = 100 * time.Millisecond
 
-// steps are the units of a bar that counts anything but bytes.
+// steps returns the units of a bar that counts things with that name, rather than bytes.
 func steps(name string) progress.Units {
 	return progress.Units{Formatter: progress.FormatNumber, Notation: " " + name, NotationPosition: progress.UnitsNotationPositionAfter}
 }
 
-// newBar shows a bar. A total of 0 is one that nobody knows yet.
+// newBar shows a bar. A total of 0 means that the total is not known yet.
 func newBar(out screen, units progress.Units, total int64) *bar {
 	b := &bar{writer: progress.NewWriter(), ended: make(chan struct{}), total: total}
 	b.tracker = &progress.Tracker{
-		AutoStopDisabled: true, // it is done when what it counts says so
+		AutoStopDisabled: true, // the caller of end says when the work is done
 		Units:            units,
 		Total:            total,
 	}
@@ -56,8 +56,8 @@ func newBar(out screen, units progress.Units, total int64) *bar {
 	return b
 }
 
-// frames are pictures on a terminal. Each begins with an empty line: the echo of
-// Ctrl-C may stand there.
+// A frames writes the updates of a bar to a terminal. It clears the line before each update:
+// the terminal may have echoed Ctrl-C there.
 type frames struct{ screen }
 
 func (f frames) Write(p []byte) (int, error) {
@@ -70,7 +70,7 @@ func (f frames) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// set says how far the work is.
+// set shows a message, and how much of the total is done.
 func (b *bar) set(message string, value, total int64) {
 	if total != b.total {
 		b.total = total
@@ -85,19 +85,19 @@ func (b *bar) line(text string) {
 	b.writer.Log("%s", text)
 }
 
-// end returns once the last state is on the screen.
+// end shows the last state, and returns once it is on the screen.
 func (b *bar) end(done bool) {
-	// Lines that wait for the next frame would come below the last one.
+	// Wait for pending lines: the writer would print them below the last state.
 	time.Sleep(2*frame - time.Since(b.lined))
 	if done {
 		b.tracker.MarkAsDone()
 	} else {
 		b.tracker.MarkAsErrored()
 	}
-	<-b.ended // with the next frame
+	<-b.ended // the writer ends with the next frame
 }
 
-// A meterBar shows a meter.
+// A meterBar is the display of a meter on a terminal.
 type meterBar struct{ *bar }
 
 func newMeterBar(out screen) meterBar { return meterBar{newBar(out, steps("steps"), 1)} }

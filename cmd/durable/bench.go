@@ -302,7 +302,7 @@ func benchText(s screen, r *bench.Report) string {
 		wrapped(&t, "floor: "+r.FloorIs)
 	}
 	if r.Interrupted {
-		fmt.Fprintf(&t, "  %s\n", s.paint(yellow, "interrupted: the figures are those of the rounds before"))
+		fmt.Fprintf(&t, "  %s\n", s.paint(yellow, "interrupted: the figures cover the completed rounds only"))
 	}
 	t.WriteString(benchTable(s, r))
 	t.WriteByte('\n')
@@ -346,23 +346,7 @@ func loadOf(r *bench.Report) string {
 
 // wrapped writes a text in lines of at most 80 columns, indented by two.
 func wrapped(t *strings.Builder, text string) {
-	column := 0
-	for word := range strings.FieldsSeq(text) {
-		if column > 0 && column+1+len(word) > 80 {
-			t.WriteByte('\n')
-			column = 0
-		}
-		if column == 0 {
-			t.WriteString("  ")
-			column = 2
-		} else {
-			t.WriteByte(' ')
-			column++
-		}
-		t.WriteString(word)
-		column += len(word)
-	}
-	t.WriteByte('\n')
+	t.WriteString(indent(fill(text, textColumns-2)) + "\n")
 }
 
 // benchTable formats the figures, one line for each metric.

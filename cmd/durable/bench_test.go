@@ -18,10 +18,10 @@ import (
 	"github.com/durable-execution/durable/cmd/durable/bench"
 )
 
-// uncertain are the lines of a report that depend on the machine.
+// uncertain matches the lines of a report that depend on the machine.
 var uncertain = regexp.MustCompile(`(?m)^  (durable |` + runtime.GOOS + `/|.*written to disk|memory, ).*\n`)
 
-// figures are the numbers of a line of the table.
+// figures matches the numbers in a line of the table.
 var figures = regexp.MustCompile(`(  +[\d,.]+)+  `)
 
 func TestBenchTellsAllFiguresInEightyColumns(t *testing.T) {
@@ -49,7 +49,7 @@ func TestBenchPrintsJSONWithFieldsThatStay(t *testing.T) {
 	}
 	var text strings.Builder
 	for _, m := range list[0].Metrics {
-		if m.Name != "written" && !strings.HasPrefix(m.Name, "peak") { // not everywhere
+		if m.Name != "written" && !strings.HasPrefix(m.Name, "peak") { // some systems do not report these
 			fmt.Fprintf(&text, "metric %s, %s\n", m.Name, m.Unit)
 		}
 	}
@@ -58,7 +58,7 @@ func TestBenchPrintsJSONWithFieldsThatStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, field := range fieldsOf("", any) {
-		if field != ".machine.model string" && field != ".machine.load string" { // nor these
+		if field != ".machine.model string" && field != ".machine.load string" { // some systems do not report these either
 			text.WriteString(field + "\n")
 		}
 	}
@@ -67,7 +67,7 @@ func TestBenchPrintsJSONWithFieldsThatStay(t *testing.T) {
 	}
 }
 
-// fieldsOf returns the names of the fields of a value, each once.
+// fieldsOf returns the distinct names of the fields of a value.
 func fieldsOf(prefix string, v any) []string {
 	var list []string
 	switch v := v.(type) {
@@ -136,7 +136,7 @@ func TestBenchWritesAPage(t *testing.T) {
 	}
 }
 
-// leftBehind are the files of servers that a bench has left in a directory.
+// leftBehind returns the files of servers that a bench left in a directory.
 func leftBehind(t *testing.T, dir string) []string {
 	t.Helper()
 	list, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -146,7 +146,7 @@ func leftBehind(t *testing.T, dir string) []string {
 	return list
 }
 
-// size adds up the files that match a pattern.
+// size returns the total size of the files that match a pattern.
 func size(t *testing.T, pattern string) (sum int64) {
 	t.Helper()
 	list, err := filepath.Glob(pattern)
@@ -154,7 +154,7 @@ func size(t *testing.T, pattern string) (sum int64) {
 		t.Fatal(err)
 	}
 	for _, name := range list {
-		if info, err := os.Stat(name); err == nil { // the server may just have removed it
+		if info, err := os.Stat(name); err == nil { // the server may have removed the file just now
 			sum += info.Size()
 		}
 	}
@@ -181,7 +181,7 @@ func TestBenchTellsServersAndExecutorsInProcessesApart(t *testing.T) {
 		if m, err := r.Find("acks"); err != nil || m.Median != 1 {
 			t.Errorf("bench %v: acks = %g, %v; want 1", args, m.Median, err)
 		}
-		// An attempt that a busy machine holds up for 50 ms is recorded as running, too.
+		// If a busy machine delays an attempt for 50 ms, there is one more record: running.
 		if m, err := r.Find("stored"); err != nil || m.Median < 2 || m.Median > 3 {
 			t.Errorf("bench %v: stored messages = %g, %v; want 2, or little more", args, m.Median, err)
 		}
@@ -214,7 +214,7 @@ func TestBenchInterruptedPrintsWhatWasMeasured(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// More than the warm-up stores is that of a round.
+	// If there is more than the warm-up stores, a round has begun.
 	records := filepath.Join(dir, "*", "jetstream", "*", "streams", "KV_*-executions", "msgs", "*.blk")
 	for deadline := time.Now().Add(time.Minute); size(t, records) < 500_000; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -44,7 +44,7 @@ func (a *app) cancel() *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "cancelled %s%s\n", id, l.because())
 			if s.own {
-				fmt.Fprintln(a.out, "no executor is running in this store: the executions below it end once one runs")
+				fmt.Fprintln(a.out, "no executor is running in this store: the executions below it are cancelled once an executor runs")
 			}
 			return nil
 		},

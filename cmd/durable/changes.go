@@ -7,9 +7,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// changes returns the executions of a tree, or of all, whose records change from the
-// time it returns on, until ctx ends, whose cause is then the last error. See
-// [jsstore.Store.Changes] for what it leaves out.
+// changes yields an execution each time its record changes, from the time of the call until
+// ctx ends; it then yields ctx's cause as an error. It covers the tree below root, or all
+// trees if root is empty. [jsstore.Store.Changes] lists the changes that it leaves out.
 func (s *store) changes(ctx context.Context, root string) (iter.Seq2[engine.Execution, error], error) {
 	all, err := s.js.Changes(ctx, root)
 	if err != nil {
@@ -24,8 +24,8 @@ func (s *store) changes(ctx context.Context, root string) (iter.Seq2[engine.Exec
 	}, nil
 }
 
-// nobodyExecutes is why there is nothing to follow in a store of this process: nobody
-// else can open it while it is looked at.
+// nobodyExecutes is the error of a live view of a store that this process has open: no other
+// process can open the store meanwhile, so no executor changes it.
 func (a *app) nobodyExecutes() error {
 	return &exitError{exitIncomplete, errNobody, a.command("list") + " lists the executions"}
 }

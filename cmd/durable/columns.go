@@ -10,14 +10,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A column is one that a list of executions may have.
+// A column is a column of a list of executions.
 type column struct {
 	name   string
 	number bool
 	cell   func(a *app, x engine.Execution, now time.Time, lost missing) string
 }
 
-// columns are all that there are. Those of the default come first.
+// columns are all columns. The default columns come first.
 var columns = []column{
 	{"execution", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.ID }},
 	{"task", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.Task }},
@@ -34,7 +34,7 @@ var columns = []column{
 	{"metadata", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return pairsOf(x.Metadata) }},
 }
 
-// usualColumns is how many of the columns a list has unless it is asked for others.
+// usualColumns is the number of default columns.
 const usualColumns = 7
 
 func columnNames() []string {
@@ -45,7 +45,7 @@ func columnNames() []string {
 	return names
 }
 
-// parseColumns returns the columns with these names; none for no names.
+// parseColumns returns the columns with these names.
 func parseColumns(names []string) ([]column, error) {
 	var list []column
 	for _, name := range names {
@@ -58,9 +58,9 @@ func parseColumns(names []string) ([]column, error) {
 	return list, nil
 }
 
-// executionsTable is a row for each execution, with the columns that were asked for or the
-// usual ones, of which the error is left out where there is none, and some where there is
-// no room.
+// executionsTable returns a table with a row for each execution. It has the columns that the
+// user asked for, or the default ones. It leaves out the default column error if no execution
+// has an error, and default columns for which the terminal has no room.
 func (a *app) executionsTable(list []engine.Execution, asked []column, now time.Time, lost missing) *grid {
 	shown := asked
 	if len(asked) == 0 {
@@ -90,7 +90,7 @@ func (a *app) executionsTable(list []engine.Execution, asked []column, now time.
 	return g
 }
 
-// unless is a moment, or nothing where there is none.
+// unless formats a time, or returns an empty text for the zero time.
 func (a *app) unless(at, now time.Time) string {
 	if at.IsZero() {
 		return ""
@@ -98,8 +98,9 @@ func (a *app) unless(at, now time.Time) string {
 	return a.moment(at, now)
 }
 
-// attemptsOf counts the attempts that have begun, by what a record says without its
-// history: one that is to be tried again counts the next already.
+// attemptsOf returns how many attempts have begun. It derives the number from the other fields
+// of the record, because lists omit the history. Attempt is the number of the current attempt,
+// from 0; while the execution waits for a retry, it is already the number of the next one.
 func attemptsOf(x engine.Execution) int {
 	if x.Status == engine.Ready || x.StartedAt.IsZero() {
 		return x.Attempt
@@ -107,8 +108,8 @@ func attemptsOf(x engine.Execution) int {
 	return x.Attempt + 1
 }
 
-// durationOf is how long the latest attempt has taken with all that it led to, until now
-// if it has not finished.
+// durationOf returns the time from the start of the latest attempt to the end of the
+// execution, including its children, or to now if the execution has not finished.
 func durationOf(x engine.Execution, now time.Time) string {
 	switch {
 	case x.StartedAt.IsZero() || x.Status == engine.Ready:

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// completionWait is how long somebody who presses tab waits at most.
+	// completionWait is the longest time that the shell waits after the user pressed tab.
 	completionWait = time.Second
-	// completionRoll is how much of it executors have to answer.
+	// completionRoll is how much of that time executors have to answer.
 	completionRoll = 150 * time.Millisecond
-	// completionMost is how many ids are offered: more are no help.
+	// completionMost is the greatest number of ids to offer: more would not help the user.
 	completionMost = 100
 )
 
-// A completer finds what an argument may be that begins with typed.
+// A completer returns the values of an argument that begin with typed.
 type completer func(ctx context.Context, s *store, typed string) []string
 
-// completes has the first argument of a command, or each, completed. What can't be
-// found out in time is left out: it is a help, and the shell shows no errors.
+// completes makes the shell complete the first argument of a command, or each argument. If
+// find takes too long, or fails, it offers nothing: the shell could show no error.
 func (a *app) completes(cmd *cobra.Command, each bool, find completer) *cobra.Command {
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 && !each {
-			return nil, cobra.ShellCompDirectiveDefault // a file, if anything
+			return nil, cobra.ShellCompDirectiveDefault // the shell may offer files
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionWait)
 		defer cancel()
@@ -45,14 +45,14 @@ func (a *app) completes(cmd *cobra.Command, each bool, find completer) *cobra.Co
 	return cmd
 }
 
-// someID finds executions, the latest first.
+// someID returns the ids of executions, the latest first.
 func someID(ctx context.Context, s *store, typed string) []string {
 	var found []engine.Execution
 	for x, err := range engine.NewClient(s).List(ctx, engine.Filter{}) {
 		if err != nil {
 			break
 		}
-		if strings.HasPrefix(x.ID, typed) && (x.Parent == "" || strings.Contains(typed, ".")) { // a tree by its root first
+		if strings.HasPrefix(x.ID, typed) && (x.Parent == "" || strings.Contains(typed, ".")) { // offer children only once the user has typed the dot
 			found = append(found, x)
 		}
 	}
@@ -64,7 +64,7 @@ func someID(ctx context.Context, s *store, typed string) []string {
 	return list
 }
 
-// someTask finds tasks that executors have code for.
+// someTask returns the tasks that executors have code for.
 func someTask(ctx context.Context, s *store, typed string) []string {
 	answers, err := s.RollCall(ctx, engine.RollCall{For: completionRoll})
 	if err != nil {
@@ -82,7 +82,7 @@ func someTask(ctx context.Context, s *store, typed string) []string {
 	return slices.Compact(list)
 }
 
-// someQueue finds queues.
+// someQueue returns the names of queues.
 func someQueue(ctx context.Context, s *store, typed string) []string {
 	all, err := s.js.ListQueues(ctx)
 	if err != nil {

@@ -30,11 +30,11 @@ func (l *loss) because() string {
 	return ": " + oneLine(l.reason)
 }
 
-// onlySaid describes a --reason that no record keeps.
-const onlySaid = "why; it is only printed: no record is left that could keep it"
+// onlySaid is the help of a --reason that no record keeps.
+const onlySaid = "why; the command only prints it, because no record remains to keep it"
 
-// mustBeSure refuses a destructive command without --yes where nobody can be asked, as in
-// a pipe or a script. It runs before anything is opened.
+// mustBeSure refuses a destructive command without --yes if there is no terminal to ask on, as
+// in a pipe or a script. Commands call it before they open the store.
 func (a *app) mustBeSure(cmd *cobra.Command, yes bool) error {
 	if yes || a.asked && a.err.terminal {
 		return nil

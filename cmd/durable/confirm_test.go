@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// answered runs the program at a terminal where somebody types the answer.
+// answered runs the program at a terminal where a person types the answer.
 func answered(t *testing.T, answer string, args ...string) outcome {
 	t.Helper()
 	t.Setenv("NO_COLOR", "1")
@@ -58,7 +58,7 @@ func TestATerminalIsAskedBeforeThingsAreRemoved(t *testing.T) {
 		t.Errorf("stderr %q", o.err)
 	}
 	durable(t, "forget", "nosuch", "--yes", "--dir", dir).want(t, exitNotFound)
-	for _, args := range [][]string{{"delete", "a"}, {"cancel", "a"}, {"forget", "a"}} { // nobody can be asked
+	for _, args := range [][]string{{"delete", "a"}, {"cancel", "a"}, {"forget", "a"}} { // there is no terminal to ask on
 		o := durable(t, append(args, "--dir", dir+"/nosuch")...).want(t, exitUsage)
 		if want := "durable: " + args[0] + " asks for confirmation, but there is no terminal to ask on: nothing was done\nhint: --yes skips the question\n"; o.err != want || o.out != "" {
 			t.Errorf("%v: stdout %q, stderr %q, want %q", args, o.out, o.err, want)
@@ -98,7 +98,7 @@ func TestShellsCompleteTasksExecutionsAndQueues(t *testing.T) {
 		line = append(line, "--dir", dir, args[len(args)-1])
 		o := durable(t, line...).want(t, exitOK)
 		got := o.out
-		if c.args == "tree abd." { // the two have no order
+		if c.args == "tree abd." { // the order of the two is not defined
 			got = strings.Replace(got, "abd.f\tsumOfSquares-finalize, completed\nabd.0\tsquare, completed\n", "abd.0\tsquare, completed\nabd.f\tsumOfSquares-finalize, completed\n", 1)
 		}
 		if got != c.want {

@@ -19,8 +19,8 @@ func (a *app) delete() *cobra.Command {
 			"alone, deletes the others, and exits with 1; durable cancel ends an active one.\n" +
 			"An id that was deleted may be enqueued again, and then runs again. The command\n" +
 			"asks before it deletes; --yes skips the question, and is required where there is\n" +
-			"no terminal. The store keeps nothing about a deleted execution, so --reason is\n" +
-			"only printed, for your own log.",
+			"no terminal. The store keeps nothing about a deleted execution: the command only\n" +
+			"prints --reason, for your own log.",
 		Args: rootIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()

@@ -23,7 +23,7 @@ type demo struct {
 	logLevel string
 	health   string
 
-	say   screen // for people: stdout, or stderr where stdout is for programs
+	say   screen // texts for people: stdout, or stderr if stdout is for programs
 	log   *zap.Logger
 	meter *meter
 	store *store
@@ -57,10 +57,10 @@ func (a *app) demo() *cobra.Command {
 	f.IntVar(&d.slots, "slots", 8, "how many tasks run at the same time")
 	d.drain = 10 * time.Second
 	durationVar(f, &d.drain, "drain", "how long running tasks may go on after Ctrl-C")
-	durationVar(f, &d.delay, "delay", "how much longer every task takes, as artificial work")
-	f.BoolVar(&d.afresh, "again", false, "run files again that have completed")
+	durationVar(f, &d.delay, "delay", "artificial work: how much longer to make every task")
+	f.BoolVar(&d.afresh, "again", false, "rerun files whose upload has completed")
 	f.Var(&d.maxSize, "max-size", "size of the largest file to upload")
-	f.StringVar(&d.logLevel, "log-level", "warn", "least level to log to stderr: debug, info, warn, error")
+	f.StringVar(&d.logLevel, "log-level", "warn", "lowest level of messages to log to stderr: debug, info, warn, error")
 	healthFlag(cmd, &d.health)
 	return cmd
 }

@@ -77,8 +77,8 @@ func TestAnInterruptedDemoIsContinued(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, o.out)
 		}
 	}
-	// Files of the earlier run that were not named this time are finished too, and
-	// what vanished in the meantime is told.
+	// The demo also finishes files of the earlier run that this command line does not name, and
+	// reports a file that has vanished in the meantime.
 	if err := os.Remove(filepath.Join(dir, "c.txt")); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestAnInterruptedDemoIsContinued(t *testing.T) {
 		}
 	}
 	if !strings.Contains(o.err, "3 unfinished files were not named this time: the demo finishes them too") {
-		t.Errorf("the demo does not say whom it adopted:\n%s", o.err)
+		t.Errorf("the demo does not report the adopted files:\n%s", o.err)
 	}
 }
 
@@ -137,9 +137,9 @@ func TestACancelledFileIsToldWithItsReason(t *testing.T) {
 	if v := jsonLines[view](t, durable(t, "get", id, "--json", "--dir", store).want(t, exitOK).out)[0]; v.Status != engine.Cancelled || v.Error.Message != "not\nthis" {
 		t.Errorf("status %s, error %v, want cancelled with the reason", v.Status, v.Error)
 	}
-	// The next demo takes the file anew.
+	// The next demo uploads the file as a new execution.
 	o = durable(t, "demo", "--dir", store, dir).want(t, exitOK)
-	if !strings.Contains(o.out, "recovered 1 failed, to be run again") {
+	if !strings.Contains(o.out, "recovered 1 failed, will run again") {
 		t.Errorf("the demo says\n%s", o.out)
 	}
 }

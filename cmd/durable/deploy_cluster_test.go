@@ -30,7 +30,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// newAuthority writes its own certificate to a file.
+// newAuthority returns an authority, and writes its certificate to a file.
 func newAuthority(t *testing.T, file string) *authority {
 	t.Helper()
 	a := &authority{cert: &x509.Certificate{
@@ -87,7 +87,7 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 type trio struct {
 	options []*server.Options
 	servers []*server.Server
-	ca      string // what clients must trust
+	ca      string // the file of the CA that clients must trust
 }
 
 func cluster(t *testing.T) *trio {
@@ -111,7 +111,7 @@ func cluster(t *testing.T) *trio {
 			t.Errorf("sync always %v, TLS %v, routes are asked for a certificate %v, want all", o.SyncAlways, o.TLSConfig != nil, o.Cluster.TLSConfig.ClientAuth)
 		}
 		s := start(t, o)
-		// It comes again where it was.
+		// It returns at the same address.
 		o.Port = s.Addr().(*net.TCPAddr).Port
 		c.options, c.servers = append(c.options, o), append(c.servers, s)
 	}
@@ -119,7 +119,7 @@ func cluster(t *testing.T) *trio {
 	return c
 }
 
-// awaitPeers waits until somebody leads the three.
+// awaitPeers waits until the three servers have a leader.
 func (c *trio) awaitPeers(t *testing.T) {
 	t.Helper()
 	for ctx := bounded(t); ; {
@@ -134,7 +134,7 @@ func (c *trio) awaitPeers(t *testing.T) {
 	}
 }
 
-// url lists all three, as is typed behind --server.
+// url returns the URLs of all three servers, as a user types them after --server.
 func (c *trio) url(t *testing.T, role string) string {
 	var list []string
 	for _, o := range c.options {
@@ -143,8 +143,8 @@ func (c *trio) url(t *testing.T, role string) string {
 	return strings.Join(list, ",")
 }
 
-// freePort is an address that nobody listens on, below those that systems give to
-// outgoing connections: see jstest.
+// freePort returns a port that no program listens at. It is below the range that systems use
+// for outgoing connections: see jstest.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for port := 10000 + os.Getpid()%1000*10; port < 32000; port++ {
@@ -193,7 +193,7 @@ func TestThreeServersHoldANamespaceThatSetupMakes(t *testing.T) {
 		t.Errorf("setup says\n%s\nwant 4 streams with 3 replicas", out)
 	}
 	if out := cli("operator", "setup"); !strings.Contains(out, "0 made, 0 changed, 10 found") || strings.Count(out, "3 replicas") != 4 {
-		t.Errorf("setup again says\n%s\nwant all as it was", out)
+		t.Errorf("the second setup prints\n%s\nwant no change", out)
 	}
 	o := employ(t, c.url(t, "executor"), nats.RootCAs(c.ca))
 	app := apply(t, c.url(t, "application"), nats.RootCAs(c.ca))

@@ -12,7 +12,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// section reads the settings of a unit, the last of each name.
+// section returns the settings of a unit. If a name occurs several times, the last one counts.
 func section(t *testing.T, text string) map[string]string {
 	t.Helper()
 	set := map[string]string{}
@@ -26,7 +26,7 @@ func section(t *testing.T, text string) map[string]string {
 
 func TestUnitsOutlastWhatTheyStop(t *testing.T) {
 	const lameDuck = 30 * time.Second
-	edit(t, "nats-cluster.conf", `lame_duck_duration: "30s"`, "") // fails where it is not there
+	edit(t, "nats-cluster.conf", `lame_duck_duration: "30s"`, "") // fails if the line is missing
 	for unit, long := range map[string]time.Duration{"durable-executor@.service": workers.DefaultDrain, "nats-server.service": lameDuck} {
 		set := section(t, edit(t, filepath.Join("systemd", unit)))
 		stop, err := time.ParseDuration(set["TimeoutStopSec"] + "s")
@@ -39,19 +39,19 @@ func TestUnitsOutlastWhatTheyStop(t *testing.T) {
 	}
 }
 
-// watchdog returns the lines by which the unit says that a watchdog is had.
+// watchdog returns the lines that the unit's comment recommends for a watchdog.
 func watchdog(t *testing.T) string {
 	t.Helper()
 	_, rest, found := strings.Cut(edit(t, "systemd/durable-executor@.service"), "\n#   [Service]\n")
 	lines, _, ends := strings.Cut(rest, "\n#\n")
 	if !found || !ends {
-		t.Fatal("durable-executor@.service does not say how a watchdog is had")
+		t.Fatal("durable-executor@.service does not show the settings of a watchdog")
 	}
 	return "[Service]\n" + strings.ReplaceAll(lines, "#   ", "") + "\n"
 }
 
-// A program that does not call NotifySystemd would be killed under Type=notify, and under a
-// watchdog.
+// With Type=notify, or with a watchdog, systemd would kill a program that does not call
+// NotifySystemd.
 func TestUnitOfAnExecutorExpectsNothingOfItsProgram(t *testing.T) {
 	set := section(t, edit(t, "systemd/durable-executor@.service"))
 	if set["Type"] != "exec" || set["WatchdogSec"] != "" {
@@ -61,13 +61,13 @@ func TestUnitOfAnExecutorExpectsNothingOfItsProgram(t *testing.T) {
 	if set["Type"] != "notify" || len(set) != 2 {
 		t.Fatalf("for a watchdog: %v, want Type=notify and WatchdogSec", set)
 	}
-	// NotifySystemd tells systemd twice in that time at least, and each second at most.
+	// NotifySystemd notifies systemd at least twice in that time, and at most once a second.
 	if seconds, err := strconv.Atoi(set["WatchdogSec"]); err != nil || seconds < 10 {
-		t.Errorf("WatchdogSec=%s, want 10 at least: it is told each second, by a busy machine", set["WatchdogSec"])
+		t.Errorf("WatchdogSec=%s, want at least 10: a busy machine may notify systemd only each second or later", set["WatchdogSec"])
 	}
 }
 
-// systemd-analyze knows every setting, and says so of those that it doesn't.
+// systemd-analyze reports every setting that it does not know.
 func TestUnitsAreUnderstoodBySystemd(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
@@ -91,7 +91,7 @@ func TestUnitsAreUnderstoodBySystemd(t *testing.T) {
 	}
 }
 
-// Each file opens with why it is as it is.
+// Each file begins with a comment that gives the reasons for its content.
 func TestFilesOfDeployOpenWithWhy(t *testing.T) {
 	root := filepath.Join(packageDir, "../../deploy")
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {

@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// What may be tried, and by whom: everybody else must not. All of it is published to, or
-// heard from, the account that the namespace is in.
+// The publishes to try, and the roles that may make each; no other role may. All concern the
+// account that contains the namespace.
 var rights = []struct {
 	what, subject, may string
 }{
@@ -91,7 +91,7 @@ var rights = []struct {
 	{"tell of a queue's limit", "durable.queue.default", "operator"},
 }
 
-// What may be listened to: the subject of the subscription, and one that it would hear.
+// The subscriptions to try: the subject of the subscription, and a subject that it would match.
 var hearing = []struct {
 	what, listen, hear, may string
 }{
@@ -110,7 +110,7 @@ var hearing = []struct {
 	{"requests", "$JS.API.>", "$JS.API.INFO", ""},
 	{"advisories", "$JS.EVENT.ADVISORY.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.durable-ready.queue-default", "viewer operator"},
 	{"other namespaces", "other.>", "other.ended.x1", ""},
-	{"everything", ">", "durable.ended.x1", "producer application viewer"}, // what is everything to them: see below
+	{"everything", ">", "durable.ended.x1", "producer application viewer"}, // for these roles > covers only their own subjects: see below
 }
 
 // prepared starts a server with the namespaces durable and other.
@@ -122,7 +122,7 @@ func prepared(t *testing.T) string {
 	return server
 }
 
-// ear hears what arrives in the account of the namespace.
+// ear records the messages that arrive in the account of the namespace.
 type ear struct {
 	nc  *nats.Conn
 	sub *nats.Subscription
@@ -139,8 +139,8 @@ func listen(t *testing.T, server string) *ear {
 	return &ear{nc, sub}
 }
 
-// heard reports whether a message with this subject and this body has arrived. Who sent it
-// has flushed: the one server passes on what it takes before it answers that.
+// heard reports whether a message with this subject and this body has arrived. Its sender has
+// flushed the connection: the server delivers a message before it answers a flush.
 func (e *ear) heard(t *testing.T, subject, body string) bool {
 	t.Helper()
 	flush(t, e.nc)
@@ -165,7 +165,7 @@ func flush(t *testing.T, nc *nats.Conn) {
 func TestEachRoleMayPublishItsOwnAndNothingMore(t *testing.T) {
 	server := prepared(t)
 	probe := listen(t, server)
-	for _, role := range roles { // the operator, who deletes streams, comes last
+	for _, role := range roles { // the operator comes last, because it deletes streams
 		nc := connect(t, role, server)
 		apart := slices.Contains([]string{"producer", "application", "viewer"}, role)
 		for _, r := range rights {
@@ -178,7 +178,7 @@ func TestEachRoleMayPublishItsOwnAndNothingMore(t *testing.T) {
 			if may != did {
 				t.Errorf("%s (%s): arrived %v, want %v", body, r.subject, did, may)
 			}
-			// In an account of its own a role may say what it likes: nobody hears it.
+			// In an account of its own, a role may publish anything: it reaches no one else.
 			refused := nc.LastError() != before && errors.Is(nc.LastError(), nats.ErrPermissionViolation)
 			if refused == may && !apart {
 				t.Errorf("%s (%s): refused %v, want %v", body, r.subject, refused, !may)
@@ -219,8 +219,8 @@ func TestEachRoleHearsItsOwnAndNothingMore(t *testing.T) {
 	}
 }
 
-// The server sends an answer wherever the asker says, and asks for no right to that. Who
-// may publish one subject could so write to any, were it in the same account.
+// The server sends an answer to any reply subject without checking the requester's rights. In
+// the same account, the right to publish to one subject would so be the right to write to all.
 func TestAnswersGoNowhereElse(t *testing.T) {
 	server := prepared(t)
 	probe := listen(t, server)
@@ -241,7 +241,8 @@ func TestAnswersGoNowhereElse(t *testing.T) {
 				if err := nc.PublishRequest(ask.subject, target, []byte(ask.body)); err != nil {
 					t.Fatal(err)
 				}
-				// Answers come in the order of the requests: with this one, those have gone.
+				// Answers come in the order of the requests: after this one, the earlier answers
+				// have been sent.
 				if _, err := nc.Request(ask.subject, []byte(ask.body), 5*time.Second); err != nil {
 					t.Fatalf("%s asks %s: %v", role, ask.subject, err)
 				}
@@ -253,13 +254,13 @@ func TestAnswersGoNowhereElse(t *testing.T) {
 	}
 }
 
-// What permissions can't see, the configuration of the stream refuses.
+// The configuration of the stream refuses messages that permissions can't tell apart.
 func TestNoHeaderOfAProducerReachesOtherMessages(t *testing.T) {
 	server := prepared(t)
 	nc := connect(t, "producer", server)
 	for _, c := range []struct {
 		header []string
-		want   string // code of the server's refusal
+		want   string // the server's error code
 	}{
 		{[]string{"Nats-Rollup", "all"}, "10111"},
 		{[]string{"Nats-Rollup", "sub"}, "10111"},
@@ -275,7 +276,7 @@ func TestNoHeaderOfAProducerReachesOtherMessages(t *testing.T) {
 			t.Errorf("%v: answer %s, want error %s", c.header, answer.Data, c.want)
 		}
 	}
-	// A batch is taken, and each of its messages needs the right to its subject.
+	// The server accepts a batch, but each of its messages needs the right to its subject.
 	for i, c := range []struct {
 		first   string
 		refused bool

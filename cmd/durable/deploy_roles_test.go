@@ -20,8 +20,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// Tasks that need all that an executor must be able to do: children, a finalize,
-// retries and delays that go through the timers, payloads of several messages.
+// The tasks use everything for which an executor needs rights: children, a finalize, retries and
+// delays that use timers, and payloads of several messages.
 var (
 	shout = engine.Define[string, string]("shout", engine.Retry{MaxRetries: 1, BaseDelay: 1100 * time.Millisecond})
 	greet = engine.Define[[]string, string]("greet", engine.Retention(time.Second))
@@ -29,16 +29,16 @@ var (
 	swell = engine.Define[int, []byte]("swell")
 )
 
-// An office is an executor that has started, and what its tasks tell.
+// An office is a running executor, with channels on which its tasks report.
 type office struct {
 	store   *jsstore.Store
-	stalled chan string     // ids of stall whose attempts have begun
-	ended   chan string     // and whose contexts have ended
-	goOn    chan string     // what the next stall returns
-	refused func() []string // what the server has refused the executor
+	stalled chan string     // the id of each execution of stall whose attempt has begun
+	ended   chan string     // the id of each execution of stall whose context has ended
+	goOn    chan string     // the output that the next stall returns
+	refused func() []string // the permission errors of the server
 }
 
-// employ starts an executor with the credentials of one.
+// employ starts an executor with the credentials of that role.
 func employ(t *testing.T, server string, opts ...nats.Option) *office {
 	t.Helper()
 	var mu sync.Mutex
@@ -127,7 +127,8 @@ func apply(t *testing.T, server string, opts ...nats.Option) *engine.Client {
 	return engine.NewClient(s)
 }
 
-// bounded bounds a test that has hung: an election may take some seconds.
+// bounded returns a context with a limit for tests that hang. It leaves room for an election,
+// which may take some seconds.
 func bounded(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -141,7 +142,7 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 	}
 	server, ctx := single(t), bounded(t)
 	operator := as(t, "operator", server)
-	// The least lease, since a finished tree is kept for two more.
+	// Use the least lease: the store keeps a finished tree for two leases more.
 	durable(t, "setup", "--lease", "1s", "--server", operator).want(t, exitOK)
 	o := employ(t, server)
 
@@ -155,7 +156,7 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		t.Errorf("greet = %q, %v, want HELLO SHY WORLD", got, err)
 	}
 
-	// A producer, with no more than a NATS client.
+	// A producer needs only a NATS client.
 	producer := connect(t, "producer", server)
 	ended, err := producer.SubscribeSync("durable.ended.by-hand")
 	if err != nil {
@@ -175,7 +176,7 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		t.Errorf("outcome %+v, %v, want BY HAND", x, err)
 	}
 
-	// An operator cancels what runs, enqueues by hand, and deletes.
+	// An operator cancels a running execution, enqueues by hand, and deletes.
 	run := apply(t, server)
 	victim := enqueueAs(t, ctx, server, operator, "stall", `"x"`)
 	if got := <-o.stalled; got != victim {
@@ -190,7 +191,7 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 	}
 	durable(t, "delete", victim, "--yes", "--server", operator).want(t, exitOK)
 
-	// What is below goes too, out of the timers: that an executor does.
+	// An executor removes the executions below it from the timers.
 	parent, err := greet.Enqueue(ctx, app, []string{"later"})
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +200,7 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 	durable(t, "cancel", parent.ID(), "--yes", "--server", operator).want(t, exitOK)
 	await(t, ctx, server, "durable-timers", "durable.later."+parent.ID()+".0", false)
 
-	// A viewer looks.
+	// A viewer reads.
 	viewer := as(t, "viewer", server)
 	for _, args := range [][]string{{"list"}, {"get", "by-hand"}, {"tree", "by-hand"}} {
 		if out := durable(t, append(args, "--server", viewer)...).want(t, exitOK).out; !strings.Contains(out, "by-hand") {
@@ -215,8 +216,8 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		t.Errorf("the viewer asks for the queue: %v", err)
 	}
 
-	// The roll is called by who looks, and the executor answers; the operator's doctor finds
-	// nothing wrong, though it may not ask the servers.
+	// A viewer calls the roll and the executor answers. The operator's doctor finds nothing
+	// wrong, although it may not query the servers.
 	vs, err := jsstore.Connect(ctx, viewer, jsstore.Config{MustExist: true}, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -235,8 +236,8 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		}
 	}
 
-	// An operator limits the queue while the executor runs: what comes from the timers is
-	// moved then.
+	// An operator limits the queue while the executor runs: the executor then moves due timers
+	// to the queue.
 	ops, err := jsstore.Connect(ctx, operator, jsstore.Config{MustExist: true}, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -252,14 +253,14 @@ func TestEachRoleDoesItsWork(t *testing.T) {
 		t.Errorf("greet under a limit = %q, %v, want ONE TWO", got, err)
 	}
 
-	// Outputs of several messages, written by the executor and read by the application.
+	// The executor writes an output of several messages, and the application reads it.
 	big := enqueueAs(t, ctx, server, operator, "swell", fmt.Sprint(7<<20))
 	got, err := swell.Handle(app, big).Wait(ctx)
 	if err != nil || len(got) != 7<<20 {
 		t.Errorf("%d bytes, %v, want %d", len(got), err, 7<<20)
 	}
 
-	// The retention of by-hand is over.
+	// The retention of by-hand ends.
 	for {
 		if _, err := app.Get(ctx, "by-hand.0"); errors.Is(err, engine.ErrNotFound) {
 			break
@@ -290,8 +291,8 @@ func enqueueAs(t *testing.T, ctx context.Context, server, url, task, input strin
 	return id
 }
 
-// A producer writes as programs of the fleet do that its execution is somebody's child: it
-// is believed to be none, and the parent goes on waiting for its own.
+// A producer forges an execution that claims to be a child. The executor does not believe it,
+// and the parent goes on waiting for its real child.
 func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 	server, ctx := prepared(t), bounded(t)
 	o, app := employ(t, server), apply(t, server)
@@ -318,7 +319,8 @@ func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 		if _, err := producer.RequestMsgWithContext(ctx, m); err != nil {
 			t.Fatal(err)
 		}
-		// Until it is taken nobody finds it, since it can't be understood: no waiting by id.
+		// The forged message can't be decoded, so a wait by id finds it only after the executor
+		// has taken it.
 		notice, err := ended.NextMsgWithContext(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -328,7 +330,8 @@ func TestNoProducerEndsTheChildrenOfOthers(t *testing.T) {
 			t.Errorf("%+v: %s %s, %v, want failed, with the reason", claim, x.ID, x.Status, err)
 		}
 	}
-	// All that they could have had told is told before this: closures are handled in order.
+	// Once the control stream is empty, the executor has handled any closure event that the forged
+	// children could have caused.
 	await(t, ctx, server, "durable-control", ">", false)
 	x, err := app.Get(ctx, victim.ID())
 	if err != nil || x.Status != engine.WaitingForChildren || x.Ended.Len() != 0 {

@@ -12,16 +12,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// The roles of deploy/accounts.conf. Probe is one more, which the tests add: it may do
-// everything in the account of the namespace, and so hears what arrives there.
+// The roles of deploy/accounts.conf. The tests add the role probe: it may do everything in the
+// account of the namespace, so it receives every message there.
 var roles = []string{"producer", "application", "viewer", "executor", "operator"}
 
 const probe = "probe"
 
-// password is everybody's: it is taken from the environment, as the file says.
+// password is the password of all roles. The configuration takes it from the environment.
 const password = "a-password"
 
-// edit replaces in a file of deploy/ what is of a machine: each old text must be there.
+// edit returns a file of deploy/ with texts replaced, such as paths of a machine. It fails the
+// test if an old text is missing.
 func edit(t *testing.T, file string, oldNew ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(packageDir, "../../deploy", file))
@@ -38,14 +39,15 @@ func edit(t *testing.T, file string, oldNew ...string) string {
 	return text
 }
 
-// accounts is accounts.conf with the probe.
+// accounts returns accounts.conf with the probe added.
 func accounts(t *testing.T) string {
 	t.Helper()
 	first := "      { user: operator,"
 	return edit(t, "accounts.conf", first, "      { user: "+probe+", password: "+password+" }\n"+first)
 }
 
-// configured is what the server makes of a configuration and of accounts.conf beside it.
+// configured returns the options that the server parses from a configuration with accounts.conf
+// in the same directory.
 func configured(t *testing.T, text string) *server.Options {
 	t.Helper()
 	dir := t.TempDir()
@@ -87,15 +89,15 @@ func single(t *testing.T) string {
 	if o.SyncInterval != 10*time.Millisecond || o.SyncAlways || !o.JetStream {
 		t.Errorf("JetStream %v, sync interval %s, always %v, want JetStream, 10ms", o.JetStream, o.SyncInterval, o.SyncAlways)
 	}
-	o.SyncInterval = time.Minute // as jstest has it, and why
+	o.SyncInterval = time.Minute // as in jstest, for the same reason
 	return start(t, o).ClientURL()
 }
 
-// as returns the URL for a role, as one types it behind --server.
+// as returns the URL for a role, as a user types it after --server.
 func as(t *testing.T, role, server string) string {
 	t.Helper()
 	if strings.Contains(server, "@") {
-		return server // it says who
+		return server // the URL has the user already
 	}
 	u, err := url.Parse(server)
 	if err != nil {

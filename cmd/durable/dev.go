@@ -105,7 +105,7 @@ func (a *app) runSamples(ctx context.Context, s *store, slots int, health string
 		err = e
 	}
 	if ctx.Err() != nil {
-		return nil // an interruption is how it ends
+		return nil // dev runs until interrupted, so an interruption is not an error
 	}
 	return err
 }
@@ -169,7 +169,7 @@ func (a *app) printDev(s *store, probes string) error {
 	line("", a.command("top"))
 	line("", a.command("tree ID --watch"))
 	line("", a.command("wake ID --output true")+", for approve")
-	line("stop", "Ctrl-C; what is stored stays")
+	line("stop", "Ctrl-C; the store stays in its directory")
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// developing runs durable dev in dir until the test ends or stop is called, which
-// returns what it has said.
+// developing runs durable dev in dir until the test ends or stop is called. stop returns the
+// output.
 func developing(t *testing.T, dir string, args ...string) (stop func() outcome) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -24,7 +24,7 @@ func developing(t *testing.T, dir string, args ...string) (stop func() outcome) 
 	t.Cleanup(func() { stop() })
 	for deadline := time.Now().Add(20 * time.Second); !strings.HasSuffix(out.String(), "\n"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) || len(code) > 0 {
-			t.Fatalf("dev says nothing: %s", errs.String())
+			t.Fatalf("dev prints nothing: %s", errs.String())
 		}
 	}
 	return stop
@@ -36,14 +36,14 @@ func TestDevRunsItsSamples(t *testing.T) {
 	for _, c := range []struct{ task, input, want string }{
 		{"greet", `{"name":"world"}`, `"hello world"`},
 		{"nap", `{"seconds":0.01}`, `"slept 10ms"`},
-		{"flaky", `{"failures":1}`, `"attempt 1 has done it"`},
+		{"flaky", `{"failures":1}`, `"attempt 1 succeeded"`},
 		{"sumOfSquares", `{"numbers":[1,2,3]}`, `14`},
 	} {
 		if o := durable(t, "enqueue", c.task, c.input, "--wait", "--dir", dir).want(t, exitOK); o.out != c.want+"\n" || o.err != "" {
 			t.Errorf("%s %s = %s%s, want %s", c.task, c.input, o.out, o.err, c.want)
 		}
 	}
-	for _, s := range sampleInputs { // what the block shows is taken
+	for _, s := range sampleInputs { // the commands that dev prints work
 		durable(t, "enqueue", s.task, s.input, "--delay", "1h", "--dir", dir).want(t, exitOK)
 	}
 	other := durable(t, "dev", "--dir", dir).want(t, exitStore)
@@ -90,7 +90,7 @@ func TestWatchingTellsWhatChangesUntilTheEnd(t *testing.T) {
 		}
 		return false
 	}
-	// One that watches has to have begun: until then nothing tells.
+	// Enqueue until watch reports one: nothing else shows that it has subscribed.
 	until(func() bool {
 		durable(t, "enqueue", "greet", `{"name":"x"}`, "--dir", dir).want(t, exitOK)
 		return seen(engine.Completed)

@@ -27,13 +27,13 @@ failures an acknowledged enqueue survives here. The worst findings come last;
 --problems prints problems and warnings only.
 
 The command changes nothing unless you give --mend. With --mend it makes these
-repairs: it restarts an execution that is stuck, which means that no executor
-runs it and no message will continue it; it deletes leftovers; it sends a message
-again that a consumer skipped; and it sets aside a message that no executor can
-process, so that durable forget and durable putback find it. It checks again
-before each repair, so you may run it while executors work, and repeatedly. It
+repairs: it restarts a stuck execution, which means that no executor runs it and
+no message will continue it; it deletes leftovers; it republishes a message that a
+consumer skipped; and it sets aside a message that no executor can process, so
+that durable forget and durable putback find it. It repeats its check before each
+repair, so you may run it while executors work, and as often as you like. It
 restarts a running attempt only if no message of the attempt is left and its
-executor does not answer, asked twice.
+executor did not answer two requests.
 
 Severities:
   ok       as it should be
@@ -41,8 +41,8 @@ Severities:
   warning  works now, but will cause trouble later or during a failure
   problem  something does not work, or data is lost
 
-The exit code is 1 if a problem is left that was not mended, or with --strict a
-warning, and 0 otherwise.`,
+The exit code is 1 if a problem remains that the command did not repair (with
+--strict, also if a warning remains), and 0 otherwise.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.check(cmd); err != nil {
@@ -94,7 +94,7 @@ warning, and 0 otherwise.`,
 	c.Timeout, c.Roll = 3*time.Second, time.Second
 	durationVar(f, &c.Timeout, "timeout", "how long one request to a server may take")
 	durationVar(f, &c.Roll, "wait", "how long to wait for answers of executors")
-	f.IntVar(&c.Sample, "sample", 10_000, "how many records to check for stuck work, beginning with those unchanged for longest; -1 checks all")
+	f.IntVar(&c.Sample, "sample", 10_000, "how many records to check for stuck work, beginning with the records unchanged for longest; -1 checks all")
 	return cmd
 }
 
@@ -125,7 +125,7 @@ func (p place) admit(ctx context.Context) (*patient, error) {
 				return nil, unreachable(errors.Join(err, s.Close()), "")
 			}
 			sync := c.Sync()
-			return &patient{nc: nc, sync: &sync, close: func() { _ = s.Close() }}, nil // nothing was written that a failing close could lose
+			return &patient{nc: nc, sync: &sync, close: func() { _ = s.Close() }}, nil // the doctor wrote nothing that a failed close could lose
 		}
 		var used *embedded.InUseError
 		if !errors.As(err, &used) {

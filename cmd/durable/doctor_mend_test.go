@@ -15,7 +15,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// What a doctor mends, an executor runs: once, and what was well is left alone.
+// Executors run every execution that the doctor has mended, once. The doctor does not touch the
+// others.
 func TestTheDoctorMends(t *testing.T) {
 	server := jstest.Listening(t)
 	s, err := jsstore.Connect(t.Context(), server.URL(), jsstore.Config{Lease: time.Second})
@@ -53,7 +54,7 @@ func TestTheDoctorMends(t *testing.T) {
 		}
 	}
 	if strings.Contains(o.out, "nats-server") || !strings.Contains(o.out, "problem") {
-		t.Errorf("more than problems:\n%s", o.out)
+		t.Errorf("--problems prints other findings too:\n%s", o.out)
 	}
 	v := examined(t, doctor("--json", "--problems").want(t, exitIncomplete))
 	for _, f := range v.Findings {
@@ -69,12 +70,12 @@ func TestTheDoctorMends(t *testing.T) {
 	doctor().want(t, exitOK)
 	list := durable(t, "list", "--set-aside", "--server", server.URL()).want(t, exitOK)
 	if n := strings.Count(list.out, "message"); n < 3 {
-		t.Errorf("%d messages lie aside, want 3:\n%s", n, list.out)
+		t.Errorf("%d messages are set aside, want 3:\n%s", n, list.out)
 	}
 }
 
-// A record that a message no longer drives, as an unclean purge leaves it, runs once more
-// through the doctor.
+// A record without a message can result from an unclean purge. The doctor restarts its
+// execution, which then runs once more.
 func TestWhatTheDoctorMendsRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a lease and more: skipped in short mode")
@@ -108,7 +109,7 @@ func TestWhatTheDoctorMendsRuns(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- x.Run(ctx) }()
-	for range 100 { // until they are quiet for long enough to be suspects
+	for range 100 { // the doctor suspects only records that have not changed for a while
 		o := durable(t, "doctor", "--mend", "--problems", "--server", server.URL(), "--wait", "200ms")
 		if strings.Contains(o.out, "2 mended") {
 			break

@@ -26,10 +26,6 @@ var groups = []struct {
 	{"Executions", []string{"work"}, nil},
 }
 
-// reportWidth is the width of a report in columns where the output is not a terminal, and
-// the most that it takes on one.
-const reportWidth = 80
-
 // printExamination prints a report: first the good findings section by section, then the
 // problems, the worst last, where the reader sees it.
 func (a *app) printExamination(x jsstore.Examination, store string) {
@@ -55,13 +51,13 @@ func (a *app) printExamination(x jsstore.Examination, store string) {
 		}
 	}
 	if len(x.Survives) > 0 {
-		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "What an acknowledged enqueue survives here"))
+		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "Failures that an acknowledged enqueue survives here"))
 		for _, sentence := range x.Survives {
 			a.printWrapped("  ", sentence, "")
 		}
 	}
 	if slices.ContainsFunc(x.Findings, isBad) {
-		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "What is wrong"))
+		fmt.Fprintf(a.out, "\n%s\n", a.out.paint(bold, "Warnings and problems"))
 	}
 	a.printProblems(x)
 }
@@ -119,10 +115,7 @@ func (a *app) printFinding(f jsstore.Finding) {
 
 // printWrapped prints words after a label; it indents further lines by the label's width.
 func (a *app) printWrapped(label, words string, c colour) {
-	width := reportWidth
-	if w := a.out.width(); w > 0 {
-		width = min(w, reportWidth)
-	}
+	width := a.out.textWidth()
 	wide := text.StringWidthWithoutEscSequences(label)
 	for i, line := range strings.Split(fill(words, max(width-wide, 20)), "\n") {
 		if i > 0 {
@@ -165,11 +158,7 @@ func (a *app) tallied(x jsstore.Examination) string {
 
 // indented renders a table so that it still fits once [indent] has indented it.
 func (a *app) indented(g *grid) string {
-	width := reportWidth
-	if w := a.out.width(); w > 0 {
-		width = min(w, reportWidth)
-	}
-	return g.fit(max(width-2, 1))
+	return g.fit(max(a.out.textWidth()-2, 1))
 }
 
 func (a *app) serversTable(x jsstore.Examination) string {

@@ -14,7 +14,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// examined is what the doctor printed as JSON, all of it.
+// examined decodes the JSON that the doctor printed, and accepts no unknown field.
 func examined(t *testing.T, o outcome) examinationView {
 	t.Helper()
 	list := jsonLines[examinationView](t, o.out)
@@ -35,11 +35,11 @@ func (v examinationView) has(t *testing.T, check string, s jsstore.Severity) jss
 	return jsstore.Finding{}
 }
 
-// wide fails if a line is wider than a report may be.
+// wide fails the test if a line is wider than a report may be.
 func wide(t *testing.T, report string) {
 	t.Helper()
 	for line := range strings.Lines(report) {
-		if n := len([]rune(strings.TrimRight(line, "\n"))); n > reportWidth && len(strings.Fields(line)) > 1 { // a word, such as a path, stays whole
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > textColumns && len(strings.Fields(line)) > 1 { // a single word, such as a path, is never broken
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}
@@ -61,9 +61,9 @@ func TestTheDoctorFindsNothingWrongWithADemo(t *testing.T) {
 	if s := v.Servers[0]; s.SyncMS == nil || *s.SyncMS != 10 || *s.SyncAlways || s.ClockAheadMS == nil {
 		t.Errorf("server = %+v", s)
 	}
-	// --sample bounds it.
+	// --sample limits the number of records.
 	if v := examined(t, durable(t, "doctor", "--dir", store, "--json", "--sample", "2").want(t, exitOK)); v.Sampled != 4 { // 2 roots and 2 others
-		t.Errorf("%d records looked at, want 4", v.Sampled)
+		t.Errorf("%d records sampled, want 4", v.Sampled)
 	}
 	durable(t, "doctor", "--dir", t.TempDir()).want(t, exitStore)
 	durable(t, "doctor", "--server", "nats://127.0.0.1:1").want(t, exitStore)
@@ -154,7 +154,7 @@ func TestTheDoctorsExitCodeIsItsVerdict(t *testing.T) {
 	}
 }
 
-// TestReportsAlign shows the columns as they are.
+// TestReportsAlign compares the columns with their exact widths.
 func TestReportsAlign(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	x := jsstore.Examination{

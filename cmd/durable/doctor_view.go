@@ -8,8 +8,8 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// An examinationView is an examination as --json prints it. Times are milliseconds
-// since the epoch, durations are milliseconds; what is not known is left out.
+// An examinationView is an examination as --json prints it. Times are milliseconds since the
+// epoch, durations are milliseconds; unknown values are left out.
 type examinationView struct {
 	Namespace string            `json:"namespace"`
 	Store     string            `json:"store"`
@@ -59,8 +59,7 @@ type queueView struct {
 	Paused    bool   `json:"isPaused"`
 }
 
-// An executorView is what the executor has answered, as on the wire, and how its
-// clock is.
+// An executorView is the answer of an executor, as on the wire, and the offset of its clock.
 type executorView struct {
 	ClockAheadMS int64           `json:"clockAheadMs"`
 	ClockGiveMS  int64           `json:"clockGiveMs"`
@@ -96,7 +95,7 @@ func viewOfExamination(x jsstore.Examination, store string) examinationView {
 		ahead, give := a.Offset()
 		answer, err := engine.EncodePresence(a.Presence, 1<<30)
 		if err != nil {
-			continue // it was decoded, so that it can be encoded
+			continue // can't happen: it was decoded, so it can be encoded
 		}
 		v.Executors = append(v.Executors, executorView{ahead.Milliseconds(), give.Milliseconds(), answer})
 	}

@@ -33,8 +33,8 @@ func started(t *testing.T, o *server.Options) *server.Server {
 	return s
 }
 
-// leafOf runs a server with a JetStream domain, hub, and one with another that is its
-// leaf, and returns the URL of the latter.
+// leafOf runs a server with the JetStream domain hub, and a leaf of it with another domain. It
+// returns the URL of the leaf.
 func leafOf(t *testing.T) (leaf string) {
 	t.Helper()
 	hub := &server.Options{ServerName: "hub", JetStream: true, JetStreamDomain: "hub"}
@@ -85,7 +85,7 @@ func TestAStoreInAnotherDomainIsWorkedOnThroughALeaf(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	long := `{"name":"` + strings.Repeat("x", 700<<10) + `"}` // in several messages of the bucket
+	long := `{"name":"` + strings.Repeat("x", 700<<10) + `"}` // takes several messages of the bucket
 	write(t, dir, "long.json", long)
 	for i, where := range [][]string{{"--context", "hub"}, {"--context", "prefix"}, {"--server", leaf, "--js-domain", "hub"}, {"--server", leaf, "--js-api-prefix", "$JS.hub.API."}} {
 		in := func(args ...string) outcome { return durable(t, append(args, where...)...) }
@@ -100,7 +100,7 @@ func TestAStoreInAnotherDomainIsWorkedOnThroughALeaf(t *testing.T) {
 		in("enqueue", "idle", `"x"`, "--id", id+"idle").want(t, exitOK)
 		in("cancel", id+"idle", "--yes").want(t, exitOK)
 		in("retry", id+"idle", "--id", id+"again").want(t, exitOK)
-		begun(t, id+"again", where...) // before, nobody knows that it sleeps
+		begun(t, id+"again", where...) // an execution can be woken only once its record says that it sleeps
 		in("wake", id+"again", "--output", "true").want(t, exitOK)
 		in("queues", "pause", "default", "--reason", "test").want(t, exitOK)
 		in("queues", "resume", "default").want(t, exitOK)
@@ -112,7 +112,7 @@ func TestAStoreInAnotherDomainIsWorkedOnThroughALeaf(t *testing.T) {
 		}
 	}
 	if o := durable(t, "list", "--context", "leaf").want(t, exitStore); !strings.Contains(o.err, "missing") {
-		t.Errorf("what is in the hub is in the leaf: %q", o.err)
+		t.Errorf("the leaf's own domain has the execution of the hub: %q", o.err)
 	}
 	durable(t, "list", "--context", "hub", "--js-api-prefix", "x", "--js-domain", "y").want(t, exitUsage)
 	if _, err := jsstore.Connect(t.Context(), leaf, jsstore.Config{Domain: "hub", APIPrefix: "x"}); err == nil {
@@ -120,7 +120,8 @@ func TestAStoreInAnotherDomainIsWorkedOnThroughALeaf(t *testing.T) {
 	}
 }
 
-// All messages of a batch go where its last one goes: a leaf has buckets of its own.
+// All messages of a batch must go to the same domain as its last one: a leaf has buckets of its
+// own.
 func TestWritesGoTogetherToAnotherDomain(t *testing.T) {
 	leaf := leafOf(t)
 	nc, err := nats.Connect(leaf)

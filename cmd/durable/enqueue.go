@@ -24,7 +24,7 @@ does not match the task's JSON Schema, and a task that no executor has unless yo
 give --force. If no executor answers, it enqueues to the queue "default" without
 checking and prints a note on stderr. --unchecked skips the question.
 
-Delay, timeout and retries default to those of the task. --timeout limits each
+Delay, timeout and retries default to the task's own. --timeout limits each
 attempt; --wait-timeout limits how long --wait waits. With --id, running the same
 command again does not enqueue a second execution. --delay is a duration from
 now, such as 2d12h. --at is a time: in this machine's time zone, with an offset

@@ -26,8 +26,8 @@ var (
 	idles   = engine.DefineSleeping[string, bool]("idle")
 )
 
-// working has an executor with three tasks work in a store until the test ends,
-// and returns the store's directory.
+// working runs an executor with three tasks until the test ends, and returns the directory of
+// its store.
 func working(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -58,7 +58,7 @@ func working(t *testing.T) string {
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		answers, err := s.RollCall(t.Context(), engine.RollCall{For: 100 * time.Millisecond})
 		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("the executor is not there: %v", err)
+			t.Fatalf("the executor does not answer: %v", err)
 		}
 		if len(answers) == 1 {
 			return dir
@@ -66,7 +66,7 @@ func working(t *testing.T) string {
 	}
 }
 
-// typing is durable with something on standard input.
+// typing runs the program with a text on standard input.
 func typing(ctx context.Context, in string, args ...string) outcome {
 	var out, errs lockedBuffer
 	code := run(ctx, args, streams{in: strings.NewReader(in), out: screen{Writer: &out}, err: screen{Writer: &errs}})
@@ -83,7 +83,7 @@ func TestEnqueueing(t *testing.T) {
 		code     int
 	}{
 		{"", `enqueue greet {"name":"world"} --id a`, exitOK},
-		{"", `enqueue greet {"name":"world"} --id a --json`, exitOK}, // the same
+		{"", `enqueue greet {"name":"world"} --id a --json`, exitOK}, // the same execution
 		{"", `enqueue greet {"name":"moon"} --id a`, exitIncomplete},
 		{"", `wait a`, exitOK},
 		{"", `wait a --timeout 1m --json`, exitOK},
@@ -182,12 +182,12 @@ func TestInputWithoutAnEndIsRefused(t *testing.T) {
 	}
 }
 
-// zeros is /dev/zero.
+// A zeros is a reader like /dev/zero.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// A typist types lines and then nothing more: its last read does not return.
+// A typist types lines and then stops typing: its last Read does not return.
 type typist struct {
 	lines io.Reader
 	idle  chan struct{}

@@ -20,13 +20,14 @@ import (
 func (a *app) executors() *cobra.Command {
 	return &cobra.Command{
 		Use:   "executors",
-		Short: "Show who executes: queues, slots, what runs, what fails",
-		Long: "Show the executors that answer within half a second. RUNNING is of so many slots,\n" +
-			"PROGRAM is the module that the program was built from with its version, DURABLE the\n" +
-			"version of this library in it. Executors that records name and that do not answer\n" +
-			"are shown until their executions are taken over.\n" +
-			"With --json it prints what the endpoint executors of the API answers, with --jsonl\n" +
-			"an executor a line.",
+		Short: "Show the executors: their queues, slots and states",
+		Long: "Show the executors that answer within half a second. RUNNING is the number of\n" +
+			"attempts that an executor runs, of its slots. PROGRAM is the main module of its\n" +
+			"program, with its version; DURABLE is the version of this library in the program.\n" +
+			"If the record of a running execution names an executor that does not answer, the\n" +
+			"list shows that executor too, until another one takes over its executions. --json\n" +
+			"prints the answer of the API's endpoint executors; --jsonl prints one executor per\n" +
+			"line.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.open(cmd)
@@ -64,7 +65,7 @@ func (a *app) executors() *cobra.Command {
 // An executorsView is the executors as --json prints them.
 type executorsView struct {
 	Executors []json.RawMessage `json:"executors"`
-	// Lost are those that records name and that do not answer.
+	// Lost are the executors that records name but that do not answer.
 	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
 }
 
@@ -95,19 +96,19 @@ func (a *app) printExecutors(present []engine.Answer, lost []*lostExecutor, now 
 	fmt.Fprintf(a.out, "%s, %s of %s in use\n", count(len(present), "executor", "executors"), grouped(running), count(slots, "slot", "slots"))
 }
 
-// programOf is the program that an executor is in: the last part of its module's path,
-// and its version.
+// programOf returns the program of an executor: the last element of its module's path, and its
+// version.
 func programOf(p engine.Presence) string {
 	name, version, _ := strings.Cut(p.Program, " ")
 	return strings.TrimSpace(path.Base(cmp.Or(name, "unknown")) + " " + version)
 }
 
-// executorState says what is wrong with an executor, if anything is.
+// executorState returns what is wrong with an executor, or fine, and the colour of the text.
 func executorState(p engine.Presence) (string, colour) {
 	switch {
 	case len(p.Failing) > 0:
 		what := slices.MinFunc(slices.Collect(maps.Keys(p.Failing)), func(x, y string) int { return p.Failing[x].Compare(p.Failing[y]) })
-		return what + " fails for " + coarse(max(p.Now.Sub(p.Failing[what]), 0)), red
+		return what + " failing for " + coarse(max(p.Now.Sub(p.Failing[what]), 0)), red
 	case p.Stopping:
 		return "stopping", yellow
 	case p.Strays > 0:
@@ -116,7 +117,7 @@ func executorState(p engine.Presence) (string, colour) {
 	return "fine", green
 }
 
-// weights are queues, with their weights where these differ from 1.
+// weights lists queues, each with its weight if that is not 1.
 func weights(queues map[string]int) string {
 	var list []string
 	for _, q := range slices.Sorted(maps.Keys(queues)) {

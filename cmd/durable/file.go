@@ -17,9 +17,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// openFile opens a regular file for reading. Nothing else is opened: a fifo
-// would block, and a device may do something. What another attempt can't mend is
-// marked as permanent.
+// openFile opens a regular file for reading. It refuses anything else: opening a fifo would
+// block, and opening a device may have effects. It marks an error as permanent if a retry
+// can't help.
 func openFile(path string, maxSize int64) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -28,7 +28,7 @@ func openFile(path string, maxSize int64) (*os.File, error) {
 	if err := takes(info, maxSize); err != nil {
 		return nil, engine.Permanent(err)
 	}
-	// It may have become a fifo since: do not block in that case either.
+	// The file may have become a fifo since: don't block in that case either.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, unreadable(err)
@@ -43,7 +43,7 @@ func openFile(path string, maxSize int64) (*os.File, error) {
 	return f, nil
 }
 
-// takes says what keeps a file from being uploaded, whatever it holds.
+// takes returns an error if the kind or the size of a file forbids its upload.
 func takes(info fs.FileInfo, maxSize int64) error {
 	if kind := kindOf(info.Mode()); kind != "" {
 		return fmt.Errorf("%s, not a file", kind)
@@ -58,7 +58,7 @@ func tooLarge(size string, maxSize int64) error {
 	return fmt.Errorf("too large: %s, the limit is %s (--max-size)", size, byteSize(maxSize))
 }
 
-// kindOf names what is no regular file; it is empty for one.
+// kindOf names the kind of a file, such as "a directory". It is empty for a regular file.
 func kindOf(m fs.FileMode) string {
 	switch {
 	case m.IsRegular():
@@ -77,7 +77,7 @@ func kindOf(m fs.FileMode) string {
 	return "something special"
 }
 
-// unreadable says in words why a file can't be read.
+// unreadable returns a plain error for a file that can't be read.
 func unreadable(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -88,17 +88,17 @@ func unreadable(err error) error {
 	return fmt.Errorf("unreadable: %w", err)
 }
 
-// limited reads from a file that may grow while it is read.
+// A limited reads from a file, and fails if the file grows beyond the limit meanwhile.
 type limited struct {
 	r    io.Reader
-	left int64 // how much more it may hold
+	left int64 // bytes that may still follow
 	max  int64
 }
 
 func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	if l.left -= int64(n); l.max > 0 && l.left < 0 {
-		return 0, engine.Permanent(tooLarge("more than that", l.max))
+		return 0, engine.Permanent(tooLarge("the file grew while it was read", l.max))
 	}
 	if err != nil && err != io.EOF {
 		err = unreadable(err)
@@ -106,8 +106,8 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// binaryPrefix is how much of a file is looked at to tell whether it is text, as
-// git does it.
+// binaryPrefix is how many bytes of a file readText checks for a NUL to tell whether the file
+// is text, as git does.
 const binaryPrefix = 8 << 10
 
 // readText returns the content of a file, if it is text.
@@ -127,18 +127,18 @@ func readText(path string, maxSize int64) ([]byte, error) {
 	return text, nil
 }
 
-// A copied is a copy that has been made.
+// A copied describes a finished copy.
 type copied struct {
 	path   string
 	size   int64
 	sha256 string
 }
 
-// partial is where copies are until they are whole.
+// partial is the directory of unfinished copies.
 const partial = ".partial"
 
-// copyFile copies a file to its place below dir, which nobody sees before it is
-// whole and on the disk. No path leads out of dir, by whatever links.
+// copyFile copies a file to the path below dir that [placeOf] returns. The copy appears there
+// only once it is complete and on the disk. No link can lead it out of dir.
 func copyFile(path, dir, execution string, maxSize int64) (copied, error) {
 	in, err := openFile(path, maxSize)
 	if err != nil {
@@ -158,7 +158,7 @@ func copyFile(path, dir, execution string, maxSize int64) (copied, error) {
 		return copied{}, err
 	}
 	sweep(filepath.Join(dir, partial), execution+".")
-	// The name is this attempt's own: one that was given up may still write.
+	// Each attempt has a name of its own: an earlier attempt that was given up may still write.
 	part := filepath.Join(partial, execution+"."+rand.Text())
 	digest := sha256.New()
 	size, err := writePart(root, part, io.TeeReader(&limited{in, maxSize, maxSize}, digest))
@@ -172,9 +172,9 @@ func copyFile(path, dir, execution string, maxSize int64) (copied, error) {
 	return copied{filepath.Join(dir, place), size, hex.EncodeToString(digest.Sum(nil))}, nil
 }
 
-// sweep removes what attempts that died have left behind.
+// sweep removes the unfinished copies of attempts that died.
 func sweep(dir, prefix string) {
-	left, _ := os.ReadDir(dir) // nothing depends on it
+	left, _ := os.ReadDir(dir) // a leftover does no harm
 	for _, l := range left {
 		if strings.HasPrefix(l.Name(), prefix) {
 			_ = os.Remove(filepath.Join(dir, l.Name()))
@@ -188,12 +188,12 @@ func writePart(root *os.Root, part string, r io.Reader) (int64, error) {
 		return 0, err
 	}
 	size, err := io.Copy(out, r)
-	// What is recorded as uploaded must be on the disk.
+	// The record will say that the file was uploaded, so the copy must be on the disk first.
 	return size, errors.Join(err, out.Sync(), out.Close())
 }
 
-// placeOf is where below the target directory the copy of an absolute path goes:
-// at the same path, so that no two files can meet.
+// placeOf returns the path of a copy below the target directory: the absolute path of the
+// original, so that no two files have the same copy.
 func placeOf(path string) string {
 	volume := filepath.VolumeName(path)
 	return filepath.Join(strings.ReplaceAll(volume, ":", ""), strings.TrimLeft(path[len(volume):], `/\`))

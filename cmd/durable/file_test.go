@@ -50,7 +50,7 @@ func TestNoLinkLeadsACopyOutOfTheTarget(t *testing.T) {
 		t.Errorf("copied to %s, want an error", c.path)
 	}
 	if found, err := os.ReadDir(outside); err != nil || len(found) > 0 {
-		t.Errorf("outside of the target is %v, %v", found, err)
+		t.Errorf("outside of the target there is %v, %v", found, err)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestACopyIsNeverSeenInPart(t *testing.T) {
 	if err != nil || len(left) != 1 || left[0].Name() != "upload-12.OLD" {
 		t.Errorf("%s holds %v, %v, want the other's only", partial, left, err)
 	}
-	// A reader that fails in the middle, as a file does that grows past the limit.
+	// A file that grows past the limit makes the reader fail in the middle.
 	root, err := os.OpenRoot(target)
 	if err != nil {
 		t.Fatal(err)

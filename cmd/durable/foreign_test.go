@@ -21,11 +21,12 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// Clients that nobody here wrote: the official packages for JavaScript, and the nats
-// command line. .ci/run installs both, and has the tests fail that would be skipped
-// without them.
+// Clients that are not part of this project: the official packages for JavaScript, and the nats
+// command line. .ci/run installs both. It also sets DURABLE_FOREIGN, so that a test fails rather
+// than being skipped if they are missing.
 
-// needs returns where the environment says that something is.
+// needs returns the path that an environment variable names, and skips the test if it is not
+// set.
 func needs(t *testing.T, variable, what string) string {
 	t.Helper()
 	if testing.Short() {
@@ -45,7 +46,7 @@ type person struct {
 	Name string `json:"name"`
 }
 
-// executing runs an executor of sample tasks and returns where its server is.
+// executing runs an executor of sample tasks and returns the URL of its server.
 func executing(t *testing.T) (url string) {
 	t.Helper()
 	server := jstest.Listening(t)
@@ -125,7 +126,7 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 	return out.String()
 }
 
-// javascript copies the examples to where their packages are found, and returns where.
+// javascript copies the examples to a directory with their packages, and returns the directory.
 func javascript(t *testing.T) string {
 	t.Helper()
 	modules := needs(t, "DURABLE_NODE_MODULES", "the npm packages of cmd/durable/examples/js are")
@@ -171,7 +172,8 @@ func TestExamplesInJavaScript(t *testing.T) {
 	}
 }
 
-// TestTheSnippetsOnThePageAreTheExamples keeps what the page shows what was tried.
+// TestTheSnippetsOnThePageAreTheExamples keeps the snippets of the page the same as the tested
+// examples.
 func TestTheSnippetsOnThePageAreTheExamples(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(packageDir, "..", "..", "engine", "docs", "clients.md"))
 	if err != nil {
@@ -219,7 +221,7 @@ func TestExampleInShell(t *testing.T) {
 func TestNATSCommandLineDrivesAnExecutor(t *testing.T) {
 	path := needs(t, "DURABLE_NATS_CLI", "the nats command line is")
 	url := executing(t)
-	home := t.TempDir() // not to read contexts of who runs the test
+	home := t.TempDir() // hides the contexts of the user who runs the test
 	run := func(args ...string) string {
 		t.Helper()
 		return command(t, home, []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home}, path, append([]string{"--server", url}, args...)...)
@@ -238,9 +240,9 @@ func TestNATSCommandLineDrivesAnExecutor(t *testing.T) {
 	if err := sub.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = sub.Process.Kill(); _ = sub.Wait() }() // it listens until then
+	defer func() { _ = sub.Process.Kill(); _ = sub.Wait() }() // it subscribes until then
 	for !heard(t, url, "durable.ended.42") {
-		time.Sleep(10 * time.Millisecond) // until it listens
+		time.Sleep(10 * time.Millisecond) // until it has subscribed
 	}
 	run("pub", "-J", "durable.ready.default.greet.42", `{"name":"world"}`)
 	has(run("req", "--raw", "durable.api.wait", `{"executionId":"42"}`), `"status":"completed"`, `"output":"hello, world"`)
@@ -248,7 +250,7 @@ func TestNATSCommandLineDrivesAnExecutor(t *testing.T) {
 	var notice engine.Execution
 	began := time.Now()
 	for err := error(errors.New("none yet")); err != nil; time.Sleep(10 * time.Millisecond) {
-		// What asked whether it listens had no body, which it says.
+		// For each request of heard, which has no body, the command prints a line.
 		notice, err = printedRecord(strings.ReplaceAll(notices.String(), "nil body\n", ""))
 		if time.Since(began) > time.Minute {
 			t.Fatalf("notice: %v, of %q", err, notices.String())
@@ -258,7 +260,7 @@ func TestNATSCommandLineDrivesAnExecutor(t *testing.T) {
 		t.Errorf("notice = %+v", notice)
 	}
 
-	// The bucket, by the same command line.
+	// Read the bucket with the same command line.
 	x, err := printedRecord(run("kv", "get", "--raw", "durable-executions", "42"))
 	if err != nil || x.ID != "42" || x.Input.Type != codec.JSON || string(x.Output.Data) != `"hello, world"` {
 		t.Errorf("record = %+v, %v", x, err)
@@ -273,7 +275,7 @@ func TestNATSCommandLineDrivesAnExecutor(t *testing.T) {
 	has(run("micro", "info", "durable-api"), "durable.api.enqueue-many", "1.0.0")
 	has(run("micro", "stats", "durable-api"), "enqueue", "queues")
 
-	// What can't be run says why, in the command line of ours as well.
+	// Our own command line shows why an execution can't run.
 	run("pub", "-J", "durable.ready.default.greet.bad", `{"name":`)
 	run("req", "--raw", "durable.api.wait", `{"executionId":"bad"}`)
 	has(durable(t, "get", "bad", "--json", "--server", url).want(t, exitOK).out, `"kind":"invalid_input"`, `"bytes":8`)
@@ -284,7 +286,7 @@ func TestNATSCommandLineDrivesAnExecutor(t *testing.T) {
 	has(durable(t, "list", "--status", "ready", "--server", url).want(t, exitOK).out, "waits")
 }
 
-// printedRecord decodes a record that was printed, perhaps with a line's end behind it.
+// printedRecord decodes a printed record. A line break may follow it.
 func printedRecord(out string) (engine.Execution, error) {
 	x, err := engine.DecodeRecord([]byte(out))
 	if err != nil {
@@ -293,8 +295,8 @@ func printedRecord(out string) (engine.Execution, error) {
 	return x, err
 }
 
-// heard reports whether somebody listens on a subject: a request that nobody could
-// answer is refused at once.
+// heard reports whether there is a subscriber to a subject: the server refuses a request without
+// one at once.
 func heard(t *testing.T, url, subject string) bool {
 	t.Helper()
 	nc, err := nats.Connect(url)

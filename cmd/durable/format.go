@@ -15,7 +15,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// ago says how far t is from now, in one unit.
+// ago returns how long t is before or after now, in one unit.
 func ago(t, now time.Time) string {
 	d := now.Sub(t)
 	switch {
@@ -27,7 +27,8 @@ func ago(t, now time.Time) string {
 	return coarse(d) + " ago"
 }
 
-// positive returns -d of a negative d, of which the least has no counterpart.
+// positive returns -d for a negative d. The least Duration has no positive counterpart, so it
+// returns the greatest Duration for it.
 func positive(d time.Duration) time.Duration { return -max(d, -math.MaxInt64) }
 
 func coarse(d time.Duration) string {
@@ -42,7 +43,7 @@ func coarse(d time.Duration) string {
 	return fmt.Sprintf("%dd", d/day)
 }
 
-// span is a duration with about three digits.
+// span formats a duration with about three digits.
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -61,7 +62,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
-// byteSize is a number of bytes in a unit that people read.
+// byteSize formats a number of bytes for people.
 func byteSize(n int64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
@@ -76,7 +77,7 @@ func byteSize(n int64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0") + " " + unit
 }
 
-// count is a number with its noun.
+// count formats a number with its noun.
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -84,7 +85,7 @@ func count(n int, one, many string) string {
 	return grouped(n) + " " + many
 }
 
-// grouped is a number with its thousands apart.
+// grouped formats a number with commas between the thousands.
 func grouped(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -93,23 +94,33 @@ func grouped(n int) string {
 	return s
 }
 
-// printable is s without anything that moves a cursor or is no text: file names
-// and errors may hold whatever they like.
-func printable(s string) string {
+// printable returns s with a ? for each character that is not text, such as one that moves the
+// cursor: file names and errors may contain any bytes.
+func printable(s string) string { return strings.Map(printableRune, s) }
+
+// printableText is [printable] for a text of several lines: it keeps line breaks and tabs.
+func printableText(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
+		if r == '\n' || r == '\t' {
+			return r
 		}
-		return r
+		return printableRune(r)
 	}, s)
 }
 
-// oneLine is s with its lines joined.
+func printableRune(r rune) rune {
+	if r == utf8.RuneError || !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
+}
+
+// oneLine joins the lines of s, and makes them printable.
 func oneLine(s string) string {
 	return printable(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
 }
 
-// snip is s in at most width columns, its end left out; 0 leaves all.
+// snip cuts the end of s so that it fits into width columns; 0 means no limit.
 func snip(s string, width int) string {
 	if width <= 0 {
 		return s
@@ -117,8 +128,8 @@ func snip(s string, width int) string {
 	return text.Snip(s, width, "…")
 }
 
-// snipLeft is s in at most width columns, its beginning left out: of a path the
-// end tells more.
+// snipLeft cuts the beginning of s so that it fits into width columns: the end of a path says
+// more than its beginning. 0 means no limit.
 func snipLeft(s string, width int) string {
 	if width <= 0 || text.StringWidthWithoutEscSequences(s) <= width {
 		return s
@@ -130,7 +141,8 @@ func snipLeft(s string, width int) string {
 	return "…" + s
 }
 
-// shortPath is a path as it is typed from the working directory, if it is below.
+// shortPath returns a path relative to the working directory if it is below that, and
+// otherwise the path itself.
 func shortPath(path string) string {
 	wd, err := os.Getwd()
 	if err != nil {

@@ -18,7 +18,7 @@ func (a *app) get() *cobra.Command {
 	return &cobra.Command{
 		Use:        "get ID",
 		SuggestFor: []string{"show", "describe", "status"},
-		Short:      "Show all that is known of an execution",
+		Short:      "Show an execution: status, times, attempts, input and output",
 		Args:       executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -47,7 +47,7 @@ func (a *app) get() *cobra.Command {
 	}
 }
 
-// printExecution prints a label and a value a line.
+// printExecution prints one line for each property: a label and a value.
 func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost missing) {
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(a.out, "%s %s\n", a.out.paint(faint, fmt.Sprintf("%-10s", label)), fmt.Sprintf(format, args...))
@@ -62,9 +62,9 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 	if x.Parent != "" {
 		role := fmt.Sprintf("child %d", x.Index)
 		if x.IsFinalize {
-			role = "the finalize"
+			role = "its finalize"
 		}
-		line("parent", "%s, of which it is %s", x.Parent, role)
+		line("parent", "%s; this is %s", x.Parent, role)
 	}
 	if x.RetryOf != "" {
 		line("retry of", "%s", x.RetryOf)
@@ -75,9 +75,9 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 	status := a.display(x, now, lost)
 	switch {
 	case x.Sleeping && x.Status == engine.Running:
-		status += ": durable wake ends it"
+		status += ": durable wake finishes it"
 	case lost.has(x):
-		status += ": " + oneLine(x.Executor) + " " + a.silence(lost.executors[x.Executor], now)
+		status += ": " + oneLine(x.Executor) + ": " + a.silence(lost.executors[x.Executor], now)
 	}
 	line("status", "%s", status)
 	at("created", x.CreatedAt, "")
@@ -90,7 +90,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 			at("finished", x.FinishedAt, ", took "+span(x.FinishedAt.Sub(first)))
 		}
 	} else {
-		at("finished", x.FinishedAt, ", without a start")
+		at("finished", x.FinishedAt, ", without having started")
 	}
 	a.printAttempts(x, line)
 	if x.Spawned > 0 || x.Finalize != nil {
@@ -103,7 +103,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 		line("", "%s (%s) %s: %s", c.ID, c.Task, c.Status, oneLine(c.Message))
 	}
 	if x.Failure != nil && x.Failure.Stack != "" {
-		line("stack", "%s", strings.ReplaceAll(strings.TrimSpace(x.Failure.Stack), "\n", "\n           "))
+		line("stack", "%s", strings.ReplaceAll(strings.TrimSpace(printableText(x.Failure.Stack)), "\n", "\n           "))
 	}
 	if v.Input != nil {
 		line("input", "%s", readable(v.Input))
@@ -113,7 +113,7 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 	}
 }
 
-// pairsOf is metadata as one types it, sorted by key.
+// pairsOf formats metadata as a user types it, sorted by key.
 func pairsOf(m engine.Metadata) string {
 	var pairs []string
 	for _, key := range slices.Sorted(maps.Keys(m)) {
@@ -123,7 +123,7 @@ func pairsOf(m engine.Metadata) string {
 }
 
 func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any)) {
-	most := count(x.Policy.Retry.MaxRetries, "retry", "retries")
+	most := "at most " + count(x.Policy.Retry.MaxRetries, "retry", "retries")
 	if x.Policy.Retry.MaxRetries == 0 {
 		most = "no retries"
 	}
@@ -131,23 +131,23 @@ func (a *app) printAttempts(x engine.Execution, line func(string, string, ...any
 	if x.Policy.Timeout > 0 {
 		timeout = "timeout " + span(x.Policy.Timeout)
 	}
-	line("attempts", "%s; at most %s, %s", tries(x), most, timeout)
+	line("attempts", "%s; %s, %s", tries(x), most, timeout)
 	for _, t := range x.History {
 		end := a.out.paint(green, "returned")
 		if t.Failure != nil {
 			end = a.out.paint(red, oneLine(t.Failure.Display()))
 		}
-		line("", "%d  %s  %s on %s: %s", t.Number, a.stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), t.Executor, end)
+		line("", "%d  %s  %s on %s: %s", t.Number, a.stamp(t.StartedAt), span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Executor), end)
 	}
 	if x.Status == engine.Running && x.Sleeping {
 		return
 	}
 	if x.Status == engine.Running {
-		line("", "%d  %s  running on %s", x.Attempt, a.stamp(x.StartedAt), x.Executor)
+		line("", "%d  %s  running on %s", x.Attempt, a.stamp(x.StartedAt), oneLine(x.Executor))
 	}
 }
 
-// firstStart is when the first attempt that is still known of began.
+// firstStart returns when the oldest attempt that the record remembers began.
 func firstStart(x engine.Execution) time.Time {
 	if len(x.History) > 0 {
 		return x.History[0].StartedAt
@@ -155,7 +155,7 @@ func firstStart(x engine.Execution) time.Time {
 	return x.StartedAt
 }
 
-// tries says how often an execution was tried.
+// tries formats the number of attempts, polls and crashes of an execution.
 func tries(x engine.Execution) string {
 	n := len(x.History)
 	if x.Status == engine.Running {
@@ -163,7 +163,7 @@ func tries(x engine.Execution) string {
 	}
 	s := grouped(n)
 	if x.Polls > 0 {
-		s += ", after " + count(x.Polls, "poll that was", "polls that were") + " not done"
+		s += ", after " + count(x.Polls, "poll", "polls") + " without a result"
 	}
 	if x.Crashes > 0 {
 		s += " (" + count(x.Crashes, "crash", "crashes") + ")"
@@ -179,11 +179,11 @@ func childrenOf(x engine.Execution) string {
 	return s
 }
 
-// readable is JSON in several lines if it is long.
+// readable returns JSON for people: on several lines if it is long.
 func readable(data json.RawMessage) string {
 	var b bytes.Buffer
 	if len(data) <= 60 || json.Indent(&b, data, "           ", "  ") != nil {
-		return string(data)
+		return printableText(string(data))
 	}
-	return b.String()
+	return printableText(b.String())
 }

@@ -9,17 +9,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// helpColumns is the greatest width of a help text, and its width where the output is not a
-// terminal.
-const helpColumns = 80
-
 // wrapHelp wraps the help of a command and its subcommands to the terminal. The flags that
 // every command takes are left out: durable options lists them.
 func (a *app) wrapHelp(cmd *cobra.Command) {
-	width := helpColumns
-	if w := a.out.width(); w > 0 {
-		width = min(w, helpColumns)
-	}
+	width := a.out.textWidth()
 	wrapLong(cmd, width)
 	usage := strings.NewReplacer(
 		".LocalFlags.FlagUsages", fmt.Sprintf(".LocalNonPersistentFlags.FlagUsagesWrapped %d", width),
@@ -45,11 +38,7 @@ func (a *app) options() *cobra.Command {
 		Short: "List the flags that every command takes",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			width := helpColumns
-			if w := a.out.width(); w > 0 {
-				width = min(w, helpColumns)
-			}
-			_, err := fmt.Fprintf(a.out, "Every command takes these flags:\n\n%s", cmd.InheritedFlags().FlagUsagesWrapped(width))
+			_, err := fmt.Fprintf(a.out, "Every command takes these flags:\n\n%s", cmd.InheritedFlags().FlagUsagesWrapped(a.out.textWidth()))
 			return err
 		},
 	}

@@ -17,9 +17,9 @@ func (a *app) history() *cobra.Command {
 	var execution string
 	cmd := &cobra.Command{
 		Use:   "history FILE|-",
-		Short: "Print the history of a fault test, and check it again",
-		Long: "Print the history that a fault test wrote as a timeline, and check it again against\n" +
-			"what the engine promises. The command opens no store. Exit code 1 means that the\n" +
+		Short: "Print the history of a fault test, and recheck it",
+		Long: "Print the history that a fault test wrote, as a timeline, and recheck it against the\n" +
+			"promises of the engine. The command opens no store. Exit code 1 means that the\n" +
 			"history breaks a promise; a file that is not a history is a usage error.",
 		Args: exactly(1, "one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,8 +46,8 @@ func (a *app) history() *cobra.Command {
 	return cmd
 }
 
-// mostHistory is the size of the longest history that is read, in bytes: it is held in
-// memory as a whole.
+// mostHistory is the greatest size of a history in bytes: the command holds all of it in
+// memory.
 const mostHistory = 1 << 30
 
 // readHistory reads a history from a file, or from standard input for -.
@@ -158,7 +158,7 @@ func (a *app) printRecord(x engine.Execution) {
 	}
 	fmt.Fprintln(a.out)
 	for _, h := range x.History {
-		fmt.Fprintf(a.out, "            attempt %d in %s, %s to %s", h.Number, h.Executor, a.stamp(h.StartedAt), a.stamp(h.EndedAt))
+		fmt.Fprintf(a.out, "            attempt %d in %s, %s to %s", h.Number, oneLine(h.Executor), a.stamp(h.StartedAt), a.stamp(h.EndedAt))
 		if h.Failure != nil {
 			fmt.Fprintf(a.out, ": %s", oneLine(h.Failure.Message))
 		}

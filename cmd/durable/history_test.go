@@ -10,7 +10,7 @@ import (
 	"github.com/durable-execution/durable/engine/history"
 )
 
-// forge writes a history of one execution with a child, whose record says status.
+// forge writes a history of an execution with a child. The child's record has the given status.
 func forge(t *testing.T, status engine.Status) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "history.jsonl")

@@ -50,7 +50,7 @@ func rightID(typed string) string {
 	return parts[0] + "." + path
 }
 
-// otherForms returns ids of children that a user may have meant by an id that does not exist:
+// otherForms returns the ids of children that a user may have meant by an unknown id:
 // for a-0-1, for example, a.0-1 and a-0.1.
 func otherForms(id string) []string {
 	var list []string
@@ -74,7 +74,7 @@ func pathOf(typed string) string {
 		switch {
 		case step == "finalize":
 			steps[i] = "f"
-		case step != "f" && strings.Trim(step, "0123456789") != "" && (i > 0 || step[0] != 'h'): // a long id has a hash as its first step
+		case step != "f" && strings.Trim(step, "0123456789") != "" && (i > 0 || step[0] != 'h'): // the first step of a long id is a hash
 			return ""
 		}
 	}

@@ -30,8 +30,8 @@ func TestIDsOfChildrenInOtherFormsAreUnderstood(t *testing.T) {
 	}
 }
 
-// TestEveryCommandSuggestsTheIDThatWasMeant types the id of a child as others would write
-// it, where it is no id, and where it is that of nothing.
+// TestEveryCommandSuggestsTheIDThatWasMeant types the id of a child in other notations: some are
+// not valid ids, and some are valid but belong to no execution.
 func TestEveryCommandSuggestsTheIDThatWasMeant(t *testing.T) {
 	dir := shelf(t)
 	for _, line := range []string{"get ID", "tree ID", "wait ID", "watch ID", "cancel ID --yes", "wake ID --output 1", "retry ID"} {

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// indexEvery is how often serve brings its index up to date unasked, so that a request
-	// has little to catch up with.
+	// indexEvery is how often serve brings its index up to date without a request, so that a
+	// request finds few changes to catch up with.
 	indexEvery = 5 * time.Second
-	// indexShare limits the cost of that to the fleet: after an update, serve waits at least
-	// this many times as long as the update took.
+	// indexShare limits how much these updates cost the fleet: serve waits at least this many
+	// times as long as the last update took.
 	indexShare = 10
 )
 
@@ -26,7 +26,7 @@ type indexed struct {
 	app      *app
 	x        *index.Index
 	complete atomic.Bool
-	again    chan struct{} // asks keep to rebuild the index
+	rebuild  chan struct{} // asks keep to rebuild the index
 }
 
 // serveIndex opens the index in a file and keeps it up to date until stop is called. Until
@@ -36,14 +36,14 @@ func (a *app) serveIndex(s *store, file string) (i *indexed, stop func(), err er
 	if err != nil {
 		return nil, nil, &exitError{exitStore, err, ""}
 	}
-	i = &indexed{app: a, x: x, again: make(chan struct{}, 1)}
+	i = &indexed{app: a, x: x, rebuild: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var keeping sync.WaitGroup
 	keeping.Go(func() { i.keep(ctx) })
 	return i, func() {
 		cancel()
 		keeping.Wait()
-		_ = x.Close() // everything has been written before
+		_ = x.Close() // each update has been written already
 	}, nil
 }
 
@@ -57,10 +57,10 @@ func (i *indexed) Find(ctx context.Context, f engine.Filter, after engine.Cursor
 		return nil, 0, err
 	}
 	page, err := i.x.Find(ctx, f, after, limit)
-	if errors.Is(err, index.ErrIncomplete) { // it was damaged, and has been discarded
+	if errors.Is(err, index.ErrIncomplete) { // the index was damaged, and has been discarded
 		i.complete.Store(false)
 		select {
-		case i.again <- struct{}{}:
+		case i.rebuild <- struct{}{}:
 		default:
 		}
 	}
@@ -76,7 +76,7 @@ func (i *indexed) Find(ctx context.Context, f engine.Filter, after engine.Cursor
 
 // keep builds the index and brings it up to date, until ctx ends.
 func (i *indexed) keep(ctx context.Context) {
-	said := "" // the last error that was noted, so that each is noted once
+	said := "" // the last error that was printed: do not repeat it
 	for {
 		began := time.Now()
 		p, err := i.x.CatchUp(ctx, time.Time{}, nil)
@@ -95,7 +95,7 @@ func (i *indexed) keep(ctx context.Context) {
 		said = fails
 		select {
 		case <-time.After(max(indexEvery, min(indexShare*time.Since(began), time.Minute))):
-		case <-i.again:
+		case <-i.rebuild:
 		case <-ctx.Done():
 			return
 		}

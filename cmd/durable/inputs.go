@@ -25,13 +25,13 @@ type refusal struct{ path, reason string }
 type inputs struct {
 	files    []file
 	refused  []refusal
-	skipped  int    // directory entries that are not regular files
-	from     string // the directory that was searched without arguments
-	seen     map[string]bool
-	excluded []string // directories to skip
+	skipped  int             // directory entries that are not regular files
+	from     string          // the directory that collect searched because there were no arguments
+	seen     map[string]bool // paths that are in files or refused
+	excluded []string        // directories to skip
 }
 
-// collect finds the files that args name or, without args, those of the project around the
+// collect finds the files that args name or, without args, the files of the project around the
 // working directory. It skips the excluded directories, which belong to the demo itself.
 func collect(args []string, excluded ...string) (*inputs, error) {
 	in := &inputs{seen: map[string]bool{}, excluded: excluded}
@@ -84,8 +84,8 @@ func projectOf(dir string) string {
 	}
 }
 
-// add takes the file or the directory at an absolute path. It follows links, and resolves
-// a link to a directory, so that its files have the same paths either way.
+// add takes the file, or the files of the directory, at an absolute path. It follows links, and
+// resolves a link to a directory, so that its files have the same paths either way.
 func (in *inputs) add(path string) {
 	info, err := os.Stat(path)
 	dir := path

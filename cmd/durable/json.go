@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A format is how the output is printed: for people, unless a flag asks for JSON.
+// A format says how to print the output: for people, unless a flag asks for JSON.
 type format struct {
 	json  bool // print JSON; --jsonl sets it too
 	jsonl bool // print a list as one object per line
@@ -18,7 +18,7 @@ func (f *format) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().BoolVar(&f.jsonl, "jsonl", false, "print JSON for programs: for a list, one object per line")
 }
 
-// decide completes the format.
+// decide sets json if only --jsonl was given, and refuses both flags together.
 func (f *format) decide() error {
 	if f.json && f.jsonl {
 		return usage("", "--json and --jsonl select different formats: give one")
@@ -44,7 +44,7 @@ func printAll[T any](a *app, list []T, document any) error {
 // printJSON prints v on a line.
 func printJSON(w io.Writer, v any) error {
 	if s, ok := w.(screen); ok {
-		w = s.unwrapped() // a line break inside a string would change it
+		w = s.unwrapped() // wrapping could break a line inside a string
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

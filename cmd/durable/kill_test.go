@@ -19,7 +19,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// forest makes files below dir, some of them in many pieces.
+// forest creates files below dir. Some of them are long.
 func forest(t *testing.T, dir string, n int) {
 	t.Helper()
 	for i := range n {
@@ -28,20 +28,20 @@ func forest(t *testing.T, dir string, n int) {
 	}
 }
 
-// A killer runs the demo over and over and keeps account of what it saw.
+// A killer runs the demo repeatedly and records what it observes.
 type killer struct {
 	program, dir, store string
-	// completed has the executions that a list called completed.
+	// completed holds the executions that a list has shown as completed.
 	completed map[string]bool
 	// begun counts the attempts of each execution.
 	begun map[string]int
 }
 
-// begins finds the attempts in the log of a demo.
+// begins matches the start of each attempt in the log of a demo.
 var begins = regexp.MustCompile(`(?m)debug  task begins execution=(\S+) task=\S+ attempt=\d+$`)
 
-// run runs the demo, kills it after a time unless that is 0, and checks that it
-// began nothing that had completed before. It returns what it printed.
+// run runs the demo, and kills it after a time unless that is 0. It checks that no execution
+// that had completed before began again, and returns the output.
 func (k *killer) run(t *testing.T, after time.Duration) string {
 	t.Helper()
 	var out, log bytes.Buffer
@@ -67,7 +67,7 @@ func (k *killer) run(t *testing.T, after time.Duration) string {
 	return out.String()
 }
 
-// look asks the store what has completed.
+// look reads from the store which executions have completed.
 func (k *killer) look(t *testing.T) []view {
 	t.Helper()
 	list := jsonLines[view](t, durable(t, "list", "--all", "--jsonl", "--limit", "0", "--dir", k.store).want(t, exitOK).out)
@@ -90,8 +90,8 @@ func TestSIGKILLAtAnyMomentLosesAndRepeatsNothing(t *testing.T) {
 	files := max(40, 8**kills)
 	k := &killer{program: program, dir: t.TempDir(), store: filepath.Join(t.TempDir(), "store"), completed: map[string]bool{}, begun: map[string]int{}}
 	forest(t, k.dir, files)
-	// Some 100 ms pass before the work begins, which takes 30 ms a file. On average
-	// the kills leave about half of it undone.
+	// The work begins after about 100 ms, and takes 30 ms for each file. On average the kills
+	// leave about half of it unfinished.
 	most := 100*time.Millisecond + time.Duration(files)*30*time.Millisecond/time.Duration(*kills)
 	for i := range *kills {
 		after := 50*time.Millisecond + rand.N(most)
@@ -109,7 +109,7 @@ func TestSIGKILLAtAnyMomentLosesAndRepeatsNothing(t *testing.T) {
 	results := jsonLines[result](t, k.run(t, 0))
 	t.Logf("the rest took %s", time.Since(began))
 
-	// One result a file, completed.
+	// There is one result for each file, and it is completed.
 	seen := map[string]bool{}
 	for _, r := range results {
 		if !r.completed() || seen[r.File] {
@@ -123,14 +123,14 @@ func TestSIGKILLAtAnyMomentLosesAndRepeatsNothing(t *testing.T) {
 		t.Errorf("%d files have a result, want %d", len(seen), files)
 	}
 
-	// One tree a file, complete in itself, and nothing else in the store.
+	// There is one complete tree for each file, and nothing else in the store.
 	trees := map[string]int{}
 	for _, v := range k.look(t) {
 		if v.Status != engine.Completed {
 			t.Errorf("%s of %s is %s", v.ID, v.Task, v.Status)
 		}
 		if k.begun[v.ID] == 0 {
-			t.Errorf("%s has completed, and nobody saw it begin", v.ID)
+			t.Errorf("%s has completed, but no log says that it began", v.ID)
 		}
 		trees[engine.RootOf(v.ID)]++
 	}
@@ -144,7 +144,7 @@ func TestSIGKILLAtAnyMomentLosesAndRepeatsNothing(t *testing.T) {
 	}
 	checkNothingElse(t, filepath.Join(k.store, "uploads"), files)
 
-	// And the next demo has nothing to do.
+	// The next demo has nothing to do.
 	before := total(k.begun)
 	k.run(t, 0)
 	if n := total(k.begun) - before; n != 0 {
@@ -161,7 +161,7 @@ func total(counts map[string]int) int {
 	return n
 }
 
-// checkUpload compares a file with its copy, and with what was found out about it.
+// checkUpload compares a file with its copy and with the output of its upload.
 func checkUpload(t *testing.T, r result) {
 	t.Helper()
 	u, err := url.Parse(r.Output.UploadURL)
@@ -182,8 +182,7 @@ func checkUpload(t *testing.T, r result) {
 	}
 }
 
-// checkNothingElse counts the files in the upload directory: parts of copies
-// must not stay.
+// checkNothingElse counts the files in the upload directory: no unfinished copy may remain.
 func checkNothingElse(t *testing.T, uploads string, want int) {
 	t.Helper()
 	var found []string

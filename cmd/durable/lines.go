@@ -15,8 +15,8 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// linesAtOnce is how many lines are enqueued at a time: enough to keep the
-// connection busy, and few enough that ids are seen soon.
+// linesAtOnce is how many lines to enqueue in one call: enough to keep the connection busy, and
+// few enough that the first ids appear soon.
 const linesAtOnce = 500
 
 // mostRead is the greatest size of an input in bytes: the store takes no larger one.
@@ -26,13 +26,13 @@ const mostRead = jsstore.DefaultPayloadLimit
 type lineReader struct {
 	r    *bufio.Reader
 	n    int
-	read int64 // bytes of these lines
+	read int64 // bytes of the lines so far
 }
 
 func newLineReader(r io.Reader) *lineReader { return &lineReader{r: bufio.NewReader(r)} }
 
-// next returns a line that is not blank, and its number from 1. The error is
-// io.EOF when there is none.
+// next returns the next line that is not blank, and its number from 1. After the last one it
+// returns io.EOF.
 func (l *lineReader) next() ([]byte, int, error) {
 	for {
 		line, err := l.line()
@@ -196,7 +196,7 @@ func (l *lining) interrupted(line int) error {
 	return &exitError{exitInterrupted, err, fmt.Sprintf("tail -n +%d prints the remaining lines", line+1)}
 }
 
-// lingering returns a context that ends by after ctx ends.
+// lingering returns a context that ends later than ctx, by the given time.
 func lingering(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	later, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -206,7 +206,7 @@ func lingering(ctx context.Context, by time.Duration) (context.Context, context.
 	return later, func() { stop(); end(context.Canceled) }
 }
 
-// barLines are lines that stay above a bar.
+// A barLines writes lines above a bar, where they stay.
 type barLines struct{ *bar }
 
 func (b barLines) Write(p []byte) (int, error) {

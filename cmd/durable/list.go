@@ -17,19 +17,20 @@ func (a *app) list() *cobra.Command {
 		Use:        "list",
 		SuggestFor: []string{"ls", "ps"},
 		Short:      "List executions, the newest first",
-		Long: "List the roots of trees, the newest first, those that are queued or delayed included;\n" +
-			"with --all what is below them too, as with --task, --parent and --tree. A filter takes several\n" +
-			"statuses: --status failed,timed_out, or --status twice, or --failed, --active and\n" +
-			"--finished, which stand for several. Where there is no room for a column it is left\n" +
-			"out, unless --columns names it.\n\n" +
-			"With --json it prints {\"executions\": [...]}, without inputs and outputs, and\n" +
-			"\"isCut\": true where --limit has left some out; with --jsonl a line each. With\n" +
-			"--set-aside it lists messages that nobody could act upon, and records that can't be\n" +
-			"read. With --watch it shows at a terminal the newest that fit, and what becomes of\n" +
-			"them, until q is typed; elsewhere a line for each and then, as durable watch does,\n" +
-			"for each change, until interrupted.\n\n" +
-			"A large store is searched by an index, a file that the first list builds and the\n" +
-			"next ones bring up to date; it may be removed at any time.",
+		Long: "List the roots of trees, the newest first, including queued and delayed ones. --all,\n" +
+			"--task, --parent and --tree list the executions below the roots too. You may select\n" +
+			"several statuses: separate them with commas (--status failed,timed_out), repeat\n" +
+			"--status, or use --failed, --active and --finished, which each stand for several. On\n" +
+			"a narrow terminal the command leaves out columns, unless --columns names them.\n\n" +
+			"--json prints {\"executions\": [...]} without inputs and outputs, and \"isCut\": true if\n" +
+			"--limit has left executions out; --jsonl prints one execution per line. --set-aside\n" +
+			"lists messages that no executor could process, and unreadable records.\n\n" +
+			"With --watch on a terminal, the command shows the newest executions that fit and\n" +
+			"keeps them up to date until you type q. Without a terminal it prints one line for\n" +
+			"each execution and then, as durable watch does, one line for each change, until\n" +
+			"interrupted.\n\n" +
+			"In a large store the command searches an index: a file that the first list builds and\n" +
+			"later ones bring up to date. You may remove the file at any time.",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now()
@@ -38,13 +39,13 @@ func (a *app) list() *cobra.Command {
 			}
 			switch {
 			case aside && (selects(cmd) || watch):
-				return usage("", "--set-aside lists no executions: it goes with --limit only")
+				return usage("", "--set-aside lists no executions: you can combine it with --limit only")
 			case aside && cmd.Flag("columns").Changed:
-				return usage("", "--columns are of executions, and --set-aside lists none")
+				return usage("", "--columns selects columns of executions, but --set-aside lists none")
 			case a.json && cmd.Flag("columns").Changed:
-				return usage("", "--columns are for people: JSON has all that lists know")
+				return usage("", "--columns selects columns of the table, but JSON always has all fields")
 			case watch && q.after != "":
-				return usage("", "--watch shows the newest, and --after lists what is behind: give one")
+				return usage("", "--watch shows the newest executions, but --after skips them: give one")
 			}
 			s, err := a.open(cmd)
 			if err != nil {
@@ -62,7 +63,7 @@ func (a *app) list() *cobra.Command {
 				list = append(list, more...)
 				return nil
 			}
-			if a.jsonl { // which need not all be there before the first is printed
+			if a.jsonl { // print the first executions before the last ones have been found
 				show = func(more []engine.Execution) error { return a.printForPrograms(more, false) }
 			}
 			f, err := a.search(cmd.Context(), s, q, show)
@@ -77,19 +78,20 @@ func (a *app) list() *cobra.Command {
 		},
 	}
 	q.flags(cmd)
-	cmd.Flags().BoolVar(&watch, "watch", false, "show what becomes of them")
-	cmd.Flags().BoolVar(&aside, "set-aside", false, "what can't be read: messages that were set aside, and records")
+	cmd.Flags().BoolVar(&watch, "watch", false, "keep the list up to date until interrupted")
+	cmd.Flags().BoolVar(&aside, "set-aside", false, "list set-aside messages and unreadable records, not executions")
 	return cmd
 }
 
-// bare is an execution without what takes memory and is in no list.
+// bare returns an execution without its payloads and history: they take memory, and no list
+// shows them.
 func bare(x engine.Execution) engine.Execution {
 	x.Input, x.Output, x.Spawns, x.History = engine.Execution{}.Input, engine.Execution{}.Output, nil, nil
 	return x
 }
 
-// compareBelow orders the ids of a tree: the root, then by position, 2 before 10
-// and the finalize last.
+// compareBelow orders the ids of a tree: the root first, then the children by their numbers
+// (2 before 10), and the finalize last.
 func compareBelow(x, y string) int {
 	if len(x) != len(y) && strings.LastIndexAny(x, ".-") == strings.LastIndexAny(y, ".-") {
 		return len(x) - len(y)
@@ -100,11 +102,11 @@ func compareBelow(x, y string) int {
 // An executionsView is a list as --json prints it.
 type executionsView struct {
 	Executions []*view `json:"executions"`
-	// Cut says that --limit has left some out.
+	// Cut means that --limit left some executions out.
 	Cut bool `json:"isCut,omitempty"`
 }
 
-// printForPrograms prints those that are shown, which may be cut by --limit.
+// printForPrograms prints a list as JSON; cut says that --limit left executions out.
 func (a *app) printForPrograms(list []engine.Execution, cut bool) error {
 	v := executionsView{Executions: make([]*view, len(list)), Cut: cut}
 	for i, x := range list {
@@ -125,7 +127,7 @@ func (a *app) printList(list []engine.Execution, q query, f found, now time.Time
 		}
 		fmt.Fprintf(a.out, "%s; %s\n", what, a.place.named())
 		if f.narrowed && q.filter.Roots && !q.roots {
-			a.note("these are the roots of trees; --all looks below them, too")
+			a.note("only the roots of trees were searched; --all includes the executions below them")
 		}
 		return
 	}

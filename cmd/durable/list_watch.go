@@ -12,20 +12,19 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// mostListed is how many executions a list that is watched remembers: more than a
-// terminal has lines.
+// mostListed is how many executions a live list holds: more than a terminal has lines.
 const mostListed = 1000
 
-// watchList shows the beginning of a list and what becomes of it: at a terminal the newest
-// that fit, and elsewhere a line for each, the oldest first, and then one for each change.
-// It ends when it is interrupted, or q is typed.
+// watchList shows the newest executions of a list and keeps them up to date, until it is
+// interrupted or the user types q. Without a terminal it prints a line for each execution, the
+// oldest first, and then a line for each change.
 func (a *app) watchList(ctx context.Context, s *store, q query) error {
 	if s.own {
 		return a.nobodyExecutes()
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	// It is listened to before it is looked at, so that nothing is missed between.
+	// Subscribe before reading, so that no change in between is missed.
 	changes, err := s.changes(ctx, q.filter.Within())
 	if err != nil {
 		return err
@@ -68,7 +67,7 @@ func (a *app) watchList(ctx context.Context, s *store, q query) error {
 	})
 }
 
-// drawList prints a line about a list that is watched, and then the list.
+// drawList prints a heading and the executions of a live list.
 func (a *app) drawList(list []engine.Execution, columns []column, v *viewport) {
 	list = slices.DeleteFunc(list, func(x engine.Execution) bool {
 		return !v.shows(x.ID, x.Task, x.Queue, string(x.Status), x.Display(time.Now(), false), errorOf(x), pairsOf(x.Metadata))
@@ -82,16 +81,16 @@ func (a *app) drawList(list []engine.Execution, columns []column, v *viewport) {
 	fmt.Fprintln(a.out, table)
 }
 
-// A listing is a list that is watched.
+// A listing is the state of a live list.
 type listing struct {
-	changed chan struct{} // has something when there is something new
+	changed chan struct{} // receives a value after each change
 
 	mu   sync.Mutex
 	list []engine.Execution
 	err  error
 }
 
-// now returns the list as it is, the newest first.
+// now returns the current list, the newest execution first.
 func (l *listing) now() ([]engine.Execution, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,12 +106,13 @@ func (l *listing) follow(changes func(func(engine.Execution, error) bool), match
 		l.mu.Unlock()
 		select {
 		case l.changed <- struct{}{}:
-		default: // it is about to be drawn
+		default: // a redraw is pending already
 		}
 	}
 }
 
-// put puts an execution where it belongs in the list, or takes it out.
+// put inserts an execution into the list, replaces it, or removes it if it does not belong
+// there.
 func (l *listing) put(x engine.Execution, belongs bool) {
 	at, known := slices.BinarySearchFunc(l.list, x, engine.NewestFirst)
 	switch {

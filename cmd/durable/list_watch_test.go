@@ -80,7 +80,7 @@ func TestAListingKeepsItsOrderAndItsSize(t *testing.T) {
 	}
 	l := &listing{}
 	for i := range 3 * mostListed {
-		l.put(x(i*7%(3*mostListed)), true) // each once, in another order
+		l.put(x(i*7%(3*mostListed)), true) // each number once, in a mixed order
 	}
 	if len(l.list) != mostListed || !slices.IsSortedFunc(l.list, engine.NewestFirst) || l.list[0].ID != idAt(3*mostListed-3) {
 		t.Errorf("%d in the list, the first %s, want %d, %s", len(l.list), l.list[0].ID, mostListed, idAt(3*mostListed-3))

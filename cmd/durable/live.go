@@ -15,17 +15,17 @@ import (
 
 var errNobody = errors.New("no executor is running in this store: nothing changes")
 
-// liveEvery is how often a live screen is drawn again for its times to go on.
+// liveEvery is how often a live view is redrawn, so that the times on it advance.
 const liveEvery = time.Second
 
-// A drawing prints what a live view shows, with an app whose screen is as wide as the
-// terminal. It is done once there is nothing more to come.
+// A drawing prints the content of a live view, with an app whose screen is as wide as the
+// terminal. It returns true once there will be no more changes.
 type drawing func(on *app, v *viewport) (done bool, err error)
 
-// live has a terminal to itself and shows on it what draw prints, again whenever
-// changed has something, a key is typed, the terminal has another size, or a second has
-// passed; until draw is done, q is typed, or ctx ends, whose cause it then returns. What
-// there is no room for is scrolled to: see [viewerHelp].
+// live takes over the terminal and shows what draw prints. It redraws after each value from
+// changed, each key, each change of the terminal's size, and each second. It ends when draw is
+// done, when the user types q, or when ctx ends; then it returns ctx's cause. The user can
+// scroll: see [viewerHelp].
 func (a *app) live(ctx context.Context, changed <-chan struct{}, draw drawing) error {
 	if a.terminal == nil {
 		return errors.New("no terminal")
@@ -35,7 +35,7 @@ func (a *app) live(ctx context.Context, changed <-chan struct{}, draw drawing) e
 		err = t.Init()
 	}
 	if err != nil {
-		return &exitError{exitIncomplete, fmt.Errorf("open the terminal: %w", err), "$TERM names the kind of terminal; in a pipe it is printed without one"}
+		return &exitError{exitIncomplete, fmt.Errorf("open the terminal: %w", err), "set $TERM to the kind of your terminal; into a pipe, durable prints without one"}
 	}
 	defer t.Fini()
 	events, quit := make(chan tcell.Event), make(chan struct{})
@@ -53,7 +53,7 @@ func (a *app) live(ctx context.Context, changed <-chan struct{}, draw drawing) e
 			return context.Cause(ctx)
 		case <-tick.C:
 		case <-changed:
-			if err := pause(ctx, frame); err != nil { // what comes at once is drawn at once
+			if err := pause(ctx, frame); err != nil { // draw changes that come together once
 				return err
 			}
 		case e := <-events:
@@ -90,7 +90,7 @@ func (a *app) drawOn(t tcell.Screen, w *viewer, draw drawing) (bool, error) {
 	return done, nil
 }
 
-// putLine puts a line into the cells of a row, its colours as [screen.paint] has them.
+// putLine writes a line into the cells of a row, with the colours that [screen.paint] set.
 func putLine(t tcell.Screen, y int, line string) {
 	style, x := tcell.StyleDefault, 0
 	for line != "" {

@@ -17,7 +17,7 @@ import (
 
 var logLevels = []string{"debug", "info", "warn", "error"}
 
-// startLog makes the log go to stderr or, while there is a live line, above it.
+// startLog makes the log write to stderr or, while a progress bar is shown, above the bar.
 func (d *demo) startLog() error {
 	level, err := zapcore.ParseLevel(d.logLevel)
 	if err != nil {
@@ -26,28 +26,29 @@ func (d *demo) startLog() error {
 	// The table of results says which executions have failed, and why.
 	d.log = zap.New(logLines{LevelEnabler: level, without: "execution failed", err: d.err, place: func() io.Writer {
 		if d.meter != nil && d.err.terminal {
-			return d.meter // lines don't spoil the live one
+			return d.meter // it prints lines above the bar
 		}
 		return d.err
 	}})
 	return nil
 }
 
-// slogs is a log by zap, for an executor.
+// slogs returns a zap logger as a slog logger, for an executor.
 func slogs(log *zap.Logger) *slog.Logger {
-	// Where a line was logged tells an operator nothing: failures have stacks of their own.
+	// Log no stacks: the source of a log line does not help an operator, and failures have
+	// stacks of their own.
 	return slog.New(zapslog.NewHandler(log.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
 }
 
-// warnings is a log of what an operator must know, on stderr.
+// warnings returns a logger that writes warnings and errors to stderr.
 func (a *app) warnings() *zap.Logger {
 	return zap.New(logLines{LevelEnabler: zapcore.WarnLevel, err: a.err, place: func() io.Writer { return a.err }})
 }
 
-// logLines is a log that is read by people: time, level, text, then key=value.
+// A logLines is a log for people: time, level, text, then key=value.
 type logLines struct {
 	zapcore.LevelEnabler
-	without string // the message of lines that are left out, unless all are wanted
+	without string // leave out lines with this message, unless the level is debug
 	err     screen
 	place   func() io.Writer
 	with    []zapcore.Field
@@ -75,7 +76,7 @@ func (l logLines) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		f.AddTo(values)
 		for key, value := range values.Fields {
 			if key == "executor" {
-				continue // there is no other than this process's
+				continue // it is always the executor of this process
 			}
 			text := fmt.Sprint(value)
 			if took, ok := value.(time.Duration); ok {
@@ -100,15 +101,14 @@ func (l logLines) Write(e zapcore.Entry, fields []zapcore.Field) error {
 
 func (logLines) Sync() error { return nil }
 
-// logServer logs what the server in this process says. What it notes in the
-// course of its life is for who debugs it.
+// logServer logs a message of the server in this process. It logs routine messages as debug.
 func (d *demo) logServer(level slog.Level, text string) {
 	to := zapcore.DebugLevel
 	switch {
 	case level >= slog.LevelError:
 		to = zapcore.ErrorLevel
 	case strings.HasPrefix(text, "Filestore ["):
-		// It found what a killed process leaves behind, and mended it.
+		// The server repaired files that a killed process had left behind.
 		to = zapcore.InfoLevel
 	case level >= slog.LevelWarn:
 		to = zapcore.WarnLevel
@@ -116,7 +116,7 @@ func (d *demo) logServer(level slog.Level, text string) {
 	d.log.Log(to, "nats-server", zap.String("text", text))
 }
 
-// A sizeFlag is a number of bytes, given with or without a unit.
+// A sizeFlag is a number of bytes; the user may give a unit.
 type sizeFlag int64
 
 func (s *sizeFlag) Type() string   { return "size" }

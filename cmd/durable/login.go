@@ -18,19 +18,20 @@ import (
 )
 
 // A login says how to connect and authenticate to a server. Its flags and environment
-// variables are those of the nats command line. An empty field leaves the matter to the URL.
+// variables are the same as those of the nats command line. If a field is empty, the URL
+// decides.
 type login struct {
 	context             string
 	creds, nkey         string
 	tlsca, cert, key    string
 	user, password      string
 	domain, prefix      string // of the JetStream API, if it is in another domain or account
-	from                string // what named the server, such as $NATS_URL; empty if a flag did
+	from                string // the source of the server's name, such as $NATS_URL; empty if a flag named it
 	skipsEnvironment    bool   // ignore the environment: for commands that create things
-	ignoredAnotherPlace bool   // the environment names a server, which was ignored
+	ignoredAnotherPlace bool   // the environment names a server, but the program ignored it
 }
 
-// A loginFlag is a flag with its environment variable; empty if it has none.
+// A loginFlag is a flag with its environment variable. variable is empty if it has none.
 type loginFlag struct {
 	name, variable, usage string
 	value                 *string
@@ -190,7 +191,7 @@ func (p *place) fromEnvironment(getenv func(string) string) {
 	p.server, p.context, p.from = url, context, from
 }
 
-// selectedContext is the name that nats context select has stored; empty for none.
+// selectedContext returns the name that nats context select has stored; empty if there is none.
 func selectedContext() string {
 	dir := os.Getenv("XDG_CONFIG_HOME")
 	if dir == "" {
@@ -207,20 +208,20 @@ func selectedContext() string {
 	return strings.TrimSpace(string(name))
 }
 
-// errLooked makes nats.go give up a connection attempt before it dials.
-var errLooked = errors.New("looked at")
+// errNoDial makes nats.go give up a connection attempt before it dials.
+var errNoDial = errors.New("not dialled")
 
 // contextURL returns the servers of the context, without connecting to any.
 func (p place) contextURL() (string, error) {
 	var urls []string
 	nc, _, err := natscontext.Connect(p.context, func(o *nats.Options) error {
 		urls = o.Servers
-		return errLooked
+		return errNoDial
 	})
 	if err == nil { // never happens: the option above always fails
 		nc.Close()
 	}
-	if !errors.Is(err, errLooked) {
+	if !errors.Is(err, errNoDial) {
 		return "", err
 	}
 	if url := strings.Join(urls, ","); url != "" {
@@ -258,8 +259,8 @@ func (l login) options() ([]nats.Option, error) {
 }
 
 // dialNATS connects to a server, and sets c's JetStream domain or API prefix. For p.server
-// it uses the login of the flags. Any other URL is that of a process that has the directory
-// open, which needs no login.
+// it uses the login of the flags. Any other URL belongs to a process that has the directory
+// open; its server needs no login.
 func (p place) dialNATS(url string, c *jsstore.Config, opts ...nats.Option) (*nats.Conn, error) {
 	if url != p.server {
 		return nats.Connect(url, opts...)

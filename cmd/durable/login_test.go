@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// guarded is a server that lets in the user me with the password secret, and who has
-// the nkey in the file that is returned.
+// guarded runs a server that accepts the user me with the password secret, and the nkey in the
+// file whose path it returns.
 func guarded(t *testing.T, dir string) (url, seed string) {
 	t.Helper()
 	pair, err := nkeys.CreateUser()
@@ -86,7 +86,7 @@ func TestPlacesAreGivenAsToTheNATSCommandLine(t *testing.T) {
 		{"", "", "list --context bad", exitStore},
 		{"", "", "list --context bad --nkey SEED --user me --password secret", exitOK},
 		{"", "", "list --context away", exitStore},
-		{"", "", "list --context away --server URL", exitStore}, // it brings no user but in its URL
+		{"", "", "list --context away --server URL", exitStore}, // this context has a user only in its URL
 		{"", "", "list --context bad --server nats://127.0.0.1:1", exitStore},
 		{"", "", "list --context domain", exitStore},
 		{"", "", "list --context nosuch", exitUsage},
@@ -130,12 +130,12 @@ func TestPlacesAreGivenAsToTheNATSCommandLine(t *testing.T) {
 			t.Errorf("durable %s, with %s, %q selected: exit code = %d, want %d", c.args, c.env, c.selected, o.code, c.code)
 		}
 		if strings.Contains(o.out+o.err, "secret") || strings.Contains(o.out+o.err, "wrong") {
-			t.Errorf("durable %s tells a password:\n%s%s", c.args, o.out, o.err)
+			t.Errorf("durable %s prints a password:\n%s%s", c.args, o.out, o.err)
 		}
 		if strings.HasPrefix(c.args, "demo") && !strings.Contains(o.out, "durable list --dir "+filepath.Join(dir, "state")) {
-			t.Errorf("demo says nothing of where its store is, to who would look elsewhere:\n%s", o.out)
+			t.Errorf("demo does not name its store, although the environment names another:\n%s", o.out)
 		}
-		if !strings.HasPrefix(c.args, "list") && c.code != exitUsage { // others test those
+		if !strings.HasPrefix(c.args, "list") && c.code != exitUsage { // other tests cover those
 			o.out = ""
 		}
 		if c.selected != "" {

@@ -13,17 +13,18 @@ import (
 	"github.com/durable-execution/durable/engine/memstore"
 )
 
-// uploadedOnce is a store in which two files were uploaded, one of them in vain.
+// uploadedOnce returns a directory of two files, and a store after their upload. The upload of
+// one of them failed.
 func uploadedOnce(t *testing.T) (dir, store string) {
 	t.Helper()
 	dir, store = t.TempDir(), t.TempDir()
 	write(t, dir, "good.md", "# Good\n", "empty.txt", "")
-	// With one slot a child has ended before the next can fail.
+	// With one slot, a child ends before the next one can fail.
 	durable(t, "demo", "--slots", "1", "--dir", store, dir).want(t, exitIncomplete)
 	return dir, store
 }
 
-// idsOf returns the ids of roots by their status.
+// idsOf returns the ids of the roots, by their status.
 func idsOf(t *testing.T, store string) map[engine.Status]string {
 	t.Helper()
 	ids := map[engine.Status]string{}
@@ -64,7 +65,7 @@ func TestLooking(t *testing.T) {
 			o := durable(t, append(c.args, "--dir", store)...).want(t, exitOK)
 			text := strings.ReplaceAll(strings.ReplaceAll(o.out, good, "GOOD"), bad, "BAD")
 			text = strings.ReplaceAll(text, store, "STORE")
-			if c.name == "list" || c.name == "list-roots" || c.name == "list-title" { // the trees are of about one time
+			if c.name == "list" || c.name == "list-roots" || c.name == "list-title" { // the trees were created at almost the same time
 				lines := strings.SplitAfter(text, "\n")
 				slices.Sort(lines[1:])
 				text = strings.ReplaceAll(strings.Join(lines, ""), "BAD", "GOOD")
@@ -103,7 +104,7 @@ func TestDeleting(t *testing.T) {
 		args []string
 		code int
 	}{
-		{[]string{"nosuch", bad}, exitNotFound}, // and the other all the same
+		{[]string{"nosuch", bad}, exitNotFound}, // the command still deletes the other one
 		{[]string{bad}, exitNotFound},
 		{[]string{good, "--json", "--reason", "tidied"}, exitOK},
 	} {
@@ -160,7 +161,7 @@ func TestTheDemoOnATerminalFitsItsWidth(t *testing.T) {
 	}
 }
 
-// TestTreesAlign shows the columns as they are, which scrubbed output does not.
+// TestTreesAlign compares the columns with their exact widths; scrubbing changes those.
 func TestTreesAlign(t *testing.T) {
 	at := func(ms int) time.Time {
 		return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(time.Duration(ms) * time.Millisecond)
@@ -227,7 +228,7 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 		if s.Finished() {
 			x.FinishedAt = now
 		}
-		x.Input = codec.Payload{Type: codec.MsgPack, Data: []byte{0xc1}} // no MessagePack at all
+		x.Input = codec.Payload{Type: codec.MsgPack, Data: []byte{0xc1}} // not valid MessagePack
 		v, err := fullViewOf(t.Context(), store, x)
 		if err != nil {
 			t.Fatal(err)
@@ -239,6 +240,32 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), a.display(x, now, missing{})) {
 			t.Errorf("%s:\n%s", s, out.String())
 		}
+	}
+}
+
+// The name of an executor, an input and a stack come from other programs: no byte of them may
+// move the cursor of the terminal that shows them.
+func TestARecordCannotControlTheTerminal(t *testing.T) {
+	store := memstore.New(memstore.Config{})
+	defer store.Close()
+	const evil = "\x1b[2J\u009b2J\x7f"
+	now := time.Now()
+	x := engine.Execution{
+		ID: "x", Task: "t", Status: engine.Running, CreatedAt: now, StartedAt: now, Executor: "now" + evil,
+		Input:   codec.Payload{Type: codec.JSON, Data: []byte("{\"text\": \"" + strings.Repeat("long ", 20) + "\u009b2J\x7f\"}")},
+		Failure: &engine.Failure{Kind: engine.KindPanic, Message: "boom", Stack: "main.go:1" + evil + "\nmain.go:2"},
+		History: []engine.Attempt{{Executor: "before" + evil, StartedAt: now, EndedAt: now, Failure: &engine.Failure{Message: "no"}}},
+	}
+	v, err := fullViewOf(t.Context(), store, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out lockedBuffer
+	a := app{streams: streams{out: screen{Writer: &out}}}
+	a.printExecution(x, v, now, missing{})
+	a.printTree(&node{Execution: x}, now, 0)
+	if got := out.String(); strings.ContainsAny(got, "\x1b\u009b\x7f") || !strings.Contains(got, "main.go:2\n") {
+		t.Errorf("control characters in %q", got)
 	}
 }
 
@@ -288,7 +315,7 @@ func TestEncryptedPayloadsAreShownAsSuchAndCompressedOnesAsTheyAre(t *testing.T)
 		t.Fatal(err)
 	}
 	for text, n := range map[string]int{
-		"application/msgpack; enc=aes-gcm.k1": 4, // input and a child's output, for people and for programs
+		"application/msgpack; enc=aes-gcm.k1": 4, // the input and the output of a child, each for people and for programs
 		long:                                  2,
 		`"error"`:                             2,
 		"secret":                              0,
@@ -304,7 +331,7 @@ func TestTheDefaultDirectoryIsTheUsersState(t *testing.T) {
 	t.Setenv("HOME", home)
 	for _, c := range []struct{ state, want string }{
 		{"", filepath.Join(home, ".local/state/durable")},
-		{"relative", filepath.Join(home, ".local/state/durable")}, // which the specification has ignored
+		{"relative", filepath.Join(home, ".local/state/durable")}, // the specification says to ignore it
 		{"/var/state", "/var/state/durable"},
 	} {
 		t.Setenv("XDG_STATE_HOME", c.state)

@@ -13,41 +13,41 @@ import (
 )
 
 const (
-	// firstRoll is how long executors have to answer before those that are missed are
-	// called once more, for lastRoll: a view takes less than a second.
+	// firstRoll is how long executors have to answer. If one is missing, there is a second roll
+	// call, which takes lastRoll. Together they take less than a second.
 	firstRoll = 300 * time.Millisecond
 	lastRoll  = 500 * time.Millisecond
 )
 
-// A missing is what is known of executors that records name and that do not answer.
+// A missing holds the lost executors: records of running executions name them, but they do not
+// answer.
 type missing struct {
 	executors map[string]*lostExecutor
-	heir      bool // somebody is there who may take over
-	by        time.Time
+	heir      bool // an executor answers that can take over
 }
 
-// A lostExecutor is an executor that does not answer, as --json prints it.
+// A lostExecutor describes an executor that does not answer roll calls. --json prints it.
 type lostExecutor struct {
 	Executor string `json:"executor"`
-	// Running counts the executions that it runs, by their records.
+	// Running is the number of running executions whose records name this executor.
 	Running int `json:"running"`
-	// TakenOverBy is when these are taken over at the latest: its leases end a lease
-	// after it has renewed them last, and it was seen to be silent now. Zero if no
-	// executor is there to do so.
+	// TakenOverBy is the latest time at which another executor takes over these executions:
+	// a lease from now, because this executor may have renewed its leases until now. Zero
+	// if no other executor answers.
 	TakenOverBy int64 `json:"takenOverBy,omitempty"`
-	// SilentSince is when it has last answered; zero if this process has not heard it.
+	// SilentSince is the time of its last answer; zero if this process has seen none.
 	SilentSince int64 `json:"silentSince,omitempty"`
 
-	queues map[string]int // of these executions
+	queues map[string]int // the number of these executions in each queue
 }
 
-// queueNames are the queues that its executions are of.
+// queueNames lists the queues of its executions.
 func (e *lostExecutor) queueNames() string {
 	return strings.Join(slices.Sorted(maps.Keys(e.queues)), ",")
 }
 
-// findLost looks which executors of those that run executions of the list do not
-// answer two roll calls. Without any that runs it asks nobody.
+// findLost finds the executors that run executions of the list but answer none of two roll
+// calls. If no execution of the list is running, it makes no roll call.
 func findLost(ctx context.Context, s *store, list []engine.Execution) missing {
 	var running []engine.Execution
 	for _, x := range list {
@@ -60,12 +60,12 @@ func findLost(ctx context.Context, s *store, list []engine.Execution) missing {
 	}
 	present, err := s.RollCall(ctx, engine.RollCall{For: firstRoll})
 	if err != nil {
-		return missing{} // nobody is lost for that
+		return missing{} // a failed roll call does not mean that executors are lost
 	}
 	return lostAmong(ctx, s, running, present)
 }
 
-// lostAmong is findLost where the roll has been called once.
+// lostAmong is [findLost] after the first roll call; present are the answers to that.
 func lostAmong(ctx context.Context, s *store, running []engine.Execution, present []engine.Answer) missing {
 	lost := lostOf(running, present, time.Now(), s.Limits().Lease)
 	if len(lost.executors) == 0 {
@@ -78,9 +78,9 @@ func lostAmong(ctx context.Context, s *store, running []engine.Execution, presen
 	return lostOf(running, slices.Concat(present, late), time.Now(), s.Limits().Lease)
 }
 
-// lostOf has those that run what is running and are not among the present.
+// lostOf returns the executors that the running executions name and that are not present.
 func lostOf(running []engine.Execution, present []engine.Answer, now time.Time, lease time.Duration) missing {
-	l := missing{executors: map[string]*lostExecutor{}, by: now.Add(lease)}
+	l := missing{executors: map[string]*lostExecutor{}}
 	there := map[string]bool{}
 	for _, p := range present {
 		there[p.Executor] = true
@@ -94,7 +94,7 @@ func lostOf(running []engine.Execution, present []engine.Answer, now time.Time, 
 		if e == nil {
 			e = &lostExecutor{Executor: x.Executor, queues: map[string]int{}}
 			if l.heir {
-				e.TakenOverBy = l.by.UnixMilli()
+				e.TakenOverBy = now.Add(lease).UnixMilli()
 			}
 			l.executors[x.Executor] = e
 		}
@@ -104,7 +104,7 @@ func lostOf(running []engine.Execution, present []engine.Answer, now time.Time, 
 	return l
 }
 
-// all are the lost executors by their names.
+// all returns the lost executors, sorted by name.
 func (l missing) all() []*lostExecutor {
 	var list []*lostExecutor
 	for _, name := range slices.Sorted(maps.Keys(l.executors)) {
@@ -117,19 +117,20 @@ func (l missing) has(x engine.Execution) bool {
 	return x.Status == engine.Running && !x.Sleeping && l.executors[x.Executor] != nil
 }
 
-// silence says that an executor does not answer, and what becomes of its executions.
+// silence says how long a lost executor has not answered, and when another one takes over its
+// executions.
 func (a *app) silence(e *lostExecutor, now time.Time) string {
-	text := "does not answer"
+	text := "no answer"
 	if e.SilentSince > 0 {
-		text += " since " + coarse(now.Sub(time.UnixMilli(e.SilentSince)))
+		text += " for " + coarse(now.Sub(time.UnixMilli(e.SilentSince)))
 	}
 	if e.TakenOverBy == 0 {
-		return text + ", and nobody is there to take over"
+		return text + "; no other executor is there to take over"
 	}
-	return text + ", taken over by " + a.clock(time.UnixMilli(e.TakenOverBy))
+	return text + "; another takes over by " + a.clock(time.UnixMilli(e.TakenOverBy))
 }
 
-// display is an execution's status as people see it, in colour.
+// display returns the status of an execution for people, in colour.
 func (a *app) display(x engine.Execution, now time.Time, l missing) string {
 	lost := l.has(x)
 	text := x.Display(now, lost)
@@ -143,13 +144,14 @@ func (a *app) display(x engine.Execution, now time.Time, l missing) string {
 	return a.out.paint(c, text)
 }
 
-// A queuesView is the queues as --json prints them.
+// A queuesView lists the queues as --json prints them.
 type queuesView struct {
 	api.Queues
 	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
 }
 
-// lose counts what lost executors hold as in hand: it is until it is taken over.
+// lose adds the lost executors, and counts their executions as in hand until another executor
+// takes them over.
 func (v *queuesView) lose(lost missing) {
 	v.Lost = lost.all()
 	for i := range v.Queues.Queues {
@@ -163,7 +165,6 @@ func (v *queuesView) lose(lost missing) {
 // printLost prints a line for each lost executor.
 func (a *app) printLost(list []*lostExecutor, now time.Time) {
 	for _, e := range list {
-		fmt.Fprintf(a.out, "%s of %s, which %s\n", count(e.Running, "execution is in the hands", "executions are in the hands"),
-			oneLine(e.Executor), a.out.paint(red, a.silence(e, now)))
+		fmt.Fprintf(a.out, "%s holds %s: %s\n", oneLine(e.Executor), count(e.Running, "execution", "executions"), a.out.paint(red, a.silence(e, now)))
 	}
 }

@@ -1,5 +1,5 @@
-// Command durable runs the demo of the engine and looks into its stores. It puts
-// the packages together and decides nothing about executions.
+// Command durable inspects and operates stores of the engine, and runs its demo. It assembles
+// the packages; it makes no decisions about executions.
 package main
 
 import (

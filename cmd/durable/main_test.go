@@ -20,14 +20,14 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	program = "durable" // as in golden files, and so is the time
-	// By the environment, and not time.Local: nats-server has a timer in its package that
-	// reads that, set before this.
-	_ = os.Setenv("TZ", "UTC") // fails only for names that can be none
+	program = "durable" // golden files have this name, and times in UTC
+	// Set the environment rather than time.Local: nats-server starts a timer in an init function
+	// that reads time.Local before this line runs.
+	_ = os.Setenv("TZ", "UTC") // fails only for invalid names
 	for _, variable := range []string{"NATS_URL", "NATS_CONTEXT"} {
-		_ = os.Unsetenv(variable) // as above
+		_ = os.Unsetenv(variable) // fails only for invalid names
 	}
-	_ = os.Setenv("XDG_CONFIG_HOME", os.DevNull) // where nobody has selected a NATS context
+	_ = os.Setenv("XDG_CONFIG_HOME", os.DevNull) // no NATS context is selected there
 	flag.Parse()
 	code := m.Run()
 	if dir != "" {
@@ -36,15 +36,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var dir string // of the binary
+var dir string // the directory of the binary
 
-// binary is the program, built once for the tests that send it signals.
+// binary builds the program once, for the tests that send it signals, and returns its path.
 var binary = sync.OnceValues(func() (string, error) {
 	var err error
 	if dir, err = os.MkdirTemp("", "durable-test-"); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // for another user too
+	if err := os.Chmod(dir, 0o755); err != nil { // another user must be able to run it
 		return "", err
 	}
 	path := filepath.Join(dir, "durable")
@@ -53,19 +53,19 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, cmd.Run()
 })
 
-// An outcome is what a run of the program came to.
+// An outcome is the result of a run of the program.
 type outcome struct {
 	code     int
 	out, err string
 }
 
-// durable runs the program with a screen that is no terminal.
+// durable runs the program without a terminal.
 func durable(t *testing.T, args ...string) outcome {
 	t.Helper()
 	return durableIn(t.Context(), screen{}, args...)
 }
 
-// durableIn runs the program on a screen like s.
+// durableIn runs the program with screens that have the properties of s.
 func durableIn(ctx context.Context, s screen, args ...string) outcome {
 	var out, errs lockedBuffer
 	stdout, stderr := s, s
@@ -100,7 +100,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// scrubs replace what differs from run to run.
+// scrubs replace the texts that differ from run to run.
 var scrubs = []struct {
 	pattern *regexp.Regexp
 	by      string
@@ -112,11 +112,11 @@ var scrubs = []struct {
 	{regexp.MustCompile(`\d\d:\d\d:\d\d`), "CLOCK"},
 	{regexp.MustCompile(`\d+[smhd] ago|just now`), "AGO"},
 	{regexp.MustCompile(`\+?\b\d+(\.\d+)?m?s\b`), "SPAN"},
-	{regexp.MustCompile(`\b\d{3,}d\b`), "DAYS"}, // since the fixed times of a test
+	{regexp.MustCompile(`\b\d{3,}d\b`), "DAYS"}, // the age of the fixed times of a test
 	{regexp.MustCompile(`At":\d{13}`), `At":MILLIS`},
 	{regexp.MustCompile(`--after \d{13}:`), "--after MILLIS:"},
 	{regexp.MustCompile(`process \d+( \(the id of this process too\))?`), "process PID"},
-	// A parent that fails fast may or may not have heard of the other child.
+	// A parent that fails fast may or may not have counted the other child.
 	{regexp.MustCompile(`\d of 2 ended`), "SOME of 2 ended"},
 	{regexp.MustCompile(`childrenEnded":\d`), `childrenEnded":SOME`},
 	{regexp.MustCompile(` +`), " "},
@@ -131,7 +131,7 @@ func scrub(text, dir string) string {
 	return text
 }
 
-// newIDs are ids that nobody has chosen.
+// newIDs matches generated ids.
 var newIDs = regexp.MustCompile(`te_[0-9a-v]{26}`)
 
 func scrubIDs(text string) string { return newIDs.ReplaceAllString(text, "ID") }
@@ -161,10 +161,10 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// packageDir is where testdata is, whatever directory a test is in.
+// packageDir is the directory of testdata. It stays the same when a test changes its directory.
 var packageDir, _ = os.Getwd()
 
-// write makes files with their directories below dir: path, content, ...
+// write creates files and their directories below dir. files are path, content, path, content...
 func write(t *testing.T, dir string, files ...string) {
 	t.Helper()
 	for i := 0; i < len(files); i += 2 {
@@ -178,7 +178,7 @@ func write(t *testing.T, dir string, files ...string) {
 	}
 }
 
-// jsonLines decodes what --json printed, and refuses anything else.
+// jsonLines decodes lines of JSON, and fails the test if a line is anything else.
 func jsonLines[T any](t *testing.T, text string) []T {
 	t.Helper()
 	var list []T

@@ -9,20 +9,20 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A display shows how far the work is. Its methods are called one at a time.
+// A display shows the progress of the demo. It is not safe for concurrent use.
 type display interface {
-	// show shows a state, now or soon.
+	// show shows a state, at once or with the next update.
 	show(meterState)
 	// line prints a line that stays.
 	line(text string)
-	// close shows the last state and leaves the screen to others.
+	// close shows the last state and releases the screen.
 	close(last meterState)
 }
 
-// A meterState is how far the work is.
+// A meterState is the progress of the demo.
 type meterState struct {
 	files, ended, failed int
-	steps, total         int // executions that returned, of all that there will be
+	steps, total         int // tasks that returned, of the expected total
 	took                 time.Duration
 	stopping             bool
 }
@@ -35,16 +35,16 @@ func (s meterState) String() string {
 	return text
 }
 
-// A meter counts what has been done, from any goroutine, and has it shown.
+// A meter counts finished work and shows it on a display. It is safe for concurrent use.
 type meter struct {
 	began time.Time
 
 	mu      sync.Mutex
 	state   meterState
-	done    map[string]map[string]bool // by root: which of its tasks returned
-	before  map[string]int             // by root: how many had, in an earlier run
+	done    map[string]map[string]bool // by root: the tasks that returned in this run
+	before  map[string]int             // by root: how many tasks returned in an earlier run
 	display display                    // nil once closed
-	after   func(line string)          // prints lines then
+	after   func(line string)          // prints lines once display is closed
 }
 
 func newMeter(out screen) *meter {
@@ -60,7 +60,7 @@ func newMeter(out screen) *meter {
 	return m
 }
 
-// expect adds a tree to what there is to do.
+// expect adds a tree to the expected work.
 func (m *meter) expect(x engine.Execution, id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,7 +78,8 @@ func (m *meter) expect(x engine.Execution, id string) {
 	m.state.steps += n
 }
 
-// step counts a task that returned; again after a lost lease, but once.
+// step counts a task that returned. It counts a task once, even if the task ran twice because
+// its lease was lost.
 func (m *meter) step(r engine.Run) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,7 +92,7 @@ func (m *meter) step(r engine.Run) {
 	m.update()
 }
 
-// end counts a tree that has finished. What it did not come to is done as well.
+// end counts a finished tree. It also counts the steps that the tree did not reach.
 func (m *meter) end(id string, completed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,7 +112,7 @@ func (m *meter) update() {
 	}
 }
 
-// line prints a line that stays, whatever else is on the screen.
+// line prints a line that stays on the screen.
 func (m *meter) line(text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,13 +123,13 @@ func (m *meter) line(text string) {
 	m.display.line(text)
 }
 
-// Write makes a meter the place where logs go.
+// Write prints log lines: a log can write to a meter.
 func (m *meter) Write(p []byte) (int, error) {
 	m.line(strings.TrimRight(string(p), "\n"))
 	return len(p), nil
 }
 
-// stop says that the work will not be done to the end.
+// stop shows that the run was interrupted.
 func (m *meter) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,7 +137,7 @@ func (m *meter) stop() {
 	m.update()
 }
 
-// close returns when the last state is on the screen.
+// close shows the last state, and returns when it is on the screen.
 func (m *meter) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -147,7 +148,7 @@ func (m *meter) close() {
 	}
 }
 
-// plainLines prints a line a second at most.
+// A plainLines is a display that prints at most one line per second.
 type plainLines struct {
 	out  screen
 	last time.Time

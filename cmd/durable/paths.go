@@ -14,7 +14,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 )
 
-// pathReason returns a plain error for one that opening or examining a path returned.
+// pathReason returns a plain error for an error from opening or examining a path.
 func pathReason(path string, err error) error {
 	target, link := os.Readlink(path)
 	switch {
@@ -71,7 +71,7 @@ func readFile(ctx context.Context, path string, most int64) ([]byte, error) {
 	}
 }
 
-// readAll reads everything; more than most bytes are an error.
+// readAll reads everything. It returns an error if there are more than most bytes.
 func readAll(r io.Reader, most int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(text)) > most {

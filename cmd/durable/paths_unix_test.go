@@ -13,10 +13,10 @@ import (
 	"testing"
 )
 
-// kinds makes one path of each kind in a directory. What is in file is given.
+// kinds creates one path of each kind in a directory. The regular file has the given content.
 func kinds(t *testing.T, content string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "paths-") // short: a socket's path is
+	dir, err := os.MkdirTemp("", "paths-") // short: the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +42,13 @@ func kinds(t *testing.T, content string) string {
 	return dir
 }
 
-// TestPathsOfEveryKind gives every kind of path to everything that takes one. None may
-// block, take the memory of the machine, or be told of in words of the system alone.
+// TestPathsOfEveryKind passes every kind of path to every argument that takes one. No command
+// may block, fill the memory, or report only the system's error text.
 func TestPathsOfEveryKind(t *testing.T) {
 	dir := kinds(t, `{"name":"x"}`)
 	store := working(t)
 	const dangling, missing, directory = "a link to nowhere, which does not exist", "no such file or directory", "a directory, not a file"
-	inputs := map[string]string{ // what is said of each, as an input
+	inputs := map[string]string{ // the error for each as an input
 		"file": "", "link": "", "dir": directory, "dirlink": directory, "dangling": dangling, "loop": "a link that points to itself",
 		"missing": missing, "socket": "a socket, not a file", "huge": "has more than 64 MiB", "/dev/zero": "has more than 64 MiB", "/dev/null": "is empty", "file/x": "a file, not a directory",
 	}
@@ -111,7 +111,7 @@ func TestPathsOfEveryKind(t *testing.T) {
 		if name != "-" {
 			path = filepath.Join(dir, name)
 		}
-		for _, flag := range []string{"--html", "--cpu-profile"} { // before anything is measured
+		for _, flag := range []string{"--html", "--cpu-profile"} { // the check comes before any measuring
 			if o := durable(t, "bench", "throughput", flag, path, "--embedded").want(t, exitUsage); !strings.Contains(o.err, says) {
 				t.Errorf("bench %s %s: %q, want %q", flag, name, o.err, says)
 			}
@@ -145,7 +145,7 @@ func TestAPipeIsReadAndAnIdleOneIsGivenUp(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan outcome, 1)
 	go func() { ended <- durableIn(ctx, screen{}, "enqueue", "greet", "@"+fifo, "--dir", store) }()
-	interrupt() // before or while it waits for a writer
+	interrupt() // before the command waits for a writer, or meanwhile
 	(<-ended).want(t, exitInterrupted)
 }
 
@@ -154,7 +154,7 @@ func TestTheDemoFollowsALinkToADirectory(t *testing.T) {
 	if o := durable(t, "demo", "--dir", store, filepath.Join(dir, "dirlink")).want(t, exitOK); !strings.Contains(o.out, "1 of 1 file completed") {
 		t.Errorf("demo LINK prints\n%s%s", o.out, o.err)
 	}
-	// By another path it is the same file.
+	// Another path to the same file gives the same execution.
 	if o := durable(t, "demo", "--dir", store, filepath.Join(dir, "dir"), filepath.Join(dir, "dirlink")).want(t, exitOK); !strings.Contains(o.out, "1 of 1 file completed, all of them in an earlier run") {
 		t.Errorf("demo DIR LINK prints\n%s%s", o.out, o.err)
 	}

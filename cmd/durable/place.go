@@ -18,7 +18,7 @@ import (
 type place struct {
 	dir, server, namespace string
 	login
-	// flagged are the flags that select this place, as the user gave them.
+	// flagged holds the flags that select this place, as the user typed them.
 	flagged string
 }
 
@@ -98,7 +98,7 @@ func typed(arg string) string {
 	switch {
 	case !strings.ContainsRune(arg, filepath.Separator):
 		return "durable"
-	case strings.Contains(arg, "go-build"): // go run builds it there, and removes it
+	case strings.Contains(arg, "go-build"): // go run built it there, and will remove it
 		return "go run ./cmd/durable"
 	}
 	return quoted(arg)
@@ -107,7 +107,7 @@ func typed(arg string) string {
 // redacted returns the URL of a server without its password, or without its token, which
 // stands in place of the user. It takes several URLs separated by commas.
 func redacted(urls string) string {
-	if strings.Contains(urls, "@") && jsstore.CheckURL(urls) != nil { // nobody can tell where the password begins
+	if strings.Contains(urls, "@") && jsstore.CheckURL(urls) != nil { // the URL is invalid, so the position of the password is unknown
 		return "xxxxx@" + jsstore.Redact(urls)
 	}
 	list := strings.Split(urls, ",")
@@ -123,13 +123,13 @@ func redactedOne(one string) string {
 	}
 	u, err := url.Parse(strings.TrimSpace(one))
 	switch {
-	case err != nil && strings.Contains(one, "@"): // nobody can tell where the password begins
+	case err != nil && strings.Contains(one, "@"): // the URL is invalid, so the position of the password is unknown
 		scheme, _, _ := strings.Cut(one, "://")
 		return scheme + "://xxxxx" + one[strings.LastIndex(one, "@"):]
 	case err != nil:
 		return one
 	}
-	u.RawQuery, u.Fragment = "", "" // nothing of ours, and a token may stand there
+	u.RawQuery, u.Fragment = "", "" // the program never uses them, and they may hold a token
 	if u.User == nil {
 		return u.String()
 	}
@@ -149,7 +149,7 @@ func quoted(s string) string {
 	return s
 }
 
-// named returns a phrase that names the store and, if no flag chose it, what did.
+// named returns a phrase that names the store and, if no flag chose it, the source of the name.
 func (p place) named() string {
 	if p.server != "" && p.from != "" {
 		return "the store is at " + redacted(p.server) + " (from " + p.from + ")"

@@ -15,16 +15,16 @@ type job struct {
 	path  string
 	input uploadInput
 	id    string
-	// found is what an earlier run left of it; its status is empty if it is new.
+	// found is the execution that an earlier run left; its status is empty if there is none.
 	found engine.Execution
 }
 
 func (j *job) isNew() bool { return j.found.Status == "" }
 
-// known is what the store knows of uploads, by id.
+// A known holds the uploads in the store, by id.
 type known map[string]engine.Execution
 
-// recall reads what earlier runs have left.
+// recall reads the executions of earlier runs.
 func recall(ctx context.Context, s engine.Store) (known, error) {
 	k := known{}
 	for r, err := range s.List(ctx, engine.Filter{Task: uploadFile.ID()}) {
@@ -38,8 +38,8 @@ func recall(ctx context.Context, s engine.Store) (known, error) {
 	return k, nil
 }
 
-// latest returns the id of the latest execution for the job named base, and its
-// number: base, base-2, base-3, ...
+// numbers returns the number of the latest execution for each base id. The executions of a
+// file have the ids base, base-2, base-3, ...
 func (k known) numbers() map[string]int {
 	latest := map[string]int{}
 	for id := range k {
@@ -49,7 +49,8 @@ func (k known) numbers() map[string]int {
 	return latest
 }
 
-// numbered takes an id apart: upload-abc-2 is the second execution of upload-abc.
+// numbered splits an id into its base and its number: upload-abc-2 is the second execution of
+// upload-abc.
 func numbered(id string) (base string, n int) {
 	i := strings.LastIndexByte(id, '-')
 	if n, err := strconv.Atoi(id[i+1:]); err == nil && n >= 2 && strings.Contains(id[:max(i, 0)], "-") {
@@ -58,23 +59,23 @@ func numbered(id string) (base string, n int) {
 	return id, 1
 }
 
-// A plan is what a run of the demo has to see through.
+// A plan holds the uploads that a run of the demo has to finish.
 type plan struct {
-	// jobs are the files that were asked for, in the order of their paths.
+	// jobs are the uploads of the files that the user named, in the order of their paths.
 	jobs []*job
-	// adopted are executions of earlier runs that have not finished, of files that
-	// were not asked for this time.
+	// adopted are unfinished uploads of earlier runs, of files that the user did not name
+	// this time.
 	adopted []*job
-	// before counts what earlier runs have left of both.
+	// before counts the executions that earlier runs left for both.
 	before tally
 }
 
-// all are the jobs and the adopted ones.
+// all returns the jobs and the adopted ones.
 func (p plan) all() []*job { return slices.Concat(p.jobs, p.adopted) }
 
-// planned decides which execution stands for each file. One that has completed
-// or is under way does. One that finished otherwise is followed by the next; with
-// afresh, so is one that has completed.
+// planned decides which execution uploads each file. It keeps an execution that has completed
+// or has not finished. If the execution finished otherwise, or if it completed and afresh is
+// true, it plans a new execution with the next number.
 func planned(files []file, target string, k known, afresh bool) plan {
 	var p plan
 	latest := k.numbers()
@@ -116,7 +117,7 @@ func withNumber(base string, n int) string {
 	return base + "-" + strconv.Itoa(n)
 }
 
-// A tally counts executions by how far they have come.
+// A tally counts executions by their progress.
 type tally struct{ completed, failed, running, waiting, retrying, queued, new int }
 
 func (t *tally) add(x engine.Execution) {
@@ -138,14 +139,14 @@ func (t *tally) add(x engine.Execution) {
 	}
 }
 
-// String lists what there is any of.
+// String lists the counts that are not zero.
 func (t tally) String() string {
 	var parts []string
 	for _, p := range []struct {
 		n    int
 		what string
 	}{
-		{t.completed, "completed"}, {t.failed, "failed, to be run again"}, {t.running, "running"}, {t.waiting, "waiting for children"},
+		{t.completed, "completed"}, {t.failed, "failed, will run again"}, {t.running, "running"}, {t.waiting, "waiting for children"},
 		{t.retrying, "waiting for a retry"}, {t.queued, "queued"}, {t.new, "not yet queued"},
 	} {
 		if p.n > 0 {

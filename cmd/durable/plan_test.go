@@ -107,7 +107,7 @@ func TestWhatStandsForAFile(t *testing.T) {
 	base := idOf(f, "/up")
 	for _, c := range []struct {
 		name   string
-		known  map[string]engine.Status // by what is behind the base
+		known  map[string]engine.Status // by the part after the base
 		afresh bool
 		want   string
 		isNew  bool

@@ -54,7 +54,7 @@ func (q *query) flags(cmd *cobra.Command) {
 	f.StringSliceVar(&q.names, "columns", nil, "`columns` to show, separated by commas: "+strings.Join(columnNames(), ", "))
 	f.IntVar(&q.limit, "limit", 100, "how many executions to list at most; 0 lists all")
 	f.StringVar(&q.after, "after", "", "continue after this `cursor`: createdAt:executionId of the last execution listed")
-	f.StringVar(&q.via, "via", viaAuto, "where to look: index, scan (read the whole store), auto (an index if there is one or the store is large)")
+	f.StringVar(&q.via, "via", viaAuto, "where to search: index, scan (read the whole store), auto (the index if it exists or the store is large)")
 	fixed := func(values ...string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	}
@@ -84,7 +84,8 @@ func (q *query) parse(now time.Time) error {
 	if q.roots && q.all {
 		return usage("", "--roots and --all contradict each other: give one")
 	}
-	// These flags may select executions that are not roots.
+	// With one of these flags, list children too: the user may mean executions that are not
+	// roots.
 	below := q.task != "" || q.parent != "" || q.tree != "" || strings.Contains(q.prefix, ".")
 	f.Roots = q.roots || !q.all && !below
 	for _, one := range []struct {

@@ -18,18 +18,18 @@ import (
 	"github.com/durable-execution/durable/jsstore/api"
 )
 
-// pauseForever is what a pause without an end lasts: the server wants one.
+// pauseForever is the length of a pause without an end: the server requires one.
 const pauseForever = 100 * 365 * 24 * time.Hour
 
 func (a *app) queues() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queues",
-		Short: "Show the queues: what waits, what runs, limits and pauses",
-		Long: "Show the queues that executors serve or have served: READY counts what is due and\n" +
-			"not taken, IN HAND what executors hold, those included that do not answer any more,\n" +
-			"OLDEST is the age of the oldest of these, LIMIT bounds what the whole fleet may hold.\n" +
-			"With --json it prints what the endpoint queues of the API answers, with --jsonl a\n" +
-			"queue a line.",
+		Short: "Show the queues: waiting and running work, limits and pauses",
+		Long: "Show the queues that executors serve or have served. READY is the number of\n" +
+			"executions that are due and that no executor has taken. IN HAND is the number that\n" +
+			"executors hold, including executors that have stopped answering. OLDEST is the age of\n" +
+			"the oldest of both. LIMIT is how many the whole fleet may hold at once. --json prints\n" +
+			"the answer of the API's endpoint queues; --jsonl prints one queue per line.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
@@ -44,7 +44,7 @@ func (a *app) queues() *cobra.Command {
 			defer s.close()
 			all, err := s.js.ListQueues(cmd.Context())
 			if err != nil {
-				return fmt.Errorf("look at the queues: %w", err)
+				return fmt.Errorf("list the queues: %w", err)
 			}
 			present, err := s.RollCall(cmd.Context(), engine.RollCall{})
 			if err != nil {
@@ -79,7 +79,7 @@ func (a *app) printQueues(v queuesView, now time.Time) {
 	a.printLost(v.Lost, now)
 }
 
-// queueTable is a row for each queue.
+// queueTable returns a table with a row for each queue.
 func (a *app) queueTable(list []api.Queue, now time.Time) *grid {
 	t := plainTable()
 	t.AppendHeader(table.Row{"QUEUE", "READY", "IN HAND", "OLDEST", "LIMIT", "EXECUTORS", "PAUSED"})
@@ -101,17 +101,18 @@ func (a *app) queueTable(list []api.Queue, now time.Time) *grid {
 	return t
 }
 
-// printWaiting says what is in no queue that is served.
+// printWaiting prints how many timers are pending, and how many executions wait in queues that
+// no executor has served.
 func (a *app) printWaiting(all api.Queues) {
 	if all.Later > 0 {
-		fmt.Fprintf(a.out, "%s for a time to come, the ends of retentions included\n", count(int(all.Later), "message waits", "messages wait"))
+		fmt.Fprintf(a.out, "%s for a later time, including the ends of retentions\n", count(int(all.Later), "message waits", "messages wait"))
 	}
 	if all.Unserved > 0 {
-		fmt.Fprintf(a.out, "%s in queues that nobody has ever served\n", count(int(all.Unserved), "execution waits", "executions wait"))
+		fmt.Fprintf(a.out, "%s in queues that no executor has ever served\n", count(int(all.Unserved), "execution waits", "executions wait"))
 	}
 }
 
-// paused says until when a queue is paused, and why.
+// paused returns until when a queue is paused, and why; empty if it is not paused.
 func (a *app) paused(q api.Queue, now time.Time) string {
 	if !q.Paused {
 		return ""
@@ -140,19 +141,19 @@ func (a *app) queuePause() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "pause QUEUE",
-		Short: "Let executors take nothing more from a queue",
-		Long: "Let executors take nothing more from a queue, for a time or until it is resumed.\n" +
-			"What they have in hand goes on; what is enqueued waits.",
+		Short: "Pause a queue: executors take no more work from it",
+		Long: "Pause a queue, for a time or until durable queues resume: executors take no more work\n" +
+			"from it. They finish the executions that they hold; newly enqueued ones wait.",
 		Args: queueName(1, "one queue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if lasts <= 0 {
-				return usage("", "--for %s: want more than nothing", lasts)
+				return usage("", "--for %s: want more than 0", lasts)
 			}
 			until := time.Now().Add(lasts)
 			c := queueChange{Queue: args[0], Done: "paused", PausedUntil: until.UnixMilli(), PauseReason: reason}
-			how := "until it is resumed"
+			how := " until it is resumed"
 			if cmd.Flags().Changed("for") {
-				how = "until " + a.stamp(until)
+				how = " until " + a.stamp(until)
 			}
 			return a.changeQueue(cmd, c, how, func(ctx context.Context, s *jsstore.Store) error {
 				if err := s.ExplainPause(ctx, args[0], reason); err != nil {
@@ -172,7 +173,7 @@ func (a *app) queuePause() *cobra.Command {
 func (a *app) queueResume() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume QUEUE",
-		Short: "Let executors take from a queue again",
+		Short: "Resume a paused queue",
 		Args:  queueName(1, "one queue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.changeQueue(cmd, queueChange{Queue: args[0], Done: "resumed"}, "", func(ctx context.Context, s *jsstore.Store) error {
@@ -185,19 +186,20 @@ func (a *app) queueResume() *cobra.Command {
 func (a *app) queueLimit() *cobra.Command {
 	return &cobra.Command{
 		Use:   "limit QUEUE N",
-		Short: "Bound what all executors together have in hand of a queue",
-		Long: "Bound what all executors together have in hand of a queue; none takes the bound\n" +
-			"away. Executors need not be told, and what is in hand goes on.",
+		Short: "Limit how many executions of a queue run at once",
+		Long: "Limit how many executions of a queue all executors together may hold at once. N is a\n" +
+			"number, or none to remove the limit. Running executors obey the new limit at once,\n" +
+			"and finish the executions that they hold.",
 		Args: queueName(2, "a queue and a number"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, how := jsstore.NoLimit, "no more"
+			n, how := jsstore.NoLimit, ": no limit"
 			c := queueChange{Queue: args[0], Done: "limited", MaxInFlight: -1}
 			if args[1] != "none" {
 				var err error
 				if n, err = strconv.Atoi(args[1]); err != nil || n < 1 {
-					return usage("durable queues pause lets nothing run; none takes the limit away", "limit %q: want 1 at least, or none", args[1])
+					return usage("none removes the limit; durable queues pause stops the queue", "limit %q: want a number of at least 1, or none", args[1])
 				}
-				c.MaxInFlight, how = n, "to "+grouped(n)+" in hand"
+				c.MaxInFlight, how = n, ": at most "+grouped(n)+" in hand"
 			}
 			return a.changeQueue(cmd, c, how, func(ctx context.Context, s *jsstore.Store) error {
 				return s.LimitQueue(ctx, args[0], n)
@@ -206,20 +208,21 @@ func (a *app) queueLimit() *cobra.Command {
 	}
 }
 
-// queueName is an argument check: n arguments, of which the first is a queue.
+// queueName returns an argument check: there must be n arguments, and the first must be the
+// name of a queue.
 func queueName(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := exactly(n, what)(cmd, args); err != nil {
 			return err
 		}
 		if err := engine.ValidateQueue(args[0]); err != nil {
-			return usage("durable queues shows them", "%w", err)
+			return usage("durable queues lists them", "%w", err)
 		}
 		return nil
 	}
 }
 
-// changeQueue changes a queue that is there, and says what was done.
+// changeQueue calls change, and prints what it did to the queue, or that there is no such queue.
 func (a *app) changeQueue(cmd *cobra.Command, c queueChange, how string, change func(context.Context, *jsstore.Store) error) error {
 	s, err := a.open(cmd)
 	if err != nil {
@@ -229,7 +232,7 @@ func (a *app) changeQueue(cmd *cobra.Command, c queueChange, how string, change 
 	err = change(cmd.Context(), s.js)
 	if errors.Is(err, jsstore.ErrMissing) {
 		return &exitError{exitNotFound, fmt.Errorf("there is no queue %s", c.Queue),
-			a.command("queues") + " shows those that there are; one is made when it is first served"}
+			a.command("queues") + " lists the queues; an executor creates a queue when it first serves it"}
 	}
 	if err != nil {
 		return err
@@ -237,6 +240,6 @@ func (a *app) changeQueue(cmd *cobra.Command, c queueChange, how string, change 
 	if a.json {
 		return printJSON(a.out, c)
 	}
-	_, err = fmt.Fprintln(a.out, strings.TrimSpace(c.Done+" queue "+c.Queue+" "+how))
+	_, err = fmt.Fprintln(a.out, c.Done+" queue "+c.Queue+how)
 	return err
 }

@@ -70,12 +70,12 @@ func TestQueuesExecutorsAndTasks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(scrubIDs(said.String()), dir, "STORE") // an id may hold a short host name
+	text := strings.ReplaceAll(scrubIDs(said.String()), dir, "STORE") // an id may contain a short host name
 	text = strings.NewReplacer(`"pid":`+strconv.Itoa(os.Getpid()), `"pid":PID`, `"host":"`+host, `"host":"HOST`).Replace(text)
 	for _, s := range []struct{ pattern, by string }{
 		{`"(now|startedAt|pausedUntil|oldestAt)":\d+`, `"$1":MILLIS`},
 		{`"oldestMs":\d+`, `"oldestMs":AGE`},
-		{`"program":"[^"]*",`, ``}, // how the test was built
+		{`"program":"[^"]*",`, ``}, // depends on how the test was built
 		{`"durableVersion":"[^"]*",`, ``},
 
 		{`(SPAN|\d+s) +durable\S* (\S+) +(\S+) +` + regexp.QuoteMeta(host) + ` +\d+`, `UP durable VERSION VERSION HOST PID`},
@@ -85,13 +85,13 @@ func TestQueuesExecutorsAndTasks(t *testing.T) {
 	}
 	golden(t, "fleet", scrub(text, dir))
 
-	// What was paused does run once it is resumed.
+	// The executions of a paused queue run once it is resumed.
 	durable(t, "queues", "resume", "default", "--dir", dir).want(t, exitOK)
 	durable(t, "enqueue", "greet", `{"name":"d"}`, "--wait", "--dir", dir).want(t, exitOK)
 }
 
-// counted returns once the server has counted what the test has enqueued for each
-// queue: it counts for the stream at once, and for a consumer soon after.
+// counted waits until the server has counted the executions of each queue: it counts a message
+// for the stream at once, and for the consumer soon after.
 func counted(t *testing.T, dir string) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestTheTreeInTheReadmeIsWhatTheProgramPrints compares the README's tree with the golden
-// file of the same tree, but for ids, times and widths.
+// TestTheTreeInTheReadmeIsWhatTheProgramPrints compares the README's tree with the golden file of
+// the same tree, except for ids, times and widths.
 func TestTheTreeInTheReadmeIsWhatTheProgramPrints(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(packageDir, "..", "..", "README.md"))
 	if err != nil {

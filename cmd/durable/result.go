@@ -11,33 +11,33 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// What --json says of a file that has no execution.
+// The statuses that --json prints for a file without an execution.
 const (
-	statusRefused  engine.Status = "refused"    // the path can't be tried
-	statusUnqueued engine.Status = "not_queued" // the demo was stopped before, or the store refused it
+	statusRefused  engine.Status = "refused"    // the path can't be uploaded
+	statusUnqueued engine.Status = "not_queued" // the demo was stopped before it enqueued the file, or the store refused it
 )
 
-// A result is what became of a file: a line of demo --json. Times are
-// milliseconds since the epoch, in UTC.
+// A result is the outcome of one file: a line of demo --json. Times are milliseconds since the
+// epoch, in UTC.
 type result struct {
 	File string `json:"file"`
 	ID   string `json:"executionId,omitempty"`
-	// Status is that of the execution, or refused, or not_queued.
+	// Status is the status of the execution, or refused, or not_queued.
 	Status engine.Status `json:"status"`
-	// Recovered is the status in which this run found the execution of an earlier
-	// one; left out if this run enqueued it.
+	// Recovered is the status that the execution had at the start of this run; left out if
+	// this run enqueued it.
 	Recovered  engine.Status `json:"recovered,omitempty"`
 	Attempts   int           `json:"attempts"`
 	Crashes    int           `json:"crashes"`
 	CreatedAt  int64         `json:"createdAt,omitempty"`
 	FinishedAt int64         `json:"finishedAt,omitempty"`
-	// Output is there if and only if the status is completed.
+	// Output is set if and only if the status is completed.
 	Output *uploadOutput `json:"output,omitempty"`
 	// Error says why the file was not uploaded.
 	Error string `json:"error,omitempty"`
 }
 
-// settled is the result of a job from its execution.
+// settled returns the result of a job, from its execution.
 func settled(j *job, x engine.Execution) result {
 	r := result{
 		File: j.path, ID: j.id, Status: x.Status, Recovered: j.found.Status,
@@ -59,8 +59,8 @@ func settled(j *job, x engine.Execution) result {
 
 func (r result) completed() bool { return r.Status == engine.Completed && r.Output != nil }
 
-// reasonOf says why an execution did not complete, from the child that failed
-// where it was one.
+// reasonOf returns why an execution did not complete: the error of the first child that failed,
+// or otherwise its own.
 func reasonOf(x engine.Execution) string {
 	err := (*engine.ExecutionError)(nil)
 	if !errors.As(x.Err(), &err) {
@@ -72,10 +72,10 @@ func reasonOf(x engine.Execution) string {
 	return err.Cause.Message
 }
 
-// maxRows bounds the table: the rest is for programs.
+// maxRows is the greatest number of rows in the table; --json prints all results.
 const maxRows = 60
 
-// printResults prints the table of results and what they come to.
+// printResults prints the table of results, and the verdict.
 func (d *demo) printResults(results []result, took string) {
 	rows := results
 	if len(rows) > maxRows {
@@ -92,10 +92,11 @@ func (d *demo) printResults(results []result, took string) {
 	fmt.Fprintf(d.say, "\n%s\n", d.verdict(results, took))
 }
 
-// leastResults is the width from which on the reasons of what failed stand beside files.
+// leastResults is the least width of a terminal for a table with the reasons of failures beside
+// the files.
 const leastResults = 60
 
-// table draws the cells of the rows, the first of which are the head.
+// table formats the cells as a table. cells[0] is the header; the others belong to rows.
 func (d *demo) table(rows []result, cells [][]string) string {
 	if w := d.say.width(); w > 0 && w < leastResults {
 		g := withNumbers(3, 4, 5)
@@ -113,7 +114,7 @@ func (d *demo) table(rows []result, cells [][]string) string {
 			continue
 		case rows[i-1].completed():
 			row = append(row, snip(c[1], title), c[2], c[3], c[4], c[5])
-		default: // the reason is told in full, in as many lines as it takes
+		default: // print the whole reason, on as many lines as it needs
 			row = table.Row{d.say.paint(red, snipLeft(c[0], file)), d.say.paint(red, c[1])}
 		}
 		t.AppendRow(row)
@@ -121,7 +122,7 @@ func (d *demo) table(rows []result, cells [][]string) string {
 	return t.Render()
 }
 
-// prettyTable is a table of columns and nothing else whose cells may have several lines.
+// prettyTable returns a table without borders. Its cells may have several lines.
 func prettyTable() table.Writer {
 	t := table.NewWriter()
 	t.SuppressTrailingSpaces()
@@ -133,7 +134,7 @@ func prettyTable() table.Writer {
 	return t
 }
 
-// wrapCell breaks a cell between words. A word that is too long is cut.
+// wrapCell breaks the text of a cell between words, and cuts words that are too long.
 func wrapCell(cell string, width int) string {
 	lines := strings.Split(fill(cell, width), "\n")
 	for i, line := range lines {
@@ -153,8 +154,7 @@ func (r result) cells() []string {
 	return []string{shortPath(r.File), oneLine(why), "", "", "", ""}
 }
 
-// widths returns how wide the columns of text may be, so that the others fit
-// beside them.
+// widths returns how wide the two columns of text may be, so that all columns fit.
 func (d *demo) widths(cells [][]string) (file, title int) {
 	var widest [6]int
 	for _, c := range cells {
@@ -168,7 +168,7 @@ func (d *demo) widths(cells [][]string) (file, title int) {
 	}
 	left := w
 	for i, n := range widest {
-		left -= 2 // behind each column
+		left -= 2 // the gap after each column
 		if i >= 2 {
 			left -= n
 		}
@@ -182,8 +182,7 @@ func rightColumn(n int) table.ColumnConfig {
 	return table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight}
 }
 
-// chosen are the rows of a table that can't show all: those that did not
-// complete first.
+// chosen returns maxRows results: first the ones that did not complete, then others.
 func chosen(results []result) []result {
 	var rows []result
 	for _, r := range results {
@@ -202,7 +201,7 @@ func chosen(results []result) []result {
 	return rows
 }
 
-// verdict is the last line: how many completed, now or before.
+// verdict returns the last line: how many files completed, in this run or an earlier one.
 func (d *demo) verdict(results []result, took string) string {
 	completed, before := 0, 0
 	for _, r := range results {

@@ -13,11 +13,11 @@ func (a *app) retry() *cobra.Command {
 	var input, name string
 	cmd := &cobra.Command{
 		Use:   "retry ID",
-		Short: "Run a tree that did not complete again, as a new one",
-		Long: "Run the tree that ID belongs to again: enqueue its root as a new execution, with\n" +
-			"the same input or with that of --input. The old tree stays as it is; get shows\n" +
-			"the link between the two. Exit code 1 means that the old root has not finished,\n" +
-			"or that it completed.",
+		Short: "Rerun a tree that did not complete, as a new execution",
+		Long: "Rerun the tree that ID belongs to: enqueue its root as a new execution, with the\n" +
+			"same input or with the one that --input gives. The old tree stays as it is; get\n" +
+			"shows the link between the two. Exit code 1 means that the old root has not\n" +
+			"finished, or that it completed.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var given *codec.Payload
@@ -55,6 +55,6 @@ func (a *app) retry() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&input, "input", "", "another input: JSON, @FILE or - for standard input")
-	cmd.Flags().StringVar(&name, "id", "", "the new one's id: with it, the same retry again is the same execution")
+	cmd.Flags().StringVar(&name, "id", "", "id of the new execution: if you repeat the command with the same id, it enqueues nothing more")
 	return cmd
 }

@@ -69,7 +69,7 @@ func TestMistakesAreToldInALineAndAHint(t *testing.T) {
 		{"demo --max-size 0", exitUsage},
 		{"demo --max-size 1TiB", exitUsage},
 		{"demo --log-level loud", exitUsage},
-		{"demo", exitUsage}, // no *.go, no *.md here
+		{"demo", exitUsage}, // there are no *.go or *.md files here
 		{"list", exitStore},
 		{"get a", exitStore},
 		{"list --dir nosuch", exitStore},
@@ -109,7 +109,7 @@ func TestHelpTellsTheExitCodes(t *testing.T) {
 	fits = func(c *cobra.Command) {
 		words := strings.Fields(c.CommandPath())[1:]
 		for line := range strings.Lines(durable(t, append(words, "--help")...).want(t, exitOK).out) {
-			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > helpColumns {
+			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > textColumns {
 				t.Errorf("%s: %d columns: %s", c.CommandPath(), n, line)
 			}
 		}
@@ -166,7 +166,7 @@ func TestAnInterruptedLookSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	store := t.TempDir()
-	write(t, store, "jetstream/x", "") // looks like one
+	write(t, store, "jetstream/x", "") // makes the directory look like a store
 	o := durableIn(ctx, screen{}, "list", "--dir", store).want(t, exitInterrupted)
 	if o.err != "durable: interrupted\n" {
 		t.Errorf("stderr = %q", o.err)

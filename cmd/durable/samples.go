@@ -64,7 +64,7 @@ func flaky(ctx context.Context, in flakyInput) (string, error) {
 	if n < in.Failures {
 		return "", errors.New("not this time")
 	}
-	return fmt.Sprintf("attempt %d has done it", n), nil
+	return fmt.Sprintf("attempt %d succeeded", n), nil
 }
 
 func spreadSquares(_ context.Context, in sumInput, children *engine.Children) ([]engine.Child[int], error) {

@@ -119,7 +119,7 @@ func (b bound) served() []string {
 	return slices.Compact(list)
 }
 
-// queue returns the queue to enqueue the task to: that of its definition. If definitions
+// queue returns the queue to enqueue the task to: the one in its definition. If definitions
 // differ, it prefers one whose queue is served. Executors of earlier versions don't report
 // the queue: then it is the default queue if they serve it, or else one that they serve.
 func (b bound) queue() string {
@@ -159,14 +159,15 @@ func (b bound) schemas(of func(engine.BoundTask) json.RawMessage) schemas {
 	return found
 }
 
-// isFinalize reports whether a task is the finalize of another: nobody enqueues it by name.
+// isFinalize reports whether a task is the finalize of another task. Users never enqueue it by
+// name.
 func isFinalize(task string) bool { return strings.HasSuffix(task, "-finalize") }
 
 // judgeOutput returns an error if executors have the task of the execution, and the output
 // schemas of all of them refuse p.
 func judgeOutput(ctx context.Context, s *store, id string, p codec.Payload) error {
 	if s.own {
-		return nil // there is nobody to ask
+		return nil // no executor can be running, so there is none to ask
 	}
 	x, err := engine.NewClient(s).Get(ctx, id)
 	if err != nil {

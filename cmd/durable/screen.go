@@ -7,14 +7,14 @@ import (
 	"golang.org/x/term"
 )
 
-// A screen is an output stream and what is known of what shows it.
+// A screen is an output stream with the properties of its terminal, if it has one.
 type screen struct {
 	io.Writer
-	// terminal says that people see it at once, and that lines can be redrawn.
+	// terminal means that the stream goes to a terminal, so that lines can be redrawn.
 	terminal bool
-	// fd is that of the terminal, to ask for its width.
+	// fd is the file descriptor of the terminal, to ask for its width.
 	fd int
-	// columns is its width where it is known without asking; 0 asks.
+	// columns is the width, if it is known without asking the terminal; otherwise 0.
 	columns int
 }
 
@@ -23,7 +23,7 @@ func screenOf(f *os.File) screen {
 	return screen{Writer: f, terminal: term.IsTerminal(fd) && os.Getenv("TERM") != "dumb", fd: fd}
 }
 
-// width returns the number of columns; 0 where lines may have any length.
+// width returns the number of columns; 0 means that lines may have any length.
 func (s screen) width() int {
 	if !s.terminal || s.columns > 0 {
 		return s.columns
@@ -35,12 +35,24 @@ func (s screen) width() int {
 	return w
 }
 
+// textColumns is the greatest width of a text such as a help, and its width where the output
+// is not a terminal.
+const textColumns = 80
+
+// textWidth returns how many columns a text may take.
+func (s screen) textWidth() int {
+	if w := s.width(); w > 0 {
+		return min(w, textColumns)
+	}
+	return textColumns
+}
+
 // colours reports whether colours may be used: see no-color.org.
 func (s screen) colours() bool {
 	return s.terminal && os.Getenv("NO_COLOR") == ""
 }
 
-// A colour is an ANSI sequence.
+// A colour is an ANSI escape sequence.
 type colour string
 
 const (
@@ -52,7 +64,7 @@ const (
 	bold   colour = "\x1b[1m"
 )
 
-// paint returns text in a colour, if the screen has any.
+// paint returns text in a colour, if the screen shows colours.
 func (s screen) paint(c colour, text string) string {
 	if c == "" || text == "" || !s.colours() {
 		return text

@@ -18,7 +18,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/index"
 )
 
-// The values of --via: where list looks.
+// The values of --via: where list searches.
 const (
 	viaAuto  = "auto"
 	viaIndex = "index"
@@ -26,14 +26,14 @@ const (
 )
 
 const (
-	// large is how many messages a store has before list builds an index unasked. Reading a
-	// smaller store takes less than half a second.
+	// large is the number of messages from which on list builds an index of its own accord.
+	// Reading a smaller store takes less than half a second.
 	large = 20_000
 	// silence is how long the command catches up before it tells the user that it takes time.
 	silence = time.Second
-	// catchingUp is how long a list waits for an index that has been complete once.
+	// catchingUp is how long a list waits until a complete index is up to date.
 	catchingUp = 5 * time.Second
-	// indexPage is how many executions one query of the index returns if all are wanted.
+	// indexPage is how many executions one query of the index returns if there is no limit.
 	indexPage = 1000
 )
 
@@ -70,7 +70,7 @@ func (a *app) lookFor(ctx context.Context, s *store, q query, show func([]engine
 		x, err = index.Open(s.js, path)
 	}
 	if err == nil {
-		defer func() { _ = x.Close() }() // everything has been written before
+		defer func() { _ = x.Close() }() // each update has been written already
 		err = a.catchUp(ctx, x)
 	}
 	if err == nil {
@@ -83,7 +83,7 @@ func (a *app) lookFor(ctx context.Context, s *store, q query, show func([]engine
 	return scan(ctx, s, q, show)
 }
 
-// note prints on stderr what is not an error but may surprise the user.
+// note prints a message on stderr that is not an error, but that the user should know.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "note:"), oneLine(fmt.Sprintf(format, args...)))
 }
@@ -176,7 +176,7 @@ func (a *app) indexPath() (string, error) {
 	}
 	way := []string{a.server, a.namespace}
 	for _, f := range a.login.list() {
-		if f.name != "password" { // the same user sees the same, whatever the password
+		if f.name != "password" { // a new password does not change what the user sees
 			way = append(way, *f.value)
 		}
 	}
@@ -211,7 +211,7 @@ func (a *app) catchUp(ctx context.Context, x *index.Index) error {
 func (a *app) build(ctx context.Context, x *index.Index) (index.Progress, error) {
 	started, said := time.Now(), time.Time{}
 	if !a.err.terminal {
-		a.note("building the index, which takes a while the first time; --via scan needs none")
+		a.note("building the index, which takes a while the first time; --via scan works without it")
 	}
 	var before uint64
 	p, err := x.CatchUp(ctx, time.Time{}, func(p index.Progress) {

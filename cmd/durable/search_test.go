@@ -14,8 +14,8 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// shelf makes a store with executions of fixed times: trees, failures, some that are
-// queued and one that is delayed.
+// shelf creates a store of executions with fixed times: trees, failures, some queued executions
+// and a delayed one.
 func shelf(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -104,7 +104,7 @@ var searches = []string{
 	"--time started --since 2024-11-23T12:33 --task ship",
 }
 
-// words splits a line as a shell does that knows only the backslash.
+// words splits a line like a shell that supports only the backslash.
 func words(line string) []string {
 	const space = "\x00"
 	list := strings.Fields(strings.ReplaceAll(line, `\ `, space))
@@ -172,7 +172,7 @@ func TestAStoreThatIsNotLargeIsSearchedWithoutAnIndex(t *testing.T) {
 
 func TestAnIndexThatCannotBeWrittenIsDoneWithout(t *testing.T) {
 	dir := shelf(t)
-	write(t, dir, "index/durable.db/x", "") // a directory in its place
+	write(t, dir, "index/durable.db/x", "") // a directory in place of the index
 	o := durable(t, "list", "--all", "--dir", dir, "--limit", "1").want(t, exitOK)
 	if !strings.Contains(o.out, "1 of 15 executions") || !strings.HasPrefix(o.err, "note: can't use the index, reading the whole store: ") {
 		t.Errorf("out = %q, err = %q", o.out, o.err)

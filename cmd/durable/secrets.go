@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Secrets are masked in every error and hint, whoever has quoted them: a seed or a token
-// that stands where the name of a file is expected, a password in a URL.
+// report masks secrets in every error and hint, because libraries quote them too: a seed or a
+// token that the user typed in place of a file name, or a password in a URL.
 var (
 	secrets = regexp.MustCompile(`\bS[ACNOUX][A-Z2-7]{40,}` + // the seed of an nkey
 		`|\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?`) // a JWT
-	// logins are passwords in URLs, and tokens, which stand where a user would.
+	// logins matches passwords in URLs, and tokens, which stand in place of the user.
 	logins = regexp.MustCompile(`(://(?:[^\s"'@/:]+:)?)[^\s"'@/]+@`)
 )
 
-// masked is a text without secrets.
+// masked returns a text with its secrets replaced.
 func masked(text string) string {
 	text = logins.ReplaceAllString(secrets.ReplaceAllString(text, "xxxxx"), "${1}xxxxx@")
-	return strings.ReplaceAll(text, "://USER:xxxxx@HOST", "://USER:PASSWORD@HOST") // what hints say of the form
+	return strings.ReplaceAll(text, "://USER:xxxxx@HOST", "://USER:PASSWORD@HOST") // hints show the form of a URL
 }

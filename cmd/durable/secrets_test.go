@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// TestNoSecretIsShown gives secrets in every way that there is, right, wrong and where they
-// do not belong, and reads everything that commands say of it.
+// TestNoSecretIsShown passes secrets in every possible way: correct, wrong, and in the wrong
+// flag. It checks everything that the commands print.
 func TestNoSecretIsShown(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
@@ -77,7 +77,7 @@ func TestNoSecretIsShown(t *testing.T) {
 			look(append(c, way...)...)
 		}
 	}
-	// With a way in, so that the rest is reached.
+	// Use valid credentials, so that the command gets past the login.
 	in := []string{"--server", url, "--user", "me", "--password", "secret"}
 	durable(t, append([]string{"setup"}, in...)...).want(t, exitOK)
 	for _, monitor := range []string{

@@ -87,7 +87,7 @@ func (a *app) serveUntilStopped(ctx context.Context, s *store, file string) erro
 		return unreachable(err, "")
 	}
 	defer stop()
-	closed := make(chan error, 1) // why the connection closed for good, which ends serving
+	closed := make(chan error, 1) // the reason why the connection closed for good
 	unwatch, err := s.Watch(ctx, engine.Topic{}, func(n engine.Notice) {
 		if n.Closed != nil {
 			closed <- n.Closed

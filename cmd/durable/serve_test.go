@@ -20,15 +20,15 @@ import (
 	"github.com/durable-execution/durable/jsstore/index"
 )
 
-// served runs durable serve until the test ends, or stop is called, which returns how
-// it ended, and returns where the server is.
+// served runs durable serve until the test ends or stop is called, and returns the URL of the
+// server. stop returns the exit code.
 func served(t *testing.T, args ...string) (url string, stop func() outcome) {
 	t.Helper()
 	url, _, stop = serving(t, args...)
 	return url, stop
 }
 
-// serving is served, and returns what is said on stderr.
+// serving is [served], and also returns the buffer of stderr.
 func serving(t *testing.T, args ...string) (url string, errs *lockedBuffer, stop func() outcome) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -42,7 +42,7 @@ func serving(t *testing.T, args ...string) (url string, errs *lockedBuffer, stop
 	t.Cleanup(func() { stop() })
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), "\n"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) || len(code) > 0 {
-			t.Fatalf("serve says nothing: %s", errs.String())
+			t.Fatalf("serve prints nothing: %s", errs.String())
 		}
 	}
 	var where struct{ Server string }
@@ -76,7 +76,7 @@ func TestServeAnswersWhoHasNothingButNATS(t *testing.T) {
 	if got := durable(t, "get", "42", "--json", "--dir", dir).want(t, exitOK).out; !strings.Contains(got, `"status":"ready"`) {
 		t.Errorf("get = %s", got)
 	}
-	// A second one for the same directory goes through the first.
+	// A second serve for the same directory connects to the first one.
 	if other, stop := served(t, "--dir", dir); other != url {
 		t.Errorf("the second serves %s, want %s", other, url)
 	} else {
@@ -90,8 +90,8 @@ func TestServeAnswersWhoHasNothingButNATS(t *testing.T) {
 	durable(t, "serve", "--server", "nats://127.0.0.1:1").want(t, exitStore)
 }
 
-// TestNoRequestIsLostToAnInstanceThatStops asks without a pause while instances come
-// and go beside one that stays.
+// TestNoRequestIsLostToAnInstanceThatStops sends requests without a pause. One instance stays
+// while others start and stop.
 func TestNoRequestIsLostToAnInstanceThatStops(t *testing.T) {
 	dir := t.TempDir()
 	url, stop := served(t, "--dir", dir)
@@ -133,8 +133,8 @@ func TestNoRequestIsLostToAnInstanceThatStops(t *testing.T) {
 	stop().want(t, exitOK)
 }
 
-// TestAnIndexedServiceListsWhatAScanLists asks two services of one namespace, one of
-// which has an index, for the same pages.
+// TestAnIndexedServiceListsWhatAScanLists requests the same pages from two services of one
+// namespace. One of them has an index.
 func TestAnIndexedServiceListsWhatAScanLists(t *testing.T) {
 	dir := shelf(t)
 	file := filepath.Join(t.TempDir(), "index.db")
@@ -196,7 +196,7 @@ func TestAnIndexedServiceListsWhatAScanLists(t *testing.T) {
 	durable(t, "serve", "--dir", dir, "--index", filepath.Join(dir, "file", "x")).want(t, exitStore)
 }
 
-// TestAServedIndexThatIsDamagedIsBuiltAgain spoils the file under it.
+// TestAServedIndexThatIsDamagedIsBuiltAgain damages the file of an index while it is in use.
 func TestAServedIndexThatIsDamagedIsBuiltAgain(t *testing.T) {
 	s, err := embedded.Open(t.Context(), embedded.Config{Dir: t.TempDir()})
 	if err != nil {
@@ -233,7 +233,7 @@ func TestAServedIndexThatIsDamagedIsBuiltAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 4096; at < len(whole); at += 4096 { // all but the first page, which has the tables
+	for at := 4096; at < len(whole); at += 4096 { // damage all pages except the first, which has the tables
 		copy(whole[at:], bytes.Repeat([]byte("rubbish "), 512))
 	}
 	if err := os.WriteFile(file, whole, 0o600); err != nil {
@@ -243,6 +243,6 @@ func TestAServedIndexThatIsDamagedIsBuiltAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := find(); !reflect.DeepEqual(got, want) {
-		t.Errorf("built again it finds %+v, want %+v", got, want)
+		t.Errorf("the rebuilt index finds %+v, want %+v", got, want)
 	}
 }

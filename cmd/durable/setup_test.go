@@ -22,7 +22,7 @@ func TestLookingMakesNoNamespace(t *testing.T) {
 	for _, args := range [][]string{{"list"}, {"get", "a"}, {"tree", "a"}, {"cancel", "a", "--yes"}, {"wake", "a", "--output", "1"}, {"retry", "a"}, {"delete", "a", "--yes"}, {"enqueue", "a"}, {"wait", "a"}, {"queues"}, {"queues", "pause", "a"}, {"executors"}, {"tasks"}} {
 		o := durable(t, append(args, "--server", server.URL())...).want(t, exitStore)
 		want := "durable: open namespace durable: stream durable-ready: missing: durable setup makes it\n" +
-			"hint: durable setup --server " + server.URL() + " creates what the namespace lacks\n"
+			"hint: durable setup --server " + server.URL() + " creates the missing parts of the namespace\n"
 		if o.err != want {
 			t.Errorf("%v: stderr = %q, want %q", args, o.err, want)
 		}

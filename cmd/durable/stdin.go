@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// A stdin is standard input, of which a read that does not return is given up when the
-// run is interrupted. It reads nothing until it is asked to: what it has read is lost to
-// the next program.
+// A stdin is standard input. Its Read returns when the run is interrupted, even if the
+// underlying read does not. It reads nothing before the first call of Read: the next program
+// on the same input would miss those bytes.
 type stdin struct {
 	ctx   context.Context // of the run
 	r     io.Reader
@@ -30,7 +30,7 @@ func (s *stdin) Read(p []byte) (int, error) {
 	return s.pipe.Read(p)
 }
 
-// size returns how many bytes there are to read; 0 if nobody knows.
+// size returns how many bytes remain to be read; 0 if unknown.
 func (s *stdin) size() int64 {
 	f, ok := s.r.(*os.File)
 	if !ok {

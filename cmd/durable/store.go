@@ -27,15 +27,15 @@ import (
 // short because the server is in the same process: only a stopped process misses a renewal.
 const lease = 2 * time.Second
 
-// patience is how long to wait for a directory that another process has open without
-// listening at a port, as a command does that only reads the store.
+// patience is how long to wait for a directory that another process has open without listening
+// at a port. Commands that only read a store open it like that, for a short time.
 const patience = 5 * time.Second
 
 // A store is an open store.
 type store struct {
 	engine.Store
 	js  *jsstore.Store // the same store
-	url string         // of its server; empty if no other process can reach it
+	url string         // the URL of its server; empty if no other process can reach it
 	own bool           // the server is in this process
 	// portTaken means that the wanted port was taken and the server listens at another.
 	portTaken bool
@@ -134,7 +134,7 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 	return &store{Store: s, js: s.Store, url: s.URL(), own: true, close: s.Close}, nil
 }
 
-// connect opens the namespace on a server. If looks is true it never creates the namespace.
+// connect opens the namespace on a server. If looks is true, it never creates the namespace.
 func (p place) connect(ctx context.Context, url string, looks bool) (*store, error) {
 	c := jsstore.Config{Namespace: p.namespace, MustExist: looks, Logger: quietLog}
 	if err := jsstore.CheckURL(url); err != nil {
@@ -152,7 +152,7 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 	case errors.Is(err, jsstore.ErrMissing) && p.from != "" && url == p.server:
 		return nil, &exitError{exitStore, err, "the server " + redacted(url) + " comes from " + p.from + ": durable setup creates the namespace there; --dir picks a directory instead"}
 	case errors.Is(err, jsstore.ErrMissing):
-		return nil, &exitError{exitStore, err, p.command("setup") + " creates what the namespace lacks"}
+		return nil, &exitError{exitStore, err, p.command("setup") + " creates the missing parts of the namespace"}
 	case err != nil:
 		if url == p.server {
 			p.domain, p.prefix = c.Domain, c.APIPrefix // a context may have set them
@@ -166,7 +166,7 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 	}}, nil
 }
 
-// redactedError returns err without the passwords that url holds.
+// redactedError returns err without the passwords that url contains.
 func redactedError(err error, url string) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -188,7 +188,7 @@ func (p place) unconnected(err error, url string) error {
 		return &exitError{exitStore, err, "the server does not accept this login, or it has expired: give nats://USER:PASSWORD@HOST:PORT, --creds, --nkey or --context"}
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return &exitError{exitStore, err, "--tlsca names the file of CA certificates to verify the server with"}
-	case errors.As(err, &remote) && remote.Op == "remote error": // as package tls calls an alert
+	case errors.As(err, &remote) && remote.Op == "remote error": // package tls's name for an alert from the server
 		return &exitError{exitStore, err, "the server wants a client certificate that it trusts: --tlscert and --tlskey name one"}
 	case p.domain != "" || p.prefix != "":
 		return &exitError{exitStore, redactedError(err, url), "check --js-domain, --js-api-prefix and the NATS context: they must select the JetStream API of the store"}
@@ -203,7 +203,7 @@ var quietLog = slog.New(slog.DiscardHandler)
 
 func silent(slog.Level, string) {}
 
-// quiet keeps nats.go from printing what the server refuses: the command reports the error.
+// quiet keeps nats.go from printing refusals of the server: the command reports the error.
 var quiet = nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
 
 func unreachable(err error, hint string) error {

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// near returns the words that somebody who has typed something else may have meant: those
-// that need the fewest corrections, a few at most, or those that begin so.
+// near returns the words that the user may have meant: the words that begin with typed, and the
+// words that differ from it by the fewest corrections, if these are few.
 func near(typed string, words []string) []string {
 	const most = 3
 	typed = strings.ToLower(typed)
@@ -22,7 +22,7 @@ func near(typed string, words []string) []string {
 		if len(typed) >= 3 && strings.HasPrefix(lower, typed) {
 			n = min(n, 1)
 		}
-		// A short word is another one after few corrections.
+		// Allow fewer corrections in a short word: they soon make another word of it.
 		if n > min((max(len(typed), len(word))+1)/3, most) || n > fewest {
 			continue
 		}
@@ -36,8 +36,8 @@ func near(typed string, words []string) []string {
 	return nearest[:min(len(nearest), most)]
 }
 
-// corrections counts the letters to add, to leave out, to replace, and the neighbours to
-// swap that make one word of another.
+// corrections returns how many letters to add, remove or replace, and how many neighbouring
+// letters to swap, to change one word into another.
 func corrections(from, to string) int {
 	a, b := []rune(from), []rune(to)
 	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
@@ -61,8 +61,8 @@ func corrections(from, to string) int {
 	return above[len(b)]
 }
 
-// meant is a hint: what may have been meant, each behind a prefix, or otherwise what else
-// helps.
+// meant returns a hint: the words that the user may have meant, each with a prefix. If there
+// are none, it returns otherwise.
 func meant(typed, prefix string, words []string, otherwise string) string {
 	found := near(typed, words)
 	if len(found) == 0 {
@@ -71,16 +71,16 @@ func meant(typed, prefix string, words []string, otherwise string) string {
 	return "did you mean " + prefix + strings.Join(found, ", or "+prefix) + "?"
 }
 
-// unknown says that a word is none of those that a flag or an argument takes.
+// unknown returns an error: a flag or an argument does not accept the word that the user typed.
 func unknown(what, typed string, words []string) error {
 	return usage(meant(typed, "", words, "one of "+strings.Join(words, ", ")), "unknown %s %q", what, typed)
 }
 
-// unknownCommand says that a command has no such command below it.
+// unknownCommand returns an error: cmd has no such subcommand.
 func unknownCommand(cmd *cobra.Command, asked string) error {
 	typed := asked
 	var names, others []string
-	from := map[string]string{} // what others than this program call a command
+	from := map[string]string{} // the command's name, by its name in other programs
 	for _, c := range cmd.Commands() {
 		if !c.IsAvailableCommand() {
 			continue
@@ -99,7 +99,8 @@ func unknownCommand(cmd *cobra.Command, asked string) error {
 	return usage(meant(typed, cmd.CommandPath()+" ", names, cmd.CommandPath()+" --help lists the commands"), "unknown command %q", asked)
 }
 
-// flagError says what is wrong with a flag as people say it, and which flag was meant.
+// flagError returns an error for an invalid flag in plain words, with the flags that the user
+// may have meant.
 func flagError(cmd *cobra.Command, err error) error {
 	help := cmd.CommandPath() + " --help lists the flags"
 	var missing *pflag.NotExistError
@@ -130,22 +131,22 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usage(help, "%w", err)
 }
 
-// wants are the values of flags whose own errors are for programmers.
+// wants describes the values of flag types whose own errors only programmers understand.
 var wants = map[string]string{
 	"bool": "true or false", "int": "a whole number", "int64": "a whole number", "float64": "a number",
 }
 
-// A once is a flag that has one value: the last of several would win without a word.
+// A once is a flag that refuses a second value. Without it, the last value would silently win.
 type once struct {
 	pflag.Value
 	given bool
 	text  string
 }
 
-// A twiceError does not say which values: one may be a password.
+// A twiceError does not contain the values: one may be a password.
 type twiceError struct{}
 
-func (*twiceError) Error() string { return "given twice, with two values" }
+func (*twiceError) Error() string { return "given twice with different values" }
 
 func (o *once) Set(text string) error {
 	if o.given && o.text != text {
@@ -155,8 +156,8 @@ func (o *once) Set(text string) error {
 	return o.Value.Set(text)
 }
 
-// strict has a command and those below it refuse flags that are given twice with two
-// values, and arguments that cobra does not take in words that others use.
+// strict makes a command and its subcommands refuse a flag that is given twice with different
+// values. It also turns cobra's errors about arguments into usage errors like the others.
 func strict(cmd *cobra.Command) {
 	for _, flags := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
 		flags.VisitAll(func(f *pflag.Flag) {
@@ -178,7 +179,7 @@ func strict(cmd *cobra.Command) {
 			return usage(cmd.CommandPath()+" --help explains it", "%w", err)
 		}
 	}
-	if cmd.HasSubCommands() && !cmd.Runnable() { // cobra would show the help, whatever was typed
+	if cmd.HasSubCommands() && !cmd.Runnable() { // cobra would show the help even for an unknown subcommand
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestTypingErrorsAreToldWithWhatWasMeant has a row for each kind of word that one can
-// mistype. None needs a store, so none may look for one.
+// TestTypingErrorsAreToldWithWhatWasMeant has a row for each kind of word that a user can
+// mistype. No row needs a store, so no command may open one.
 func TestTypingErrorsAreToldWithWhatWasMeant(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	for _, c := range []struct{ line, says, hint string }{
@@ -65,13 +65,13 @@ func TestFarWordsAreNotSuggested(t *testing.T) {
 		"x": nil, "": nil, "abc": nil, "to": {"top"}, "gte": {"get"}, "complete": {"completed"}, "FAILED": {"failed"}, "nosuch": nil,
 	} {
 		if got := near(typed, words); !slices.Equal(got, want) {
-			t.Errorf("near %q are %q, want %q", typed, got, want)
+			t.Errorf("near(%q) = %q, want %q", typed, got, want)
 		}
 	}
 }
 
-// TestEveryFlagRefusesASecondValue goes through all flags of all commands: none may keep
-// the last of several without a word.
+// TestEveryFlagRefusesASecondValue tries all flags of all commands: no flag may silently keep the
+// last of several values.
 func TestEveryFlagRefusesASecondValue(t *testing.T) {
 	values := map[string][2]string{
 		"bool": {"true", "false"}, "int": {"1", "2"}, "int64": {"1", "2"}, "float64": {"1", "2"}, "duration": {"1s", "2s"}, "string": {"one", "two"}, "size": {"1KiB", "2KiB"},
@@ -106,10 +106,10 @@ func TestEveryFlagRefusesASecondValue(t *testing.T) {
 	}
 	visit((&app{}).commands())
 	if seen < 80 {
-		t.Errorf("%d flags seen", seen)
+		t.Errorf("tried only %d flags", seen)
 	}
 	o := durable(t, "list", "--password", "secret", "--password", "other").want(t, exitUsage)
-	if want := "durable: --password: given twice, with two values\nhint: give the flag once\n"; o.err != want {
+	if want := "durable: --password: given twice with different values\nhint: give the flag once\n"; o.err != want {
 		t.Errorf("stderr %q, want %q", o.err, want)
 	}
 }

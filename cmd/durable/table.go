@@ -8,19 +8,18 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// A grid is a table of columns and nothing else, which fits a terminal of any width: see
-// [grid.fit].
+// A grid is a table without borders that fits a terminal of any width: see [grid.fit].
 type grid struct {
 	head    []string
 	rows    [][]string
-	numbers map[int]bool // columns, from 0, that stand on the right
-	whole   map[int]bool // columns that are never cut: they are copied
-	spare   []int        // columns that may go where there is no room, the first to go first
+	numbers map[int]bool // columns, from 0, to align on the right
+	whole   map[int]bool // columns that are never cut, because users copy their cells
+	spare   []int        // columns to leave out if there is no room, in this order
 }
 
 func plainTable() *grid { return &grid{numbers: map[int]bool{}, whole: map[int]bool{}} }
 
-// withNumbers is a grid whose columns with these numbers, from 1, are numbers.
+// withNumbers returns a grid that aligns these columns, counted from 1, on the right.
 func withNumbers(columns ...int) *grid {
 	g := plainTable()
 	for _, n := range columns {
@@ -29,10 +28,10 @@ func withNumbers(columns ...int) *grid {
 	return g
 }
 
-// AppendHeader gives the grid its head.
+// AppendHeader sets the header.
 func (g *grid) AppendHeader(row table.Row) { g.head = cellsOf(row) }
 
-// AppendRow adds a row, which may have fewer cells than others.
+// AppendRow adds a row. It may have fewer cells than other rows.
 func (g *grid) AppendRow(row table.Row) { g.rows = append(g.rows, cellsOf(row)) }
 
 func cellsOf(row table.Row) []string {
@@ -45,12 +44,12 @@ func cellsOf(row table.Row) []string {
 
 const (
 	gap      = 2  // between two columns
-	leastCut = 10 // what is left of a cell that is cut, at least
+	leastCut = 10 // the least width of a cell that is cut
 )
 
-// fit is the table in lines of at most so many columns; 0 is as many as it takes. What is
-// too wide is cut, the widest columns first. Where that is not enough columns that can be
-// spared go, and then each row takes several lines, each cell behind the name of its column.
+// fit formats the table in lines of at most width columns; 0 means no limit. It cuts cells, in
+// the widest columns first. If that is not enough, it leaves out the spare columns. If that is
+// not enough either, each row takes several lines, with the name of the column before each cell.
 func (g *grid) fit(width int) string {
 	gone := map[int]bool{}
 	for n := range len(g.spare) + 1 {
@@ -64,8 +63,8 @@ func (g *grid) fit(width int) string {
 	return g.stacked(width)
 }
 
-// widths are how wide columns may be so that a row without those that are gone has so many
-// columns at most.
+// widths returns the widths of the columns with which a row fits into width, without the
+// columns in gone. ok is false if no widths fit.
 func (g *grid) widths(width int, gone map[int]bool) (widths []int, ok bool) {
 	least, over := []int{}, -gap-width
 	for _, row := range append([][]string{g.head}, g.rows...) {
@@ -129,7 +128,7 @@ func (g *grid) render(widths []int) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// stacked has the first cell of each row in a line, and the others below it.
+// stacked formats the first cell of each row on a line of its own, and the other cells below.
 func (g *grid) stacked(width int) string {
 	var lines []string
 	for _, row := range g.rows {
@@ -155,10 +154,10 @@ func (g *grid) stacked(width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// fitting is a table that fits the output.
+// fitting formats a table to fit the output.
 func (a *app) fitting(g *grid) string { return g.fit(a.out.width()) }
 
-// must is for errors that only a programmer can cause.
+// must panics on errors that only a mistake in the program can cause.
 func must(err error) {
 	if err != nil {
 		panic(err)

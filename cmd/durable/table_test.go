@@ -13,8 +13,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// TestTablesFitAnyWidth makes tables of cells of any length: no line is too wide, no row
-// is lost, and what is cut says so.
+// TestTablesFitAnyWidth formats tables with cells of any length: no line is too wide, no row is
+// missing, and every cut cell ends with an ellipsis.
 func TestTablesFitAnyWidth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := plainTable()
@@ -81,8 +81,8 @@ func TestLinesAreBrokenBetweenWords(t *testing.T) {
 	}
 }
 
-// TestListsFitTerminals has a list with one long name in terminals of several widths, and
-// in a pipe.
+// TestListsFitTerminals prints a list with one long name on terminals of several widths, and
+// into a pipe.
 func TestListsFitTerminals(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)

@@ -116,5 +116,5 @@ func schemaLines(schema json.RawMessage) string {
 	if len(schema) == 0 || json.Indent(&b, schema, "           ", "  ") != nil {
 		return ", without a schema"
 	}
-	return "\n           " + b.String()
+	return "\n           " + printableText(b.String())
 }

@@ -14,7 +14,7 @@ import (
 	"unicode"
 )
 
-// summarized counts what is in a text that is not empty.
+// summarized returns the counts of a text, which must not be empty.
 func summarized(text []byte) summary {
 	lines := bytes.Count(text, []byte{'\n'})
 	if text[len(text)-1] != '\n' {
@@ -30,12 +30,12 @@ func summarized(text []byte) summary {
 	}
 }
 
-// maxTitle is the most characters of a title.
+// maxTitle is the greatest number of characters in a title.
 const maxTitle = 200
 
-// titleOf finds the title of a text: the first heading of Markdown, the first
-// sentence of the first doc comment of Go or its package clause, the first line
-// with anything in it otherwise.
+// titleOf finds the title of a text. For Markdown it is the first heading; for Go, the first
+// sentence of the first doc comment, or the package clause; otherwise the first line that is
+// not blank.
 func titleOf(path string, text []byte) string {
 	title := ""
 	switch strings.ToLower(filepath.Ext(path)) {
@@ -57,7 +57,7 @@ func titleOf(path string, text []byte) string {
 	return title
 }
 
-// plain is a line as text that can be shown anywhere.
+// plain returns a line without characters that can't be printed, with single spaces.
 func plain(line string) string {
 	line = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -71,7 +71,7 @@ func plain(line string) string {
 	return strings.Join(strings.Fields(line), " ")
 }
 
-// heading returns the first heading of a Markdown text: # or underlined.
+// heading returns the first heading of a Markdown text, marked by # or underlined.
 func heading(text string) string {
 	before, fence := "", ""
 	for line := range strings.Lines(text) {
@@ -100,8 +100,8 @@ func heading(text string) string {
 	return ""
 }
 
-// synopsis returns the first sentence of the package comment, or of the first
-// doc comment there is, or the package clause. It is empty if text is no Go.
+// synopsis returns the first sentence of the package comment, or of the first doc comment, or
+// the package clause. It is empty if the text is not Go.
 func synopsis(text []byte) string {
 	f, err := parser.ParseFile(token.NewFileSet(), "", text, parser.ParseComments|parser.SkipObjectResolution)
 	if f == nil || (err != nil && f.Name == nil) {

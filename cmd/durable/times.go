@@ -7,22 +7,22 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones have names where the machine knows none, as in a container
+	_ "time/tzdata" // time zones for machines that have none installed, such as containers
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// A times says how times are shown to people.
+// A times says how to show times to people.
 type times struct {
 	style string
 }
 
 // The styles of times.
 const (
-	relativeTimes = "relative" // where there is room for one: how long ago
-	localTimes    = "local"    // in full, in the reader's zone
-	utcTimes      = "utc"      // in full, in UTC, as RFC 3339 has them
+	relativeTimes = "relative" // how long ago, in columns of tables
+	localTimes    = "local"    // in full, in the user's time zone
+	utcTimes      = "utc"      // in full, in UTC, as in RFC 3339
 )
 
 var timeStyles = []string{relativeTimes, localTimes, utcTimes}
@@ -40,7 +40,7 @@ func (t times) valid() error {
 	return unknown("--time-format", t.style, timeStyles)
 }
 
-// moment is a time where there is room for one.
+// moment formats a time for the column of a table.
 func (t times) moment(at, now time.Time) string {
 	if t.style == localTimes || t.style == utcTimes {
 		return t.stamp(at)
@@ -48,7 +48,7 @@ func (t times) moment(at, now time.Time) string {
 	return ago(at, now)
 }
 
-// stamp is a time in full, to the millisecond.
+// stamp formats a time in full, to the millisecond.
 func (t times) stamp(at time.Time) string {
 	if t.style == utcTimes {
 		return at.UTC().Format("2006-01-02T15:04:05.000Z")
@@ -56,7 +56,7 @@ func (t times) stamp(at time.Time) string {
 	return at.Local().Format("2006-01-02 15:04:05.000")
 }
 
-// clock is the time of day of a stamp, to the second.
+// clock formats a time of day, to the second.
 func (t times) clock(at time.Time) string {
 	if t.style == utcTimes {
 		return at.UTC().Format("15:04:05Z")
@@ -64,12 +64,12 @@ func (t times) clock(at time.Time) string {
 	return at.Local().Format("15:04:05")
 }
 
-// A durationFlag is a duration that may have days and weeks.
+// A durationFlag is a duration. The user may give it in days and weeks too.
 type durationFlag time.Duration
 
 func (d *durationFlag) Type() string { return "duration" }
 
-// String is empty for none, of which the help then says nothing.
+// String is empty for 0, so that the help shows no default.
 func (d *durationFlag) String() string {
 	if *d == 0 {
 		return ""
@@ -83,7 +83,7 @@ func (d *durationFlag) Set(text string) error {
 	return err
 }
 
-// durationVar makes a flag of d, whose value is the default.
+// durationVar defines a flag for d. The value of d is the default.
 func durationVar(f *pflag.FlagSet, d *time.Duration, name string, usage string) {
 	f.Var((*durationFlag)(d), name, usage)
 }
@@ -95,8 +95,8 @@ var (
 
 const day = 24 * time.Hour
 
-// parseDuration reads weeks and days of 24 hours, and behind them what
-// time.ParseDuration reads.
+// parseDuration parses weeks and days of 24 hours, followed by a duration as in
+// time.ParseDuration.
 func parseDuration(text string) (time.Duration, error) {
 	sum, rest := time.Duration(0), text
 	for _, unit := range []struct {
@@ -122,17 +122,17 @@ func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(rest)
 	switch {
 	case err != nil && goDuration.MatchString(rest):
-		return 0, errTooLong // nothing else is wrong with it
+		return 0, errTooLong // the form is right, so the value must be too large
 	case err != nil || rest != text && d < 0:
 		return 0, errDuration
 	}
 	return addDurations(sum, d)
 }
 
-// goDuration matches what time.ParseDuration reads, if it is not too long.
+// goDuration matches the durations that time.ParseDuration accepts, and longer ones.
 var goDuration = regexp.MustCompile(`^[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`)
 
-// multiple returns a decimal number, without a sign, of units of whole hours.
+// multiple returns number times unit. number is decimal, without a sign; unit is whole hours.
 func multiple(number string, unit time.Duration) (time.Duration, error) {
 	if strings.Trim(number, "0123456789.") != "" {
 		return 0, errDuration
@@ -158,8 +158,8 @@ func addDurations(a, b time.Duration) (time.Duration, error) {
 
 var errTime = errors.New("want a time such as 2026-12-01T09:00, 2026-12-01T09:00Z or 2026-12-01T09:00[Europe/Berlin]")
 
-// parseTime reads a date, perhaps with a time of day. Its zone is that of its offset, or
-// of a name in brackets or behind a space; without either it is this machine's.
+// parseTime parses a date, optionally with a time of day. The time zone is given by an offset,
+// or by a name in brackets or after a space. The default is this machine's.
 func parseTime(text string) (time.Time, error) {
 	wall, zone := text, time.Local
 	if name, named := strings.CutSuffix(text, "]"); named {
@@ -178,12 +178,12 @@ func parseIn(wall, name string, named bool) (time.Time, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("no time zone has the name %q", name)
+		return time.Time{}, fmt.Errorf("unknown time zone %q", name)
 	}
 	return parseWall(wall, zone)
 }
 
-// parseWall reads a time with an offset, or one that clocks in the zone show once.
+// parseWall parses a time with an offset, or a local time that occurs exactly once in the zone.
 func parseWall(text string, zone *time.Location) (time.Time, error) {
 	text = strings.Replace(text, " ", "T", 1)
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
@@ -192,7 +192,7 @@ func parseWall(text string, zone *time.Location) (time.Time, error) {
 			continue
 		}
 		if zone != time.Local && !sameClock(t, t.In(zone)) {
-			return time.Time{}, fmt.Errorf("clocks in %s have another offset then: %s", zone, t.In(zone).Format(time.RFC3339))
+			return time.Time{}, fmt.Errorf("clocks in %s have another offset at that time: %s", zone, t.In(zone).Format(time.RFC3339))
 		}
 		return t, nil
 	}
@@ -204,11 +204,11 @@ func parseWall(text string, zone *time.Location) (time.Time, error) {
 	return time.Time{}, errTime
 }
 
-// onClock returns when clocks in the zone show what wall does. Where they are set
-// forward there is no such time, and where they are set back there are two.
+// onClock returns the time at which clocks in the zone show the time of day of wall. There is
+// no such time if clocks are set forward over it, and there are two if they are set back.
 func onClock(wall time.Time, zone *time.Location) (time.Time, error) {
 	var found []time.Time
-	for _, around := range []time.Duration{-24 * time.Hour, 24 * time.Hour} { // the offsets before and after
+	for _, around := range []time.Duration{-24 * time.Hour, 24 * time.Hour} { // the offsets before and after a change of clocks
 		_, offset := wall.Add(around).In(zone).Zone()
 		t := wall.Add(-time.Duration(offset) * time.Second).In(zone)
 		if sameClock(wall, t) && (len(found) == 0 || !found[0].Equal(t)) {

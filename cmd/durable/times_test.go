@@ -32,7 +32,7 @@ func TestDurationsMayHaveDaysAndWeeks(t *testing.T) {
 
 func TestTimesAreOfOneZone(t *testing.T) {
 	for text, want := range map[string]string{
-		"2026-12-01T09:00":                      "2026-12-01T09:00:00Z", // tests are in UTC
+		"2026-12-01T09:00":                      "2026-12-01T09:00:00Z", // tests run in UTC
 		"2026-12-01 09:00:30":                   "2026-12-01T09:00:30Z",
 		"2026-12-01":                            "2026-12-01T00:00:00Z",
 		"2026-12-01T09:00:00.25Z":               "2026-12-01T09:00:00.25Z",
@@ -42,9 +42,9 @@ func TestTimesAreOfOneZone(t *testing.T) {
 		"2026-12-01 09:00 America/New_York":     "2026-12-01T14:00:00Z",
 		"2026-12-01T09:00:00 UTC":               "2026-12-01T09:00:00Z",
 		"2026-12-01T09:00+01:00[Europe/Berlin]": "2026-12-01T08:00:00Z",
-		// In the hour that there is twice, the offset tells which.
+		// In the hour that occurs twice, the offset says which one is meant.
 		"2026-10-25T02:30+01:00[Europe/Berlin]": "2026-10-25T01:30:00Z",
-		// The hour before and the one after clocks are set forward.
+		// The last hour before clocks are set forward, and the first one after.
 		"2026-03-29T01:59:59[Europe/Berlin]": "2026-03-29T00:59:59Z",
 		"2026-03-29T03:00[Europe/Berlin]":    "2026-03-29T01:00:00Z",
 	} {
@@ -62,9 +62,9 @@ func TestTimesAreOfOneZone(t *testing.T) {
 		"2026-12-01T09:00[]":                    "want a time such as",
 		"2026-12-01T09:00]":                     "want a time such as",
 		"2026-12-01T09:00[Local]":               "want a time such as",
-		"2026-12-01T09:00[../etc/passwd]":       "no time zone has the name",
-		"2026-12-01T09:00[Europe/Nowhere]":      "no time zone has the name",
-		"2026-12-01T09:00+05:00[Europe/Berlin]": "have another offset then: 2026-12-01T05:00:00+01:00",
+		"2026-12-01T09:00[../etc/passwd]":       "unknown time zone",
+		"2026-12-01T09:00[Europe/Nowhere]":      "unknown time zone",
+		"2026-12-01T09:00+05:00[Europe/Berlin]": "have another offset at that time: 2026-12-01T05:00:00+01:00",
 		"2026-03-29T02:30[Europe/Berlin]":       "do not show 2026-03-29T02:30:00: they are set forward",
 		"2026-10-25T02:30[Europe/Berlin]":       "twice: say 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00",
 	} {

@@ -14,7 +14,8 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// transcript runs command lines with their exit codes, and compares what they say.
+// transcript runs command lines, checks their exit codes, and compares their output with a golden
+// file.
 func transcript(t *testing.T, name string, fill *strings.Replacer, scrubbed *strings.Replacer, lines []struct {
 	args string
 	code int
@@ -60,7 +61,7 @@ func TestTLSIsGivenAsToTheNATSCommandLine(t *testing.T) {
 	open := started(t, &server.Options{JetStream: true, TLS: true, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}})
 	mutual := started(t, &server.Options{JetStream: true, TLS: true, TLSVerify: true, TLSConfig: &tls.Config{
 		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: trusted,
-		MaxVersion: tls.VersionTLS12, // with 1.3 a refusal may come as the end of the connection
+		MaxVersion: tls.VersionTLS12, // with TLS 1.3, a refusal may look like the end of the connection
 	}})
 	secure := func(s *server.Server) string { return strings.Replace(s.ClientURL(), "nats://", "tls://", 1) }
 	write(t, dir, "context.json", `{"url":"`+secure(mutual)+`","ca":"`+dir+`/ca.pem","cert":"`+dir+`/client.pem","key":"`+dir+`/client.key"}`)
@@ -72,7 +73,7 @@ func TestTLSIsGivenAsToTheNATSCommandLine(t *testing.T) {
 	}{
 		{"setup --server OPEN --tlsca DIR/ca.pem", exitOK},
 		{"list --server OPEN --tlsca DIR/ca.pem", exitOK},
-		{"list --server PLAIN --tlsca DIR/ca.pem", exitOK}, // the server says that it wants TLS
+		{"list --server PLAIN --tlsca DIR/ca.pem", exitOK}, // the server announces that it requires TLS
 		{"list --server OPEN", exitStore},
 		{"list --server OPEN --tlsca DIR/other-ca.pem", exitStore},
 		{"list --server OPEN --tlsca DIR/client.key", exitUsage},
@@ -85,8 +86,8 @@ func TestTLSIsGivenAsToTheNATSCommandLine(t *testing.T) {
 	})
 }
 
-// operated is a server in operator mode, with an account that has JetStream. It writes
-// the credentials of a user, of one who is expired, and of one of another operator.
+// operated runs a server in operator mode, with an account that has JetStream. It writes the
+// credentials of a user, of an expired user, and of a user of another operator.
 func operated(t *testing.T, dir string) string {
 	t.Helper()
 	pair := func(make func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string) {
@@ -111,7 +112,7 @@ func operated(t *testing.T, dir string) string {
 	system, systemID := pair(nkeys.CreateAccount)
 	account, accountID := pair(nkeys.CreateAccount)
 	stranger, _ := pair(nkeys.CreateAccount)
-	_ = system // it has no users
+	_ = system // the system account has no users
 	claims := jwt.NewAccountClaims(accountID)
 	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
 	accounts := &server.MemAccResolver{}

@@ -17,14 +17,15 @@ import (
 	"github.com/durable-execution/durable/jsstore/api"
 )
 
-const topHelp = `Show what executors are at, what waits in queues, how many executions finish, and
-the running ones that have run for longest, again every second; q ends it. Where it
-is not at a terminal, and with --once or --json, it looks for a second and prints
-what it has seen.
+const topHelp = `Show the load of the executors, the work that waits in the queues, how many
+executions finish per second, and the executions that have been running for
+longest. The view refreshes every second; q ends it. Without a terminal, and with
+--once or --json, the command observes the store for one second and prints the
+result.
 
-What finishes is counted as it is recorded, over the last 5 seconds. Executions that
-take less than the 50 ms after which an executor records that they run are not among the
-slow ones, nor is what sleeps.`
+The rates count the executions whose end was recorded during the last 5 seconds.
+The slow executions do not include sleeping ones, nor those that run for less than
+50 ms: an executor records only then that an execution is running.`
 
 func (a *app) top() *cobra.Command {
 	var once bool
@@ -52,15 +53,15 @@ func (a *app) top() *cobra.Command {
 			return a.topLive(cmd.Context(), s, limit)
 		},
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "print it once, at a terminal too")
-	cmd.Flags().IntVar(&limit, "limit", 20, "slowest running executions to show at most")
+	cmd.Flags().BoolVar(&once, "once", false, "print the view once, even on a terminal")
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many of the slowest running executions to show at most")
 	return cmd
 }
 
-// topWindow is how long what has finished is counted for.
+// topWindow is the length of the window in which top counts finished executions.
 const topWindow = 5 * time.Second
 
-// topOnceFor is how long a single look lasts.
+// topOnceFor is how long top observes the store if it prints only once.
 const topOnceFor = time.Second
 
 func (a *app) topOnce(ctx context.Context, s *store, limit int) error {
@@ -97,8 +98,8 @@ func (a *app) topLive(ctx context.Context, s *store, limit int) error {
 	defer stop()
 	gathering.Go(func() {
 		for ctx.Err() == nil {
-			_ = f.follow(ctx)         // look says what is wrong
-			_ = pause(ctx, liveEvery) // the loop's condition is the same
+			_ = f.follow(ctx)         // look shows the error
+			_ = pause(ctx, liveEvery) // the loop ends with ctx too
 		}
 	})
 	gathering.Go(func() {
@@ -118,22 +119,22 @@ func (a *app) topLive(ctx context.Context, s *store, limit int) error {
 	})
 }
 
-// A fleet is what top has seen. It is gathered by several goroutines.
+// A fleet holds the observations of top. Several goroutines update it.
 type fleet struct {
 	s       *store
-	counts  chan struct{} // closed once it counts what finishes
-	changed chan struct{} // has something when there is something new
+	counts  chan struct{} // closed once follow counts finished executions
+	changed chan struct{} // receives a value after each change
 
 	mu      sync.Mutex
-	failure error // of the latest look; nil if it has succeeded
+	failure error // of the latest look; nil if it succeeded
 	present []engine.Answer
 	queues  api.Queues
-	began   time.Time // when it began to count; zero until then
+	began   time.Time // when follow began to count; zero before
 	running []engine.Execution
-	ends    map[string]end // by id: a record may be written again
+	ends    map[string]end // by id, because a finished record may change once more
 }
 
-// An end is when an execution was seen to have finished.
+// An end is when top first saw that an execution had finished.
 type end struct {
 	at        time.Time
 	completed bool
@@ -143,7 +144,7 @@ func newFleet(s *store) *fleet {
 	return &fleet{s: s, counts: make(chan struct{}), changed: make(chan struct{}, 1), ends: map[string]end{}}
 }
 
-// look asks executors and queues what they are at.
+// look reads the state of the executors, the queues and the running executions.
 func (f *fleet) look(ctx context.Context) {
 	var queues api.Queues
 	var running []engine.Execution
@@ -161,9 +162,9 @@ func (f *fleet) look(ctx context.Context) {
 	f.tell()
 }
 
-// withSilent adds to those that have answered who did so less than a lease ago: an executor
-// that has much to do, or a network, may take longer than a roll call, and what a lost one
-// held is taken over by then.
+// withSilent adds the executors that answered an earlier roll call less than a lease ago: a
+// busy executor, or a slow network, may take longer than a roll call. After a lease, another
+// executor has taken over the executions of a lost one.
 func withSilent(present, before []engine.Answer, lease time.Duration) []engine.Answer {
 	for _, p := range before {
 		silent := !slices.ContainsFunc(present, func(a engine.Answer) bool { return a.Executor == p.Executor })
@@ -174,15 +175,15 @@ func withSilent(present, before []engine.Answer, lease time.Duration) []engine.A
 	return present
 }
 
-// tell has what is new drawn.
+// tell asks the view to redraw.
 func (f *fleet) tell() {
 	select {
 	case f.changed <- struct{}{}:
-	default: // it is about to be
+	default: // a redraw is pending already
 	}
 }
 
-// follow counts what finishes, until ctx ends or it fails.
+// follow counts executions that finish, until ctx ends or an error occurs.
 func (f *fleet) follow(ctx context.Context) error {
 	changes, err := f.s.changes(ctx, "")
 	if err != nil {
@@ -213,32 +214,32 @@ func (f *fleet) take(x engine.Execution) {
 	}
 }
 
-// A topView is what top shows, as --json prints it.
+// A topView is the content of top, as --json prints it.
 type topView struct {
 	At        int64             `json:"at"`
 	Executors []json.RawMessage `json:"executors"` // as durable executors prints them
 	api.Queues
-	// Finished counts what has finished per second, however it did, Incomplete what of it
-	// has not completed; over the last WindowMS.
+	// Finished is how many executions finished per second, in any way, during the last
+	// WindowMS. Incomplete is how many of them did not complete.
 	Finished   float64 `json:"finishedPerSecond"`
 	Incomplete float64 `json:"incompletePerSecond"`
 	WindowMS   int64   `json:"windowMs"`
-	// Slots is how many attempts all executors run at once, Running how many they run, and
-	// Slowest are the executions that have run for longest.
+	// Slots is how many attempts all executors together can run at once, and Running how many
+	// they run now. Slowest are the executions that have been running for longest.
 	Slots   int     `json:"slots"`
 	Running int     `json:"running"`
 	Slowest []*view `json:"slowest"`
 
-	// Lost are executors that records name and that do not answer.
+	// Lost are the executors that records name but that do not answer.
 	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
 
 	now      time.Time
-	present  []engine.Answer // those that have stopped answering included
+	present  []engine.Answer // including executors that have stopped answering
 	failure  error
-	filtered bool // what is not to be shown has been left out
+	filtered bool // the user has set a filter
 }
 
-// view is what has been seen, with so many of the slowest executions at most.
+// view returns the current content, with at most limit of the slowest executions.
 func (f *fleet) view(now time.Time, limit int) topView {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -257,7 +258,7 @@ func (f *fleet) view(now time.Time, limit int) topView {
 	slices.SortFunc(answering, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
 	for _, p := range answering {
 		v.Slots, v.Running = v.Slots+p.Slots, v.Running+p.Running
-		if one, err := engine.EncodePresence(p.Presence, math.MaxInt); err == nil { // it was decoded, so that it can be encoded
+		if one, err := engine.EncodePresence(p.Presence, math.MaxInt); err == nil { // never fails: it was decoded, so it can be encoded
 			v.Executors = append(v.Executors, one)
 		}
 	}
@@ -274,7 +275,7 @@ func (f *fleet) view(now time.Time, limit int) topView {
 	return v
 }
 
-// only is the view with the rows that are to be shown.
+// only returns the view with the rows that match the filter of the viewport.
 func (v topView) only(port *viewport) topView {
 	shows := port.shows
 	v.filtered = port.filter != ""
@@ -287,12 +288,12 @@ func (v topView) only(port *viewport) topView {
 	return v
 }
 
-// silentAfter is how long an executor that has answered before may take.
+// silentAfter is how old the last answer of an executor may be before top shows it as silent.
 const silentAfter = 2 * liveEvery
 
-// lost divides those that have answered into those that still do, and those that don't,
-// with others that records name. When they have last answered tells by when what they
-// hold is taken over. With the lock held.
+// lost returns the executors that still answer, and the lost ones: running executions name
+// them, but they do not answer. The time of the last answer of a lost executor bounds when
+// another one takes over its executions. The caller holds the lock.
 func (f *fleet) lost(now time.Time) (answering []engine.Answer, lost missing) {
 	lease := f.s.Limits().Lease
 	for _, p := range f.present {
@@ -312,8 +313,8 @@ func (f *fleet) lost(now time.Time) (answering []engine.Answer, lost missing) {
 	return answering, lost
 }
 
-// count counts what has finished in the window. What came before is dropped, once it is
-// too old to be written again.
+// count counts the executions that finished in the window. It forgets an older one only once
+// its record no longer changes, so that no execution counts twice.
 func (f *fleet) count(v *topView) {
 	if f.began.IsZero() {
 		return

@@ -8,10 +8,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 )
 
-// printTop prints a frame of so many lines at most; 0 is as many as there are.
+// printTop prints the view in at most height lines; 0 means no limit.
 func (a *app) printTop(v topView, height int) {
 	if v.failure != nil {
-		fmt.Fprintln(a.out, snip(a.out.paint(red, "as it was before: "+told(v.failure)), a.out.width()))
+		fmt.Fprintln(a.out, snip(a.out.paint(red, "out of date: "+told(v.failure)), a.out.width()))
 		height--
 	}
 	fmt.Fprintf(a.out, "%s of %s in use; %s executions/s finish, %s/s do not complete\n",
@@ -39,7 +39,7 @@ func (a *app) printTop(v topView, height int) {
 	case len(v.Slowest) == 0 && v.filtered:
 		return
 	case len(v.Slowest) == 0:
-		fmt.Fprintln(a.out, "\nnothing has run for longer than a moment")
+		fmt.Fprintln(a.out, "\nno execution has been running for long")
 		return
 	}
 	t := plainTable()
@@ -51,8 +51,8 @@ func (a *app) printTop(v topView, height int) {
 	a.printPart(t, 0)
 }
 
-// executorRows are the rows of the executors: those that do not answer first, since
-// somebody may have to look at them.
+// executorRows returns the rows of the executors. Lost executors come first, because a person
+// may have to act.
 func (a *app) executorRows(v topView) []table.Row {
 	var rows []table.Row
 	lost := map[string]bool{}
@@ -66,7 +66,7 @@ func (a *app) executorRows(v topView) []table.Row {
 		}
 		state, colour := executorState(p.Presence)
 		if silent := v.now.Sub(p.CalledAt); silent > silentAfter {
-			state, colour = "does not answer since "+coarse(silent), yellow
+			state, colour = "no answer for "+coarse(silent), yellow
 		}
 		rows = append(rows, table.Row{
 			oneLine(p.Executor), load(p.Running, p.Slots), grouped(p.Running) + " of " + grouped(p.Slots), grouped(p.InHand),
@@ -76,7 +76,7 @@ func (a *app) executorRows(v topView) []table.Row {
 	return rows
 }
 
-// printPart prints a table, and how many rows it lacks.
+// printPart prints a table, and how many more rows there are.
 func (a *app) printPart(t *grid, more int) {
 	if more > 0 {
 		t.AppendRow(table.Row{a.out.paint(faint, "and "+grouped(more)+" more")})
@@ -84,9 +84,9 @@ func (a *app) printPart(t *grid, more int) {
 	fmt.Fprintf(a.out, "\n%s\n", a.fitting(t))
 }
 
-// share divides so many lines among three tables of so many rows, each of which takes
-// an empty line, a head and perhaps a line that says how many rows it lacks. With 0
-// lines each has its rows.
+// share divides lines among three tables with these numbers of rows, and returns how many rows
+// of each to show. Each table also takes an empty line, a header, and perhaps a line that says
+// how many more rows there are. With 0 lines, all rows are shown.
 func share(lines, executors, queues, slowest int) (int, int, int) {
 	if lines <= 0 {
 		return executors, queues, slowest
@@ -97,7 +97,7 @@ func share(lines, executors, queues, slowest int) (int, int, int) {
 	return e, q, min(slowest, max(rows-e-q, 1))
 }
 
-// load draws how much of something is in use.
+// load draws a bar that shows how many of the slots are in use.
 func load(running, slots int) string {
 	const wide = 10
 	n := 0
@@ -114,7 +114,7 @@ func rate(perSecond float64) string {
 	return grouped(int(perSecond + 0.5))
 }
 
-// holder is the executor of an execution that runs.
+// holder returns the executor of a running execution, and whether it is lost.
 func (a *app) holder(x *view) string {
 	if x.Lost != nil {
 		return oneLine(x.Executor) + a.out.paint(red, ", lost")

@@ -14,7 +14,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/api"
 )
 
-// A testTerminal has 80 by 25 cells, and keeps what it has shown last.
+// A testTerminal is a terminal of 80 by 25 cells that keeps its last content.
 type testTerminal struct {
 	tcell.SimulationScreen
 	mu    sync.Mutex
@@ -62,8 +62,8 @@ func (s *testTerminal) Show() {
 	s.shown = strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// until returns what is shown once that has all the words, but for those that begin
-// with !, which it is to lack.
+// until waits until the terminal shows all the words, and returns its content. A word after !
+// must not be there.
 func (s *testTerminal) until(t *testing.T, words ...string) string {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -77,7 +77,7 @@ func (s *testTerminal) until(t *testing.T, words ...string) string {
 			return text
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the terminal never shows %q, but\n%s", missing, text)
+			t.Fatalf("the terminal does not show %q but\n%s", missing, text)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func TestTopShowsTheFleetUntilItIsLeft(t *testing.T) {
 	durable(t, "enqueue", "greet", `{"name":"x"}`, "--wait", "--dir", dir).want(t, exitOK)
 	term.until(t, "executions/s finish, 0/s do not", "!; 0 executions/s")
 	durable(t, "cancel", "long", "--yes", "--dir", dir).want(t, exitOK)
-	term.until(t, "nothing has run for longer than a moment")
+	term.until(t, "no execution has been running for long")
 	term.InjectKey(tcell.KeyRune, 'q', tcell.ModNone)
 	(<-ended).want(t, exitOK)
 
@@ -119,7 +119,7 @@ func TestTopShowsTheFleetUntilItIsLeft(t *testing.T) {
 	(<-ended).want(t, exitInterrupted)
 }
 
-// begun returns once an execution is recorded to run.
+// begun waits until the record of an execution says that it is running.
 func begun(t *testing.T, id string, where ...string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -150,7 +150,7 @@ func TestTopPrintsOnceWhereThereIsNoTerminal(t *testing.T) {
 	durable(t, "cancel", "long", "--yes", "--dir", dir).want(t, exitOK)
 	stop()
 	if o := durable(t, "top", "--dir", dir).want(t, exitOK); !strings.Contains(o.out, "no executor answers") {
-		t.Errorf("where nobody executes top prints\n%s", o.out)
+		t.Errorf("without an executor top prints\n%s", o.out)
 	}
 	_, ended := onTerminal(t, t.Context(), "top", "--dir", dir)
 	if o := (<-ended).want(t, exitIncomplete); !strings.Contains(o.err, "no executor is running in this store") {
@@ -160,7 +160,7 @@ func TestTopPrintsOnceWhereThereIsNoTerminal(t *testing.T) {
 	durable(t, "top", "x").want(t, exitUsage)
 }
 
-// TestFramesOfTopAlign has one of more than fits and one of all.
+// TestFramesOfTopAlign formats a view that has to leave rows out, and a complete one.
 func TestFramesOfTopAlign(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	v := topView{now: now, Slots: 96, Running: 65, Finished: 1234.4, Incomplete: 0.25}

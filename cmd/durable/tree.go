@@ -19,12 +19,13 @@ func (a *app) tree() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "tree ID",
-		Short: "Show an execution and all below it, with times and attempts",
-		Long: "Show an execution and all below it, with times and attempts. With --json it prints\n" +
-			"what get does, with \"children\" of the same kind; with --jsonl an execution a line,\n" +
-			"each before those below it. With --watch it shows at a terminal what becomes of it,\n" +
-			"what has finished with all below it in a line, until ID has finished or q is typed;\n" +
-			"then, and elsewhere, it prints the tree once ID has finished.",
+		Short: "Show an execution and everything below it, as a tree",
+		Long: "Show an execution and everything below it, with times and attempts. --json prints the\n" +
+			"same document as durable get, with \"children\" of the same form. --jsonl prints one\n" +
+			"execution per line, parents before their children.\n\n" +
+			"With --watch on a terminal, the command keeps the tree up to date until ID has\n" +
+			"finished or you type q. It folds a finished subtree into one line. Once ID has\n" +
+			"finished, it prints the tree; without a terminal it prints nothing before.",
 		Args: executionID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -55,11 +56,11 @@ func (a *app) tree() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "show what becomes of it until it has finished")
+	cmd.Flags().BoolVar(&watch, "watch", false, "keep the tree up to date until ID has finished")
 	return cmd
 }
 
-// about says what an error was about, unless it says all itself.
+// about adds to an error what was attempted, unless the error is complete.
 func about(what string, err error) error {
 	if exit := (*exitError)(nil); err == nil || errors.As(err, &exit) {
 		return err
@@ -67,15 +68,14 @@ func about(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// A node is an execution and what is known of those below it.
+// A node is an execution with the executions below it.
 type node struct {
 	engine.Execution
 	below []*node
-	lost  missing // as far as it was looked for
+	lost  missing // empty if the command has not checked for lost executors
 }
 
-// grow reads the tree below id. The error is ErrNotFound if there is no such
-// execution.
+// grow reads the tree below id. It returns ErrNotFound if there is no such execution.
 func grow(ctx context.Context, s engine.Store, id string) (*node, error) {
 	all, err := readTree(ctx, s, id)
 	if err != nil {
@@ -87,7 +87,7 @@ func grow(ctx context.Context, s engine.Store, id string) (*node, error) {
 	return nil, engine.ErrNotFound
 }
 
-// readTree reads all executions of the tree that id is in.
+// readTree reads all executions of the tree that contains id.
 func readTree(ctx context.Context, s engine.Store, id string) (map[string]engine.Execution, error) {
 	all := map[string]engine.Execution{}
 	for r, err := range s.List(ctx, engine.Filter{Tree: engine.RootOf(id)}) {
@@ -99,7 +99,7 @@ func readTree(ctx context.Context, s engine.Store, id string) (map[string]engine
 	return all, nil
 }
 
-// grown is what there is of the tree below id; nil if there is nothing.
+// grown builds the tree below id from executions; nil if id is not among them.
 func grown(all map[string]engine.Execution, id string) *node {
 	nodes := make(map[string]*node, len(all))
 	for id, x := range all {
@@ -124,7 +124,7 @@ func (n *node) size() int {
 	return size
 }
 
-// settled reports whether an execution has finished with all below it.
+// settled reports whether an execution and everything below it have finished.
 func (n *node) settled() bool {
 	return n.Status.Finished() && !slices.ContainsFunc(n.below, func(b *node) bool { return !b.settled() })
 }
@@ -138,7 +138,7 @@ func (n *node) all(list []engine.Execution) []engine.Execution {
 	return list
 }
 
-// lose notes which executors do not answer.
+// lose sets the lost executors of all nodes.
 func (n *node) lose(lost missing) {
 	n.lost = lost
 	for _, b := range n.below {
@@ -162,7 +162,7 @@ func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 	return v, nil
 }
 
-// flat appends an execution and those below it, each by itself.
+// flat appends an execution and the executions below it to the list, without their children.
 func (v *view) flat(list []*view) []*view {
 	list = append(list, &view{Execution: v.Execution, Lost: v.Lost})
 	for _, c := range v.Children {
@@ -171,7 +171,7 @@ func (v *view) flat(list []*view) []*view {
 	return list
 }
 
-// branches draws everything below the first line, which stands alone.
+// branches is the style of the lines below the root. The root has a line without branches.
 var branches = list.Style{
 	CharItemSingle: "╰─", CharItemTop: "├─", CharItemFirst: "├─", CharItemMiddle: "├─",
 	CharItemVertical: "│  ", CharItemBottom: "╰─", CharNewline: "\n", Name: "branches",
@@ -183,15 +183,17 @@ type limb struct {
 	name  string
 	cells [5]string // status, time of day, time since the root, duration, tries
 	notes []string
-	// stands is how many executions it is about; status, if it is settled, is theirs.
+	// stands is how many executions the line stands for; status is their status, if they are
+	// settled, and otherwise empty.
 	stands int
 	status engine.Status
 }
 
 func (l limb) height() int { return 1 + len(l.notes) }
 
-// printTree prints a line for each execution, and one for each failure below it. With a
-// height, what is settled is folded, and what is too much for so many lines left out.
+// printTree prints a line for each execution, and below it a line for each of its failures. If
+// height is not 0, it folds settled subtrees, and leaves out the last executions if there are
+// more than height lines.
 func (a *app) printTree(n *node, now time.Time, height int) {
 	fmt.Fprintf(a.out, "%s  %s\n", a.out.paint(bold, n.ID), count(n.size(), "execution", "executions"))
 	fmt.Fprintf(a.out, "created %s, %s\n", a.stamp(n.CreatedAt), ago(n.CreatedAt, now))
@@ -203,7 +205,7 @@ func (a *app) printTree(n *node, now time.Time, height int) {
 	}
 	fmt.Fprintln(a.out)
 	if height > 0 {
-		height = max(height-4, 1) // what is above, and a line of what may be left out
+		height = max(height-4, 1) // minus the lines above, and the line about executions left out
 	}
 
 	limbs := []limb{{name: "TASK", cells: [5]string{"STATUS", "STARTED", "AFTER", "TOOK", "TRIES"}}}
@@ -220,7 +222,7 @@ func (a *app) printTree(n *node, now time.Time, height int) {
 	wide := 0
 	var columns [5]int
 	for _, l := range limbs {
-		if l.cells[0] != "" { // what has no columns needs no room before them
+		if l.cells[0] != "" { // a line without columns needs no room before them
 			wide = max(wide, 3*l.depth+len(l.name))
 		}
 		for i, c := range l.cells {
@@ -233,14 +235,14 @@ func (a *app) printTree(n *node, now time.Time, height int) {
 		name := l.name
 		if width > 0 {
 			most := wide - 3*l.depth
-			if l.cells[0] == "" { // what has no columns has their room
+			if l.cells[0] == "" { // a line without columns may use their room
 				most = width - 3*l.depth
 			}
 			name = snip(name, max(most, 4))
 		}
 		s := text.Pad(name, wide-3*l.depth, ' ')
 		s += "  " + text.Pad(l.cells[0], columns[0], ' ')
-		for i := 1; i < 4; i++ { // times stand on the right, so that their digits meet
+		for i := 1; i < 4; i++ { // align times on the right, so that their digits are below each other
 			if !gone[i] {
 				s += "  " + text.AlignRight.Apply(l.cells[i], columns[i])
 			}
@@ -276,8 +278,8 @@ func (a *app) printTree(n *node, now time.Time, height int) {
 	fmt.Fprintln(a.out, l.Render())
 }
 
-// narrowed returns how wide names may be, and which columns go, so that a line of a tree
-// fits; without a width all does.
+// narrowed returns how wide names may be, and which columns to leave out, so that a line of a
+// tree fits into width; 0 means no limit.
 func narrowed(wide int, columns [5]int, width int) (name int, gone [5]bool) {
 	over := wide - width
 	for _, c := range columns {
@@ -286,7 +288,7 @@ func narrowed(wide int, columns [5]int, width int) (name int, gone [5]bool) {
 	if width == 0 {
 		return wide, gone
 	}
-	for _, i := range []int{1, 2, 3} { // first the time of day, which the root's tells
+	for _, i := range []int{1, 2, 3} { // first the time of day, which follows from the root's
 		if over > 0 {
 			gone[i] = true
 			over -= 2 + columns[i]
@@ -295,8 +297,8 @@ func narrowed(wide int, columns [5]int, width int) (name int, gone [5]bool) {
 	return max(wide-max(over, 0), min(wide, leastCut)), gone
 }
 
-// treeHead is how many lines stand above the executions of a tree, the names of the
-// columns included.
+// treeHead returns how many lines printTree prints above the executions, including the names of
+// the columns.
 func treeHead(n *node) int {
 	lines := 4
 	if n.RetryOf != "" {
@@ -308,7 +310,7 @@ func treeHead(n *node) int {
 	return lines
 }
 
-// step goes up or down a tree.
+// step changes the indentation by this many levels.
 func step(l list.Writer, levels int) {
 	for ; levels > 0; levels-- {
 		l.Indent()
@@ -347,13 +349,13 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 	for _, t := range n.History {
 		if !folded && t.Failure != nil && t.EndedAt != n.FinishedAt {
 			l.notes = append(l.notes, a.out.paint(yellow, fmt.Sprintf("  attempt %d on %s, %s: %s",
-				t.Number, t.Executor, span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Display()))))
+				t.Number, oneLine(t.Executor), span(t.EndedAt.Sub(t.StartedAt)), oneLine(t.Failure.Display()))))
 		}
 	}
 	if n.Failure != nil && n.Status.Finished() {
 		why := n.Failure.Display()
 		if !folded {
-			why = n.Failure.Pointer() // the reason stands below
+			why = n.Failure.Pointer() // the lines below show the reason
 		}
 		l.notes = append(l.notes, a.out.paint(statusColour(n.Status), "  "+oneLine(why)))
 	}

@@ -12,16 +12,16 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// settling is how long a tree may take, once the execution that is watched has finished,
-// to end what is below it.
+// settling is how long the view waits, after the watched execution has finished, until the
+// executions below it have finished too.
 const settling = 2 * time.Second
 
-// watchTree shows what becomes of a tree until the execution has finished, and returns
-// it then; nil, if somebody has left before.
+// watchTree shows a tree and keeps it up to date until the execution id has finished. Then it
+// returns the tree, or nil if the user left the view before.
 func (a *app) watchTree(ctx context.Context, s *store, id string) (*node, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	// It is listened to before it is looked at, so that the end can't be missed.
+	// Subscribe before reading, so that the end can't be missed.
 	changes, err := s.changes(ctx, engine.RootOf(id))
 	if err != nil {
 		return nil, err
@@ -57,10 +57,10 @@ func (a *app) watchTree(ctx context.Context, s *store, id string) (*node, error)
 	if !ended || err != nil {
 		return nil, err
 	}
-	return grow(ctx, s, id) // the last of it may have come without a change
+	return grow(ctx, s, id) // the last executions may have appeared without a change
 }
 
-// only is the tree without what neither is to be shown nor leads to what is.
+// only returns the tree with the executions that match the filter, and their ancestors.
 func (n *node) only(v *viewport) *node {
 	if v.filter == "" {
 		return n
@@ -74,16 +74,16 @@ func (n *node) only(v *viewport) *node {
 	return pruned
 }
 
-// A growing is a tree that is watched. It is read again where something has come to it,
-// which no record may tell of yet.
+// A growing is the state of a live tree. It rereads the whole tree when there may be new
+// executions: a queued execution has no record yet, so no change announces it.
 type growing struct {
 	s       *store
 	id      string
-	changed chan struct{} // has something when there is something new
+	changed chan struct{} // receives a value after each change
 
 	mu    sync.Mutex
 	all   map[string]engine.Execution
-	ended time.Time // when the execution was first seen to have finished
+	ended time.Time // when the view first saw that the execution had finished
 	err   error
 }
 
@@ -98,7 +98,7 @@ func (g *growing) read(ctx context.Context) error {
 	return nil
 }
 
-// now returns the tree as far as it is known, and whether there is nothing more to come.
+// now returns the current tree, and whether there will be no more changes.
 func (g *growing) now() (n *node, ended bool) {
 	g.mu.Lock()
 	all := maps.Clone(g.all)
@@ -121,7 +121,7 @@ func (g *growing) failure() error {
 	return g.err
 }
 
-// end returns once there is nothing more to come.
+// end returns once there will be no more changes.
 func (g *growing) end(ctx context.Context) error {
 	tick := time.NewTicker(frame)
 	defer tick.Stop()
@@ -139,26 +139,26 @@ func (g *growing) end(ctx context.Context) error {
 	}
 }
 
-// follow takes changes until ctx ends or there can be no more.
+// follow applies changes until there are no more; they end with ctx.
 func (g *growing) follow(ctx context.Context, changes func(func(engine.Execution, error) bool)) {
-	var rest time.Time // until when it is not read again: a large tree takes a while
+	var rest time.Time // don't reread the tree before then: a large one takes a while
 	for x, err := range changes {
 		if err != nil {
 			g.mu.Lock()
 			g.err = err
 			g.mu.Unlock()
 		} else if began := time.Now(); g.take(x) && began.After(rest) {
-			_ = g.read(ctx) // a server that is gone ends the changes too
+			_ = g.read(ctx) // if the server is gone, the changes end with an error too
 			rest = time.Now().Add(10 * time.Since(began))
 		}
 		select {
 		case g.changed <- struct{}{}:
-		default: // it is about to be drawn
+		default: // a redraw is pending already
 		}
 	}
 }
 
-// take takes a change, and reports whether there may be more below it than is known.
+// take applies a change, and reports whether there may be new executions below it.
 func (g *growing) take(x engine.Execution) (more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -167,9 +167,8 @@ func (g *growing) take(x engine.Execution) (more bool) {
 	return !known || x.Spawned > before.Spawned || (x.Status == engine.WaitingForFinalize && before.Status != x.Status)
 }
 
-// fit folds siblings that follow each other and are settled into a line, if there are
-// more lines than that, and cuts what is too much then. It returns how many executions
-// are cut.
+// fit shortens the tree to height lines. It folds adjacent settled siblings into one line. If
+// that is not enough, it cuts lines at the end. It returns how many executions it cut.
 func fit(limbs []limb, height int) (shown []limb, left int) {
 	lines := func(list []limb) (n int) {
 		for _, l := range list {
@@ -203,7 +202,7 @@ func fit(limbs []limb, height int) (shown []limb, left int) {
 	return shown, left
 }
 
-// together is a line for several that are settled.
+// together returns one line for several settled executions.
 func together(limbs []limb) limb {
 	l := limb{depth: limbs[0].depth, status: limbs[0].status}
 	counts := map[engine.Status]int{}

@@ -55,7 +55,7 @@ func TestWatchedTreesAreShownUntilTheyEnd(t *testing.T) {
 	durable(t, "tree", "sum", "--watch", "--dir", dir).want(t, exitOK)
 }
 
-// TestFoldedTreesFit has a tree of many in fewer and fewer lines.
+// TestFoldedTreesFit formats a large tree in fewer and fewer lines.
 func TestFoldedTreesFit(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	all := map[string]engine.Execution{}

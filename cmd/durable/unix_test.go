@@ -15,7 +15,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// rubbish makes files of every kind, good ones among them.
+// rubbish creates files of every kind, including good ones.
 func rubbish(t *testing.T, dir string) {
 	t.Helper()
 	write(t, dir,
@@ -31,7 +31,7 @@ func rubbish(t *testing.T, dir string) {
 	}
 }
 
-// everything are the arguments that name all of it, and more.
+// everything returns arguments that name all these files, and more.
 func everything(dir string) []string {
 	return []string{dir, filepath.Join(dir, "fifo"), "/dev/null", filepath.Join(dir, "missing"), filepath.Join(dir, "good.md")}
 }
@@ -42,7 +42,7 @@ func TestBadFilesFailInClearWordsAndTheOthersComplete(t *testing.T) {
 	t.Chdir(dir)
 	args := append([]string{"demo", "--dir", store, "--max-size", "1KiB", "--slots", "1"}, everything(dir)...)
 	o := durable(t, args...).want(t, exitIncomplete)
-	// In what order files fail is open.
+	// The order in which files fail is not defined.
 	lines := strings.SplitAfter(o.out, "\n")
 	first := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "failed") })
 	last := first
@@ -55,7 +55,7 @@ func TestBadFilesFailInClearWordsAndTheOthersComplete(t *testing.T) {
 		t.Errorf("stderr = %q", o.err)
 	}
 
-	// The next run tries what failed anew, and nothing else.
+	// The next run retries the files that failed, and no others.
 	results := jsonLines[result](t, durable(t, append(args, "--json")...).want(t, exitIncomplete).out)
 	for _, r := range results {
 		name := filepath.Base(r.File)
@@ -79,7 +79,7 @@ func TestBadFilesFailInClearWordsAndTheOthersComplete(t *testing.T) {
 	}
 }
 
-// nobody is a user that may read what all may, and no more.
+// nobody is a user who can read only files that all users can read.
 const nobody = 65534
 
 func TestFilesThatMayNotBeReadFail(t *testing.T) {
@@ -105,7 +105,7 @@ func TestFilesThatMayNotBeReadFail(t *testing.T) {
 
 	cmd := exec.Command(program, "demo", "--json", "--dir", filepath.Join(home, "state", "store"), filepath.Join(home, "in"), filepath.Join(home, "in/closed/x.txt"))
 	cmd.Dir = home
-	if os.Geteuid() == 0 { // who may read everything
+	if os.Geteuid() == 0 { // root can read everything
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	out, _ := cmd.Output()
@@ -175,7 +175,7 @@ func TestCtrlCDrainsAndCtrlCAgainEndsAtOnce(t *testing.T) {
 		}
 	}
 
-	// Once: what runs comes to its end, and what is behind it stays for later.
+	// One Ctrl-C: the running task finishes, and the queued ones wait for the next run.
 	cmd, out := begin("--delay", "500ms", "--slots", "1")
 	signal(cmd, os.Interrupt)
 	_ = cmd.Wait()
@@ -192,7 +192,7 @@ func TestCtrlCDrainsAndCtrlCAgainEndsAtOnce(t *testing.T) {
 		t.Errorf("%d uploads had come to their end, want the one that ran", waiting)
 	}
 
-	// Twice: the end, in the middle.
+	// Two: the demo ends at once, in the middle of a task.
 	cmd, out = begin("--delay", "1m", "--drain", "1m")
 	signal(cmd, syscall.SIGTERM)
 	until(t, out, "interrupted")
@@ -204,12 +204,12 @@ func TestCtrlCDrainsAndCtrlCAgainEndsAtOnce(t *testing.T) {
 	durable(t, "demo", "--dir", store, dir).want(t, exitOK)
 }
 
-// until waits for a text.
+// until waits until the output contains a text.
 func until(t *testing.T, out *lockedBuffer, text string) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(out.String(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%q does not come:\n%s", text, out)
+			t.Fatalf("the output lacks %q:\n%s", text, out)
 		}
 	}
 }

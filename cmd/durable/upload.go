@@ -55,8 +55,8 @@ type uploadOutput struct {
 	Words     int    `json:"words"`
 }
 
-// again retries failures that may pass: a full disk, a flaky network drive. The tasks mark
-// the others as permanent.
+// again retries failures that may be temporary: a full disk, a flaky network drive. The tasks
+// mark other failures as permanent.
 var again = engine.Retry{MaxRetries: 3, BaseDelay: 200 * time.Millisecond, Multiplier: 3}
 
 // parts is the queue of all children and finalizes. In the queue of the uploads, the
@@ -79,7 +79,7 @@ const (
 
 // An uploader is the code of the demo's tasks.
 type uploader struct {
-	// delay is artificial work: every task takes so much longer.
+	// delay is artificial work: every task takes this much longer.
 	delay time.Duration
 	// maxSize is the size of the largest file to upload, in bytes.
 	maxSize int64
@@ -99,7 +99,7 @@ func (u *uploader) bindings() []engine.Binding {
 // timeout adds the artificial work to the time that the real work may take.
 func (u *uploader) timeout(d time.Duration) engine.Timeout { return engine.Timeout(d + u.delay) }
 
-// begin is the first thing that every task does.
+// begin logs the begin of a task and does the artificial work. Every task calls it first.
 func (u *uploader) begin(ctx context.Context) error {
 	r := engine.FromContext(ctx)
 	u.log.Debug("task begins", zap.String("execution", r.ExecutionID), zap.String("task", r.TaskID), zap.Int("attempt", r.Attempt))
@@ -155,8 +155,8 @@ func (u *uploader) summarize(ctx context.Context, in fileInput) (summary, error)
 	return summarized(text), nil
 }
 
-// finish joins what the children found. It compares digests, because the tasks
-// read the file at different times.
+// finish joins the outputs of the children. It compares digests, because the tasks read the
+// file at different times.
 func (u *uploader) finish(ctx context.Context, j engine.Joined[uploadInput, uploaded]) (uploadOutput, error) {
 	if err := u.begin(ctx); err != nil {
 		return uploadOutput{}, err

@@ -8,27 +8,27 @@ import (
 	"github.com/durable-execution/durable/jsstore/api"
 )
 
-// A view is an execution as --json prints it: as the API tells of it, and in a tree
-// with those below it.
+// A view is an execution as --json prints it: the form of the API and, in a tree, the
+// executions below it.
 type view struct {
 	api.Execution
 	Children []*view `json:"children,omitempty"`
-	// Lost is the executor that runs it, if that does not answer.
+	// Lost is the executor that runs it, if that executor does not answer.
 	Lost *lostExecutor `json:"lostExecutor,omitempty"`
 }
 
-// lose notes that an execution's executor is lost, if it is.
+// lose sets Lost if the execution's executor is among the lost ones.
 func (v *view) lose(x engine.Execution, lost missing) {
 	if lost.has(x) {
 		v.Lost, v.Display = lost.executors[x.Executor], x.Display(time.Now(), true)
 	}
 }
 
-// viewOf is an execution as lists show it.
+// viewOf returns an execution as lists show it.
 func viewOf(x engine.Execution) *view { return &view{Execution: api.View(x)} }
 
-// fullViewOf is an execution with all that is known of it. The output is the one
-// that others see, which may have to be gathered from its children.
+// fullViewOf returns an execution with its payloads and history. If its output is gathered from
+// its children, fullViewOf gathers it.
 func fullViewOf(ctx context.Context, s engine.Store, x engine.Execution) (*view, error) {
 	v, err := api.Whole(ctx, s, x)
 	return &view{Execution: v}, err

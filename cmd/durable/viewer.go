@@ -7,25 +7,25 @@ import (
 	"github.com/gdamore/tcell/v2"
 )
 
-// A viewport is what a live view is asked for, and what it says of what it has printed.
+// A viewport tells a drawing how much to print, and the drawing sets head in it.
 type viewport struct {
 	// height is how many lines there is room for.
 	height int
-	// all says that somebody scrolls or filters: nothing is to be folded or left out, since
-	// the lines that there is no room for can be reached.
+	// all means that the user scrolls or filters. The drawing then prints everything, and the
+	// user scrolls to the lines for which there is no room.
 	all bool
-	// filter is a text in lower case; rows that lack it are left out.
+	// filter is a text in lower case; the drawing leaves out rows that do not contain it.
 	filter string
-	// head is set by the view: how many of the first lines stay where they are.
+	// head is how many of the first lines do not scroll. The drawing sets it.
 	head int
 }
 
-// shows reports whether a row with these cells is to be shown.
+// shows reports whether a row with these cells matches the filter.
 func (v *viewport) shows(cells ...string) bool {
 	return v.filter == "" || strings.Contains(strings.ToLower(strings.Join(cells, "\n")), v.filter)
 }
 
-// room is the height for views that leave out what is too much; 0 is as much as there is.
+// room returns the greatest number of lines to print; 0 means no limit.
 func (v *viewport) room() int {
 	if v.all {
 		return 0
@@ -33,25 +33,25 @@ func (v *viewport) room() int {
 	return v.height
 }
 
-// A viewer is where somebody is in a live view, by the keys that were typed.
+// A viewer is the state of a live view that the keys of the user change.
 type viewer struct {
 	top    int // the first line below the head that is shown
 	all    bool
 	filter string
 	typing bool // the filter is being typed
 	help   bool
-	page   int // lines below the head that were shown at last
-	lines  int // lines below the head that there were at last
+	page   int // how many lines below the head the last update had room for
+	lines  int // how many lines below the head the last update had
 }
 
 const viewerHelp = `↑ ↓ k j             a line up or down
 PgUp PgDn b Space   a page up or down
 Home End g G        the beginning, the end
-/                   show only what has a text in it: Enter keeps it, Esc drops it
+/                   filter the rows by a text: Enter keeps it, Esc drops it
 ?                   this help; any key leaves it
 q Esc Ctrl-C        leave`
 
-// key does what a key stands for, and reports whether it leaves the view.
+// key handles a key, and reports whether the user leaves the view.
 func (w *viewer) key(e *tcell.EventKey) (leaves bool, err error) {
 	switch {
 	case e.Key() == tcell.KeyCtrlC:
@@ -74,7 +74,7 @@ func (w *viewer) key(e *tcell.EventKey) (leaves bool, err error) {
 	return false, nil
 }
 
-// typed takes a key while the filter is being typed.
+// typed handles a key while the user types the filter.
 func (w *viewer) typed(e *tcell.EventKey) {
 	switch e.Key() {
 	case tcell.KeyEnter:
@@ -91,7 +91,7 @@ func (w *viewer) typed(e *tcell.EventKey) {
 }
 
 func (w *viewer) scroll(e *tcell.EventKey) {
-	by, page := 0, max(w.page-1, 1) // a line of the page before stays
+	by, page := 0, max(w.page-1, 1) // keep one line of the previous page
 	switch key, r := e.Key(), e.Rune(); {
 	case key == tcell.KeyUp, r == 'k':
 		by = -1
@@ -105,7 +105,7 @@ func (w *viewer) scroll(e *tcell.EventKey) {
 		w.top, w.all = 0, false
 		return
 	case key == tcell.KeyEnd, r == 'G':
-		w.top, w.all = 1<<30, true // as far as there are lines
+		w.top, w.all = 1<<30, true // shown limits it to the last line
 		return
 	default:
 		return
@@ -113,13 +113,13 @@ func (w *viewer) scroll(e *tcell.EventKey) {
 	w.top, w.all = max(w.top+by, 0), true
 }
 
-// viewport is what the view is asked for in so many lines.
+// viewport returns the viewport for a terminal with this many lines.
 func (w *viewer) viewport(height int) *viewport {
 	return &viewport{height: height, all: w.all || w.filter != "", filter: strings.ToLower(w.filter)}
 }
 
-// shown are the lines that there is room for, with a line below them that says where they
-// are if there is more than that, or what is filtered.
+// shown returns the lines to show. If not all fit, or if there is a filter, the last line shows
+// the position and the filter.
 func (w *viewer) shown(lines []string, head, width, height int) []string {
 	if w.help {
 		var help []string

@@ -8,7 +8,7 @@ import (
 	"github.com/gdamore/tcell/v2"
 )
 
-// types injects keys: runes, and names of keys in angle brackets.
+// types injects keys: characters, and names of keys in angle brackets.
 func (s *testTerminal) types(keys string) {
 	named := map[string]tcell.Key{
 		"up": tcell.KeyUp, "down": tcell.KeyDown, "pgup": tcell.KeyPgUp, "pgdn": tcell.KeyPgDn, "home": tcell.KeyHome, "end": tcell.KeyEnd,
@@ -25,7 +25,7 @@ func (s *testTerminal) types(keys string) {
 	}
 }
 
-// TestLiveListsScrollAndFilter goes through a list of 40 in a terminal of 25 lines.
+// TestLiveListsScrollAndFilter scrolls a list of 40 executions on a terminal of 25 lines.
 func TestLiveListsScrollAndFilter(t *testing.T) {
 	dir := t.TempDir()
 	developing(t, dir)
@@ -71,7 +71,7 @@ func TestLiveListsScrollAndFilter(t *testing.T) {
 		term.types(step.keys)
 		term.until(t, step.words...)
 	}
-	term.SetSize(40, 12) // which does not send an event by itself in every version
+	term.SetSize(40, 12) // not every version of tcell sends an event for this
 	_ = term.PostEvent(tcell.NewEventResize(40, 12))
 	text := term.until(t, "TASK greet", "STATUS completed", "!EXECUTION")
 	for line := range strings.Lines(text) {
@@ -85,8 +85,8 @@ func TestLiveListsScrollAndFilter(t *testing.T) {
 	}
 }
 
-// TestLiveTreesAndTopShowWhatIsFoldedOnceTheyScroll has more children, and more slow ones,
-// than there are lines.
+// TestLiveTreesAndTopShowWhatIsFoldedOnceTheyScroll has more children, and more slow executions,
+// than the terminal has lines.
 func TestLiveTreesAndTopShowWhatIsFoldedOnceTheyScroll(t *testing.T) {
 	dir := t.TempDir()
 	developing(t, dir)
@@ -110,7 +110,7 @@ func TestLiveTreesAndTopShowWhatIsFoldedOnceTheyScroll(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprint("line ", i)
 	}
-	for _, height := range []int{1, 2, 3, 24} { // of any terminal
+	for _, height := range []int{1, 2, 3, 24} { // the heights of terminals
 		for _, head := range []int{0, 2, 5} {
 			if got := n.shown(many, head, 80, height); len(got) > max(height, 2) {
 				t.Errorf("%d lines in %d, with a head of %d", len(got), height, head)

@@ -15,8 +15,8 @@ import (
 
 const longName = "aTaskWithANameThatIsLongerThanAnybodyWouldWishForAndThenSomeMore"
 
-// TestViewsFitTerminals prints every view of a store with one long task name: at a
-// terminal no line is too wide, unless it is one word, and each column is still there.
+// TestViewsFitTerminals prints every view of a store with one long task name. On a terminal, no
+// line is too wide unless it is a single word, and no column is missing.
 func TestViewsFitTerminals(t *testing.T) {
 	dir := t.TempDir()
 	s, err := embedded.Open(t.Context(), embedded.Config{Dir: dir, Port: -1})
@@ -52,7 +52,7 @@ func TestViewsFitTerminals(t *testing.T) {
 			break
 		}
 	}
-	// It goes to its own queue unasked.
+	// Without --queue, the execution goes to the queue of its task.
 	durable(t, "enqueue", longName, `{"name":"x"}`, "--id", "single", "--wait", "--dir", dir).want(t, exitIncomplete)
 	if v := jsonLines[view](t, durable(t, "get", "single", "--json", "--dir", dir).want(t, exitOK).out)[0]; v.Queue != "mail" {
 		t.Errorf("it went to queue %s, want mail", v.Queue)
@@ -61,7 +61,7 @@ func TestViewsFitTerminals(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	for _, c := range []struct {
 		line string
-		has  string // words that are in it at any width
+		has  string // words that the output contains at any width
 	}{
 		{"list --all", "STATUS failed single whole.0 CREATED"}, {"list --failed --columns execution,error,queue", "ERROR QUEUE mail single"},
 		{"get single", "execution single task error failed"}, {"get whole", "children status error"}, {"tree whole", "STATUS failed TASK whole"}, {"tree single", "STATUS TRIES failed"},
@@ -78,7 +78,7 @@ func TestViewsFitTerminals(t *testing.T) {
 					t.Errorf("durable %s in %d columns: %d in %q", c.line, width, n, line)
 				}
 				if strings.Contains(line, "\x1b[3") {
-					t.Errorf("durable %s has colours without a wish for them: %q", c.line, line)
+					t.Errorf("durable %s prints colours despite NO_COLOR: %q", c.line, line)
 				}
 			}
 			for word := range strings.FieldsSeq(c.has) {
@@ -103,10 +103,10 @@ func TestATaskGoesToTheQueueThatExecutorsTell(t *testing.T) {
 		want    string
 	}{
 		{[]engine.Answer{answer("mail", "mail", "default")}, "mail"},
-		{[]engine.Answer{answer("mail", "default")}, "mail"},                             // nobody serves it, and it is the task's
-		{[]engine.Answer{answer("old", "new"), answer("new", "new")}, "new"},             // two versions
-		{[]engine.Answer{answer("", "mail"), answer("", "mail")}, "mail"},                // of a version that does not tell
-		{[]engine.Answer{answer("", "mail", "default")}, "default"},                      // of one too
+		{[]engine.Answer{answer("mail", "default")}, "mail"},                             // the queue of the task, although no executor serves it
+		{[]engine.Answer{answer("old", "new"), answer("new", "new")}, "new"},             // executors have two versions of the task
+		{[]engine.Answer{answer("", "mail"), answer("", "mail")}, "mail"},                // executors of a version that does not report the queue
+		{[]engine.Answer{answer("", "mail", "default")}, "default"},                      // such a version, with several queues
 		{[]engine.Answer{answer("", "mail", "default"), answer("mail", "mail")}, "mail"}, // a mixed fleet
 		{[]engine.Answer{answer("")}, "default"},
 	} {
@@ -118,7 +118,7 @@ func TestATaskGoesToTheQueueThatExecutorsTell(t *testing.T) {
 
 func TestDevSaysThatItsPortIsTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:4222")
-	if err == nil { // otherwise somebody else has it, which is as good
+	if err == nil { // otherwise another program uses the port, which is as good
 		defer l.Close()
 	}
 	ctx, stop := context.WithCancel(t.Context())

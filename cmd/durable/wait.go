@@ -53,7 +53,7 @@ func (a *app) await(ctx context.Context, s *store, id string) error {
 	client := engine.NewClient(s)
 	x, err := client.Get(ctx, id)
 	if err == nil && !x.Status.Finished() {
-		if s.own { // nobody else can open the store while this one waits
+		if s.own { // no other process can open the store while this one waits
 			return &exitError{exitIncomplete, fmt.Errorf("%s is %s, and no executor is running in this store", id, x.Display(time.Now(), false)),
 				"start one: durable demo, durable dev or your own executor"}
 		}

@@ -40,7 +40,7 @@ func (a *app) watch() *cobra.Command {
 }
 
 func (a *app) watchAll(ctx context.Context, s *store) error {
-	if s.own { // nobody else can open the store while this one watches
+	if s.own { // no other process can open the store while this one watches
 		return a.nobodyExecutes()
 	}
 	all, err := s.changes(ctx, "")
@@ -58,11 +58,11 @@ func (a *app) watchAll(ctx context.Context, s *store) error {
 	return nil
 }
 
-// watchOne prints what changes in a tree until one of its executions has finished.
+// watchOne prints the changes of a tree until the execution id has finished.
 func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	// It is listened to before it is looked at, so that the end can't be missed.
+	// Subscribe before reading, so that the end can't be missed.
 	tree, err := s.changes(ctx, engine.RootOf(id))
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 	return a.missing(ctx, s, id, err)
 }
 
-// printChange prints a state that an execution has come to.
+// printChange prints the new state of an execution.
 func (a *app) printChange(x engine.Execution) error {
 	if a.json {
 		return printJSON(a.out, viewOf(x))

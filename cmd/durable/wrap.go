@@ -8,14 +8,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// A wrapping writes to a terminal. It breaks lines that are too long between words, where
-// a terminal would break them anywhere.
+// A wrapping writes to a terminal and breaks long lines between words. A terminal itself would
+// break them anywhere.
 type wrapping struct {
 	w     io.Writer
 	width func() int
 }
 
-// wraps has what goes to terminals broken into lines.
+// wraps makes stdout and stderr break long lines if they are terminals.
 func (a *app) wraps() {
 	for _, s := range []*screen{&a.out, &a.err} {
 		if s.terminal {
@@ -24,7 +24,7 @@ func (a *app) wraps() {
 	}
 }
 
-// unwrapped is what s writes to without breaking lines.
+// unwrapped returns the writer of s that does not break lines.
 func (s screen) unwrapped() io.Writer {
 	if w, ok := s.Writer.(wrapping); ok {
 		return w.w
@@ -34,7 +34,7 @@ func (s screen) unwrapped() io.Writer {
 
 func (w wrapping) Write(p []byte) (int, error) {
 	width := w.width()
-	// What moves the cursor is a picture, and no text.
+	// A write that moves the cursor draws a picture: don't break it.
 	if width == 0 || !bytes.Contains(p, []byte{'\n'}) || bytes.ContainsAny(p, "\r") || bytes.Contains(p, []byte("\x1b[K")) {
 		return w.w.Write(p)
 	}
@@ -52,9 +52,8 @@ func (w wrapping) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// broken is a line in lines of so many columns, broken between words: a longer word has a
-// line to itself. They are set in as far as what stands behind a label in the first, or two
-// columns further than that.
+// broken breaks a line between words into lines of at most width columns. A longer word gets a
+// line of its own. [hangOf] returns the indentation of the lines after the first.
 func broken(line string, width int) []string {
 	if text.StringWidthWithoutEscSequences(line) <= width {
 		return []string{line}
@@ -95,8 +94,9 @@ func broken(line string, width int) []string {
 	return append(lines, b.String())
 }
 
-// hangOf is where what stands behind a label begins: behind the first two spaces, if that
-// is near the beginning.
+// hangOf returns the indentation of the lines after the first. If the line begins with a label
+// and two spaces, it is the column of the text after them; otherwise it is two columns more than
+// the line's own.
 func hangOf(line string) int {
 	const near = 14
 	plain := text.StripEscape(line)

@@ -12,18 +12,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Documentation followed: asyncjobs' README and docs (Go overview, task lifecycle
-// events, task dependencies). Concurrency is 10 by default, which is raised to the 100
-// that its queues allow by default. What its events tell is what is counted. A fan-in is a
-// task that depends on ten others and gets their results: one that is not ready
-// yet comes again after five seconds. Steps are chained by hand, since one that
-// depends on another would wait for that time.
+// Documentation followed: asyncjobs' README and docs (Go overview, task lifecycle events, task
+// dependencies). The default concurrency of 10 is raised to 100, the default limit of its queues.
+// Outcomes are counted from its events. A fan-in is a task that depends on ten others and gets
+// their results; asyncjobs retries a task that is not ready yet after five seconds. Steps are
+// chained by hand, because a step that depends on another would wait for these five seconds.
 
 // asyncTasks has the code of the tasks.
 type asyncTasks struct {
 	client *aj.Client
 	calls  atomic.Int64
-	done   atomic.Int64 // completed tasks of the kinds that end a workload
+	done   atomic.Int64 // completed tasks of the kinds whose end counts as an outcome
 	ended  atomic.Pointer[chan string]
 }
 
@@ -60,7 +59,7 @@ func (a *asyncTasks) join(_ context.Context, j job, t *aj.Task) (any, error) {
 	return checkJoined(j.Number, total)
 }
 
-// asyncResult is a number that has been JSON.
+// asyncResult returns a result as a number: it has been decoded from JSON.
 func asyncResult(r *aj.TaskResult) (int, error) {
 	n, ok := r.Payload.(float64)
 	if !ok {
@@ -90,7 +89,7 @@ func (a *asyncTasks) routes() (*aj.Mux, error) {
 	return mux, nil
 }
 
-// hear counts what has completed, and tells one that waits for a task.
+// hear counts completed tasks, and notifies the waiter of a task.
 func (a *asyncTasks) hear(m *nats.Msg) {
 	var e aj.TaskStateChangeEvent
 	if json.Unmarshal(m.Data, &e) != nil || e.State != aj.TaskStateCompleted {
@@ -106,7 +105,7 @@ func (a *asyncTasks) hear(m *nats.Msg) {
 }
 
 func openAsyncjobs(ctx context.Context, s service) (*peer, error) {
-	nc, err := nats.Connect(s.Address, nats.UseOldRequestStyle()) // it asks for that
+	nc, err := nats.Connect(s.Address, nats.UseOldRequestStyle()) // asyncjobs requires this option
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +172,7 @@ func (a *asyncTasks) measured(perOutcome int, insert func(context.Context, job) 
 }
 
 func (a *asyncTasks) wait(ctx context.Context, j job) (int, error) {
-	ended := make(chan string, 16) // more than are under way
+	ended := make(chan string, 16) // more than the tasks in progress
 	a.ended.Store(&ended)
 	defer a.ended.Store(nil)
 	t, err := a.enqueue(ctx, "short", j)

@@ -12,12 +12,12 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// Documentation followed: asynq's README and wiki (getting started, task retention
-// and result). Its examples have a concurrency of 10, which its own benchmark has too;
-// here it is 100, so that 64 callers find free workers. An empty queue is looked at
-// every 20 ms and not every second, which is the default and would be its latency.
-// Outcomes are kept for an hour (Retention), or there would be none. It has no way to
-// wait for a result: latency asks the Inspector once a millisecond.
+// Documentation followed: asynq's README and wiki (getting started, task retention and result).
+// Its examples and its own benchmark use a concurrency of 10; here it is 100, so that 64 callers
+// find free workers. Workers poll an empty queue every 20 ms: the default is a second, which would
+// determine the latency. Retention keeps outcomes for an hour; without it there would be none.
+// asynq has no way to wait for a result, so the workload latency polls the Inspector every
+// millisecond.
 
 // asynqTasks has the code of the tasks.
 type asynqTasks struct {
@@ -50,7 +50,7 @@ func (a *asynqTasks) short(_ context.Context, t *asynq.Task) error {
 
 func asynqStep(n int) string { return "step:" + strconv.Itoa(n) }
 
-// step is the code of the nth of five tasks that are chained by hand.
+// step is the code of the nth of five tasks, chained by hand.
 func (a *asynqTasks) step(n int) asynq.HandlerFunc {
 	return func(ctx context.Context, t *asynq.Task) error {
 		defer a.calls.Add(1)
@@ -112,7 +112,7 @@ func (a *asynqTasks) measured(kind string, tasks int) func(context.Context, int)
 func (a *asynqTasks) completed(context.Context) (int, error) {
 	queues, err := a.inspector.Queues()
 	if err != nil || !slices.Contains(queues, "default") {
-		return 0, err // it is made by the first that is enqueued
+		return 0, err // the first task that is enqueued creates the queue
 	}
 	q, err := a.inspector.GetQueueInfo("default")
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"syscall"
 )
 
-// measureCommand makes this program the client of one row and workload: a process of
-// its own, so that the CPU time and the memory that it uses are that client's alone,
-// and one that hangs or panics takes nothing with it.
+// measureCommand makes this program the client of one row and workload. The client is a separate
+// process, so that its CPU time and memory belong to this client alone, and so that a client that
+// hangs or panics harms no other.
 const measureCommand = "measure"
 
-// An order is what such a process reads, as JSON.
+// An order says what such a process measures. The process reads it as JSON.
 type order struct {
 	Row      string
 	Workload workload
@@ -61,13 +61,13 @@ func (r row) measure(ctx context.Context, o order, progress io.Writer) (figure, 
 	}
 	do := p.throughput(o.Workload)
 	if do == nil {
-		return figure{}, errors.New("there is no code for it, and nothing that says why")
+		return figure{}, errors.New("the row has no code for this workload, and does not say why")
 	}
 	return m.throughput(ctx, o.Workload, do)
 }
 
-// run starts the row's service, has a process of its own measure one workload, and
-// ends both. The figure says why if there is none; version is that of the service.
+// run starts the row's service and a client process that measures one workload, and ends both. If
+// there is no measurement, the figure says why. version is the version of the service.
 func (r row) run(ctx context.Context, base string, w workload, p plan, progress io.Writer) (f figure, version string) {
 	if why, ok := r.Without[w]; ok {
 		return figure{Missing: why}, ""

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ownCPU is the time that this process has been running on a CPU.
+// ownCPU returns the CPU time of this process.
 func ownCPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -24,11 +24,11 @@ const tick = time.Second / 100
 
 type procStat struct {
 	parent int
-	cpu    time.Duration // its own, and that of the children that it has seen end
+	cpu    time.Duration // its own CPU time, and that of the ended children that it has waited for
 }
 
-// treeCPU is the CPU time of processes and all below them, those that have ended
-// included: PostgreSQL has a process for each connection.
+// treeCPU returns the CPU time of processes and all their descendants, including ended ones:
+// PostgreSQL has a process for each connection.
 func treeCPU(roots []int) (time.Duration, error) {
 	if len(roots) == 0 {
 		return 0, nil
@@ -75,7 +75,7 @@ func below(all map[int]procStat, pid int, roots []int) bool {
 }
 
 // parseStat reads a line of /proc/PID/stat: see proc_pid_stat(5). The name of the
-// program is in parentheses and may hold anything.
+// program is in parentheses and may contain any character.
 func parseStat(line string) (int, procStat, error) {
 	open, end := strings.IndexByte(line, '('), strings.LastIndexByte(line, ')')
 	if open < 0 || end < open {

@@ -10,15 +10,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Documentation followed: DBOS Transact Go's README and docs (workflows, queues).
-// It has two ways to begin a workflow, each a row: in the process that asks for it
-// (README, "Durable Workflows"), or through a queue that any process may take it
-// from ("Durable Queues"). The pool has 20 connections, its default. The queue is
-// asked every 20 ms and not every second, which is the default and would be its
-// latency; so is GetResult, where it waits for one at a time. A short task is a
-// workflow without steps, and a child is a workflow.
+// Documentation followed: DBOS Transact Go's README and docs (workflows, queues). DBOS can start a
+// workflow in two ways, and each has a row: in the calling process (README, "Durable Workflows"),
+// or through a queue from which any process may take it ("Durable Queues"). The pool has the
+// default of 20 connections. Workers poll the queue every 20 ms: the default is a second, which
+// would determine the latency. GetResult polls as often when it waits for one result at a time. A
+// short task is a workflow without steps, and a child is a workflow.
 
-// dbosPoll is how often the queue, and an awaited result, are asked for.
+// dbosPoll is how often workers poll the queue, and waiters poll a result.
 const dbosPoll = 20 * time.Millisecond
 
 func openDBOSInPlace(ctx context.Context, s service) (*peer, error) { return openDBOS(ctx, s, false) }
@@ -28,8 +27,8 @@ func openDBOSQueue(ctx context.Context, s service) (*peer, error) { return openD
 // dbosWorkflows has the code of the workflows.
 type dbosWorkflows struct {
 	ctx   dbos.Context
-	where []dbos.WorkflowOption // how workflows are begun
-	pool  *pgxpool.Pool         // for counting
+	where []dbos.WorkflowOption // where workflows run: in this process, or through the queue
+	pool  *pgxpool.Pool         // to count outcomes
 	calls atomic.Int64
 }
 
@@ -116,14 +115,14 @@ func openDBOS(ctx context.Context, s service, queued bool) (*peer, error) {
 	}, nil
 }
 
-// measuredDBOS counts the workflows of a name that were begun in a round.
+// measuredDBOS counts the workflows with a name that started in a round.
 func measuredDBOS[Out any](d *dbosWorkflows, name string, run func(dbos.Context, job) (Out, error), perOutcome int) func(context.Context, int) error {
 	return func(ctx context.Context, n int) error {
 		var since int64
 		if err := d.pool.QueryRow(ctx, `select coalesce(max(created_at), 0) + 1 from dbos.workflow_status`).Scan(&since); err != nil {
 			return err
 		}
-		time.Sleep(2 * time.Millisecond) // none of this round is as old as the last
+		time.Sleep(2 * time.Millisecond) // so that every workflow of this round is newer than the last one before it
 		count := func(ctx context.Context) (n int, err error) {
 			err = d.pool.QueryRow(ctx, `select count(*) from dbos.workflow_status
 				where created_at >= $1 and name = $2 and status = 'SUCCESS'`, since, name).Scan(&n)

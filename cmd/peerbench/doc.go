@@ -1,26 +1,23 @@
-// Command peerbench runs the same workloads on durable and on its peers, one after
-// the other on this machine, and prints tables for readers who compare before
-// they choose:
+// Command peerbench runs the same workloads on durable and on its peers, one after the other on
+// this machine, and prints tables for readers who compare them:
 //
 //	cd cmd/peerbench && go run . -install
 //
-// It is a module of its own, so that nobody who uses durable inherits what the
-// peers need. What a peer needs to run is installed with -install (Debian packages),
-// or built from what the Go module proxy has, started on free ports of the loopback
-// interface in a temporary directory, and ended again. What can't be had is a row that
-// says why.
+// It is a separate module, so that users of durable do not inherit the dependencies of the peers.
+// With -install it installs the services of the peers (Debian packages), or builds them from the
+// Go module proxy. It starts each service on free ports of the loopback interface in a temporary
+// directory, and stops it at the end. If a service is not available, the row says why.
 //
-// How it is measured. A row is a system with one durability level, a column a
-// workload. Each gets a service of its own, newly started on an empty directory, and
-// a process of its own for the client, in which the workers run too. A workload is
-// run with growing counts until a round takes the time asked for, which is the
-// warm-up; then so many rounds of that count are run, and their medians shown. A
-// round ends when the service says that every outcome is recorded, not when the
-// workers' code has run. CPU time is that of the client's process, and of all
-// processes of the service. What a round leaves in the store stays there for the next.
+// How it measures. A row is a system with one durability level; a column is a workload. Each
+// pair gets its own service, newly started on an empty directory, and its own process for the
+// client, in which the workers run too. The warm-up runs the workload with growing counts until
+// a round takes the requested time. Then peerbench runs the rounds with that count, and shows
+// their medians. A round ends when the service says that every outcome is recorded, not when the
+// workers' code has run. CPU time covers the client's process, and all processes of the service.
+// The data that a round leaves in the store stays there during the next round.
 //
-// All are given the same: inputs of about 300 bytes, 64 callers where inserts are
-// single ones, 1,000 tasks a call where they are in bulk. Workers, pools and poll
-// intervals are those that the documentation of each recommends, and where that, or
-// its own benchmark, has some for throughput, those; each peer's file says which.
+// All systems get the same load: inputs of about 300 bytes, 64 callers for single inserts, 1,000
+// tasks per call for bulk inserts. Workers, pools and poll intervals follow the recommendations
+// in the documentation of each system. If the documentation, or the system's own benchmark, has
+// settings for throughput, peerbench uses those. The file of each peer says which.
 package main

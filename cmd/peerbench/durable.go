@@ -15,14 +15,14 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// Documentation followed: this repository's README ("A complete program"), with its
-// 100 slots, which are the default.
+// Documentation followed: this repository's README ("A complete program"), with 100 slots, the
+// default.
 
 func openDurable(ctx context.Context, s service) (*peer, error) {
 	return connectDurable(ctx, s, jsstore.Config{})
 }
 
-// openGrouped is for a server that syncs always, as the README has it.
+// openGrouped is for a server that syncs always, with the settings that the README recommends.
 func openGrouped(ctx context.Context, s service) (*peer, error) {
 	return connectDurable(ctx, s, jsstore.Config{GroupWrites: true})
 }
@@ -151,8 +151,8 @@ func newDurable(ctx context.Context, store engine.Store, url string, closeStore 
 	}, nil
 }
 
-// countRoots counts recorded outcomes by the notice that follows each: the id of a root
-// is one token of its subject, those of its children have more.
+// countRoots counts recorded outcomes by their notices. The id of a root is one token of the
+// notice's subject; the id of a child has more tokens.
 func countRoots(url string) (*nats.Conn, counter, error) {
 	nc, err := nats.Connect(url)
 	if err != nil {

@@ -19,12 +19,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Documentation followed: go-workflows' docs (guide, backends) and its own bench: the
-// SQLite backend behind the monoprocess one, which spares polling within a process, or
-// the Redis backend without a polling interval. Its cache of 128 running workflows is
-// made large enough for what a round starts. A short task is a workflow with one
-// activity, since only activities may do what is not deterministic; children are
-// activities, which cost less than sub-workflows.
+// Documentation followed: go-workflows' docs (guide, backends) and its own bench. It uses the
+// SQLite backend behind the monoprocess backend, which avoids polling within a process, or the
+// Redis backend without a polling interval. Its cache of 128 running workflows is enlarged to hold
+// all workflows of a round. A short task is a workflow with one activity, because only activities
+// may run nondeterministic code. Children are activities, which cost less than sub-workflows.
 
 func openGoWorkflowsSQLite(ctx context.Context, s service) (*peer, error) {
 	b := sqlite.NewSqliteBackend(filepath.Join(s.Dir, "workflows.sqlite"), sqlite.WithBackendOptions(quietBackend()))
@@ -115,8 +114,8 @@ func openGoWorkflows(ctx context.Context, b backend.Backend, options worker.Opti
 	}
 	measured := func(f any, perOutcome int) func(context.Context, int) error {
 		return func(ctx context.Context, n int) error {
-			// What the backend counts are those that have not finished; all that
-			// were begun before this round have.
+			// The backend counts unfinished workflows. All workflows of earlier rounds have
+			// finished.
 			begun := atomic.Int64{}
 			count := func(ctx context.Context) (int, error) {
 				s, err := b.GetStats(ctx)

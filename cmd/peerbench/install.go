@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// install gets what is not there yet: Debian's packages of PostgreSQL and Redis,
-// which may start servers of their own, as Debian does, and Temporal's development
-// server. It returns what could not be had, and why: that is no reason to stop.
+// install installs the missing services: Debian's packages of PostgreSQL and Redis, which may
+// start servers, as Debian packages do, and Temporal's development server. It returns what it could
+// not install, and why; the caller goes on without it.
 func install(ctx context.Context, progress io.Writer) (troubles []string) {
 	var packages []string
 	if _, err := postgresPrograms(); err != nil {

@@ -46,24 +46,24 @@ func compare(ctx context.Context, args []string, out, progress io.Writer) error 
 	flags := flag.NewFlagSet("peerbench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	installs := flags.Bool("install", false, "install what is missing first: Debian's packages postgresql and redis-server, Temporal's development server")
-	only := flags.String("rows", "", "measure only rows whose name, as -list has it, matches this regular expression")
-	columns := flags.String("workloads", "", "measure only these, comma-separated: single, bulk, fan-out, sequence, latency")
-	list := flags.Bool("list", false, "print the names of the rows and end")
-	rounds := flags.Int("rounds", 5, "of each workload; their median is shown")
+	only := flags.String("rows", "", "measure only the rows whose name matches this regular expression; -list prints the names")
+	columns := flags.String("workloads", "", "measure only these workloads, separated by commas: single, bulk, fan-out, sequence, latency")
+	list := flags.Bool("list", false, "print the names of the rows and exit")
+	rounds := flags.Int("rounds", 5, "how many rounds of each workload; the report shows their median")
 	length := flags.Duration("round", 3*time.Second, "how long a round should take")
 	limit := flags.Duration("limit", 3*time.Minute, "how long a round may take before it is given up")
-	count := flags.Int("count", 0, "run so many a round, without warm-up, and not as many as take the time of a round")
-	dir := flags.String("dir", "", "where the services keep their files while they run: on the disk that is meant (default the directory for temporary files)")
+	count := flags.Int("count", 0, "run exactly this count in each round, without warm-up, instead of a count that fills a round")
+	dir := flags.String("dir", "", "directory for the files of the services, on the disk to measure (default the directory for temporary files)")
 	markdown := flags.String("markdown", "", "write the tables to this file too, in Markdown")
-	jsonFile := flags.String("json", "", "write everything that was measured to this file too, as JSON")
+	jsonFile := flags.String("json", "", "write all measurements to this file too, as JSON")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("arguments %q: there are only flags", flags.Args())
+		return fmt.Errorf("unexpected arguments %q: peerbench takes flags only", flags.Args())
 	}
 	if *rounds < 1 || *length <= 0 || *limit <= 0 || *count < 0 {
-		return fmt.Errorf("-rounds, -round and -limit must be more than nothing, and -count not less")
+		return fmt.Errorf("-rounds, -round and -limit must be positive, and -count must not be negative")
 	}
 	selected, err := selectRows(*only)
 	if err != nil {
@@ -91,7 +91,7 @@ func compare(ctx context.Context, args []string, out, progress io.Writer) error 
 		return err
 	}
 	defer os.RemoveAll(base)
-	if err := os.Chmod(base, 0o755); err != nil { // PostgreSQL runs as another user than root
+	if err := os.Chmod(base, 0o755); err != nil { // PostgreSQL does not run as root, so another user must be able to enter
 		return err
 	}
 	r := measureAll(ctx, selected, p, base, progress)
@@ -131,8 +131,7 @@ func selectWorkloads(list string) ([]workload, error) {
 	return selected, nil
 }
 
-// measureAll measures the rows one after the other, and when ctx ends those that it
-// comes to.
+// measureAll measures the rows one after the other. When ctx ends, it returns the rows so far.
 func measureAll(ctx context.Context, selected []row, p plan, base string, progress io.Writer) report {
 	r := newReport(p, base)
 	for _, row := range selected {

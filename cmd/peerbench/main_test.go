@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The test's own program is the nats-server that it starts: see natsServer.
+// The test binary itself also is the nats-server that the tests start: see natsServer.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && (os.Args[1] == natsCommand || os.Args[1] == measureCommand) {
 		if err := command(context.Background(), os.Args[1:]); err != nil {
@@ -66,8 +66,8 @@ func TestEveryRowRunsItsWorkloads(t *testing.T) {
 	}
 }
 
-// serviceDir is a directory that another user than root may enter, which those of
-// t.TempDir are not.
+// serviceDir returns a directory that other users than root may enter, unlike the directories of
+// t.TempDir.
 func serviceDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "peerbench")
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// A figure is what was measured of one workload of one row.
+// A figure is the result of one workload of one row.
 type figure struct {
 	// Missing says why there are no rounds: "" if there are.
 	Missing string `json:"missing,omitempty"`
-	// Count of tasks, parents or sequences in a round; none for latency.
+	// Count is how many tasks, parents or sequences a round has; zero for latency.
 	Count  int     `json:"count,omitempty"`
 	Rounds []round `json:"rounds,omitempty"`
-	// Latencies in milliseconds, over all rounds.
+	// Latency has the quantiles in milliseconds, over all rounds.
 	Latency *quantiles `json:"latency,omitempty"`
 }
 
@@ -23,13 +23,13 @@ type figure struct {
 type round struct {
 	Seconds   float64 `json:"seconds"`
 	PerSecond float64 `json:"perSecond"`
-	// CPU seconds for each 1,000 of the count, of the client with its workers, and
-	// of the service.
+	// CPU seconds per 1,000 of the count: of the client, including its workers, and of the
+	// service.
 	Client  float64 `json:"clientCPU"`
 	Service float64 `json:"serviceCPU"`
 }
 
-// Quantiles are in milliseconds. With less than 100 samples P99 is the longest.
+// Quantiles are in milliseconds. With fewer than 100 samples, P99 is the longest.
 type quantiles struct {
 	Samples int     `json:"samples"`
 	P50     float64 `json:"p50"`
@@ -47,7 +47,7 @@ func newQuantiles(took []time.Duration) *quantiles {
 	return &quantiles{Samples: len(took), P50: at(0.5), P90: at(0.9), P99: at(0.99), Max: at(1)}
 }
 
-// median of one number of each round.
+// median returns the median of one number of all rounds.
 func (f figure) median(of func(round) float64) float64 {
 	all := make([]float64, len(f.Rounds))
 	for i, r := range f.Rounds {
@@ -65,19 +65,19 @@ func (f figure) median(of func(round) float64) float64 {
 type plan struct {
 	Rounds int           `json:"rounds"`
 	Round  time.Duration `json:"round"`   // how long a round should take
-	Limit  time.Duration `json:"limit"`   // how long one may take before it is given up
+	Limit  time.Duration `json:"limit"`   // how long a round may take before it is given up
 	Count  int           `json:"count"`   // if not zero, the count of every round, and there is no warm-up
 	Only   []workload    `json:"columns"` // what to measure
 }
 
-// maxCount bounds what a round inserts, and with it what the stores come to hold.
+// maxCount limits how many tasks a round inserts, and so the size of the stores.
 const maxCount = 400_000
 
 // meter measures one peer.
 type meter struct {
 	plan
-	services []int     // pids whose CPU time is the service's
-	progress io.Writer // a line a round
+	services []int     // the pids of the service, whose CPU time to count
+	progress io.Writer // gets one line per round
 }
 
 func (m meter) throughput(ctx context.Context, w workload, do func(context.Context, int) error) (figure, error) {
@@ -97,8 +97,8 @@ func (m meter) throughput(ctx context.Context, w workload, do func(context.Conte
 	return f, nil
 }
 
-// warm runs ever more at once until a round takes half of its time, then once more,
-// and returns how many fill a round at the better rate of the two.
+// warm runs rounds with growing counts until one takes half of the time of a round, and then one
+// more. It returns the count that fills a round at the better rate of the last two.
 func (m meter) warm(ctx context.Context, do func(context.Context, int) error) (int, error) {
 	if m.Count != 0 {
 		return m.Count, nil
@@ -147,8 +147,8 @@ func (m meter) round(ctx context.Context, n int, do func(context.Context, int) e
 	}, nil
 }
 
-// latency inserts one at a time for as long as the rounds of another workload
-// take, after a warm-up of one round.
+// latency inserts one job at a time. It takes as long as the rounds of another workload, after a
+// warm-up of one round.
 func (m meter) latency(ctx context.Context, do func(context.Context, job) (int, error)) (figure, error) {
 	if _, _, err := m.oneByOne(ctx, 1, do); err != nil {
 		return figure{}, fmt.Errorf("warm-up: %w", err)

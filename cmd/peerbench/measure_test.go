@@ -17,7 +17,7 @@ func TestRoundEndsWhenTheLastOutcomeIsRecorded(t *testing.T) {
 	var calls, outcomes atomic.Int64
 	asked := 0
 	count := func(context.Context) (int, error) {
-		if asked++; asked > 2 { // the first ask is before the insert
+		if asked++; asked > 2 { // recorded asks once before the insert
 			outcomes.Store(10)
 		}
 		return int(outcomes.Load()), nil
@@ -37,7 +37,7 @@ func TestOneOutcomeTooManyIsAFault(t *testing.T) {
 		outcomes += 11
 		return nil
 	})
-	if !contains(err, "11 outcomes are recorded where 10 were to be") {
+	if !contains(err, "11 outcomes were recorded, want 10") {
 		t.Errorf("recorded = %v", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// natsCommand makes this program a nats-server: what its own main does.
+// natsCommand makes this program a nats-server: it does the same as nats-server's main.
 const natsCommand = "nats-server"
 
 func serveNATS(args []string) error {
@@ -33,8 +33,8 @@ func serveNATS(args []string) error {
 	return nil
 }
 
-// natsServer starts a nats-server with the configuration of deploy/nats-single.conf,
-// and the sync interval given, in a process of its own.
+// natsServer starts a nats-server in a process of its own, with the configuration of
+// deploy/nats-single.conf and the given sync interval.
 func natsServer(sync string) func(ctx context.Context, dir string) (service, error) {
 	return func(ctx context.Context, dir string) (service, error) {
 		self, err := os.Executable()
@@ -71,7 +71,7 @@ func natsServer(sync string) func(ctx context.Context, dir string) (service, err
 	}
 }
 
-// inProcess is no service: the peer keeps its files itself.
+// inProcess starts no service: the peer stores its files itself.
 func inProcess(_ context.Context, dir string) (service, error) {
 	return service{Dir: dir, stop: func() error { return nil }}, nil
 }

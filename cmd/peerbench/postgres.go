@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// postgres starts a PostgreSQL of its own, with the configuration that initdb
-// writes, but for: shared_buffers, which its documentation (20.4.1) has at a quarter
-// of the memory of a machine that does nothing else, here 1 GB; max_wal_size 4 GB
-// (30.5), so that checkpoints go by time; enough connections.
+// postgres starts a PostgreSQL of its own, with the configuration that initdb writes and three
+// changes. shared_buffers is 1 GB: the documentation (20.4.1) recommends a quarter of the memory
+// of a dedicated machine. max_wal_size is 4 GB (30.5), so that time triggers checkpoints. The
+// number of connections is large enough.
 func postgres(synchronousCommit string) func(ctx context.Context, dir string) (service, error) {
 	return func(ctx context.Context, dir string) (service, error) {
 		bin, err := postgresPrograms()
@@ -68,8 +68,8 @@ func postgres(synchronousCommit string) func(ctx context.Context, dir string) (s
 	}
 }
 
-// postgresPrograms is the directory of initdb and postgres. Debian keeps a directory a
-// version, and none of them in the path.
+// postgresPrograms returns the directory of initdb and postgres. Debian has one directory for each
+// version, and none of them is in the path.
 func postgresPrograms() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {

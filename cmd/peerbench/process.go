@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// A service is what a peer needs beside itself, started for one row.
+// A service is the server that a peer needs, started for one row.
 type service struct {
 	Address string // where the client connects to
-	Dir     string // of its files, and of a client that keeps files itself
-	Pids    []int  // processes whose CPU time counts as the service's, with all below them
+	Dir     string // the directory of its files, and of the client's, if that stores files itself
+	Pids    []int  // its processes; their CPU time counts, with that of their descendants
 	Version string
 	stop    func() error
 }
 
-// notInstalled says what this machine lacks, and where it comes from.
+// notInstalled is an error: it names a program that this machine lacks, and its source.
 type notInstalled string
 
 func (n notInstalled) Error() string { return string(n) }
@@ -32,9 +32,9 @@ func (n notInstalled) Error() string { return string(n) }
 // stopTime is how long a service may take to end before it is killed.
 const stopTime = 20 * time.Second
 
-// start runs a program until stop is called, or this process ends: the kernel ends
-// it then, since its parent death signal is set by the thread of main, which lives as
-// long as the process. log gets what it prints.
+// start runs a program until stop is called or this process ends. In the latter case the kernel
+// kills the program: its parent death signal belongs to the thread of main, which lives as long as
+// the process. The program's output goes to log.
 func start(log string, credential *syscall.Credential, end syscall.Signal, name string, args ...string) (pid int, stop func() error, err error) {
 	out, err := os.Create(log)
 	if err != nil {
@@ -65,7 +65,7 @@ func start(log string, credential *syscall.Credential, end syscall.Signal, name 
 	}, nil
 }
 
-// ready waits until ask returns nil, and says what the program printed if it doesn't.
+// ready waits until ask returns nil. If that does not happen, its error has the program's output.
 func ready(ctx context.Context, pid int, log string, ask func(context.Context) error) error {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
@@ -85,7 +85,7 @@ func ready(ctx context.Context, pid int, log string, ask func(context.Context) e
 	return fmt.Errorf("wait for the service: %w; %w; it printed: %s", err, last, tail(log))
 }
 
-// state is the letter that /proc has for the state of a process.
+// state returns the letter for the state of a process in /proc.
 func state(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -103,7 +103,7 @@ func tail(file string) string {
 	return string(bytes.TrimSpace(text[max(0, len(text)-800):]))
 }
 
-// freePort returns a port of the loopback interface that nobody listens on now.
+// freePort returns a port of the loopback interface at which no program listens now.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +114,7 @@ func freePort() (string, error) {
 	return port, err
 }
 
-// listening is an ask for ready: somebody listens.
+// listening returns an ask for [ready]: it succeeds once a program listens at the address.
 func listening(address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var d net.Dialer
@@ -126,8 +126,7 @@ func listening(address string) func(context.Context) error {
 	}
 }
 
-// other is the user that a program is run as which refuses to run as root; nil
-// if we are not root.
+// other returns the user for programs that refuse to run as root; nil if this process is not root.
 func other(name string) (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil

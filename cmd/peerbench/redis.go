@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisServer starts a Redis of its own, with its defaults but for what it keeps on
-// disk: appendfsync is "no" file at all (none), everysec or always. See
-// "Redis persistence" in its documentation.
+// redisServer starts a Redis of its own, with the defaults except for persistence: appendfsync is
+// "no" for no file at all (none), or everysec or always. See "Redis persistence" in its
+// documentation.
 func redisServer(appendfsync string) func(ctx context.Context, dir string) (service, error) {
 	return func(ctx context.Context, dir string) (service, error) {
 		program, err := exec.LookPath("redis-server")

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// A report is all that was measured.
+// A report holds all measurements.
 type report struct {
 	Date    string  `json:"date"`
 	Machine machine `json:"machine"`
 	Plan    plan    `json:"plan"`
 	Lines   []line  `json:"rows"`
-	// Troubles say what could not be installed, and why.
+	// Troubles lists the services that could not be installed, and why.
 	Troubles []string `json:"troubles,omitempty"`
 }
 
@@ -36,16 +36,16 @@ type line struct {
 	Figures map[workload]figure `json:"figures"`
 }
 
-// A machine is where it was measured.
+// A machine describes the machine of the measurements.
 type machine struct {
 	CPU    string  `json:"cpu"`
 	Cores  int     `json:"cores"`
 	Memory int     `json:"memoryGiB"`
 	Kernel string  `json:"kernel"`
 	Go     string  `json:"go"`
-	Load   string  `json:"loadAverage"` // of the minute before the first row
+	Load   string  `json:"loadAverage"` // during the minute before the first row
 	Disk   string  `json:"disk"`
-	Sync   float64 `json:"syncMillis"` // median of a 4 KiB write that is forced to the disk
+	Sync   float64 `json:"syncMillis"` // the median time of a 4 KiB write with a sync to the disk
 }
 
 func newReport(p plan, dir string) report {
@@ -67,7 +67,7 @@ func read(file string) string {
 	return string(text)
 }
 
-// field is the first value with this name in a file of lines "name: value".
+// field returns the first value with this name in a file of lines "name: value".
 func field(file, name string) string {
 	for line := range strings.Lines(read(file)) {
 		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
@@ -77,7 +77,7 @@ func field(file, name string) string {
 	return "unknown"
 }
 
-// disk names the file system of a directory: of the mount points above it the longest.
+// disk returns the file system of a directory: that of the longest mount point above it.
 func disk(dir string) string {
 	kind, longest := "unknown", -1
 	f, err := os.Open("/proc/self/mounts")
@@ -97,7 +97,7 @@ func disk(dir string) string {
 	return kind
 }
 
-// syncTime is the median of 50 writes of 4 KiB, each forced to the disk, in milliseconds.
+// syncTime returns the median time of 50 writes of 4 KiB, each synced to the disk, in milliseconds.
 func syncTime(dir string) float64 {
 	f, err := os.Create(filepath.Join(dir, "sync"))
 	if err != nil {
@@ -126,8 +126,7 @@ func (m machine) String() string {
 		m.Cores, m.CPU, m.Memory, m.Kernel, m.Go, m.Disk, m.Sync, m.Load)
 }
 
-// publish writes the report: as text, and to files in Markdown and JSON where they
-// have a name.
+// publish writes the report: as text, and to files in Markdown and JSON if the flags name them.
 func (r report) publish(out io.Writer, markdown, jsonFile string) error {
 	if _, err := io.WriteString(out, r.text()); err != nil {
 		return err

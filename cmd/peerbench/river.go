@@ -15,17 +15,17 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// Documentation followed: River's README and docs (getting started, batch job
-// insertion with InsertManyFast, recorded output, subscriptions, transactional job
-// completion). FetchCooldown, FetchPollInterval and the 1,000 workers are those of its
-// own benchmark (river bench), which says that they do much better than the
-// defaults: the default cooldown of 100 ms bounds throughput.
+// Documentation followed: River's README and docs (getting started, batch job insertion with
+// InsertManyFast, recorded output, subscriptions, transactional job completion). FetchCooldown,
+// FetchPollInterval and the 1,000 workers are the same as in its own benchmark (river bench),
+// which says that they perform much better than the defaults: the default cooldown of 100 ms
+// limits the throughput.
 
 type riverShort struct{ job }
 
 func (riverShort) Kind() string { return "short" }
 
-// riverStep is one of five jobs that are chained by hand.
+// riverStep is one of five jobs, chained by hand.
 type riverStep struct {
 	job
 	Step int `json:"step"`
@@ -38,7 +38,7 @@ type riverJobs struct {
 	pool   *pgxpool.Pool
 	client *river.Client[pgx.Tx]
 	calls  atomic.Int64
-	events <-chan *river.Event // of completed jobs; nil until somebody waits
+	events <-chan *river.Event // events of completed jobs; nil until a caller waits
 }
 
 func (r *riverJobs) short(ctx context.Context, j *river.Job[riverShort]) error {
@@ -144,7 +144,7 @@ func (r *riverJobs) peer() *peer {
 	}
 }
 
-// measured counts the jobs of a round alone: ids ascend.
+// measured counts only the jobs of a round: their ids are greater than all earlier ones.
 func (r *riverJobs) measured(jobs int, insert func(ctx context.Context, n int) error) func(context.Context, int) error {
 	return func(ctx context.Context, n int) error {
 		var last int64
@@ -159,8 +159,8 @@ func (r *riverJobs) measured(jobs int, insert func(ctx context.Context, n int) e
 	}
 }
 
-// wait inserts a job and waits for its end by subscription, which the client of a
-// worker offers.
+// wait inserts a job and waits for its end with a subscription, which only the client of a worker
+// has.
 func (r *riverJobs) wait(ctx context.Context, j job) (n int, err error) {
 	if r.events == nil {
 		r.events, _ = r.client.Subscribe(river.EventKindJobCompleted)

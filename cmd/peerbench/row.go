@@ -8,14 +8,14 @@ import (
 // A row is a system with one durability level.
 type row struct {
 	System  string
-	Level   string // of durability, in a word or two
-	Settles string // what an acknowledged write survives
-	Module  string // of the library, for its version
+	Level   string // the level of durability, in a word or two
+	Settles string // the failures that an acknowledged write survives
+	Module  string // the module of the library, to find its version
 	service func(ctx context.Context, dir string) (service, error)
 	open    func(ctx context.Context, s service) (*peer, error)
 	// Without says why a workload has no figure.
 	Without map[workload]string
-	// Remarks say what else a reader should know of the figures of a workload.
+	// Remarks has notes for the reader about the figures of a workload.
 	Remarks map[workload]string
 }
 
@@ -107,11 +107,11 @@ func goWorkflowsRow(level, settles string, s starter, open func(context.Context,
 		Remarks: map[workload]string{single: workflows, latency: workflows, fanOut: "activities of one workflow", sequence: "activities of one workflow"}}
 }
 
-// name tells rows apart.
+// name returns a unique name of the row.
 func (r row) name() string { return r.System + ", " + r.Level }
 
-// version of the library that this program was built with; durable is the one that
-// it lies in.
+// version returns the version of the library in this program. durable's is "this repository",
+// because this module replaces it.
 func (r row) version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || r.Module == durableModule {

@@ -9,7 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// notes are the footnotes of the tables, each text once.
+// notes holds the footnotes of the tables, without duplicates.
 type notes []string
 
 // mark returns the footnote's mark, " [1]" for the first.
@@ -26,10 +26,10 @@ func (n *notes) mark(note string) string {
 	return fmt.Sprintf(" [%d]", len(*n))
 }
 
-// titles of the columns of throughput.
+// titles are the titles of the throughput columns.
 var titles = map[workload]string{single: "single", bulk: "bulk", fanOut: "fan-out", sequence: "sequence"}
 
-// cell is what a figure's cell says, its footnotes noted.
+// cell returns the text of a figure's cell, and adds its footnotes to the notes.
 func (l line) cell(w workload, n *notes, value func(figure) string) string {
 	f, ok := l.Figures[w]
 	switch {
@@ -41,7 +41,7 @@ func (l line) cell(w workload, n *notes, value func(figure) string) string {
 	return value(f) + n.mark(l.Remarks[w])
 }
 
-// rates are the median rounds' outcomes per second, and the latencies.
+// rates is the table of the median outcomes per second, and of the latencies.
 func (r report) rates(n *notes) table.Writer {
 	t := newTable(2)
 	header := table.Row{"system", "durability"}
@@ -71,7 +71,7 @@ func (r report) rates(n *notes) table.Writer {
 	return t
 }
 
-// costs are the median rounds' CPU seconds for 1,000 outcomes, of client and service.
+// costs is the table of the median CPU seconds per 1,000 outcomes, of client and service.
 func (r report) costs(n *notes) table.Writer {
 	t := newTable(2)
 	header := table.Row{"system", "durability"}
@@ -93,7 +93,7 @@ func (r report) costs(n *notes) table.Writer {
 	return t
 }
 
-// cost is that of the client alone where it has the service within it.
+// cost returns both CPU times, or only the client's if the service is inside the client.
 func (l line) cost(f figure) string {
 	client := f.median(func(r round) float64 { return r.Client })
 	service := f.median(func(r round) float64 { return r.Service })
@@ -103,7 +103,8 @@ func (l line) cost(f figure) string {
 	return number(client+service) + " = " + number(client) + " + " + number(service)
 }
 
-// levels say what was run, and what an acknowledged write survives there.
+// levels is the table of the measured systems, and of the failures that their acknowledged writes
+// survive.
 func (r report) levels() table.Writer {
 	t := newTable(4)
 	t.AppendHeader(table.Row{"system", "durability", "of what is acknowledged", "versions"})
@@ -117,7 +118,7 @@ func (r report) levels() table.Writer {
 	return t
 }
 
-// number has three digits that count.
+// number formats a number with three significant digits.
 func number(v float64) string {
 	switch {
 	case v >= 99.95:
@@ -130,7 +131,7 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'f', 3, 64)
 }
 
-// grouped has a comma before each three digits.
+// grouped formats a number with commas between the thousands.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -139,7 +140,8 @@ func grouped(n int64) string {
 	return s
 }
 
-// newTable aligns all columns but so many to the right, as numbers are.
+// newTable returns a table that aligns all columns on the right, except the first ones, whose
+// number is words.
 func newTable(words int) table.Writer {
 	t := table.NewWriter()
 	style := table.StyleLight
@@ -154,10 +156,10 @@ func newTable(words int) table.Writer {
 	return t
 }
 
-// text is the report for a terminal.
+// text formats the report for a terminal.
 func (r report) text() string { return r.write(table.Writer.Render, "%s\n\n", "[%d] %s\n") }
 
-// markdown is the report for a README.
+// markdown formats the report for a README.
 func (r report) markdown() string {
 	return r.write(table.Writer.RenderMarkdown, "**%s**\n\n", "%[1]d. %[2]s\n")
 }

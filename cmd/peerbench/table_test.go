@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// measured is a report as it could be.
+// measured returns a sample report.
 func measured() report {
 	rate := func(perSecond, client, service float64) figure {
 		return figure{Count: 10, Rounds: []round{

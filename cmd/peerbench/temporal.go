@@ -15,19 +15,18 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// Documentation followed: Temporal's docs (Go SDK; standalone activities; worker
-// performance, which recommends poller autoscaling). A short task is a standalone
-// activity, which costs less than a workflow with one activity. Children are
-// activities of the parent's workflow, which cost less than child workflows. The server
-// is the one that its documentation has for development: for production it is
-// another, with a database beside it.
+// Documentation followed: Temporal's docs (Go SDK; standalone activities; worker performance, which
+// recommends poller autoscaling). A short task is a standalone activity, which costs less than a
+// workflow with one activity. Children are activities of the parent's workflow, which cost less
+// than child workflows. The server is Temporal's development server; in production there would be
+// another server with a separate database.
 
 const temporalQueue = "peerbench"
 
-// temporalAttempt is the StartToCloseTimeout of activities. On a busy machine the
-// development server now and then records that one was begun and misses its own
-// deadline for giving it to a worker ("Update workflow execution operation failed" in its
-// log): it is given again after this time.
+// temporalAttempt is the StartToCloseTimeout of activities. On a busy machine, the development
+// server sometimes records that an activity has started, but misses its own deadline for giving it
+// to a worker ("Update workflow execution operation failed" in its log). It retries the activity
+// after this time.
 const temporalAttempt = 10 * time.Second
 
 type quietTemporal struct{}
@@ -98,7 +97,7 @@ func openTemporal(ctx context.Context, s service) (*peer, error) {
 	if err := w.Start(); err != nil {
 		return nil, err
 	}
-	// The names of a run are its ids' first part, and the start of its round another.
+	// All ids of a round begin with the time of its start.
 	begun := func(round string) client.StartActivityOptions {
 		return client.StartActivityOptions{ID: round + uuid.NewString(), TaskQueue: temporalQueue, StartToCloseTimeout: temporalAttempt}
 	}
@@ -153,7 +152,7 @@ func openTemporal(ctx context.Context, s service) (*peer, error) {
 	}, nil
 }
 
-// completed is a query of the visibility store.
+// completed returns a query for the visibility store.
 func completed(attribute, prefix string) string {
 	return fmt.Sprintf("ExecutionStatus = 'Completed' AND %s STARTS_WITH '%s'", attribute, prefix)
 }

@@ -14,15 +14,15 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// temporalCLI is the version of the Temporal CLI whose development server is built
-// where no `temporal` is in the path.
+// temporalCLI is the version of the Temporal CLI whose development server -install builds if there
+// is no `temporal` in the path.
 const temporalCLI = "v1.9.1"
 
-// temporalFile is what the development server's file survives.
+// temporalFile describes the failures that the development server's file survives.
 const temporalFile = "nothing is lost (rollback journal, synchronous full: SQLite's defaults)"
 
-// temporalServer starts `temporal server start-dev`, as its documentation says, in
-// memory or with a file.
+// temporalServer starts `temporal server start-dev`, in memory or with a file, as in Temporal's
+// documentation.
 func temporalServer(file bool) starter {
 	return func(ctx context.Context, dir string) (service, error) {
 		port, err := freePort()
@@ -62,8 +62,8 @@ func temporalServer(file bool) starter {
 	}
 }
 
-// devServerMain is a main for the CLI's package of the development server, with the
-// options of its command start-dev.
+// devServerMain is a main program for the CLI's package of the development server, with the options
+// of the command start-dev.
 //
 //go:embed devserver.go.txt
 var devServerMain []byte
@@ -87,10 +87,10 @@ func builtDevServer() (string, error) {
 	return path, nil
 }
 
-// buildDevServer builds the development server from the CLI's module. The CLI as a
-// whole can't be built from what the module proxy has: `go install` refuses it for the
-// replace directive in its go.mod, whose target, which other commands need, is
-// not in the module. Its package internal/devserver needs nothing of that.
+// buildDevServer builds the development server from the CLI's module. The module proxy does not
+// have enough to build the whole CLI: `go install` refuses the replace directive in its go.mod, and
+// the module does not contain the directive's target, which other commands need. The package
+// internal/devserver does not need it.
 func buildDevServer(ctx context.Context) error {
 	path, err := devServerPath()
 	if err != nil {

@@ -14,9 +14,9 @@ type workload string
 const (
 	single   workload = "single"   // short tasks, inserted one by one by 64 callers
 	bulk     workload = "bulk"     // short tasks, inserted 1,000 at once
-	fanOut   workload = "fan-out"  // a parent, 10 children in parallel, and what joins their results
+	fanOut   workload = "fan-out"  // a parent, 10 children in parallel, and a join of their results
 	sequence workload = "sequence" // five steps, one after the other
-	latency  workload = "latency"  // insert one, wait for its result, and again
+	latency  workload = "latency"  // insert one task, wait for its result, then insert the next
 )
 
 var workloads = []workload{single, bulk, fanOut, sequence, latency}
@@ -28,7 +28,7 @@ const (
 	steps    = 5
 )
 
-// A job is what every task is given, some 300 bytes as JSON.
+// A job is the input of every task, about 300 bytes of JSON.
 type job struct {
 	Number int    `json:"number"`
 	Text   string `json:"text"`
@@ -40,21 +40,21 @@ const jobText = "the quick brown fox jumps over the lazy dog, and then it does s
 
 func newJob(number int) job { return job{Number: number, Text: jobText} }
 
-// run is what the code of every short task does.
+// run is the code of every short task.
 func (j job) run() (int, error) {
 	if j.Text != jobText {
-		return 0, fmt.Errorf("job %d came with another text than it was given", j.Number)
+		return 0, fmt.Errorf("job %d has a wrong text", j.Number)
 	}
 	return j.Number + 1, nil
 }
 
-// next is what the code of every step does.
+// next is the code of every step.
 func (j job) next() (job, error) {
 	n, err := j.run()
 	return job{Number: n, Text: j.Text}, err
 }
 
-// joined is what the children of a parent with this number add up to.
+// joined returns the expected sum of the children of the parent with this number.
 func joined(number int) int {
 	sum := 0
 	for i := range children {
@@ -63,9 +63,9 @@ func joined(number int) int {
 	return sum
 }
 
-// A peer is a system that is up: its workers run, its client is connected. Each
-// function carries out n of a workload, and returns when their outcomes are
-// recorded, or why not. Nil is a workload that it has no means for.
+// A peer is a running system, with workers and a connected client. Each function runs a workload n
+// times, and returns when the outcomes are recorded, or an error. It is nil if the system does not
+// support the workload.
 type peer struct {
 	single, bulk, fanOut, sequence func(ctx context.Context, n int) error
 	// latency inserts the job and returns its result.
@@ -87,7 +87,7 @@ func (p *peer) throughput(w workload) func(context.Context, int) error {
 	return nil
 }
 
-// each calls fn for 0 to n-1 from so many callers, and returns their first error.
+// each calls fn for 0 to n-1 from that many callers, and returns the first error.
 func each(ctx context.Context, n, callers int, fn func(ctx context.Context, i int) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -111,7 +111,7 @@ func byCallers(ctx context.Context, n int, insert func(ctx context.Context, j jo
 	return each(ctx, n, callers, func(ctx context.Context, i int) error { return insert(ctx, newJob(i)) })
 }
 
-// inBulk inserts n jobs, bulkSize of them at once.
+// inBulk inserts n jobs, bulkSize per call.
 func inBulk(n int, insert func([]job) error) error {
 	for from := 0; from < n; from += bulkSize {
 		jobs := make([]job, 0, bulkSize)
@@ -125,7 +125,7 @@ func inBulk(n int, insert func([]job) error) error {
 	return nil
 }
 
-// checkJoined is what the end of every parent does with its children's sum.
+// checkJoined checks the sum of a parent's children. The code that joins them calls it.
 func checkJoined(number, total int) (int, error) {
 	if want := joined(number); total != want {
 		return 0, fmt.Errorf("the children of %d add up to %d, not %d", number, total, want)
@@ -133,12 +133,12 @@ func checkJoined(number, total int) (int, error) {
 	return total, nil
 }
 
-// A counter says how many outcomes are recorded, in all.
+// A counter returns the total number of recorded outcomes.
 type counter func(ctx context.Context) (int, error)
 
-// recorded runs insert, waits for n more outcomes than there were, and complains of
-// more than that. Since asking costs the service, it first waits until code in this
-// process, which is free to ask, has been called so often as n outcomes need.
+// recorded runs insert and waits for n more outcomes. More than n are an error. Because each request
+// for the count costs the service, recorded first waits until the workers in this process have made
+// as many calls as n outcomes need; reading that number costs nothing.
 func recorded(ctx context.Context, n int, calls *atomic.Int64, perOutcome int, count counter, insert func() error) error {
 	before, err := count(ctx)
 	if err != nil {
@@ -149,7 +149,7 @@ func recorded(ctx context.Context, n int, calls *atomic.Int64, perOutcome int, c
 		return err
 	}
 	if err := until(ctx, time.Millisecond, func() (bool, error) { return calls.Load() >= want, nil }); err != nil {
-		return fmt.Errorf("%w: %d of %d calls were left to be made", err, want-calls.Load(), n*perOutcome)
+		return fmt.Errorf("%w: %d of %d calls were still missing", err, want-calls.Load(), n*perOutcome)
 	}
 	var now int
 	err = until(ctx, 5*time.Millisecond, func() (done bool, err error) {
@@ -160,12 +160,12 @@ func recorded(ctx context.Context, n int, calls *atomic.Int64, perOutcome int, c
 	case err != nil:
 		return fmt.Errorf("%w: %d of %d outcomes were recorded", err, now-before, n)
 	case now-before > n:
-		return fmt.Errorf("%d outcomes are recorded where %d were to be", now-before, n)
+		return fmt.Errorf("%d outcomes were recorded, want %d", now-before, n)
 	}
 	return nil
 }
 
-// until asks so often until done.
+// until calls done at this interval until it returns true.
 func until(ctx context.Context, every time.Duration, done func() (bool, error)) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -17,32 +17,30 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// A bed is a namespace with somebody who enqueues and somebody who executes, each
-// with a connection of its own, as producers and executors have that are two
-// programs.
+// A bed is a namespace with a client and, for most workloads, an executor. Each has a
+// connection of its own, as if producer and executor were two programs.
 type bed struct {
 	Config
 	target    *target
 	namespace string
 	payload   []byte
 
-	conns    []*nats.Conn // of the client, and of the executor in this process
+	conns    []*nats.Conn // the connections of the client and of the executor in this process
 	js       jetstream.JetStream
 	client   *engine.Client
 	ledger   *ledger // of this process
 	crews    []*process
 	floor    *floor
-	number   atomic.Uint64 // the last that was given
-	last     atomic.Value  // id of an execution of the round
+	number   atomic.Uint64 // the last number that [cancels] has used
+	last     atomic.Value  // the id of an execution of the round, for verify
 	closings []func() error
 
-	// work is the context of what has been begun. It outlives the interruption by a
-	// grace.
+	// work is the context of started work. It outlives an interruption by the grace.
 	work context.Context
 	fail context.CancelCauseFunc
 }
 
-// grace is how long what has been begun may take to end after an interruption.
+// grace is how long started work may take to finish after an interruption.
 const grace = 10 * time.Second
 
 func open(ctx context.Context, c Config, w *workload) (b *bed, err error) {
@@ -66,8 +64,8 @@ func open(ctx context.Context, c Config, w *workload) (b *bed, err error) {
 	return b, nil
 }
 
-// payload is text that is neither all the same nor random: what is stored of it
-// is not compressed in any case.
+// payload returns n bytes of text that is neither uniform nor random. The store compresses
+// nothing, so the content does not matter.
 func payload(n int) []byte {
 	p := make([]byte, n)
 	for i := range p {
@@ -76,7 +74,7 @@ func payload(n int) []byte {
 	return p
 }
 
-// furnish connects and makes what is needed in the namespace.
+// furnish connects, opens the namespace, prepares the floor and starts the executors.
 func (b *bed) furnish(ctx context.Context, w *workload) error {
 	var stores []*jsstore.Store
 	for range 2 {
@@ -128,8 +126,8 @@ func (b *bed) furnish(ctx context.Context, w *workload) error {
 	return err
 }
 
-// openStore opens the namespace; a cluster that has just been started may take
-// seconds to have a leader.
+// openStore opens the namespace. It retries, because a new cluster may take seconds to elect a
+// leader.
 func (b *bed) openStore(ctx context.Context, nc *nats.Conn) (*jsstore.Store, error) {
 	for deadline := time.Now().Add(clusterPatience); ; {
 		s, err := jsstore.Open(ctx, nc, jsstore.Config{Namespace: b.namespace, Replicas: b.Replicas, GroupWrites: b.SyncAlways})
@@ -143,7 +141,7 @@ func (b *bed) openStore(ctx context.Context, nc *nats.Conn) (*jsstore.Store, err
 	}
 }
 
-// close ends everything, the last first.
+// close releases everything, in the reverse order.
 func (b *bed) close() error {
 	var errs []error
 	for i := len(b.closings) - 1; i >= 0; i-- {
@@ -152,10 +150,10 @@ func (b *bed) close() error {
 	return errors.Join(errs...)
 }
 
-// removeStreams leaves nothing on a server that is not ours.
+// removeStreams removes all streams from a server that the bench did not start.
 func (b *bed) removeStreams() error {
 	if b.Server == "" {
-		return nil // it goes with its files
+		return nil // the server's files are removed
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -176,7 +174,7 @@ const (
 	inTimers
 )
 
-// streams are the names of the namespace's, as codec/WIRE.md has them.
+// streams returns the names of the streams of the namespace: see codec/WIRE.md.
 func (b *bed) streams() []string {
 	return []string{b.namespace + "-ready", "KV_" + b.namespace + "-executions", b.namespace + "-control", b.namespace + "-timers"}
 }
@@ -189,7 +187,7 @@ func (b *bed) state(stream int) (jetstream.StreamState, error) {
 	return s.CachedInfo().State, nil
 }
 
-// cause is why the work ended, if that is why a call did.
+// cause returns the cause of work's end if work has ended, and otherwise err.
 func (b *bed) cause(err error) error {
 	if err != nil && b.work.Err() != nil {
 		return context.Cause(b.work)
@@ -197,18 +195,18 @@ func (b *bed) cause(err error) error {
 	return err
 }
 
-// A snapshot is what had been used and stored at a moment.
+// A snapshot holds the resources used and the messages stored until a moment.
 type snapshot struct {
 	here, servers, crews usage
-	hists                []usage // of each crew
+	hists                []usage // the usage of each crew, with its histogram
 	stored               [4]uint64
 	acks, deliveries     uint64
-	sent, received       uint64 // bytes
-	requests             uint64 // messages sent
+	sent, received       uint64 // bytes over the connections of this process
+	requests             uint64 // messages that this process sent
 }
 
-// snap takes a snapshot. What it costs itself is outside of what lies between two:
-// what is told by asking the server is asked first before, and last after.
+// snap takes a snapshot. The cost of its requests to the server must not count: it makes them
+// first in the snapshot before a round, and last in the one after.
 func (b *bed) snap(before bool) (s snapshot, err error) {
 	if !before {
 		b.traffic(&s)
@@ -220,7 +218,7 @@ func (b *bed) snap(before bool) (s snapshot, err error) {
 	if err := b.count(&s); err != nil {
 		return s, err
 	}
-	runtime.GC() // what lies about is not of this round
+	runtime.GC() // garbage of earlier rounds must not count
 	forgetPeak()
 	if err := b.use(&s, askReset); err != nil {
 		return s, err
@@ -229,7 +227,7 @@ func (b *bed) snap(before bool) (s snapshot, err error) {
 	return s, nil
 }
 
-// use reads what the processes have used.
+// use reads the usage of all processes.
 func (b *bed) use(s *snapshot, what string) (err error) {
 	if s.servers, _, err = askAll(b.target.processes, what); err != nil {
 		return err
@@ -239,7 +237,7 @@ func (b *bed) use(s *snapshot, what string) (err error) {
 	return err
 }
 
-// traffic reads what has been sent over the connections of this process.
+// traffic reads the statistics of this process's connections.
 func (b *bed) traffic(s *snapshot) {
 	for _, nc := range b.conns {
 		stats := nc.Stats()
@@ -249,8 +247,8 @@ func (b *bed) traffic(s *snapshot) {
 	}
 }
 
-// count reads what has been stored and acknowledged, once nothing is in hand any more:
-// who waits for an outcome has it before the message is put down.
+// count reads how many messages have been stored and acknowledged. It waits until no message is
+// pending: a waiter has the outcome of an execution before the executor acknowledges.
 func (b *bed) count(s *snapshot) error {
 	return b.await(func() (bool, error) {
 		s.acks, s.deliveries = 0, 0

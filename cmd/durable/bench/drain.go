@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A quota says how many more may be begun: up to a count, or until a time.
+// A quota limits how many executions a round starts: up to a count, or until a time.
 type quota struct {
-	ctx   context.Context // its end ends the quota
+	ctx   context.Context // when it ends, the quota is exhausted
 	count bool
 	left  atomic.Int64
 	end   time.Time
@@ -21,7 +21,8 @@ func newQuota(ctx context.Context, count int, d time.Duration) *quota {
 	return q
 }
 
-// take returns how many may be begun now, n at most; 0 says that it is over.
+// take returns how many executions the caller may start now, at most n; 0 means that the quota
+// is exhausted.
 func (q *quota) take(n int) int {
 	if q.ctx.Err() != nil {
 		return 0
@@ -52,12 +53,12 @@ func parallel(n int, fn func(i int) error) error {
 	return first
 }
 
-// maxBacklog is how many messages may be queued while more are enqueued. It bounds
-// what a round by time leaves to do when its time is over.
+// maxBacklog is how many messages may be queued while callers enqueue more. It bounds the work
+// that remains when the time of a round is over.
 const maxBacklog = 20_000
 
-// bulk enqueues what the quota allows, in chunks, and returns how many once all of
-// them have been executed.
+// bulk enqueues as many executions as the quota allows, in chunks. It waits until all of them
+// have run, and returns how many there were.
 func (b *bed) bulk(q *quota, chunk int, enqueue func(n int) error) (int, error) {
 	var total atomic.Int64
 	err := parallel(b.Callers, func(int) error {
@@ -82,7 +83,7 @@ func (b *bed) bulk(q *quota, chunk int, enqueue func(n int) error) (int, error) 
 	return int(total.Load()), err
 }
 
-// await calls done, with pauses, until it says true.
+// await calls done, with pauses, until it returns true.
 func (b *bed) await(done func() (bool, error)) error {
 	for {
 		if ok, err := done(); ok || err != nil {
@@ -96,12 +97,13 @@ func (b *bed) await(done func() (bool, error)) error {
 	}
 }
 
-// drained waits until everything has been executed, recorded and put down.
+// drained waits until all executions have run, and their outcomes are recorded and their
+// messages acknowledged.
 //
-// A message is put down only when what it leads to is stored. So there is nothing
-// left to do once there is no message in the queue nor in the control stream at the
-// same time: nothing was in the queue, nor had come to it when it was looked at
-// again, and in between there was nothing in the other.
+// An executor acknowledges a message only after it has stored everything that follows from it.
+// So all work is done once the queue and the control stream are empty at the same time. drained
+// reads the queue, the control stream, and the queue once more: if all three were empty, and no
+// message came to the queue in between, both were empty when it read the control stream.
 func (b *bed) drained() error {
 	return b.await(func() (bool, error) {
 		before, err := b.state(inReady)

@@ -12,20 +12,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A floor is what JetStream needs for the same, with nothing of an engine around it:
-// a work-queue stream, a key-value bucket and a stream with schedules, with as many
-// replicas, and messages of the size of a payload, without headers that the server
-// does not ask for. Everything that may be under way at the same time is.
+// A floor does the same work with JetStream alone, without an engine: it uses a work-queue
+// stream, a key-value bucket and a stream with schedules, with the same number of replicas. The
+// messages have the size of a payload, and no headers except those that the server requires. All
+// operations that can overlap do.
 type floor struct {
 	b     *bed
-	out   *wire // of who enqueues
-	in    *wire // of who executes
+	out   *wire // over the client's connection
+	in    *wire // over the executor's connection
 	names []string
 	keys  atomic.Uint64
-	bad   chan error // what a callback met, the first only
 }
 
-// floorWindow is how many publishes of one side are unanswered at a time.
+// floorWindow is how many publishes of one connection may be unanswered at a time.
 const floorWindow = 4000
 
 func floorStreams(ns string) []string {
@@ -33,7 +32,7 @@ func floorStreams(ns string) []string {
 }
 
 func newFloor(b *bed) (*floor, error) {
-	f := &floor{b: b, names: floorStreams(b.namespace), bad: make(chan error, 1)}
+	f := &floor{b: b, names: floorStreams(b.namespace)}
 	all := -1
 	for _, c := range []jetstream.StreamConfig{
 		{Name: f.names[0], Subjects: []string{b.namespace + ".floor.q"}, Retention: jetstream.WorkQueuePolicy},
@@ -71,8 +70,7 @@ func (f *floor) close() error {
 	return nil
 }
 
-// fails keeps an error of a callback, which has nobody to return it to, and ends
-// the work.
+// fails ends the work with an error of a callback: a callback can't return it.
 func (f *floor) fails(err error) {
 	if err != nil {
 		f.b.fail(fmt.Errorf("floor: %w", err))
@@ -83,7 +81,7 @@ func (f *floor) queued(body []byte) *nats.Msg {
 	return &nats.Msg{Subject: f.b.namespace + ".floor.q", Data: body}
 }
 
-// create is the message that puts a payload under a key that is new.
+// create returns a message that creates a new key.
 func (f *floor) create() *nats.Msg {
 	return &nats.Msg{Subject: f.subject(f.key()), Header: created, Data: f.b.payload}
 }
@@ -91,17 +89,17 @@ func (f *floor) create() *nats.Msg {
 func (f *floor) key() string               { return "k" + strconv.FormatUint(f.keys.Add(1), 36) }
 func (f *floor) subject(key string) string { return "$KV." + f.b.namespace + "-floor." + key }
 
-// replace is the message that puts a payload over what is at a sequence.
+// replace returns a message that replaces the value of a key at a sequence.
 func (f *floor) replace(key, seq string) *nats.Msg {
 	return &nats.Msg{Subject: f.subject(key), Header: nats.Header{jetstream.ExpectedLastSubjSeqHeader: {seq}}, Data: f.b.payload}
 }
 
-// pullBatch is how many messages a consumer is asked for; it is asked for half as
-// many more when half of them have come.
+// pullBatch is how many messages to request from a consumer. When half of them have arrived,
+// take requests as many again.
 const pullBatch = 1000
 
-// take has handle called with each message of a stream's consumer, over the
-// connection of who executes, until stop is called.
+// take calls handle with each message of a stream's consumer, until stop is called. It uses the
+// executor's connection.
 func (f *floor) take(stream string, handle func(*nats.Msg)) (stop func(), err error) {
 	nc := f.b.conns[1]
 	inbox := nc.NewInbox()
@@ -141,8 +139,8 @@ func (f *floor) take(stream string, handle func(*nats.Msg)) (stop func(), err er
 
 var ack = []byte("+ACK")
 
-// relay publishes what the quota allows, and has each message delivered, followed
-// by a create if asked, and acknowledged.
+// relay publishes as many messages as the quota allows. It receives each message, creates a key
+// if create is true, and acknowledges the message.
 func (f *floor) relay(q *quota, create bool) (int, error) {
 	nc := f.b.conns[1]
 	var acked, total atomic.Int64
@@ -203,7 +201,7 @@ func (f *floor) publish() error {
 	})
 }
 
-// publishAll publishes what the quota allows, all of it under way at once.
+// publishAll publishes as many messages as the quota allows, without waiting for single answers.
 func (f *floor) publishAll(q *quota) (total int, err error) {
 	for n := q.take(chunk); n > 0; n = q.take(chunk) {
 		for range n {
@@ -216,8 +214,8 @@ func (f *floor) publishAll(q *quota) (total int, err error) {
 	return total, f.out.idle(f.b.work)
 }
 
-// publishEach publishes what the quota allows from as many callers as there are,
-// each of which waits for its answer.
+// publishEach publishes as many messages as the quota allows, from all callers. Each caller waits
+// for the answer to one message before it publishes the next.
 func (f *floor) publishEach(q *quota) (int, error) {
 	var total atomic.Int64
 	err := parallel(f.b.Callers, func(int) error {

@@ -12,9 +12,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A chain is the floor of one execution that somebody waits for: create a key,
-// publish to the queue; whoever it is delivered to replaces what is under the key,
-// notifies who waits, and acknowledges. Any number may be under way.
+// A chain is the floor of an execution with a waiter. The client creates a key and publishes to
+// the queue. The executor's side receives the message, replaces the value of the key, notifies
+// the waiter, and acknowledges. Many can be in progress at once.
 type chain struct {
 	*floor
 	waiting []chan struct{}
@@ -44,7 +44,7 @@ func (f *floor) chain(width int) (*chain, error) {
 		return nil, err
 	}
 	c.stops = append(c.stops, stop)
-	return c, f.b.conns[0].FlushTimeout(grace) // the subscription is there
+	return c, f.b.conns[0].FlushTimeout(grace) // then the server has the subscription
 }
 
 func (c *chain) stop() {
@@ -53,7 +53,8 @@ func (c *chain) stop() {
 	}
 }
 
-// body names the key, its sequence and who waits, in as many bytes as a payload.
+// body returns the key, its sequence and the number of the waiter, padded to the size of a
+// payload.
 func (c *chain) body(key string, seq uint64, i int) []byte {
 	text := fmt.Appendf(make([]byte, 0, max(len(c.b.payload), 64)), "%s %d %d ", key, seq, i)
 	if n := len(text); n < len(c.b.payload) {
@@ -65,7 +66,7 @@ func (c *chain) body(key string, seq uint64, i int) []byte {
 func (c *chain) execute(m *nats.Msg) {
 	parts := bytes.SplitN(m.Data, []byte(" "), 4)
 	if len(parts) < 4 {
-		c.fails(fmt.Errorf("message %.40q is none of the chain's", m.Data))
+		c.fails(fmt.Errorf("unexpected message %.40q in the floor of latency", m.Data))
 		return
 	}
 	nc, reply, who := c.b.conns[1], m.Reply, string(parts[2])
@@ -97,7 +98,7 @@ func (c *chain) once() error {
 	}
 }
 
-// latencies goes through the chain as often as the quota allows.
+// latencies goes through the chain as often as the quota allows, and records how long each takes.
 func (f *floor) latencies(q *quota, h *hdrhistogram.Histogram) (int, error) {
 	width := f.b.Callers
 	if f.b.Rate > 0 {
@@ -111,15 +112,15 @@ func (f *floor) latencies(q *quota, h *hdrhistogram.Histogram) (int, error) {
 	return f.b.clocked(q, h, c.once)
 }
 
-// scheduled is the floor of delayed executions: a schedule, what it fires, a create
-// once that is delivered, an acknowledgement.
+// scheduled is the floor of delayed executions: a schedule, the delivery of the message that it
+// fires, a create, and an acknowledgement.
 func (f *floor) scheduled(q *quota, h *hdrhistogram.Histogram) (int, error) {
 	nc, total, acked := f.b.conns[1], 0, make(chan struct{}, maxBacklog)
 	stop, err := f.take(f.names[2], func(m *nats.Msg) {
 		due, _, _ := bytes.Cut(m.Data, []byte(" "))
 		ns, err := strconv.ParseInt(string(due), 10, 64)
 		f.fails(err)
-		// The one goroutine of all deliveries.
+		// One goroutine calls this for all deliveries, so the histogram needs no lock.
 		f.fails(h.RecordValue(max(time.Since(time.Unix(0, ns)).Nanoseconds(), 0)))
 		reply := m.Reply
 		f.fails(f.in.send(f.b.work, f.create(), func(m *nats.Msg) {
@@ -182,9 +183,9 @@ func (f *floor) schedule(at time.Time) error {
 	})
 }
 
-// cancels is the floor of an execution that is cancelled while it runs: publish to
-// the queue, create; and then, which is what is timed, publish the cancellation and
-// replace what is under the key. Both messages are delivered and acknowledged.
+// cancels is the floor of an execution that is cancelled while it runs. It publishes to the queue
+// and creates a key. Then it measures how long it takes to publish the cancellation and to
+// replace the value of the key. Both messages are delivered and acknowledged.
 func (f *floor) cancels(q *quota, returned, heard *hdrhistogram.Histogram) (int, error) {
 	nc := f.b.conns[1]
 	delivered := make([]chan time.Time, f.b.Callers)
@@ -194,7 +195,7 @@ func (f *floor) cancels(q *quota, returned, heard *hdrhistogram.Histogram) (int,
 	stop, err := f.take(f.names[0], func(m *nats.Msg) {
 		parts := bytes.SplitN(m.Data, []byte(" "), 4)
 		if i, err := strconv.Atoi(string(parts[2])); err != nil || i >= len(delivered) {
-			f.fails(fmt.Errorf("message %.40q is none of the cancels'", m.Data))
+			f.fails(fmt.Errorf("unexpected message %.40q in the floor of cancel", m.Data))
 		} else {
 			delivered[i] <- time.Now()
 		}

@@ -17,8 +17,8 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"plots":  plots,
 }).Parse(page))
 
-// HTML returns a page with the figures of each report and plots of them. It loads
-// nothing when it is shown.
+// HTML returns a page with the figures and plots of each report. The page loads nothing from
+// elsewhere.
 func HTML(reports []*Report) ([]byte, error) {
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, reports); err != nil {
@@ -27,10 +27,10 @@ func HTML(reports []*Report) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// plotted are the metrics that are drawn.
+// plotted are the metrics to plot.
 var plotted = []string{"throughput", "cpu", "cpuClient", "cpuServer"}
 
-// plots are those of a report. What draws them escapes the labels.
+// plots returns the plots of a report. The chart package escapes the labels.
 func plots(r *Report) ([]template.HTML, error) {
 	var list []template.HTML
 	for _, name := range plotted {
@@ -54,7 +54,7 @@ func plots(r *Report) ([]template.HTML, error) {
 	return list, nil
 }
 
-// Figure is a number with the digits that count: three or four.
+// Figure formats a number with its three or four significant digits.
 func Figure(v float64) string {
 	digits := 4
 	switch {

@@ -27,7 +27,8 @@ func (c *clock) record(h *hdrhistogram.Histogram, d time.Duration, more ...any) 
 	return nil
 }
 
-// closed has each of the callers do one after the other, as many as the quota allows.
+// closed calls do from all callers, as often as the quota allows. Each caller makes one call
+// after the other.
 func (b *bed) closed(q *quota, do func(caller int) error) (int, error) {
 	var total atomic.Int64
 	err := parallel(b.Callers, func(i int) error {
@@ -42,10 +43,10 @@ func (b *bed) closed(q *quota, do func(caller int) error) (int, error) {
 	return int(total.Load()), err
 }
 
-// clocked records how long each takes: from its begin, or, at a rate, from the time
-// at which it was to begin, whether or not those before were done by then. So a
-// server that stalls is seen by all whom it would have kept waiting, which is what
-// coordinated omission hides.
+// clocked calls do and records how long each call takes. Without a rate it starts the clock when
+// the call begins. With a rate it starts the clock when the call is due, and does not wait for
+// earlier calls. So if the server stalls, every call that it delays shows that. Measuring from
+// the begin would hide it (coordinated omission).
 func (b *bed) clocked(q *quota, h *hdrhistogram.Histogram, do func() error) (int, error) {
 	var times clock
 	if b.Rate == 0 {
@@ -104,16 +105,16 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A pace spreads what is enqueued over time, at the rate of the Config.
+// A pace spreads enqueued executions over time, at the rate of the Config.
 type pace struct {
-	rate  float64 // 0 is as fast as can be
+	rate  float64 // 0 means as fast as possible
 	first time.Time
 	begun atomic.Int64
 }
 
 func (b *bed) pace() *pace { return &pace{rate: b.Rate, first: time.Now()} }
 
-// wait returns when n more may be enqueued.
+// wait returns when the caller may enqueue n more executions.
 func (p *pace) wait(ctx context.Context, n int) error {
 	before := p.begun.Add(int64(n)) - int64(n)
 	if p.rate == 0 {

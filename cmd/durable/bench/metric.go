@@ -8,22 +8,21 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// values are what one round came to, by the name of a metric.
+// values are the results of one round, by the name of the metric.
 type values map[string]float64
 
-// A Metric is what was measured of one thing, over all rounds.
+// A Metric is one measured quantity over all rounds.
 type Metric struct {
 	Name  string `json:"name"`
 	Label string `json:"label"`
 	Unit  string `json:"unit"`
 	Spread
-	// Floor is the same of the floor, and Ratio what this is of it, round by round.
+	// Floor is the same quantity of the floor; Ratio is the ratio to it, round by round.
 	Floor *Spread `json:"floor,omitempty"`
 	Ratio *Spread `json:"ratio,omitempty"`
 }
 
-// A Spread is the values of the rounds, in their order, and what lies in the middle
-// and at the ends of them.
+// A Spread holds the values of the rounds in their order, and their median, least and most.
 type Spread struct {
 	Median float64   `json:"median"`
 	Least  float64   `json:"least"`
@@ -41,21 +40,21 @@ func spread(list []float64) Spread {
 	return Spread{Median: median, Least: sorted[0], Most: sorted[len(sorted)-1], Rounds: list}
 }
 
-// percentiles are those that are told of durations.
+// percentiles are the percentiles that a report has of each duration.
 var percentiles = []struct {
 	name, label string
 	of          float64
 }{{"P50", "p50", 50}, {"P90", "p90", 90}, {"P99", "p99", 99}, {"Max", "max", 100}}
 
-// durations are the histograms that workloads keep.
+// durations are the histograms that workloads record.
 var durations = []struct{ name, label string }{
 	{"latency", "latency"}, {"lateness", "late"}, {"return", "Cancel returns"}, {"end", "attempt ends"},
 }
 
-// A definition says how a metric is told. N stands for what is counted.
+// A definition describes a metric. N in the unit stands for the noun of the workload.
 type definition struct{ name, label, unit string }
 
-// definitions are the metrics in the order in which they are told.
+// definitions returns the metrics in the order of a report.
 func definitions() []definition {
 	list := []definition{{"throughput", "throughput", "Ns/s"}}
 	for _, d := range durations {
@@ -93,8 +92,8 @@ func (d definition) of(noun string) definition {
 	return d
 }
 
-// values are what a sample tells that a floor has too.
-func (b *bed) values(w *workload, s *sample) values {
+// values returns the metrics of a sample that a floor has too.
+func (b *bed) values(s *sample) values {
 	v := values{}
 	n := float64(s.n)
 	if n == 0 {
@@ -122,16 +121,16 @@ func (b *bed) values(w *workload, s *sample) values {
 	}
 	if b.Executors == 0 {
 		delete(v, "cpuExecutors")
-	} else { // theirs is not seen here
+	} else { // this process does not see the traffic of other processes
 		delete(v, "sent")
 		delete(v, "received")
 	}
 	return v
 }
 
-// worth is all that a sample of the engine tells.
+// worth returns all metrics of a sample of the engine.
 func (b *bed) worth(w *workload, s *sample) values {
-	v := b.values(w, s)
+	v := b.values(s)
 	u, n := s.used, float64(s.n)
 	const mib = 1 << 20
 	v["peakClient"], v["peakServer"], v["peakExecutors"] = float64(u.here.Peak)/mib, float64(u.servers.Peak)/mib, float64(u.crews.Peak)/mib
@@ -155,8 +154,8 @@ func (b *bed) worth(w *workload, s *sample) values {
 	return v
 }
 
-// conclude makes metrics of the rounds. What no round knows, or none but zero of what
-// can't be zero, is left out.
+// conclude computes the metrics from the rounds. It leaves out a metric that no round has, and
+// values of zero that mean that the value is unknown.
 func (r *Report) conclude(w *workload) {
 	r.Rounds = len(r.rounds)
 	for _, d := range definitions() {
@@ -190,12 +189,12 @@ func (r *Report) conclude(w *workload) {
 	}
 }
 
-// zeroIsUnknown reports whether a metric that is zero was not measured.
+// zeroIsUnknown reports whether a zero means that the metric could not be measured.
 func zeroIsUnknown(name string) bool {
 	return strings.HasPrefix(name, "cpu") || strings.HasPrefix(name, "peak") || name == "written"
 }
 
-// A Distribution is how durations are spread, all rounds together.
+// A Distribution holds the percentiles of a duration over all rounds.
 type Distribution struct {
 	Name   string  `json:"name"`
 	Label  string  `json:"label"`
@@ -205,13 +204,13 @@ type Distribution struct {
 	Floor  []Point `json:"floor,omitempty"`
 }
 
-// A Point says that so many percent took Value at most.
+// A Point says that Percentile percent took at most Value.
 type Point struct {
 	Percentile float64 `json:"percentile"`
 	Value      float64 `json:"value"`
 }
 
-// pointPercentiles are those of a distribution's points.
+// pointPercentiles are the percentiles of a distribution's points.
 var pointPercentiles = []float64{1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99, 100}
 
 func points(h *hdrhistogram.Histogram) []Point {

@@ -14,22 +14,22 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// A node is a server that the bench starts, in this process or in one of its own.
+// A node describes a server that the bench starts, in this process or in a process of its own.
 type node struct {
-	Dir    string        `json:"dir,omitempty"` // where it makes its directory
+	Dir    string        `json:"dir,omitempty"` // the directory in which it creates its own
 	Sync   time.Duration `json:"syncNs,omitempty"`
 	Always bool          `json:"always,omitempty"`
-	Port   bool          `json:"port,omitempty"` // opens one, on loopback
-	// Of a cluster: which node this is, and the ports that they reach each other by.
+	Port   bool          `json:"port,omitempty"` // listen at a port, on loopback
+	// In a cluster: the index of this node, and the cluster ports of all nodes.
 	Index  int   `json:"index,omitempty"`
 	Routes []int `json:"routes,omitempty"`
 }
 
-// A running node knows its URL, if it has a port, and how to end.
+// A running is a started node.
 type running struct {
 	url      string
 	embedded *embedded.Server // nil in a cluster
-	stop     func() error     // removes its files, too
+	stop     func() error     // also removes its files
 }
 
 func (n node) start(ctx context.Context) (*running, error) {
@@ -51,7 +51,7 @@ func (n node) start(ctx context.Context) (*running, error) {
 	return r, nil
 }
 
-// startAlone starts what a user gets who opens an embedded store.
+// startAlone starts a server as package embedded does for a user.
 func (n node) startAlone(ctx context.Context, dir string) (*running, error) {
 	c := embedded.Config{Dir: dir, SyncInterval: n.Sync, SyncAlways: n.Always}
 	if n.Port {
@@ -72,7 +72,7 @@ func (n node) startInCluster(dir string) (*running, error) {
 		ServerName: fmt.Sprintf("bench%d", n.Index), JetStream: true, StoreDir: dir,
 		Host: "127.0.0.1", Port: server.RANDOM_PORT,
 		SyncInterval: n.Sync, SyncAlways: n.Always,
-		MaxPayload: server.MAX_PAYLOAD_MAX_SIZE, // as package embedded has it
+		MaxPayload: server.MAX_PAYLOAD_MAX_SIZE, // the same as in package embedded
 		NoSigs:     true, NoLog: true,
 	}
 	if o.SyncInterval == 0 {
@@ -91,12 +91,12 @@ func (n node) startInCluster(dir string) (*running, error) {
 	s.Start()
 	stop := func() error { s.Shutdown(); s.WaitForShutdown(); return nil }
 	if !s.ReadyForConnections(clusterPatience) {
-		return nil, errors.Join(fmt.Errorf("server %d opens no port for clients or for port %d", n.Index, o.Cluster.Port), stop())
+		return nil, errors.Join(fmt.Errorf("server %d is not ready for connections, or for its cluster port %d", n.Index, o.Cluster.Port), stop())
 	}
 	return &running{url: s.ClientURL(), stop: stop}, nil
 }
 
-// freePorts returns n ports on loopback that nobody listens on now.
+// freePorts returns n ports on loopback at which no program listens now.
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {
@@ -104,7 +104,7 @@ func freePorts(n int) ([]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer l.Close() // not before all are found, or one would be found twice
+		defer l.Close() // keep all open until the end, or the system could return one twice
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil

@@ -8,9 +8,8 @@ import (
 	"github.com/go-analyze/charts"
 )
 
-// Plots are drawn as SVG by go-analyze/charts: plain Go, kept up, and of few
-// dependencies. What draws in a browser would need a script of a megabyte in every
-// report.
+// The package go-analyze/charts draws the plots as SVG: it is plain Go, maintained, and has few
+// dependencies. A library that draws in the browser would add a megabyte to every report.
 
 const plotWidth, plotHeight = 560, 300
 
@@ -46,8 +45,7 @@ func bars(m Metric) (string, error) {
 	return svg(p)
 }
 
-// curve draws a distribution: how many percent took how long at most, the time in
-// powers of ten.
+// curve draws a distribution: the duration by percentile, on a logarithmic scale.
 func curve(d Distribution) (string, error) {
 	data, names := [][]float64{logs(d.Points)}, []string{"durable"}
 	if len(d.Floor) > 0 {
@@ -73,7 +71,7 @@ func curve(d Distribution) (string, error) {
 func logs(points []Point) []float64 {
 	list := make([]float64, len(points))
 	for i, p := range points {
-		list[i] = math.Log10(max(p.Value, 0.001)) // 1 µs is the least that is told apart
+		list[i] = math.Log10(max(p.Value, 0.001)) // the histogram's resolution is 1 µs
 	}
 	return list
 }
@@ -83,7 +81,7 @@ func svg(p *charts.Painter) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Within a page it needs no declaration.
+	// An SVG inside a page needs no XML declaration.
 	text := string(b)
 	if i := strings.Index(text, "<svg"); i > 0 {
 		text = text[i:]

@@ -13,33 +13,34 @@ import (
 	"syscall"
 )
 
-// A duty is what a process of the bench is for. One of its fields is set.
+// A duty says what a process of the bench does. Exactly one of its fields is set.
 type duty struct {
 	Node     *node `json:"node,omitempty"`
 	Executor *crew `json:"executor,omitempty"`
 }
 
-// A hello is the first line that a process writes, once it is at work.
+// A hello is the first line that a process writes, once it is ready.
 type hello struct {
 	URL   string `json:"url,omitempty"`
 	Error string `json:"error,omitempty"`
 }
 
-// What a process is asked, a line each; it answers with a line of JSON, its usage.
+// The requests to a process, one per line. It answers each with its usage, as a line of JSON.
 const (
 	askUsage = "usage"
-	askReset = "reset" // and forget the peak
+	askReset = "reset" // forget the peak first
 )
 
-// Serve is the whole life of a process that Run has started with the given duty. It
-// ends when in does, which is when whoever started it ends, however that comes.
+// Serve does the duty in a process that Run has started. It returns when in ends: that happens
+// as soon as the process that started it ends, in any way.
 func Serve(ctx context.Context, what string, in io.Reader, out io.Writer) error {
-	// Ctrl-C goes to all processes of a terminal. Whoever measures ends them.
+	// Ctrl-C goes to all processes of a terminal. Ignore it: the process that runs Run ends
+	// this one.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	var d duty
 	err := json.Unmarshal([]byte(what), &d)
 	if err != nil || (d.Node == nil) == (d.Executor == nil) {
-		return errors.Join(fmt.Errorf("duty %q: want that of a server or an executor", what), err)
+		return errors.Join(fmt.Errorf("duty %q: want the duty of a server or of an executor", what), err)
 	}
 	ctx = context.WithoutCancel(ctx)
 	said, answers := hello{}, json.NewEncoder(out)
@@ -69,7 +70,7 @@ func Serve(ctx context.Context, what string, in io.Reader, out io.Writer) error 
 	return errors.Join(err, stop())
 }
 
-// A process is one that this one has started.
+// A process is a process that this one has started.
 type process struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
@@ -120,11 +121,11 @@ func (p *process) ask(what string) (usage, error) {
 
 // stop ends the process and waits for it.
 func (p *process) stop() error {
-	_ = p.in.Close() // it fails if the process has ended, which Wait tells
+	_ = p.in.Close() // fails if the process has ended; Wait reports that
 	return p.cmd.Wait()
 }
 
-// askAll adds up what processes answer.
+// askAll asks all processes and returns the sum of their answers, and each answer.
 func askAll(list []*process, what string) (usage, []usage, error) {
 	var sum usage
 	each := make([]usage, len(list))

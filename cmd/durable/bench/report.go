@@ -10,13 +10,13 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A Report is what was measured, and everything that it was measured with.
+// A Report holds the results of a workload, with the settings and the machine.
 type Report struct {
 	Workload string    `json:"workload"`
 	About    string    `json:"about"`
-	Noun     string    `json:"noun"` // of what is counted
+	Noun     string    `json:"noun"` // what the workload counts, such as execution
 	Started  time.Time `json:"started"`
-	// Interrupted says that not everything was measured that was to be.
+	// Interrupted means that an interruption ended the run before its last round.
 	Interrupted   bool           `json:"interrupted"`
 	Rounds        int            `json:"rounds"`
 	FloorIs       string         `json:"floorIs,omitempty"`
@@ -29,8 +29,7 @@ type Report struct {
 	ours, floors map[string]*hdrhistogram.Histogram
 }
 
-// Settings are what was asked for, with what was not asked for filled in. Durations
-// are in milliseconds.
+// Settings are the settings of a run, including the defaults. Durations are in milliseconds.
 type Settings struct {
 	Place     string  `json:"place"`
 	Transport string  `json:"transport"`
@@ -42,22 +41,22 @@ type Settings struct {
 	Payload   int     `json:"payload"`
 	Callers   int     `json:"callers"`
 	Slots     int     `json:"slots,omitempty"`
-	Executors int     `json:"executors"` // processes; 0 is this one
+	Executors int     `json:"executors"` // executor processes; 0 means an executor in this process
 	Rate      float64 `json:"rate,omitempty"`
 	Children  int     `json:"children,omitempty"`
 	Steps     int     `json:"steps,omitempty"`
 	DelayMS   int64   `json:"delayMs,omitempty"`
 	Stored    int     `json:"stored,omitempty"`
 	Waiting   int     `json:"waiting,omitempty"`
-	Manned    bool    `json:"manned"` // somebody executes
+	Manned    bool    `json:"manned"` // an executor runs
 }
 
-// A Machine is what it was measured on.
+// A Machine describes the machine and the versions.
 type Machine struct {
 	Platform   string `json:"platform"`
-	Cores      int    `json:"cores"` // that Go uses
+	Cores      int    `json:"cores"` // the cores that Go uses
 	Model      string `json:"model,omitempty"`
-	Load       string `json:"load,omitempty"` // at the start, over a minute
+	Load       string `json:"load,omitempty"` // the load average of the minute before the start
 	Go         string `json:"go"`
 	Durable    string `json:"durable"`
 	NATSClient string `json:"natsClient"`
@@ -103,7 +102,7 @@ func newReport(c Config, w *workload) *Report {
 	return r
 }
 
-// knows adds what the bed tells.
+// knows adds the version and the name of the server.
 func (r *Report) knows(b *bed) {
 	r.Machine.NATSServer = b.conns[0].ConnectedServerVersion()
 	if b.Server != "" {
@@ -129,7 +128,7 @@ func merge(into map[string]*hdrhistogram.Histogram, s *sample) {
 	}
 }
 
-// model is the name of the processor, where Linux tells it.
+// model returns the name of the processor, on Linux; elsewhere it is empty.
 func model() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -143,7 +142,7 @@ func model() string {
 	return ""
 }
 
-// load is how many wanted a processor lately, others' programs included.
+// load returns the load average of the last minute, on Linux; elsewhere it is empty.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

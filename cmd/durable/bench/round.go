@@ -13,9 +13,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// Run measures a workload. It tells progress, in words, what it is about to do. When
-// ctx ends it finishes what it has begun and returns what was measured by then;
-// an error says that nothing was, or that something went wrong.
+// Run measures a workload. It calls progress with a description of each step before the step.
+// When ctx ends, it finishes started work and returns a report of the completed rounds. It
+// returns an error if no round was completed, or if something went wrong.
 func Run(ctx context.Context, c Config, progress func(string)) (*Report, error) {
 	c, w, err := c.complete()
 	if err != nil {
@@ -32,7 +32,7 @@ func Run(ctx context.Context, c Config, progress func(string)) (*Report, error) 
 	if ctx.Err() != nil {
 		r.Interrupted = true
 		if err != nil && len(r.rounds) > 0 {
-			err = nil // what was interrupted does not count
+			err = nil // the interrupted round does not count
 		}
 	}
 	err = errors.Join(err, b.close())
@@ -46,18 +46,18 @@ func Run(ctx context.Context, c Config, progress func(string)) (*Report, error) 
 	return r, nil
 }
 
-// settling is how long an executor may take to have nothing left to do.
+// settling is how long to wait until a new executor is idle.
 const settling = time.Second
 
 func (b *bed) rounds(ctx context.Context, w *workload, r *Report, progress func(string)) error {
 	if b.Stored > 0 || b.Waiting > 0 {
-		progress(fmt.Sprintf("%s: storing what is to be there before", w.name))
+		progress(fmt.Sprintf("%s: storing the executions that --stored and --waiting ask for", w.name))
 		if err := b.prefill(ctx); err != nil {
 			return err
 		}
 	}
 	if w.idle {
-		if err := pause(ctx, settling); err != nil { // the executor is only about to begin
+		if err := pause(ctx, settling); err != nil { // the executor has just started
 			return err
 		}
 	}
@@ -98,8 +98,8 @@ func (b *bed) tidy(w *workload) error {
 	return w.tidy(b)
 }
 
-// round measures the floor and then the engine: what disturbs the machine for a
-// while is likely to disturb both.
+// round measures the floor and then the engine. If something else disturbs the machine, it is
+// likely to disturb both.
 func (b *bed) round(ctx context.Context, w *workload, r *Report, last bool) error {
 	q := func() *quota { return newQuota(ctx, b.Count, b.For) }
 	floor := values{}
@@ -111,14 +111,14 @@ func (b *bed) round(ctx context.Context, w *workload, r *Report, last bool) erro
 		floor, err = b.arithmetic(ctx, w)
 	case w.floor != nil:
 		if least, err = b.measured(q, false, func(q *quota, s *sample) (int, error) { return w.floor(b.floor, q, s) }); err == nil {
-			floor = b.values(w, least)
+			floor = b.values(least)
 			floor["stored"], floor["acks"] = float64(w.stored), float64(w.acks)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil { // a floor with nothing to compare it with
+	if ctx.Err() != nil { // discard the floor: there will be nothing to compare with it
 		return context.Cause(ctx)
 	}
 	s, err := b.measured(q, last, func(q *quota, s *sample) (int, error) { return w.run(b, q, s) })
@@ -132,7 +132,7 @@ func (b *bed) round(ctx context.Context, w *workload, r *Report, last bool) erro
 	return b.tidy(w)
 }
 
-// measured does what a quota allows and returns what it took.
+// measured calls do with a quota, and returns what it used.
 func (b *bed) measured(allowed func() *quota, profiled bool, do func(*quota, *sample) (int, error)) (*sample, error) {
 	s := &sample{}
 	before, err := b.snap(true)
@@ -190,14 +190,14 @@ func (s snapshot) minus(before snapshot) snapshot {
 	return s
 }
 
-// verify checks that what is said to be done was.
+// verify checks that the tasks of the sample have run, and that an execution has completed.
 func (b *bed) verify(w *workload, s *sample) error {
 	if w.runs == nil {
 		return nil
 	}
 	ran, want := s.used.here.Ran+s.used.crews.Ran, int64(s.n*w.runs(b.Config))
 	if ran < want {
-		return fmt.Errorf("%d runs of tasks, want %d: some of %d %s did not come to their end", ran, want, s.n, w.plural())
+		return fmt.Errorf("%d runs of tasks, want %d: some of %d %s did not finish", ran, want, s.n, w.plural())
 	}
 	id, ok := b.last.Load().(string)
 	if !ok {
@@ -210,8 +210,8 @@ func (b *bed) verify(w *workload, s *sample) error {
 	return err
 }
 
-// arithmetic returns the floor that follows from what one message and one record
-// cost, each measured now.
+// arithmetic measures the cost of one message and of one record, and computes the floor of the
+// workload from them.
 func (b *bed) arithmetic(ctx context.Context, w *workload) (values, error) {
 	messages, records := w.parts(b.Config)
 	n := arithmeticCount
@@ -230,7 +230,7 @@ func (b *bed) arithmetic(ctx context.Context, w *workload) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	one, two := b.values(w, bare), b.values(w, full)
+	one, two := b.values(bare), b.values(full)
 	least := values{"stored": float64(messages + records), "acks": float64(messages)}
 	each := func(one, two float64) float64 { return float64(messages)*one + float64(records)*max(two-one, 0) }
 	least["throughput"] = 1 / each(1/one["throughput"], 1/two["throughput"])
@@ -242,6 +242,5 @@ func (b *bed) arithmetic(ctx context.Context, w *workload) (values, error) {
 	return least, nil
 }
 
-// arithmeticCount is how many messages the costs of one are taken from, where the round
-// has as many.
+// arithmeticCount is how many messages arithmetic measures, unless the round has fewer.
 const arithmeticCount = 20_000

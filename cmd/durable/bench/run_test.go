@@ -23,7 +23,7 @@ func measure(t *testing.T, c Config) *Report {
 	return r
 }
 
-// decoded is r as who reads its JSON has it.
+// decoded returns r after encoding it as JSON and decoding it.
 func decoded(t *testing.T, r *Report) Report {
 	t.Helper()
 	text, err := json.Marshal(r)
@@ -39,7 +39,7 @@ func decoded(t *testing.T, r *Report) Report {
 	return got
 }
 
-// median is that of a metric, which must be there.
+// median returns the median of a metric, and fails the test if there is no such metric.
 func (r *Report) median(t *testing.T, name string) float64 {
 	t.Helper()
 	m, err := r.Find(name)
@@ -59,11 +59,12 @@ func TestEachWorkloadStoresAndAcknowledgesWhatItIsKnownTo(t *testing.T) {
 		{Config{Workload: "bulk", Count: 1500, Callers: 2}, 1, 0},
 		{Config{Workload: "latency", Count: 20}, 2, 1},
 		{Config{Workload: "latency", Count: 20, Rate: 500}, 2, 1},
-		// What the parent is told together depends on the moment: its writes are 2 + 1 to 10.
+		// How many closure events the parent handles together depends on timing: there are 2
+		// writes of its record, and 1 to 10 more.
 		{Config{Workload: "fanout", Count: 10}, 0, 22},
 		{Config{Workload: "sequence", Count: 10, Steps: 3}, 3 + 1 + 2*3 + 1 + 1, 4},
-		// Those of which less than a second is left when they are claimed go through no
-		// timer, and on a slow machine none may.
+		// An execution whose delay is shorter than a second when an executor claims it needs no
+		// timer. On a slow machine that may be true of all.
 		{Config{Workload: "delayed", Count: 60, Delay: time.Second}, 0, -1},
 		{Config{Workload: "cancel", Count: 10, Callers: 2}, 3, 2},
 	} {
@@ -77,7 +78,7 @@ func TestEachWorkloadStoresAndAcknowledgesWhatItIsKnownTo(t *testing.T) {
 			if r.Rounds != 2 || r.Interrupted {
 				t.Errorf("%d rounds, interrupted: %t; want 2 that were not", r.Rounds, r.Interrupted)
 			}
-			// An attempt that a busy machine holds up for 50 ms is recorded as running, too.
+			// If a busy machine delays an attempt for 50 ms, there is one more record: running.
 			if got := r.median(t, "stored"); test.stored > 0 && (got < test.stored || got > 1.5*test.stored) {
 				t.Errorf("stored messages = %g, want %g, or little more", got, test.stored)
 			}
@@ -122,7 +123,7 @@ func TestDelayedExecutionsAreLateButNotByTheirDelay(t *testing.T) {
 	if most := r.median(t, "latenessMax"); most <= 0 || most > 60_000 {
 		t.Errorf("lateness = %g ms at most, want some, and not a minute", most)
 	}
-	// The round can't have been over before the delay was.
+	// The round can't end before the delay is over.
 	if n := r.median(t, "throughput"); n > 50 {
 		t.Errorf("throughput = %g a second, want at most 50: they wait for a second", n)
 	}
@@ -134,7 +135,7 @@ func TestAFanOutIsCountedByItsParents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 5 ready messages, 3 + 4 records, 3 closures; and above them what is written more.
+	// 5 ready messages, 3 + 4 records, 3 closure events; the engine may write a few more.
 	if want := 15.0; least.Floor.Median != want || least.Median < want {
 		t.Errorf("stored messages = %g, of which the least is %g, want %g", least.Median, least.Floor.Median, want)
 	}
@@ -194,7 +195,7 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 	for _, c := range []Config{
 		{},
 		{Workload: "nothing"},
-		{Workload: "throughput"}, // without a program no process can be started
+		{Workload: "throughput"}, // Run can't start a process without a program
 		{Workload: "throughput", Embedded: true, Server: "nats://127.0.0.1:1"},
 		{Workload: "throughput", Embedded: true, Executors: 2},
 		{Workload: "cancel", Server: "nats://127.0.0.1:1", Executors: 2, Program: []string{"x"}},

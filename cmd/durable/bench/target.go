@@ -10,15 +10,15 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// A target is the server, or the cluster, that is measured.
+// A target is the server, or the cluster, to measure.
 type target struct {
 	url       string
-	here      *embedded.Server // nil unless it is the one in this process
-	processes []*process       // those that are processes of their own
+	here      *embedded.Server // the server in this process; nil if there is none
+	processes []*process       // the servers that are processes of their own
 	stops     []func() error
 }
 
-// reach starts what is to be started.
+// reach starts the servers that the Config asks for.
 func reach(ctx context.Context, c Config) (*target, error) {
 	t := &target{url: c.Server}
 	if c.Server != "" {
@@ -70,7 +70,7 @@ func (t *target) stop() error {
 	return errors.Join(errs...)
 }
 
-// connect returns a connection of its own, as package jsstore makes them.
+// connect returns a new connection, with the same options as in package jsstore.
 func (t *target) connect() (*nats.Conn, error) {
 	opts := []nats.Option{nats.Name("durable bench"), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}
 	if t.here != nil {

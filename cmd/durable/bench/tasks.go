@@ -16,7 +16,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// The tasks do next to nothing: it is the engine that is measured.
+// The tasks do almost nothing, because the bench measures the engine.
 var (
 	short    = engine.Define[[]byte, int]("bench-short")
 	child    = engine.Define[[]byte, int]("bench-child")
@@ -30,22 +30,22 @@ var (
 // wide is the input of a parent.
 type wide struct {
 	Children int    `json:"children"`
-	Payload  []byte `json:"payload"` // each child's
+	Payload  []byte `json:"payload"` // the input of each child
 }
 
-// dated is the input of what is delayed.
+// dated is the input of a delayed execution.
 type dated struct {
 	Due     int64  `json:"due"` // nanoseconds since the epoch
 	Payload []byte `json:"payload"`
 }
 
-// numbered is the input of what is cancelled.
+// numbered is the input of an execution that will be cancelled.
 type numbered struct {
 	Number  uint64 `json:"number"`
 	Payload []byte `json:"payload"`
 }
 
-// A ledger is what the tasks of one process say that they did.
+// A ledger counts the work of the tasks in one process.
 type ledger struct {
 	ran  atomic.Int64
 	long sync.Map // of number to *encounter
@@ -54,7 +54,7 @@ type ledger struct {
 	late *hdrhistogram.Histogram
 }
 
-// An encounter is where who cancels an execution meets its attempt.
+// An encounter connects a caller that cancels an execution with the attempt of the execution.
 type encounter struct {
 	began chan struct{}
 	ended chan time.Time
@@ -62,7 +62,7 @@ type encounter struct {
 
 func newLedger() *ledger { return &ledger{late: newHist()} }
 
-// add completes a usage. Lateness is told once.
+// add adds the counts of the ledger to a usage. It reports each lateness once.
 func (l *ledger) add(u usage) usage {
 	u.Ran = l.ran.Load()
 	l.mu.Lock()
@@ -103,7 +103,7 @@ func (l *ledger) runParent(_ context.Context, in wide, kids *engine.Children) (i
 	return in.Children, nil
 }
 
-// finish reads the output of each child, as a finalize does.
+// finish is the finalize of a parent. It reads the output of each child.
 func (l *ledger) finish(_ context.Context, j engine.Joined[wide, int]) (int, error) {
 	l.ran.Add(1)
 	list := child.Results(j.Children)
@@ -135,7 +135,7 @@ func (l *ledger) runLong(ctx context.Context, in numbered) (int, error) {
 	l.ran.Add(1)
 	found, ok := l.long.Load(in.Number)
 	if !ok {
-		return 0, fmt.Errorf("nobody waits for number %d", in.Number)
+		return 0, fmt.Errorf("no caller waits for number %d", in.Number)
 	}
 	e := found.(*encounter)
 	close(e.began)
@@ -144,16 +144,16 @@ func (l *ledger) runLong(ctx context.Context, in numbered) (int, error) {
 	return 0, context.Cause(ctx)
 }
 
-// A crew is an executor of the tasks.
+// A crew describes an executor of the tasks.
 type crew struct {
 	URL       string `json:"url"`
 	Namespace string `json:"namespace"`
 	Slots     int    `json:"slots"`
 	Steps     int    `json:"steps"`
-	Grouped   bool   `json:"grouped,omitempty"` // writes: see jsstore.Config
+	Grouped   bool   `json:"grouped,omitempty"` // see GroupWrites in jsstore.Config
 }
 
-// start connects and executes, until stop is called.
+// start connects and runs an executor, until the returned function is called.
 func (c crew) start(ctx context.Context) (*ledger, func() error, error) {
 	s, err := jsstore.Connect(ctx, c.URL, jsstore.Config{Namespace: c.Namespace, GroupWrites: c.Grouped}, nats.Name("durable bench"))
 	if err != nil {
@@ -172,8 +172,8 @@ func (c crew) start(ctx context.Context) (*ledger, func() error, error) {
 	}, nil
 }
 
-// execute runs an executor on s until stop is called; it tells failed why, should it
-// end before.
+// execute runs an executor on s until stop is called. If the executor ends with an error, it
+// calls failed.
 func (c crew) execute(s engine.Store, l *ledger, failed func(error)) (stop func() error, err error) {
 	x, err := workers.New(s, workers.Config{Slots: c.Slots, Drain: workers.NoDrain, Logger: slog.New(slog.DiscardHandler)}, l.bindings(c.Steps)...)
 	if err != nil {

@@ -9,17 +9,18 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A usage is what a process has used so far, or, the difference of two, in between.
+// A usage holds the resources that a process has used so far. The difference of two holds the
+// resources used in between.
 type usage struct {
 	CPU     time.Duration `json:"cpuNs"`
-	Peak    int64         `json:"peak"`    // bytes of memory at most, since the last forgetPeak; 0 if unknown
+	Peak    int64         `json:"peak"`    // the most bytes of memory since the last forgetPeak; 0 if unknown
 	Written int64         `json:"written"` // bytes written to disks; 0 if unknown
 	Ran     int64         `json:"ran"`     // runs of tasks
-	// Late is how late the runs of delayed tasks began, since the last ask.
+	// Late is how late the runs of delayed tasks began, since the previous request.
 	Late *hdrhistogram.Snapshot `json:"late,omitempty"`
 }
 
-// usageHere is that of this process.
+// usageHere returns the usage of this process.
 func usageHere() usage {
 	u := usage{CPU: cpuTime()}
 	u.Written = procNumber("/proc/self/io", "write_bytes: %d")
@@ -27,7 +28,7 @@ func usageHere() usage {
 	return u
 }
 
-// procNumber finds a number in a file of Linux; 0 elsewhere.
+// procNumber finds a number in a file of /proc; 0 on other systems than Linux.
 func procNumber(file, format string) (n int64) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -41,10 +42,10 @@ func procNumber(file, format string) (n int64) {
 	return 0
 }
 
-// forgetPeak has the most memory counted from now on, where Linux does so.
+// forgetPeak resets the peak of memory, on Linux.
 func forgetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// minus is what was used since an earlier u; the peak is the latest.
+// minus returns the usage since an earlier one, with the later peak.
 func (u usage) minus(before usage) usage {
 	u.CPU -= before.CPU
 	u.Written -= before.Written
@@ -52,7 +53,7 @@ func (u usage) minus(before usage) usage {
 	return u
 }
 
-// plus is what two processes used together.
+// plus returns the usage of two processes together.
 func (u usage) plus(v usage) usage {
 	u.CPU += v.CPU
 	u.Peak += v.Peak
@@ -61,12 +62,11 @@ func (u usage) plus(v usage) usage {
 	return u
 }
 
-// newHist returns a histogram of durations from 1 µs to 10 minutes, kept to three
-// digits.
+// newHist returns a histogram of durations from 1 µs to 10 minutes, exact to three digits.
 //
-// It is the HDR histogram of hdrhistogram-go, which is kept by the authors of the
-// format: its counts are by buckets whose width grows with the value, so that the
-// worst of a million is as exact as the median, in memory that does not grow.
+// It is the HDR histogram of hdrhistogram-go, which the authors of the format maintain. The
+// width of its buckets grows with the value, so the worst of a million values is as exact as the
+// median, and the memory does not grow.
 func newHist() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1000, (10 * time.Minute).Nanoseconds(), 3)
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime is what this process has had of the processors, its kernel time included.
+// cpuTime returns the CPU time of this process, including kernel time.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -10,15 +10,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A wire sends messages and hands on the answers, of which only so many are awaited
-// at a time. It is as lean as a client can be: the reply subjects are made once,
-// nothing is allocated for an answer, no timer runs.
+// A wire sends messages and passes the answers on. A window limits how many answers may be
+// outstanding. It is as lean as a client can be: it makes the reply subjects once, allocates
+// nothing for an answer, and runs no timer.
 type wire struct {
 	nc      *nats.Conn
 	sub     *nats.Subscription
 	prefix  string
 	replies []string
-	done    []func(*nats.Msg) // of the message that a reply is awaited for
+	done    []func(*nats.Msg) // by the index of the reply subject: the callback for the answer
 	free    chan int
 }
 
@@ -35,7 +35,7 @@ func newWire(nc *nats.Conn, window int) (*wire, error) {
 	if w.sub, err = nc.Subscribe(w.prefix+"*", w.answered); err != nil {
 		return nil, err
 	}
-	return w, w.sub.SetPendingLimits(-1, -1) // the window limits it
+	return w, w.sub.SetPendingLimits(-1, -1) // the window limits how many are pending
 }
 
 func (w *wire) close() { _ = w.sub.Unsubscribe() }
@@ -49,8 +49,8 @@ func (w *wire) answered(m *nats.Msg) {
 	w.free <- i
 }
 
-// send sends m, and calls done with the answer, in the goroutine of all answers.
-// It waits while the window is full.
+// send sends m, and later calls done with the answer. One goroutine makes the calls for all
+// answers. send waits while the window is full.
 func (w *wire) send(ctx context.Context, m *nats.Msg, done func(*nats.Msg)) error {
 	var i int
 	select {
@@ -67,7 +67,7 @@ func (w *wire) send(ctx context.Context, m *nats.Msg, done func(*nats.Msg)) erro
 	return w.nc.PublishMsg(m)
 }
 
-// ask sends m and waits for the sequence that it is stored at.
+// ask sends m, waits until it is stored, and returns its sequence.
 func (w *wire) ask(ctx context.Context, m *nats.Msg, answer chan *nats.Msg) (uint64, error) {
 	if err := w.send(ctx, m, func(m *nats.Msg) { answer <- m }); err != nil {
 		return 0, err
@@ -80,20 +80,20 @@ func (w *wire) ask(ctx context.Context, m *nats.Msg, answer chan *nats.Msg) (uin
 	}
 }
 
-// idle waits until nothing is awaited.
+// idle waits until no answer is outstanding.
 func (w *wire) idle(ctx context.Context) error {
 	for n := range cap(w.free) {
 		select {
 		case i := <-w.free:
 			defer func() { w.free <- i }()
 		case <-ctx.Done():
-			return fmt.Errorf("%d answers are awaited: %w", cap(w.free)-n, context.Cause(ctx))
+			return fmt.Errorf("%d answers are missing: %w", cap(w.free)-n, context.Cause(ctx))
 		}
 	}
 	return nil
 }
 
-// stored reads the sequence off the answer to a publish.
+// stored returns the sequence in the answer to a publish.
 func stored(m *nats.Msg) (uint64, error) {
 	if bytes.Contains(m.Data, []byte(`"error"`)) || len(m.Data) == 0 {
 		return 0, fmt.Errorf("answer to a publish: %s%s", m.Data, m.Header.Get("Status"))
@@ -112,6 +112,6 @@ func stored(m *nats.Msg) (uint64, error) {
 	return seq, nil
 }
 
-// created is the header of a message that is the first of its subject. It is shared
-// by all: sending reads it.
+// created is the header of a message that must be the first of its subject. All messages can
+// share it, because sending only reads it.
 var created = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}

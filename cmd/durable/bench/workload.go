@@ -10,52 +10,52 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// chunk is how many are enqueued in one call where that is in bulk.
+// chunk is how many executions one call enqueues in bulk.
 const chunk = 1000
 
-// A workload is something that can be measured.
+// A workload is a kind of work to measure.
 type workload struct {
 	name, about string
-	noun        string // of one of those that are counted
+	noun        string // what it counts, such as execution
 
-	count    int           // of a round, unless the Config has one
-	duration time.Duration // in place of a count
+	count    int           // the default count of a round
+	duration time.Duration // the default duration of a round, instead of a count
 	callers  int
 	rounds   int
-	here     bool // its executor is in this process
-	paced    bool // it can be done at a rate
-	unmanned bool // nobody executes
+	here     bool // its executor must be in this process
+	paced    bool // it accepts a rate
+	unmanned bool // no executor runs
 
-	// run does what the quota allows and returns how many were done. It keeps the
-	// durations in the sample.
+	// run does the work that the quota allows, and returns how many times it did it. It
+	// records durations in the sample.
 	run func(*bed, *quota, *sample) (int, error)
-	// runs is how many runs of tasks each of them is; nil where that is not counted.
+	// runs returns how many runs of tasks one execution takes; nil means that verify does not count them.
 	runs func(Config) int
-	// floor is run for the floor; nil if there is none.
+	// floor is the same as run, for the floor; nil if there is none.
 	floor func(*floor, *quota, *sample) (int, error)
-	// stored and acks are how many messages the floor stores and acknowledges for one.
+	// stored and acks are how many messages the floor stores and acknowledges per execution.
 	stored, acks int
-	// parts are, of the arithmetic's least, how many messages are published,
-	// delivered and acknowledged for one, and how many records are written. The floor
-	// of a workload with parts follows from what one of each costs.
+	// parts returns how many messages must at least be published, delivered and acknowledged,
+	// and how many records written, per execution. If it is set, [bed.arithmetic] computes the
+	// floor from the cost of one of each.
 	parts func(Config) (messages, records int)
-	// floorIs says in words what the floor is.
+	// floorIs describes the floor in words.
 	floorIs string
-	// idle has nothing counted but requests and shares of a core.
+	// idle means that only requests, memory and the share of a core are measured.
 	idle bool
 	// tidy is called after each round; nil if there is nothing to do.
 	tidy func(*bed) error
 }
 
-// A sample is what one round came to.
+// A sample is the result of one round.
 type sample struct {
 	n     int
 	took  time.Duration
-	used  snapshot // the difference
+	used  snapshot // the resources used during the round
 	hists map[string]*hdrhistogram.Histogram
 }
 
-// hist returns the sample's histogram of a name.
+// hist returns the histogram with a name, and creates it if it is missing.
 func (s *sample) hist(name string) *hdrhistogram.Histogram {
 	if s.hists == nil {
 		s.hists = map[string]*hdrhistogram.Histogram{}
@@ -66,10 +66,10 @@ func (s *sample) hist(name string) *hdrhistogram.Histogram {
 	return s.hists[name]
 }
 
-// A Workload is the name of one and what it measures.
+// A Workload is the name and the description of a workload.
 type Workload struct{ Name, About string }
 
-// Workloads returns what can be measured.
+// Workloads returns all workloads.
 func Workloads() []Workload {
 	var list []Workload
 	for _, w := range workloads {
@@ -90,7 +90,7 @@ func find(name string) *workload {
 var workloads = []workload{
 	{
 		name: "throughput", noun: "execution", count: 20_000, callers: 2,
-		about:  "short root tasks, enqueued in bulk while they are executed",
+		about:  "short root tasks, enqueued in bulk while an executor runs them",
 		run:    throughput,
 		runs:   func(Config) int { return 1 },
 		floor:  func(f *floor, q *quota, _ *sample) (int, error) { return f.relay(q, true) },
@@ -99,7 +99,7 @@ var workloads = []workload{
 	},
 	{
 		name: "enqueue", noun: "execution", count: 20_000, callers: 64, unmanned: true,
-		about: "enqueueing one at a time by each of the callers; nobody executes",
+		about: "each caller enqueues one execution at a time; no executor runs",
 		run: func(b *bed, q *quota, _ *sample) (int, error) {
 			return b.closed(q, func(int) error {
 				_, err := short.Enqueue(b.work, b.client, b.payload)
@@ -108,19 +108,16 @@ var workloads = []workload{
 		},
 		floor:   func(f *floor, q *quota, _ *sample) (int, error) { return f.publishEach(q) },
 		stored:  1,
-		floorIs: "one publish, by as many callers that each wait for the ack",
+		floorIs: "one publish, by the same number of callers; each waits for the ack",
 		tidy:    (*bed).empty,
 	},
 	{
 		name: "bulk", noun: "execution", count: 100_000, callers: 4, unmanned: true,
-		about: "enqueueing with EnqueueMany, 1,000 at a time; nobody executes",
-		run: func(b *bed, q *quota, _ *sample) (int, error) {
-			n, err := b.enqueueMany(q)
-			return n, err
-		},
+		about:   "enqueueing with EnqueueMany, 1,000 at a time; no executor runs",
+		run:     func(b *bed, q *quota, _ *sample) (int, error) { return b.enqueueMany(q) },
 		floor:   func(f *floor, q *quota, _ *sample) (int, error) { return f.publishAll(q) },
 		stored:  1,
-		floorIs: "one publish, 4,000 of them under way",
+		floorIs: "one publish, 4,000 of them in flight",
 		tidy:    (*bed).empty,
 	},
 	{
@@ -134,7 +131,7 @@ var workloads = []workload{
 			return f.latencies(q, s.hist("latency"))
 		},
 		stored: 3, acks: 1,
-		floorIs: "create under a key, publish, delivery, compare-and-set, notify, ack; each waits for the one before",
+		floorIs: "create under a key, publish, delivery, compare-and-set, notify, ack; each waits for the previous one",
 	},
 	{
 		name: "fanout", noun: "parent", count: 500, callers: 1,
@@ -150,12 +147,12 @@ var workloads = []workload{
 			})
 		},
 		runs: func(c Config) int { return c.Children + 2 },
-		// A ready message and a closure of each child, the ready messages of the finalize,
-		// which has no closure, and of the parent. A record of each child and of the
-		// finalize; of the parent one once it has spawned, one once all children have
-		// ended, one in the end.
+		// Messages: a ready message and a closure event for each child, and a ready message
+		// each for the parent and for the finalize, which sends no closure event. Records:
+		// one for each child and for the finalize, and three for the parent: after it
+		// spawned, after all children ended, and at the end.
 		parts:   func(c Config) (int, int) { return 2*c.Children + 2, c.Children + 4 },
-		floorIs: "the least that is published, delivered and acked for a parent, and the least of creates, at what one costs that is pipelined",
+		floorIs: "the fewest publishes, deliveries, acks and creates that a parent needs, each at the cost of a pipelined one",
 	},
 	{
 		name: "sequence", noun: "sequence", count: 1000, callers: 1,
@@ -167,10 +164,11 @@ var workloads = []workload{
 			})
 		},
 		runs: func(c Config) int { return c.Steps },
-		// A ready message of each step, which has no closure, and of the sequence. A record
-		// of each step, and of the sequence one before each step and one in the end.
+		// Messages: a ready message for each step, which sends no closure event, and for the
+		// sequence. Records: one for each step, and for the sequence one before each step
+		// and one at the end.
 		parts:   func(c Config) (int, int) { return c.Steps + 1, 2*c.Steps + 1 },
-		floorIs: "the least that is published, delivered and acked for a sequence, and the least of creates, at what one costs that is pipelined",
+		floorIs: "the fewest publishes, deliveries, acks and creates that a sequence needs, each at the cost of a pipelined one",
 	},
 	{
 		name: "delayed", noun: "execution", count: 5000, callers: 1, paced: true,
@@ -205,7 +203,7 @@ var workloads = []workload{
 	},
 }
 
-// hasFloor reports whether there is one, measured or computed.
+// hasFloor reports whether the workload has a floor, measured or computed.
 func (w *workload) hasFloor() bool { return w.floor != nil || w.parts != nil }
 
 func (b *bed) payloads(n int) [][]byte {
@@ -223,7 +221,7 @@ func throughput(b *bed, q *quota, _ *sample) (int, error) {
 	})
 }
 
-// remember keeps the last execution of a call, to look at once the round is over.
+// remember keeps the id of the last execution of a call: verify checks it after the round.
 func remember[Out any](b *bed, hs []engine.Handle[Out], err error) error {
 	if err == nil && len(hs) > 0 {
 		b.last.Store(hs[len(hs)-1].ID())
@@ -231,7 +229,7 @@ func remember[Out any](b *bed, hs []engine.Handle[Out], err error) error {
 	return err
 }
 
-// enqueueMany enqueues what the quota allows, in bulk, and returns how many.
+// enqueueMany enqueues as many executions as the quota allows, in bulk, and returns how many.
 func (b *bed) enqueueMany(q *quota) (total int, err error) {
 	counts := make([]int, b.Callers)
 	err = parallel(b.Callers, func(i int) error {
@@ -261,8 +259,8 @@ func (b *bed) enqueueAndWait() error {
 	return err
 }
 
-// lateChunk is how many delayed executions are enqueued in one call: few, since all of
-// a call are due at the same time.
+// lateChunk is how many delayed executions one call enqueues: few, because all executions of a
+// call are due at the same time.
 const lateChunk = 50
 
 func lateness(b *bed, q *quota, _ *sample) (int, error) {
@@ -327,8 +325,8 @@ func cancels(b *bed, q *quota, s *sample) (int, error) {
 	return n, err
 }
 
-// empty removes what was enqueued and what the floor has published, which nobody
-// will execute.
+// empty removes the messages in the queue and in the queue of the floor: no executor will run
+// them.
 func (b *bed) empty() error {
 	s, err := b.js.Stream(b.work, b.streams()[inReady])
 	if err == nil {
@@ -340,7 +338,7 @@ func (b *bed) empty() error {
 	return err
 }
 
-// prefill leaves finished executions and waiting ones, as many as the Config says.
+// prefill stores as many finished and waiting executions as the Config says.
 func (b *bed) prefill(ctx context.Context) error {
 	if b.Stored > 0 {
 		if _, err := throughput(b, newQuota(ctx, b.Stored, 0), nil); err != nil {
@@ -355,7 +353,7 @@ func (b *bed) prefill(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("have %d delayed executions wait: %w", b.Waiting, err)
+		return fmt.Errorf("enqueue %d delayed executions: %w", b.Waiting, err)
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Enqueue and wait in Go with nats.go and a MessagePack library, and none of the packages
-// of durable: what a service does that must not import the engine.
+// Enqueue and wait in Go with nats.go and a MessagePack library, without the packages of durable:
+// an example for services that must not import the engine.
 //
 //	go run main.go      NATS_URL says where the server is
 package main
@@ -20,7 +20,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// record has what is read of a record here; it has more: see codec/WIRE.md.
+// record has the fields of a record that this program reads. codec/WIRE.md describes all fields.
 type record struct {
 	Version    int    `msgpack:"v"`
 	Status     string `msgpack:"status"`
@@ -47,7 +47,7 @@ func main() {
 	kv, err := js.KeyValue(ctx, "durable-executions")
 	must(err)
 
-	// Listen first: the end must not be missed.
+	// Subscribe before publishing, so that the notice of the end can't be missed.
 	id := "go-" + nuid.Next()
 	ended, err := nc.SubscribeSync("durable.ended." + id)
 	must(err)
@@ -57,7 +57,8 @@ func main() {
 	must(err)
 
 	for {
-		// A notice says that it is time to look. It may get lost, so look anyway.
+		// A notice says that it is time to read the record. A notice may get lost, so read the
+		// record from time to time anyway.
 		soon, stop := context.WithTimeout(ctx, 5*time.Second)
 		_, err := ended.NextMsgWithContext(soon)
 		stop()
@@ -66,7 +67,7 @@ func main() {
 		}
 		entry, err := kv.Get(ctx, id)
 		if err != nil {
-			continue // nothing is recorded yet
+			continue // there is no record yet
 		}
 		var r record
 		must(msgpack.Unmarshal(entry.Value(), &r))
@@ -76,7 +77,7 @@ func main() {
 		case r.FinishedAt == 0:
 		case r.Status != "completed":
 			log.Fatalf("%s: %s", r.Status, r.Error.Message)
-		case r.OutputType != "application/json": // who enqueues in JSON is answered in JSON
+		case r.OutputType != "application/json": // an execution with an input in JSON has an output in JSON
 			log.Fatalf("output in %s", r.OutputType)
 		default:
 			fmt.Println(string(r.Output))

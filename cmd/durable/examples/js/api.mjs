@@ -1,4 +1,4 @@
-// The same through the API: enqueue, wait, cancel, list. JSON and nothing else.
+// Use the API, which needs only JSON: enqueue, wait, cancel, list.
 //   node api.mjs      NATS_URL says where the server is
 import { connect } from "@nats-io/transport-node";
 

@@ -58,7 +58,7 @@ export class Durable {
     h.set("Content-Type", "application/json");
     if (id === undefined) {
       id = newId();
-      h.set("Durable-Exclusive", "0"); // nobody else has this id: the executor need not look
+      h.set("Durable-Exclusive", "0"); // no other execution has this id: the executor need not check
     }
     for (const [name, value] of Object.entries(options)) h.set(name, String(value));
     try {

@@ -1,4 +1,4 @@
-// Drives an executor that runs somewhere else, for the tests: N executions at once, and all else that a client does.
+// For the tests: drives an executor in another process with N executions at once, and tries everything else that a client does.
 import assert from "node:assert/strict";
 import { connect } from "@nats-io/transport-node";
 import { Kvm } from "@nats-io/kv";

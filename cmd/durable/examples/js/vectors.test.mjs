@@ -62,14 +62,14 @@ for (const v of read("payloads")) {
   test(`payloads: ${v.name}`, () => {
     const value = open(v.headers["Content-Type"], bytesOf(v));
     assert.deepEqual(value, v.meaning);
-    // What JavaScript writes is what Go writes, where nothing is random and JSON has a word for it.
+    // JavaScript writes the same bytes as Go, if the value is not random and JSON can express it.
     if (!v.readOnly && !/bytes|time|2\^53|-2147483649|JSON/.test(v.name)) {
       assert.deepEqual(Buffer.from(encode(value, { sortKeys: true })).toString("hex"), v.bytes);
     }
   });
 }
 
-// What JavaScript reads is what Go gives to an interface, but for these: a text that is no Unicode, and a number of 32 bits.
+// JavaScript reads the same values as Go does into an interface, except invalid Unicode and 32-bit floats.
 for (const v of read("edges").filter((v) => "any" in v.meaning && !/UTF-8|ud800|32 bits/.test(v.name))) {
   test(`edges: ${v.name}`, () => assert.deepEqual(open(v.headers["Content-Type"], bytesOf(v)), v.meaning.any));
 }
@@ -91,7 +91,7 @@ test("bucket: the namespace, and what is deleted", () => {
   assert.equal(vectors.find((v) => v.name === "grave").headers["KV-Operation"], "DEL");
 });
 
-// A ready message of a program that has the task's definition: all is in the body.
+// Ready messages of a program with the task's definition: the body has everything.
 const isDue = (v) => bytesOf(v)[0] === 0xc1;
 for (const v of read("ready").filter(isDue)) {
   test(`ready: ${v.name}`, () => {
@@ -105,7 +105,7 @@ for (const v of read("ready").filter(isDue)) {
   });
 }
 
-// Any other, read by codec/WIRE.md: what is in the headers, and no more than that.
+// All other ready messages, read as in codec/WIRE.md: the headers have the options.
 for (const v of read("ready")) {
   if (!v.meaning.record || isDue(v)) continue;
   test(`ready: ${v.name}`, () => {
