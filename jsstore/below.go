@@ -55,11 +55,7 @@ func (s *Store) enqueueBeside(ctx context.Context, timers []*nats.Msg) []error {
 func (l layout) dueAtOnce(ready *nats.Msg, x *engine.Execution, now time.Time) *nats.Msg {
 	m := &nats.Msg{Subject: l.laterSubject(x.ID), Data: ready.Data, Header: nats.Header{}}
 	m.Header.Set(codec.HeaderExclusive, "1")
-	at := x.StartAt
-	if at.Before(now) {
-		at = now
-	}
-	schedule(m, at, l.dueSubject(x))
+	schedule(m, later(x.StartAt, now), l.dueSubject(x))
 	expectNone(m)
 	return m
 }
