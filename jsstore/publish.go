@@ -80,23 +80,14 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 		}
 		return errs
 	}
-	p, err := s.persistence(ctx)
-	if err != nil {
-		return fill(errs, err)
-	}
 	left := make([]int, len(ms))
 	for i := range left {
 		left[i] = i
 	}
-	for len(left) > 0 {
-		if left = s.publishRound(ctx, ms, left, ready, errs); len(left) == 0 {
-			break
-		}
-		if err := p.again(errs[left[0]]); err != nil {
-			for _, i := range left {
-				errs[i] = err
-			}
-			break
+	p, err := s.persistence(ctx)
+	for err == nil && len(left) > 0 {
+		if left = s.publishRound(ctx, ms, left, ready, errs); len(left) > 0 {
+			err = p.again(errs[left[0]])
 		}
 		ready = func(i int) error {
 			if again != nil {
@@ -105,11 +96,7 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 			return nil
 		}
 	}
-	return errs
-}
-
-func fill(errs []error, err error) []error {
-	for i := range errs {
+	for _, i := range left {
 		errs[i] = err
 	}
 	return errs
