@@ -7,11 +7,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// unconfigured is how often a server flushes that nobody has configured.
+// unconfigured is how often a server syncs if sync_interval is not configured.
 const unconfigured = 2 * time.Minute
 
-// survives says in words what an acknowledged enqueue survives, sentence by
-// sentence; the weakest of the namespace's streams decides.
+// survives says in sentences what an acknowledged enqueue survives. The weakest of the
+// namespace's streams decides.
 func (e *examiner) survives() []string {
 	if len(e.streams) == 0 {
 		return nil
@@ -42,7 +42,7 @@ func (e *examiner) survives() []string {
 		e.onPowerFailureOfMany(), fmt.Sprintf("The disks of %s lost: nothing is lost. Without a majority nothing is accepted until there is one again.", lost(replicas)))
 }
 
-// lost is how many of the servers may fail.
+// lost says how many of the servers may fail.
 func lost(replicas int) string {
 	if n := (replicas - 1) / 2; n != 1 {
 		return fmt.Sprintf("%d servers of %d", n, replicas)
@@ -50,8 +50,8 @@ func lost(replicas int) string {
 	return fmt.Sprintf("one server of %d", replicas)
 }
 
-// worstSync is the longest time that a write may wait for the disk; zero is none.
-// It reports false where a server does not tell.
+// worstSync returns the longest time that a write may wait for the disk; zero means no wait. It
+// returns false if a server does not report its sync_interval.
 func (e *examiner) worstSync() (time.Duration, bool) {
 	worst := time.Duration(0)
 	for _, s := range e.reached() {
@@ -73,8 +73,8 @@ func (e *examiner) onPowerFailure() string {
 	case worst == 0:
 		return "A power failure, or a crash of the system: nothing is lost."
 	}
-	// A write waits at most an interval for the next round, and as long again for
-	// the round to end.
+	// A write waits up to one interval for the next sync, and up to one more until that sync
+	// ends.
 	return fmt.Sprintf("A power failure, or a crash of the system, may lose what was acknowledged in about the last %s.", 2*worst)
 }
 
