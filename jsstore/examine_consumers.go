@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// examineConsumers looks at who takes messages off the streams.
+// examineConsumers checks the consumers of the streams.
 func (e *examiner) examineConsumers(ctx context.Context) {
 	unlisted := map[string]bool{}
 	var found []*jetstream.ConsumerInfo
@@ -57,7 +57,7 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 	e.fine("consumer.skipped", "no message lies below what its consumer has finished with")
 }
 
-// ours returns which of the namespace's consumers this is by its name; false if none.
+// ours returns the consumer of the namespace that has this name, and false if there is none.
 func (e *examiner) ours(stream, name string) (source, bool) {
 	list := []source{e.layout.closureSource(), e.layout.cancelSource(), e.layout.expirySource()}
 	if queue, ok := strings.CutPrefix(name, "queue-"); ok {
@@ -152,7 +152,7 @@ func (e *examiner) inMemory(stream string) bool {
 	return e.streams[stream].Config.Storage == jetstream.MemoryStorage
 }
 
-// filters says what a consumer matches.
+// filters returns what a consumer matches, in words.
 func filters(c jetstream.ConsumerConfig) string {
 	switch {
 	case len(c.FilterSubjects) > 0:
@@ -163,11 +163,11 @@ func filters(c jetstream.ConsumerConfig) string {
 	return c.FilterSubject
 }
 
-// settle is what an acknowledgement may take to remove its message.
+// settle is how long an acknowledgement may take to remove its message.
 const settle = 500 * time.Millisecond
 
-// findSkipped looks for messages that lie below what their consumer has finished
-// with: it will never deliver them.
+// findSkipped looks for messages below the ack floor of their consumer: it will never deliver
+// them.
 func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.ConsumerInfo) {
 	floor := info.AckFloor.Stream
 	if floor == 0 {
@@ -180,7 +180,7 @@ func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.
 		}
 		var again *stored
 		if again, err = e.get(ctx, src.stream, src.filter, 1); again == nil || again.Sequence > floor {
-			m = nil // it was being acknowledged
+			m = nil // it was just being acknowledged
 		}
 	}
 	switch {
@@ -200,7 +200,7 @@ func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.
 	}
 }
 
-// hasRun reports whether the execution of a message has ended.
+// hasRun reports whether the execution of a message has finished.
 func (e *examiner) hasRun(ctx context.Context, m *stored) bool {
 	d := e.layout.parse(m)
 	if !isExecution(d) {

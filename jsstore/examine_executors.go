@@ -10,7 +10,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// examineExecutors calls the roll and compares what is answered.
+// examineExecutors calls the roll and compares the answers.
 func (e *examiner) examineExecutors(ctx context.Context) {
 	answers, err := e.RollCall(ctx, engine.RollCall{For: e.Roll})
 	if err != nil {
@@ -105,7 +105,7 @@ func named(versions map[string][]string) string {
 	return ""
 }
 
-// judgeTypes looks whether a task means the same to all who have bound it.
+// judgeTypes checks that all executors that have bound a task agree on its types.
 func (e *examiner) judgeTypes() {
 	prints := map[string]map[string][]string{}
 	for _, a := range e.Executors {
@@ -126,7 +126,7 @@ func (e *examiner) judgeTypes() {
 	e.fine("executor.types", "%s, of the same types everywhere", counted(len(prints), "task", "tasks"))
 }
 
-// ageOf is a duration that people read.
+// ageOf formats a duration for people.
 func ageOf(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:

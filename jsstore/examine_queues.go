@@ -12,29 +12,30 @@ import (
 )
 
 const (
-	// maxLater is how many timers are looked at, the oldest first.
+	// maxLater is how many timers are examined, the oldest first.
 	maxLater = 1000
-	// overdue is how late a timer may be: they fire 250 ms late at most, and a server
-	// that has restarted some seconds more.
+	// overdue is how late a timer may be: timers fire up to 250 ms late, and some seconds later
+	// after the server has restarted.
 	overdue = 15 * time.Second
-	// tooLong is how long an execution may be due while there are free slots.
+	// tooLong is how long an execution may be due although slots are free.
 	tooLong = time.Minute
 )
 
-// A QueueSeen is a queue and what lies in it.
+// A QueueSeen describes a queue and its executions.
 type QueueSeen struct {
 	Name string
-	// Waiting are due and in nobody's hands, InHand are those that an executor has.
+	// Waiting counts executions that are due and not delivered yet, InHand those that an
+	// executor holds.
 	Waiting, InHand uint64
-	// Oldest is how long the oldest that was not delivered yet has been due; zero
-	// where there is none.
+	// Oldest is how long the oldest of the waiting executions has been due; zero if none is
+	// waiting.
 	Oldest time.Duration
-	// Executors serve it.
+	// Executors is how many executors serve the queue.
 	Executors int
 	Paused    bool
 }
 
-// A load is the executions of a task that lie in a queue.
+// A load is the executions of one task in one queue.
 type load struct{ queue, task string }
 
 func (e *examiner) examineQueues(ctx context.Context) {
@@ -69,8 +70,8 @@ func (e *examiner) examineQueues(ctx context.Context) {
 	e.fine("queue.tasks", "each task that lies in a queue that is served is bound there")
 }
 
-// loads counts what is due, by queue and task. Of more than 100,000 subjects the
-// server names the first; it returns how many those are, and of how many.
+// loads counts the due executions by queue and task. The server returns at most 100,000
+// subjects at a time; loads returns how many it has counted, and how many there are in total.
 func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, total uint64, err error) {
 	due = map[load]uint64{}
 	for _, place := range []place{{e.layout.ready(), e.layout.ns + ".ready.>"}, {e.layout.timers(), e.layout.ns + ".due.>"}} {
@@ -109,7 +110,7 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 	return due, looked, total, nil
 }
 
-// judgeQueue looks at one queue.
+// judgeQueue checks one queue.
 func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uint64) {
 	q := QueueSeen{Name: name}
 	free, pulls := 0, 0
@@ -161,7 +162,7 @@ func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uin
 	}
 }
 
-// judgeTasks looks whether somebody knows the tasks of what lies in the queues.
+// judgeTasks checks that some executor has bound the tasks in the queues.
 func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
 	for _, l := range slices.SortedFunc(maps.Keys(due), compareLoads) {
 		if !e.unbound(l) {
@@ -195,7 +196,7 @@ func compareLoads(a, b load) int {
 	return 1
 }
 
-// unbound reports whether the queue is served, and by nobody who has the task.
+// unbound reports whether executors serve the queue and none of them has bound the task.
 func (e *examiner) unbound(l load) bool {
 	served := false
 	for _, a := range e.Executors {
@@ -209,7 +210,8 @@ func (e *examiner) unbound(l load) bool {
 	return served
 }
 
-// examineTimers looks at the oldest timers: which should have fired, and what for.
+// examineTimers checks whether the oldest timers are overdue, and counts them by queue and
+// task.
 func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 	later := map[load]uint64{}
 	info := e.streams[e.layout.timers()]
@@ -246,7 +248,7 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 	return later
 }
 
-// dueAt is when a timer is to fire; far from now if it does not say.
+// dueAt returns when a timer fires, or a time in the far future if the timer does not say.
 func dueAt(m *stored) time.Time {
 	at, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get(headerSchedule))
 	if err != nil {

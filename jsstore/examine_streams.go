@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A StreamSeen is one of the namespace's streams.
+// A StreamSeen describes one of the namespace's streams.
 type StreamSeen struct {
 	Name     string
 	Messages uint64
@@ -26,7 +26,7 @@ type StreamSeen struct {
 func (e *examiner) examineStreams(ctx context.Context) {
 	want := e.layout.streams(Config{Replicas: 1, MaxReady: -1})
 	infos, errs := make([]*jetstream.StreamInfo, len(want)), make([]error, len(want))
-	var all sync.WaitGroup // one that does not answer is waited for: all at once
+	var all sync.WaitGroup // in parallel, because a stream that does not answer takes the whole time-out
 	for i, w := range want {
 		all.Go(func() { infos[i], errs[i] = ask(ctx, e.Timeout, e.info(w.Name)) })
 	}
@@ -79,7 +79,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 	e.fine("stream.limits", "room for more")
 }
 
-// info asks for a stream.
+// info returns a function that asks for a stream.
 func (e *examiner) info(name string) func(context.Context) (*jetstream.StreamInfo, error) {
 	return func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		s, err := e.js.Stream(ctx, name)
@@ -101,7 +101,7 @@ func streamSeen(info *jetstream.StreamInfo) StreamSeen {
 	return s
 }
 
-// readLease takes the namespace's numbers from its record, and leaves it alone.
+// readLease reads the namespace's settings from its record, without changing the record.
 func (e *examiner) readLease(ctx context.Context) {
 	e.config.Lease, e.config.Retention = DefaultLease, engine.DefaultRetention
 	if e.streams[e.layout.records()] == nil {
@@ -139,7 +139,7 @@ func edit(stream, flags string) string {
 }
 
 func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamConfig) {
-	// What one command puts right is one finding.
+	// Departures that one command corrects are one finding.
 	var can, cannot, flags []string
 	for _, d := range departures(have, want) {
 		words := fmt.Sprintf("its %s is %v where %v is needed", d.what, d.have, d.want)
@@ -190,7 +190,7 @@ func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamC
 	}
 }
 
-// judgeRevisions looks at what becomes of a revision that is written over: see replacing.
+// judgeRevisions checks what happens to replaced revisions: see replacing.
 func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConfig) {
 	if have.Name != e.layout.records() {
 		return
@@ -219,7 +219,7 @@ func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConf
 	e.fine("stream.revisions", "one revision of each key")
 }
 
-// judgeLimits looks at what happens when the stream is full, and how near that is.
+// judgeLimits checks what happens when the stream is full, and how full it is.
 func (e *examiner) judgeLimits(info *jetstream.StreamInfo) {
 	c := info.Config
 	for _, l := range []struct {

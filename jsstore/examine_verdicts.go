@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// goodAPILevel is that of nats-server 2.15, which batches flushes of replicas.
+	// goodAPILevel is the API level of nats-server 2.15, which batches the flushes of replicas.
 	goodAPILevel = 5
-	// clockTolerance is how far clocks may be apart before delays, timeouts and ids
-	// that sort by time are visibly off.
+	// clockTolerance is how far clocks may be apart before delays, time-outs and ids that sort
+	// by time are visibly wrong.
 	clockTolerance = time.Second
-	// slowSync is longer than anybody means to lose: NATS itself has 2 minutes.
+	// slowSync is longer than anybody wants to lose. The default of NATS is 2 minutes.
 	slowSync = time.Second
 )
 
@@ -56,7 +56,7 @@ func levelWords(level int) string {
 	return fmt.Sprintf(", JetStream API level %d", level)
 }
 
-// clusterWords says how many servers there are, where there is more than one.
+// clusterWords says how many servers there are, if there are several.
 func (e *examiner) clusterWords() string {
 	if n := len(e.Servers); n > 1 {
 		return fmt.Sprintf(", %d servers known", n)
@@ -64,7 +64,7 @@ func (e *examiner) clusterWords() string {
 	return ""
 }
 
-// grouping lists names by what they have in common.
+// grouping lists names, grouped by their key.
 func grouping(m map[string][]string) string {
 	var parts []string
 	for what, who := range m {
@@ -75,7 +75,7 @@ func grouping(m map[string][]string) string {
 	return strings.Join(parts, ", ")
 }
 
-// some lists the first of many.
+// some lists the first few names of many.
 func some(list []string) string {
 	const most = 5
 	if len(list) > most {
@@ -132,7 +132,7 @@ func (e *examiner) judgeSync() {
 	e.fine("server.store_dir", "stored in %s", e.Servers[0].Sync.StoreDir)
 }
 
-// reached are the servers that could be asked; the first always was.
+// reached returns the servers that could be asked. The first one always could.
 func (e *examiner) reached() []ServerSeen {
 	return slices.DeleteFunc(slices.Clone(e.Servers), func(s ServerSeen) bool { return s.Failure != "" })
 }
@@ -143,7 +143,7 @@ func (e *examiner) judgeStoreDir(s ServerSeen) {
 		return
 	}
 	severity, fix := Warning, `jetstream { store_dir: "/var/lib/nats" } in the server's configuration`
-	if s.Sync == e.Sync { // whoever runs it has named the place
+	if s.Sync == e.Sync { // the caller runs the server and has chosen the directory
 		severity, fix = Note, "open it in another directory"
 	}
 	e.find(severity, "server.store_dir", s.label(), "everything is stored in "+dir, "which systems empty when they start, and some while they run", fix)
@@ -156,7 +156,7 @@ func servers(n int, one, many string) string {
 	return fmt.Sprintf("%d servers %s", n, many)
 }
 
-// syncWords says when files are forced to the disk, all servers telling.
+// syncWords says when files are synced to the disk, if all servers report it.
 func (e *examiner) syncWords() string {
 	always, worst := true, time.Duration(0)
 	for _, s := range e.reached() {
@@ -204,7 +204,7 @@ func clocks(n int) string {
 	return fmt.Sprintf("the clocks of %d servers are", n)
 }
 
-// offBy says how far a clock is from this one.
+// offBy says how far a clock differs from this one.
 func offBy(ahead, give time.Duration) string {
 	way := "ahead of"
 	if ahead < 0 {

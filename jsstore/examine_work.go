@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// maxJudged bounds how many active executions are looked at closely, each with
-	// a few reads from the leaders.
+	// maxJudged is how many active executions are examined closely. Each takes a few reads from
+	// the leaders.
 	maxJudged = 1000
-	// maxChildren is how many children of one execution are looked at.
+	// maxChildren is how many children of one execution are examined.
 	maxChildren = 100
-	// maxTold is how many findings of one sort are told one by one.
+	// maxTold is how many findings of one kind are listed one by one.
 	maxTold = 10
-	// twice is the time between two looks at what seems stuck. What only moved from
-	// one place to another in the first has arrived.
+	// twice is the time between two checks of what seems stuck. A message that was only moving
+	// from one stream to another during the first check has arrived by the second.
 	twice = time.Second
 )
 
-// A suspect is an active execution that was not written for a lease.
+// A suspect is an active execution whose record has not been written for a lease.
 type suspect struct {
 	engine.Record
 	written time.Time
@@ -35,8 +35,8 @@ type unread struct {
 	err error
 }
 
-// examineWork looks for executions that nothing will move on: an active one is
-// driven by a message of its own, or by what is below it.
+// examineWork looks for stuck executions. An active execution is driven by a message of its
+// own, or by the executions below it.
 func (e *examiner) examineWork(ctx context.Context) {
 	records := e.streams[e.layout.records()]
 	if records == nil || e.streams[e.layout.ready()] == nil || e.streams[e.layout.timers()] == nil || e.streams[e.layout.control()] == nil {
@@ -78,7 +78,7 @@ func (e *examiner) examineWork(ctx context.Context) {
 	e.judgeLost(ctx)
 }
 
-// sampled says how many records were looked at.
+// sampled says how many records were examined.
 func (e *examiner) sampled() string {
 	if e.Sampled == 0 {
 		return "no execution is recorded"
@@ -89,8 +89,8 @@ func (e *examiner) sampled() string {
 	return "all of " + counted(e.Sampled, "record", "records") + " read"
 }
 
-// suspects reads records, roots and then the others, and returns those that are
-// active and were not written for a lease.
+// suspects reads records, first those of roots and then the others. It returns the executions
+// that are active and whose record has not been written for a lease.
 func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, error) {
 	var list []suspect
 	beyond := 0
@@ -134,7 +134,7 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 	return list, nil
 }
 
-// stuck returns those of the suspects that nothing will move on.
+// stuck returns the suspects that nothing will move on.
 func (e *examiner) stuck(ctx context.Context, suspects []suspect) []suspect {
 	var list []suspect
 	for _, s := range suspects {
@@ -150,17 +150,18 @@ func (e *examiner) stuck(ctx context.Context, suspects []suspect) []suspect {
 	return list
 }
 
-// verdict says why nothing will move on the execution; empty if something will. It
-// looks at what drives it in the order in which that changes - the message of a
-// child is put down after the closure is there, and that after the parent is
-// written - and at its record last: if that is what it was, nothing was missed.
+// verdict says why nothing will move the execution on. It returns an empty string if something
+// will. It checks what drives the execution in the order in which that changes: a closure is
+// published before the child's message is acknowledged, and the parent's record is written
+// before the closure is acknowledged. It reads the record last: if that has not changed,
+// nothing was missed.
 func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 	why, err := e.undriven(ctx, s)
 	if err != nil || why == "" {
 		return "", err
 	}
 	drives := everyMessage
-	if e.abandoned(s) { // then what was enqueued under its id since is not what drives it
+	if e.abandoned(s) { // then a message that was enqueued under its id since does not drive it
 		drives = func(m *stored) bool {
 			d := e.layout.parse(m)
 			return !isExecution(d) || d.Execution.SameLife(&s.Execution)
@@ -206,7 +207,7 @@ func (e *examiner) undriven(ctx context.Context, s suspect) (string, error) {
 	return e.withoutChildren(ctx, x)
 }
 
-// whereabouts says whether the executor that a suspect names has answered the roll.
+// whereabouts says whether the suspect's executor has answered the roll call.
 func (e *examiner) whereabouts(s suspect) string {
 	switch named := func(a engine.Answer) bool { return a.Executor == s.Executor }; {
 	case e.mayRun(s, e.Executors):
@@ -245,8 +246,7 @@ func (e *examiner) withoutChildren(ctx context.Context, x engine.Execution) (str
 
 const doesNotExist = "does not exist"
 
-// gone reports whether nothing is to be expected of an execution any more, and how
-// that came.
+// gone reports whether nothing more can be expected of an execution, and why.
 func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 	m, err := e.newest(ctx, e.layout.recordSubject(id))
 	if err != nil {
@@ -269,7 +269,7 @@ func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 
 func everyMessage(*stored) bool { return true }
 
-// hasMessage reports whether a message of an id lies somewhere, of those that count.
+// hasMessage reports whether a message with an id that counts is in the queue or the timers.
 func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*stored) bool) (bool, error) {
 	for _, place := range []place{
 		{e.layout.ready(), e.layout.readyOf(id)}, {e.layout.timers(), e.layout.laterSubject(id)}, {e.layout.timers(), e.layout.dueOf(id)},
@@ -288,11 +288,11 @@ func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*store
 	return false, nil
 }
 
-// maxAside is how much of what lies aside is counted.
+// maxAside is up to how many messages that are set aside are counted.
 const maxAside = 1000
 
-// judgeAside tells what nobody can go on with: messages that were set aside, and
-// records that can't be read, of those that were looked at.
+// judgeAside reports messages that were set aside, and the unreadable records among those that
+// were examined.
 func (e *examiner) judgeAside(ctx context.Context) {
 	for i, m := range e.unread {
 		if i == maxTold {
