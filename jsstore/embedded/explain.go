@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// explain adds to err what it most likely comes from and what helps, where that
-// is known.
+// explain adds the most likely cause of err and a remedy, if they are known.
 func explain(err error) error {
 	cause := cause(err)
 	if cause == "" {
