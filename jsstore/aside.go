@@ -206,7 +206,7 @@ func (s *Store) damaged(m *stored, reason error) engine.Aside {
 }
 
 // ErrNotAside is returned for a name under which no message is set aside.
-var ErrNotAside = errors.New("nothing lies aside under that name")
+var ErrNotAside = errors.New("no message is set aside under that name")
 
 // PutBack publishes a message that was set aside once more, unchanged, and removes the copy.
 // Use it once executors can read the message. The error is ErrNotAside if there is no such

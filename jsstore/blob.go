@@ -110,7 +110,7 @@ func parseBlobRef(data []byte) (r blobRef, err error) {
 	if _, err = fmt.Sscanf(string(data), "%x %d %d", &sum, &r.size, &r.chunks); err == nil {
 		copy(r.sum[:], sum)
 		if len(sum) != len(r.sum) || r.size < 1 || r.chunks < 1 || r.chunks > r.size || r.String() != string(data) {
-			err = errors.New("not as it is written")
+			err = errors.New("not in the form in which it is written")
 		}
 	}
 	if err != nil {
@@ -182,7 +182,7 @@ func (s *Store) Load(ctx context.Context, id string, p codec.Payload) (codec.Pay
 		}
 	}
 	if len(data) != r.size || sha256.Sum256(data) != r.sum {
-		return codec.Payload{}, fmt.Errorf("%w: payload %s: its %d bytes have another sum", engine.ErrDamaged, hex.EncodeToString(r.sum[:8]), len(data))
+		return codec.Payload{}, fmt.Errorf("%w: payload %s: the sum of its %d bytes differs", engine.ErrDamaged, hex.EncodeToString(r.sum[:8]), len(data))
 	}
 	return codec.Payload{Type: inner, Data: data}, nil
 }

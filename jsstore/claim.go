@@ -109,7 +109,7 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 // errHint says that a hint is invalid because its execution has no record. It applies to the
 // ready stream, where anybody may have written the hint. Only executors write to the timers; a
 // hint from there without a record belongs to a tree that has been deleted.
-var errHint = errors.New("a hint (header Durable-Hint), and its execution is not recorded")
+var errHint = errors.New("a hint (header Durable-Hint) to an execution that is not recorded")
 
 // refuse handles a control message that this executor can't read. If only a later version
 // understands the message, refuse returns it, for an executor of that version to take it.

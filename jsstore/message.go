@@ -251,7 +251,7 @@ func kinship(x *engine.Execution) error {
 	case x.InputFrom != "" && (root || engine.RootOf(x.InputFrom) != engine.RootOf(x.ID)):
 		return fmt.Errorf("%s is not in the tree of %s, whose output is its input", x.ID, x.InputFrom)
 	case x.RetryOf != "" && (!root || x.RetryOf == x.ID || engine.ValidateID(x.RetryOf) != nil || x.RetryOf != engine.RootOf(x.RetryOf)):
-		return fmt.Errorf("%s: it can't be a retry of %.200q: a root is, of another root", x.ID, x.RetryOf)
+		return fmt.Errorf("%s: it can't be a retry of %.200q: only a root can be a retry, and only of another root", x.ID, x.RetryOf)
 	case root:
 		return nil
 	case x.IsFinalize && x.ID != parent.FinalizeExecution().ID:
@@ -400,7 +400,7 @@ func (r *reader) created(at, stored time.Time) time.Time {
 		return stored
 	}
 	if at.After(stored.AddDate(100, 0, 0)) || at.Before(instant(0)) {
-		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead or before the epoch, in milliseconds since then"))
+		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead, or before the epoch (want milliseconds since the epoch)"))
 		return stored
 	}
 	if at.After(stored.AddDate(0, 0, 1)) {

@@ -162,7 +162,7 @@ func (p *puller) fails(err error, worth bool) {
 	p.fault = err
 	if worth && !p.told && !p.closed {
 		p.told = true
-		p.s.log.Warn("can't take messages: it is tried again", "stream", p.source.stream, "consumer", p.source.consumer, "error", err)
+		p.s.log.Warn("can't take messages, trying again", "stream", p.source.stream, "consumer", p.source.consumer, "error", err)
 	}
 }
 
@@ -172,7 +172,7 @@ func (p *puller) works() {
 		return
 	}
 	if p.told {
-		p.s.log.Info("messages are taken again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
+		p.s.log.Info("taking messages again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
 	}
 	p.fault, p.told = nil, false
 }

@@ -171,7 +171,7 @@ func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64
 			return nil
 		}
 		if err := s.deleteMessage(ctx, s.layout.ready(), m.Sequence); err != nil {
-			return fmt.Errorf("remove %s, whose id is that of %s: %w", m.Subject, s.layout.readySubject(x), err)
+			return fmt.Errorf("remove %s, which has the id of %s: %w", m.Subject, s.layout.readySubject(x), err)
 		}
 		later := s.layout.parse(m).Execution
 		s.log.Warn("message dropped: another with its id was accepted first", "execution", x.ID,

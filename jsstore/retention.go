@@ -105,7 +105,7 @@ func (s *Store) purgeBelow(ctx context.Context, root, which string, upTo engine.
 		"filter": s.layout.recordSubject(root) + "." + which, "seq": uint64(upTo),
 	})
 	if err != nil {
-		return fmt.Errorf("delete what is below %s: %w", root, err)
+		return fmt.Errorf("delete the records below %s: %w", root, err)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 		query := map[string]any{"seq": uint64(1), "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": directBytes}
 		for m, err := range s.directGet(ctx, p.stream, query) {
 			if err != nil {
-				return nil, fmt.Errorf("look for what runs: %w", err)
+				return nil, fmt.Errorf("find running executions: %w", err)
 			}
 			if d := s.layout.parse(m); isExecution(d) {
 				subjects = append(subjects, s.layout.recordSubject(d.Execution.ID))
@@ -34,7 +34,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 		}
 		for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
 			if err != nil {
-				return nil, fmt.Errorf("look for what runs: %w", err)
+				return nil, fmt.Errorf("find running executions: %w", err)
 			}
 			r, err := s.decodeRecord(m)
 			if err != nil && !errors.Is(err, engine.ErrNewer) {

@@ -92,7 +92,7 @@ func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn,
 		m, err := s.last(ctx, s.layout.records(), prefix+"."+strconv.Itoa(i))
 		if errors.Is(err, engine.ErrNotFound) {
 			if _, gone := s.record(ctx, x.ID); !errors.Is(gone, engine.ErrNotFound) {
-				err = fmt.Errorf("%w: it is not there", engine.ErrDamaged)
+				err = fmt.Errorf("%w: the page is missing", engine.ErrDamaged)
 			}
 		}
 		if err != nil {

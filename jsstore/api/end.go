@@ -43,7 +43,7 @@ func (s *Service) wake(ctx context.Context, q wakeRequest) (endAnswer, error) {
 		return endAnswer{}, err
 	}
 	if (q.Output == nil) == (q.Error == nil) {
-		return endAnswer{}, invalid(errors.New("want one of output and error"))
+		return endAnswer{}, invalid(errors.New("want either output or error"))
 	}
 	if q.Error != nil {
 		return endAnswer{q.ID, engine.Failed}, s.Client.WakeError(ctx, q.ID, *q.Error)

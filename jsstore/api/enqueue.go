@@ -150,7 +150,7 @@ func (p policy) options() ([]engine.Option, error) {
 		retry.MaxRetries = *p.MaxRetries
 		list = append(list, retry)
 	case p.BaseDelay != nil || p.MaxDelay != nil || p.Multiplier != nil || p.Jitter != nil:
-		err = errors.Join(err, errors.New("policy: baseDelayMs, maxDelayMs, delayMultiplier and jitter go with maxRetries"))
+		err = errors.Join(err, errors.New("policy: baseDelayMs, maxDelayMs, delayMultiplier and jitter need maxRetries"))
 	}
 	return list, err
 }

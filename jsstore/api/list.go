@@ -90,7 +90,7 @@ func parseCursor(text string) (p place, err error) {
 		err = unmarshal(data, &p)
 	}
 	if err != nil {
-		return p, invalid(errors.New("cursor: not one that an answer had"))
+		return p, invalid(errors.New("cursor: not one from an answer"))
 	}
 	return p, nil
 }

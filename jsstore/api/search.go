@@ -44,7 +44,7 @@ func (l *statuses) UnmarshalJSON(data []byte) error {
 	}
 	var list []engine.Status
 	if json.Unmarshal(data, &list) != nil {
-		return errors.New("status: want a text or a list of texts")
+		return errors.New("status: want a string or a list of strings")
 	}
 	*l = list
 	return nil
@@ -73,7 +73,7 @@ func (q listRequest) filter() (engine.Filter, error) {
 	}
 	for _, s := range q.Status {
 		if !s.Valid() {
-			return f, invalid(fmt.Errorf("status %q is none of %v", s, engine.Statuses()))
+			return f, invalid(fmt.Errorf("unknown status %q: want one of %v", s, engine.Statuses()))
 		}
 	}
 	for _, one := range []struct {

@@ -170,7 +170,7 @@ func (s *Service) stats(e *micro.Endpoint) any {
 // its answer.
 func (s *Service) take(e endpoint, r micro.Request) {
 	if !s.slot(e) {
-		s.refuse(e, r, &Error{Code: 429, Name: "busy", Message: "this instance handles as many of these requests as it may: try again"})
+		s.refuse(e, r, &Error{Code: 429, Name: "busy", Message: "this instance has no free slot for this kind of request: try again"})
 		return
 	}
 	counts, began := s.counts[e.name], time.Now()
@@ -186,7 +186,7 @@ func (s *Service) take(e endpoint, r micro.Request) {
 	if !started { // it came from a subscription that was drained
 		counts.InFlight.Add(-1)
 		<-e.slots
-		s.refuse(e, r, &Error{Code: 503, Name: "shutting_down", Message: "this instance of the service stops: try again"})
+		s.refuse(e, r, &Error{Code: 503, Name: "shutting_down", Message: "this instance of the service is stopping: try again"})
 	}
 }
 
@@ -224,7 +224,7 @@ func (s *Service) answer(e endpoint, r micro.Request) {
 		data, err = marshal(answer)
 	}
 	if n := len(data); err == nil && n > s.room() {
-		err = &Error{Code: 413, Name: "too_large", Message: fmt.Sprintf("the answer has %d bytes, which a message can't have", n)}
+		err = &Error{Code: 413, Name: "too_large", Message: fmt.Sprintf("the answer has %d bytes, more than a message may have", n)}
 	}
 	if err != nil {
 		s.refuse(e, r, errorOf(err))

@@ -77,7 +77,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	switch {
 	case c.Port < -1 || c.Port > math.MaxUint16:
-		err = fmt.Errorf("port %d is none", c.Port)
+		err = fmt.Errorf("port %d is out of range (want -1 to 65535)", c.Port)
 	case c.SyncInterval < time.Millisecond:
 		err = fmt.Errorf("sync interval %s is below 1ms", c.SyncInterval)
 	case c.MaxStore < 0:
@@ -118,7 +118,7 @@ func (c Config) Durability() string {
 	}
 	// A write waits up to one interval for the next sync, and up to one more until that sync
 	// ends.
-	return fmt.Sprintf("a killed process loses no acknowledged write; a power failure may lose those of at most about the last %s", 2*every)
+	return fmt.Sprintf("a killed process loses no acknowledged write; a power failure may lose the writes of about the last %s", 2*every)
 }
 
 // Sync says how the server syncs, for the doctor.

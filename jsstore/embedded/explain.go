@@ -23,7 +23,7 @@ func cause(err error) string {
 		case errors.Is(err, syscall.EADDRINUSE):
 			return "another program has the port; choose another, or -1 for any that is free"
 		case errors.Is(err, syscall.EADDRNOTAVAIL):
-			return "the host is no address of this machine"
+			return "the host is not an address of this machine"
 		case errors.Is(err, fs.ErrPermission):
 			return "ports below 1024 are for root; choose another"
 		}

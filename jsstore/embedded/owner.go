@@ -47,7 +47,7 @@ func (e *InUseError) Error() string {
 	if e.URL != "" {
 		return fmt.Sprintf("%s is in use by %s: connect to it at %s, or stop it", e.Dir, by, e.URL)
 	}
-	return fmt.Sprintf("%s is in use by %s, which opens no port: stop it, or start it with one and connect", e.Dir, by)
+	return fmt.Sprintf("%s is in use by %s, which has no port: stop it, or start it with a port and connect", e.Dir, by)
 }
 
 // An announcement is the content of server.json.

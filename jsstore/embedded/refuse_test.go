@@ -47,7 +47,7 @@ func TestTakenPortIsSaid(t *testing.T) {
 func TestHostOfAnotherMachineIsSaid(t *testing.T) {
 	// 192.0.2.0/24 belongs to nobody (RFC 5737).
 	err := refused(t, embedded.Config{Dir: t.TempDir(), Host: "192.0.2.1", Port: -1})
-	if !strings.Contains(err.Error(), "no address of this machine") {
+	if !strings.Contains(err.Error(), "not an address of this machine") {
 		t.Errorf("error %q does not say why", err)
 	}
 }

@@ -217,7 +217,7 @@ func TestDurabilityInWords(t *testing.T) {
 		c    embedded.Config
 		want string
 	}{
-		{embedded.Config{}, "a killed process loses no acknowledged write; a power failure may lose those of at most about the last 20ms"},
+		{embedded.Config{}, "a killed process loses no acknowledged write; a power failure may lose the writes of about the last 20ms"},
 		{embedded.Config{SyncAlways: true}, "an acknowledged write is on the disk: neither a killed process nor a power failure loses it"},
 	} {
 		if got := test.c.Durability(); got != test.want {

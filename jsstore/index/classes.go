@@ -106,7 +106,7 @@ func (cs *classes) row(scan func(...any) error) (row, error) {
 	}
 	c, ok := cs.of[r.class]
 	if !ok {
-		return r, fmt.Errorf("%w: execution %d is of no class", errDamaged, r.key)
+		return r, fmt.Errorf("%w: execution %d has an unknown class", errDamaged, r.key)
 	}
 	r.x.Status = c.status
 	return r, nil
