@@ -170,7 +170,7 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 			return Examination{}, context.Cause(ctx)
 		}
 		if !nc.IsConnected() { // without a connection all further checks would report faults
-			return Examination{}, fmt.Errorf("examine namespace %s: the connection to %s was lost on the way", config.Namespace, e.Servers[0].URL)
+			return Examination{}, fmt.Errorf("examine namespace %s: the connection to %s was lost meanwhile", config.Namespace, e.Servers[0].URL)
 		}
 		if len(e.streams) == 0 {
 			break
@@ -206,12 +206,12 @@ func (e *examiner) fine(check, format string, args ...any) {
 
 // unknown adds a finding that something could not be learned.
 func (e *examiner) unknown(check, subject string, err error) {
-	fix := "give this user the permission to ask, or run doctor as one who has it"
+	fix := "give this user the permission to ask, or run doctor as a user who has it"
 	var api *jetstream.APIError
 	if errors.As(err, &api) { // the user had the permission to ask
 		fix = "see the other findings; then run doctor again"
 	}
-	e.find(Warning, check, subject, "could not be learned: "+err.Error(), "what is wrong there, if anything, is not in this report", fix)
+	e.find(Warning, check, subject, "could not be learned: "+err.Error(), "this report does not show problems there", fix)
 }
 
 // ask asks the server once, with a short time-out.

@@ -79,7 +79,7 @@ func TestDamagedBlockIsTold(t *testing.T) {
 			if n := stateOf(t, nc, "durable-ready").Msgs; n > 900 {
 				t.Fatalf("%d messages are there: the test tests nothing", n)
 			}
-			w.shows(w.examine(jsstore.ExamineConfig{}), symptom{"stream.lost", jsstore.Problem, "durable-ready", "enqueue again"})
+			w.shows(w.examine(jsstore.ExamineConfig{}), symptom{"stream.lost", jsstore.Problem, "durable-ready", "once more, with their ids"})
 			// Those that have run lie there once more. They are found to have run.
 			w.js, err = jetstream.New(nc)
 			w.check(err)

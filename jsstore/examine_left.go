@@ -48,8 +48,8 @@ func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 		return err != nil || m.revision() != r.Revision
 	})
 	if len(l.expired) > 0 {
-		e.find(Warning, "work.expired", "", counted(len(l.expired), "tree is", "trees are")+" still there whose retention is over, "+l.expired[0].ID+" among them",
-			"they count as nothing, and take up room: no executor has run at their time, or a killed server has brought them back", e.mendCommand())
+		e.find(Warning, "work.expired", "", counted(len(l.expired), "tree is", "trees are")+" still there although the retention is over, "+l.expired[0].ID+" among them",
+			"readers ignore them, but they take up room: no executor was running when they expired, or a killed server has brought them back", e.mendCommand())
 		e.mends(func(ctx context.Context) (string, error) {
 			return each(ctx, l.expired, func(ctx context.Context, r engine.Record) (string, error) {
 				return e.forgetTree(ctx, r.ID, r.Revision, "removed")
@@ -62,8 +62,8 @@ func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 	})
 	if len(l.below) > 0 {
 		roots := slices.Sorted(maps.Keys(l.below))
-		e.find(Warning, "work.orphans", "", fmt.Sprintf("there are records below %s not there, %s among them", counted(len(roots), "root that is", "roots that are"), roots[0]),
-			"nobody removes them, and an execution of that id would take them for its own", e.mendCommand())
+		e.find(Warning, "work.orphans", "", fmt.Sprintf("there are records below %s, %s among them", counted(len(roots), "missing root", "missing roots"), roots[0]),
+			"nobody removes them, and a new execution with that id would take them for its own", e.mendCommand())
 		e.mends(func(ctx context.Context) (string, error) {
 			return each(ctx, roots, func(ctx context.Context, root string) (string, error) {
 				if there, err := e.orphaned(ctx, root, l.below[root]); err != nil || !there {

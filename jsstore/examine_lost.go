@@ -103,11 +103,11 @@ func (e *examiner) judgeLost(ctx context.Context) {
 			e.unknown("stream.lost", stream, err)
 		case found != "":
 			e.find(severity, "stream.lost", stream, found,
-				"they were purged or deleted by hand, or lost in a file that the server could not read; what was only queued has left no record, and does not run",
-				"look for a purge, and in the server's log for errors about blocks; enqueue again, with their ids, what durable list does not show")
+				"they were purged or deleted by hand, or lost in a file that the server could not read; an execution that was only queued has left no record and will not run",
+				"look for a purge, and for errors about blocks in the server's log; enqueue the executions that durable list does not show once more, with their ids")
 		}
 	}
-	e.fine("stream.lost", "no message is gone that was not delivered or withdrawn")
+	e.fine("stream.lost", "every message that is gone was delivered or withdrawn")
 }
 
 // lost says which messages of a stream are missing. It returns an empty string if none is
@@ -123,7 +123,7 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 	}
 	end := info.State.LastSeq
 	if n := max(e.traces.claimed[stream], before.stream); n > end {
-		return Problem, fmt.Sprintf("it ends at %d, and message %d was delivered: what lay behind is lost", end, n), nil
+		return Problem, fmt.Sprintf("it ends at %d, but message %d was delivered: the messages after %d are lost", end, n, end), nil
 	}
 	if stream == e.layout.timers() || end == 0 {
 		return OK, "", nil // timers fire, and are set again, without being delivered
@@ -152,7 +152,7 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 	}
 	if never := end - min(end, after.stream); never > known {
 		return Warning, counted(never-known, "message that was never delivered is gone", "messages that were never delivered are gone") +
-			", beside what was cancelled or set aside as far as that is known", nil
+			", in addition to those that are known to be cancelled or set aside", nil
 	}
 	found, err := e.purged(ctx, info, after)
 	return Problem, found, err

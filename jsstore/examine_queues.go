@@ -63,11 +63,11 @@ func (e *examiner) examineQueues(ctx context.Context) {
 		e.judgeQueue(ctx, name, due)
 	}
 	if looked < total {
-		e.find(Note, "queue.sample", "", fmt.Sprintf("%d of %d executions that are due were looked at for their queues and tasks: what is told below counts those", looked, total), "", "")
+		e.find(Note, "queue.sample", "", fmt.Sprintf("only %d of %d due executions were examined for their queues and tasks: the findings below count only those", looked, total), "", "")
 	}
 	e.judgeTasks(ctx, due, later)
 	e.fine("queue.served", "each queue that has work is served")
-	e.fine("queue.tasks", "each task that lies in a queue that is served is bound there")
+	e.fine("queue.tasks", "each task with executions in a served queue is bound there")
 }
 
 // loads counts the due executions by queue and task. The server returns at most 100,000
@@ -150,14 +150,14 @@ func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uin
 	case lies == 0:
 	case q.Executors == 0 && pulls > 0:
 		e.find(Note, "queue.served", name, "is served by an executor that does not answer the roll",
-			"which tasks it has bound is not known", "if it is of an earlier version, finish the deploy; or this user may not ask")
+			"it is not known which tasks it has bound", "if it is of an earlier version, finish the deploy; or this user may not ask")
 	case q.Executors == 0:
 		e.judgeUnserved(ctx, name, lies)
 	case q.Waiting > 0 && q.Oldest > tooLong && free > 0 && !q.Paused:
-		e.find(Warning, "queue.age", name, fmt.Sprintf("the oldest of %d that wait does so for %s, though %s", q.Waiting, ageOf(q.Oldest), counted(free, "slot is free", "slots are free")),
-			"executors that are well take what is due within milliseconds", "see the findings about its consumer and its executors; their logs")
+		e.find(Warning, "queue.age", name, fmt.Sprintf("the oldest of %d waiting executions has waited for %s, although %s", q.Waiting, ageOf(q.Oldest), counted(free, "slot is free", "slots are free")),
+			"healthy executors take due executions within milliseconds", "see the findings about its consumer and its executors; their logs")
 	case q.Waiting > 0 && q.Oldest > tooLong:
-		e.find(Note, "queue.age", name, fmt.Sprintf("the oldest of %d that wait does so for %s", q.Waiting, ageOf(q.Oldest)),
+		e.find(Note, "queue.age", name, fmt.Sprintf("the oldest of %d waiting executions has waited for %s", q.Waiting, ageOf(q.Oldest)),
 			"there is more work than slots", "more executors, or more Slots")
 	}
 }
@@ -172,13 +172,13 @@ func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
 		if err != nil || m != nil && e.layout.parse(m).Execution.Sleeping {
 			continue // it needs no code
 		}
-		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution lies", "executions lie")+" there, and no executor of the queue has bound the task",
-			"given back with a growing delay until one has; nothing is failed for it", "deploy an executor that binds the task; or a mistyped one: durable cancel")
+		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution is", "executions are")+" queued, and no executor of the queue has bound the task",
+			"executors return such executions with a growing delay until one has bound it; they don't fail because of this", "deploy an executor that binds the task; if the task is mistyped: durable cancel")
 	}
 	for _, l := range slices.SortedFunc(maps.Keys(later), compareLoads) {
 		if due[l] == 0 && e.unbound(l) {
-			e.find(Warning, "queue.tasks", l.queue+"/"+l.task, counted(later[l], "execution waits", "executions wait")+" for a time, and no executor of the queue has bound the task",
-				"due later, or given back for that", "deploy an executor that binds the task; or a mistyped one: durable cancel")
+			e.find(Warning, "queue.tasks", l.queue+"/"+l.task, counted(later[l], "execution is", "executions are")+" delayed, and no executor of the queue has bound the task",
+				"such executions are due later, or were returned because nobody has bound the task", "deploy an executor that binds the task; if the task is mistyped: durable cancel")
 		}
 	}
 }
@@ -241,9 +241,9 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 		e.unknown("queue.timers", e.layout.timers(), err)
 	case late > 0:
 		e.find(Problem, "queue.timers", e.layout.timers(), counted(late, "timer", "timers")+" should have fired, the first "+ageOf(latest)+" ago",
-			"delays, back-offs and time-outs do not end", "nats stream cluster step-down "+e.layout.timers()+", or restart the server: timers are read anew")
+			"delays, back-offs and time-outs do not end", "nats stream cluster step-down "+e.layout.timers()+", or restart the server: it then reads the timers again")
 	default:
-		e.find(OK, "queue.timers", "", counted(min(n, maxLater), "timer", "timers")+" looked at, none overdue", "", "")
+		e.find(OK, "queue.timers", "", counted(min(n, maxLater), "timer", "timers")+" examined, none overdue", "", "")
 	}
 	return later
 }

@@ -141,7 +141,7 @@ func (e *examiner) findCopies(ctx context.Context) {
 		list, n := e.js.ListStreams(ctx), 0
 		for info := range list.Info() {
 			if n++; n > maxStreams {
-				e.find(Note, "stream.copied", "", fmt.Sprintf("only the first %d streams of the account were looked at for copies", maxStreams), "", "")
+				e.find(Note, "stream.copied", "", fmt.Sprintf("only the first %d streams of the account were checked for copies", maxStreams), "", "")
 				return struct{}{}, nil
 			}
 			e.judgeCopy(info.Config)
@@ -165,7 +165,7 @@ func (e *examiner) judgeCopy(c jetstream.StreamConfig) {
 		}
 		if ours.Config.Retention == jetstream.WorkQueuePolicy {
 			e.find(Problem, "stream.copied", source.Name, "stream "+c.Name+" mirrors or sources it",
-				"what a work queue's copy has got is removed from the queue: executions vanish there", "nats stream rm "+c.Name)
+				"the server removes copied messages from a work queue: executions vanish from it", "nats stream rm "+c.Name)
 			continue
 		}
 		e.find(Note, "stream.copied", source.Name, "stream "+c.Name+" mirrors or sources it", "a copy of the records, which nobody here reads", "")

@@ -66,7 +66,7 @@ func (e *examiner) examineServers(ctx context.Context) error {
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
 	case err != nil:
 		e.find(Problem, "server.jetstream", "", "JetStream does not answer: "+err.Error(),
-			"if the cluster has lost its majority, nothing can be made, and streams without a majority of their replicas take nothing",
+			"if the cluster has lost its majority, nothing can be created, and streams without a majority of their replicas accept nothing",
 			"start the servers that are down; nats server report jetstream, with the system account, shows which")
 	}
 	e.account = info // nil without an answer
@@ -224,7 +224,7 @@ func (e *examiner) askMonitor(ctx context.Context, monitor string) {
 			shown = Redact(monitor)
 		}
 		e.find(Warning, "server.monitor", shown, "the monitoring port does not answer: "+err.Error(),
-			"how the server writes stays unknown", "a line `http: 127.0.0.1:8222` in the server's configuration opens it; --monitor wants its URL")
+			"it stays unknown how the server writes to the disk", "a line `http: 127.0.0.1:8222` in the server's configuration opens it; --monitor wants its URL")
 		return
 	}
 	e.heard(v, asked, v.Now)

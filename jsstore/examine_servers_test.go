@@ -142,9 +142,9 @@ func TestSmallMessagesAreFound(t *testing.T) {
 		size int
 		want symptom
 	}{
-		{64 << 10, symptom{"server.max_payload", jsstore.Problem, "", "max_payload is 64 KiB, of which a record may need 80 KiB"}},
-		{256 << 10, symptom{"server.max_payload", jsstore.Warning, "", "past 88 KiB is stored in a message of its own"}},
-		{1 << 20, symptom{"server.max_payload", jsstore.OK, "", "messages of up to 1 MiB; inputs and outputs past 472 KiB"}},
+		{64 << 10, symptom{"server.max_payload", jsstore.Problem, "", "max_payload is 64 KiB; a record may need 80 KiB"}},
+		{256 << 10, symptom{"server.max_payload", jsstore.Warning, "", "longer than 88 KiB is stored in a message of its own"}},
+		{1 << 20, symptom{"server.max_payload", jsstore.OK, "", "messages of up to 1 MiB; longer inputs and outputs than 472 KiB"}},
 	} {
 		s, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), MaxPayload: c.size, SyncInterval: time.Minute})
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 // judgeSubject reports a subject that describes no execution. Executors set such a message
 // aside if their queue's consumer delivers it; otherwise the message stays there for ever.
 func (e *examiner) judgeSubject(subject string, reason error) {
-	e.find(Problem, "queue.subject", subject, "no execution: "+reason.Error(),
-		"who published it believes that it will run", e.mendCommand()+" sets it aside, and durable forget NAME drops it; correct the client")
+	e.find(Problem, "queue.subject", subject, "not the subject of an execution: "+reason.Error(),
+		"whoever published it expects an execution to run", e.mendCommand()+" sets it aside, and durable forget NAME drops it; correct the client")
 	e.mends(func(ctx context.Context) (string, error) {
 		for m, err := range e.scan(ctx, e.layout.ready(), subject) {
 			if err != nil {
@@ -42,19 +42,19 @@ func (e *examiner) judgeUnserved(ctx context.Context, queue string, lies uint64)
 		return
 	}
 	if n := uint64(len(stray)); n < lies {
-		e.find(Problem, "queue.served", queue, counted(lies-n, "execution lies", "executions lie")+" in this queue, which no executor serves",
-			"it waits until one does", fmt.Sprintf("start an executor with workers.Config{Queues: ...} that names it; or it is a mistyped queue: %s", e.command("cancel "+first)))
+		e.find(Problem, "queue.served", queue, counted(lies-n, "execution is", "executions are")+" in this queue, which no executor serves",
+			"nothing in it runs until one does", fmt.Sprintf("start an executor with workers.Config{Queues: ...} that names it; if the queue is mistyped: %s", e.command("cancel "+first)))
 	}
 	for i, s := range stray {
 		if i == maxTold {
-			e.find(Problem, "queue.stray", queue, counted(len(stray)-i, "more lies", "more lie")+" there whose id is that of an execution in another queue",
-				"so many have one cause", e.mendCommand())
+			e.find(Problem, "queue.stray", queue, counted(len(stray)-i, "more message has", "more messages have")+" the id of an execution in another queue",
+				"so many must have one cause", e.mendCommand())
 			rest := stray[i:]
 			e.mends(func(ctx context.Context) (string, error) { return each(ctx, rest, e.removeStray) })
 			return
 		}
-		e.find(Problem, "queue.stray", s.id, "lies in queue "+queue+" too, which nobody serves: "+s.why,
-			"a cancellation is about the other one; if that is deleted, this one runs once its queue is served", e.mendCommand()+" sets it aside")
+		e.find(Problem, "queue.stray", s.id, "is also in queue "+queue+", which nobody serves: "+s.why,
+			"a cancellation concerns the other one; if that one is deleted, this one runs once its queue is served", e.mendCommand()+" sets it aside")
 		e.mends(func(ctx context.Context) (string, error) { return e.removeStray(ctx, s) })
 	}
 }

@@ -106,7 +106,7 @@ func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return "taken for lost with its executor, and published again", e.again(ctx, &next.Execution, due(fx))
+		return "counted as a crash of its executor, and published again", e.again(ctx, &next.Execution, due(fx))
 	}
 	// Executions below that have finished report their end once more; the others are spawned
 	// once more.
@@ -125,9 +125,9 @@ func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 		}
 	}
 	if ended == len(list) {
-		return "told of the end of what it waits for", nil
+		return "told again that the executions it waits for have ended", nil
 	}
-	return "what it waits for was spawned or told again", e.Carry(ctx, engine.Effects(full.Execution)...)
+	return "the executions it waits for were spawned or reported again", e.Carry(ctx, engine.Effects(full.Execution)...)
 }
 
 // answers reports whether the executor of a running suspect answers the roll call, the first

@@ -37,7 +37,7 @@ func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, erro
 		if d := e.config.Retention; d != engine.Forever && time.Since(m.Time) > d {
 			// It may have run, and its record may have been removed since: a server that has
 			// lost the end of a file brings acknowledged messages back.
-			return "set aside, older than the retention", e.takeOut(ctx, src.stream, m, "passed over by its consumer, and older than the retention: it may have run")
+			return "set aside, older than the retention", e.takeOut(ctx, src.stream, m, "skipped by its consumer, and older than the retention: it may have run")
 		}
 		if m.broken { // without its headers it would run as if it never had any
 			return "set aside, its headers are unreadable", e.takeOut(ctx, src.stream, m, errBlock.Error())
@@ -73,7 +73,7 @@ func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
 		}
 	}
 	if len(list) > 0 && given-info.NumAckPending < len(list) {
-		return nil, fmt.Errorf("%d messages of %s are in hand, and one below its floor may be among them: try again when they are done", info.NumAckPending, src.consumer)
+		return nil, fmt.Errorf("%d messages of %s are in hand, and one below its ack floor may be among them: try again when they are acknowledged", info.NumAckPending, src.consumer)
 	}
 	return list, nil
 }

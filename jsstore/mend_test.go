@@ -166,7 +166,7 @@ func TestMendRemovesWhatHasComeBack(t *testing.T) {
 		w.record(engine.Execution{ID: "young", Status: engine.Ready})
 		time.Sleep(time.Minute)
 		x := w.examine(jsstore.ExamineConfig{})
-		w.shows(x, symptom{"work.expired", jsstore.Warning, "", "1 tree is still there"}, symptom{"work.orphans", jsstore.Warning, "", "1 root that is not there, nobody among them"},
+		w.shows(x, symptom{"work.expired", jsstore.Warning, "", "1 tree is still there"}, symptom{"work.orphans", jsstore.Warning, "", "1 missing root, nobody among them"},
 			symptom{"work.stuck", jsstore.Problem, "root", ""}, symptom{"work.stuck", jsstore.Problem, "young", ""})
 		x = w.mend()
 		w.mended(x, "work.stuck", "root", "outlived the retention")
@@ -263,7 +263,7 @@ func TestIDThatLiesInAnotherQueueIsToldAndSetAside(t *testing.T) {
 		w.enqueue(engine.Execution{ID: "x", Task: "task", Queue: "typo"}, engine.Execution{ID: "y", Task: "task", Queue: "typo"})
 		x := w.examine(jsstore.ExamineConfig{})
 		w.shows(x, symptom{"queue.stray", jsstore.Problem, "x", "in queue default, and is completed"}, symptom{"queue.served", jsstore.Problem, "typo", "durable cancel y"},
-			symptom{"queue.served", jsstore.Problem, "typo", "1 execution lies"})
+			symptom{"queue.served", jsstore.Problem, "typo", "1 execution is"})
 		w.check(engine.NewClient(w.s).Cancel(t.Context(), "y", "as advised"))
 		w.mended(w.mend(), "queue.stray", "x", "set aside")
 		if n := messages(t, nc, "durable-ready"); n != 0 {
@@ -432,7 +432,7 @@ func TestLostMessagesAreTold(t *testing.T) {
 		}, "1 message that was never delivered is gone"},
 		{"the end is cut off", func(w *ward) {
 			w.record(engine.Execution{ID: "ran", Status: engine.Completed, FinishedAt: time.Now(), Message: "durable-ready 99"})
-		}, "it ends at 10, and message 99 was delivered"},
+		}, "it ends at 10, but message 99 was delivered"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {

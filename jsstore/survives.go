@@ -26,20 +26,20 @@ func (e *examiner) survives() []string {
 	}
 	switch {
 	case memory && replicas == 1:
-		return []string{"Nothing: it is kept in memory, on one server. When that stops, for whatever reason, it is lost."}
+		return []string{"Nothing: it is kept in the memory of one server, and lost when that server stops for any reason."}
 	case memory:
 		return []string{
-			fmt.Sprintf("Any %s lost, as it is kept in the memory of %d.", lost(replicas), replicas),
-			"Not all servers stopping at once, a power failure included: then everything is lost.",
+			fmt.Sprintf("The loss of any %s: it is kept in the memory of %d.", lost(replicas), replicas),
+			"Not a stop of all servers at once, for instance by a power failure: then everything is lost.",
 		}
 	case async:
-		return []string{"Not even a killed server: with persist mode async an acknowledgement comes before anything is written."}
+		return []string{"Not even a killed server: with persist mode async the server acknowledges before it writes anything."}
 	case replicas == 1:
-		return append([]string{"A killed server process, or one that runs out of memory: nothing is lost, and all goes on when it is started again."},
+		return append([]string{"A killed server process, or one that runs out of memory: nothing is lost, and everything continues when it is started again."},
 			e.onPowerFailure(), "Not a lost disk: there is one copy. nats stream backup makes another.")
 	}
-	return append([]string{fmt.Sprintf("Any %s killed or cut off: nothing is lost, and all goes on after an election, which takes seconds.", lost(replicas))},
-		e.onPowerFailureOfMany(), fmt.Sprintf("The disks of %s lost: nothing is lost. Without a majority nothing is accepted until there is one again.", lost(replicas)))
+	return append([]string{fmt.Sprintf("Any %s killed or cut off: nothing is lost, and everything continues after an election, which takes seconds.", lost(replicas))},
+		e.onPowerFailureOfMany(), fmt.Sprintf("The disks of %s lost: nothing is lost. Without a majority nothing is accepted until there is a majority again.", lost(replicas)))
 }
 
 // lost says how many of the servers may fail.
@@ -83,9 +83,9 @@ func (e *examiner) onPowerFailureOfMany() string {
 	switch {
 	case !known:
 		return "A power failure of a majority at once may lose what was acknowledged in the last sync_interval, which is not known here: 2 minutes unless it is configured. " +
-			"One that crashes alone may come back without what it had acknowledged."
+			"A server that crashes alone may come back without what it had acknowledged."
 	case worst == 0:
-		return "A power failure, of all servers at once included: nothing is lost."
+		return "A power failure, even of all servers at once: nothing is lost."
 	}
 	return fmt.Sprintf("A power failure of a majority at once may lose what was acknowledged in about the last %s. One that crashes alone may come back without what it "+
 		"had acknowledged; with cut connections on top, replicas may come to disagree. sync_interval: always rules out both.", 2*worst)
