@@ -20,7 +20,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// configured starts a server as its configuration file says.
+// configured starts a server with this configuration file.
 func configured(t *testing.T, config string) *server.Server {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nats.conf")
@@ -69,8 +69,8 @@ accounts {
   }
 }`
 
-// What the server writes to is of the test, below a directory for temporary files:
-// all of these find that.
+// The server's directory belongs to the test and is below a directory for temporary files: the
+// doctor reports that in all cases.
 func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
 	dir := t.TempDir()
 	s := configured(t, fmt.Sprintf(accounts, dir, `"2m"`))
@@ -94,7 +94,7 @@ func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
 			t.Errorf("%s: survives = %q", how, x.Survives)
 		}
 	}
-	// A server that is down is not one that does not tell.
+	// A server that is down is not a server that does not report its sync_interval.
 	two, err := nats.Connect(s.ClientURL()+",nats://127.0.0.1:1", nats.UserInfo("app", "app"), nats.DontRandomize())
 	w.check(err)
 	defer two.Close()
@@ -197,7 +197,7 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 	down := (leader + 1) % 3
 	nodes.Stop(down)
 	offline := symptom{"stream.peers", jsstore.Warning, "durable-ready", fmt.Sprintf("node%d is offline", down)}
-	for deadline := time.Now().Add(30 * time.Second); ; { // the leader has to miss it first
+	for deadline := time.Now().Add(30 * time.Second); ; { // the leader must notice its absence first
 		x, err := jsstore.Examine(t.Context(), nodes.Connect(), jsstore.ExamineConfig{})
 		if err == nil && strings.Contains(told(x), offline.text) {
 			w.shows(x, offline, symptom{"server.reached", jsstore.Warning, strings.TrimPrefix(nodes.URL(down), "nats://"), "does not take a connection"})
@@ -213,7 +213,7 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 
 	nodes.Stop((leader + 2) % 3)
 	alone := nodes.Connect()
-	// One that leads a stream, and is cut off, takes some seconds to notice.
+	// A leader that is cut off takes some seconds to notice.
 	lost := func(f jsstore.Finding) bool {
 		return f.Severity == jsstore.Problem && f.Subject == "durable-ready" &&
 			(f.Check == "stream.leader" || f.Check == "stream.peers" && strings.Contains(f.Found, "no majority"))

@@ -17,7 +17,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// A ward is a server with a namespace to spoil.
+// A ward is a server with a namespace that a test spoils.
 type ward struct {
 	*testing.T
 	nc *nats.Conn
@@ -25,7 +25,7 @@ type ward struct {
 	s  *jsstore.Store
 }
 
-// admit calls fn with a namespace that has been used by an executor, and by nobody since.
+// admit returns a ward whose namespace an executor has used before. Nobody uses it now.
 func admit(t *testing.T, nc *nats.Conn) *ward {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -65,7 +65,7 @@ func (w *ward) stream(name string, change func(*jetstream.StreamConfig)) {
 	w.check(err)
 }
 
-// remake makes a stream anew, for what the server does not let be changed.
+// remake creates a stream anew, for settings that the server does not let anyone change.
 func (w *ward) remake(name string, change func(*jetstream.StreamConfig)) {
 	w.Helper()
 	s, err := w.js.Stream(w.Context(), name)
@@ -77,7 +77,7 @@ func (w *ward) remake(name string, change func(*jetstream.StreamConfig)) {
 	w.check(err)
 }
 
-// consumer makes a consumer anew.
+// consumer creates a consumer anew.
 func (w *ward) consumer(stream, name string, change func(*jetstream.ConsumerConfig)) {
 	w.Helper()
 	c, err := w.js.Consumer(w.Context(), stream, name)
@@ -140,12 +140,12 @@ func (w *ward) examine(c jsstore.ExamineConfig) jsstore.Examination {
 	return x
 }
 
-// A symptom is a finding that must be there.
+// A symptom is a finding that must be reported.
 type symptom struct {
 	check    string
 	severity jsstore.Severity
 	subject  string
-	text     string // in what was found, why or the fix
+	text     string // a part of Found, Why or Fix
 }
 
 func (w *ward) shows(x jsstore.Examination, want ...symptom) {
@@ -167,7 +167,7 @@ func (w *ward) shows(x jsstore.Examination, want ...symptom) {
 	}
 }
 
-// only fails unless nothing is worse than a note but what these checks found.
+// only fails if a finding of another check is worse than a note.
 func (w *ward) only(x jsstore.Examination, checks ...string) {
 	w.Helper()
 	for _, f := range x.Findings {
@@ -389,7 +389,7 @@ func TestEachFaultIsFound(t *testing.T) {
 			w.check(err)
 			w.Cleanup(f.Close)
 			w.enqueue(engine.Execution{ID: "x", Task: "task", Queue: "other"})
-			f.Request(2) // it takes the one and waits for another
+			f.Request(2) // it takes one message and waits for another
 			<-f.Messages()
 		}, symptom{"queue.served", note, "other", "does not answer the roll"}},
 		{"nobody knows a task", func(w *ward) {
@@ -478,7 +478,7 @@ func TestAnExaminationEndsWithItsContextAndItsConnection(t *testing.T) {
 	defer nc.Close()
 	w := admit(t, nc)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(300*time.Millisecond, cancel) // in the roll call
+	time.AfterFunc(300*time.Millisecond, cancel) // during the roll call
 	w.attend(engine.Presence{Executor: "one"})
 	if _, err := jsstore.Examine(ctx, nc, jsstore.ExamineConfig{}); err == nil {
 		t.Error("no error, want that of the context")

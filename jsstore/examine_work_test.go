@@ -20,7 +20,7 @@ func TestWorkThatNothingMovesOnIsFound(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		spoil func(w *ward)
-		want  string // empty: it is not stuck
+		want  string // empty if it is not stuck
 	}{
 		{"ready, and not queued", func(w *ward) { w.record(engine.Execution{ID: "x", Status: engine.Ready}) }, "has no message in the queue or the timers"},
 		{"ready and queued", func(w *ward) {
@@ -67,7 +67,7 @@ func TestWorkThatNothingMovesOnIsFound(t *testing.T) {
 				w := admit(t, nc)
 				c.spoil(w)
 				time.Sleep(time.Second)
-				w.only(w.examine(jsstore.ExamineConfig{}), "queue.served queue.tasks") // it was just written
+				w.only(w.examine(jsstore.ExamineConfig{}), "queue.served queue.tasks") // its record was just written
 				time.Sleep(time.Minute)
 				x := w.examine(jsstore.ExamineConfig{})
 				if c.want == "" {

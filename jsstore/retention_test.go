@@ -15,7 +15,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// keys returns the keys of the bucket, sorted, without the namespace's own.
+// keys returns the keys of the bucket, sorted, without those of the namespace itself.
 func keys(t *testing.T, nc *nats.Conn) []string {
 	t.Helper()
 	var list []string
@@ -28,7 +28,7 @@ func keys(t *testing.T, nc *nats.Conn) []string {
 	return list
 }
 
-// The pages of a list of children are written before the record that points to them. An
+// The pages of a list of children are written before the record that refers to them. An
 // executor that writes the pages and then fails to write the record leaves the pages behind.
 func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {

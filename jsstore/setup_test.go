@@ -50,7 +50,7 @@ func TestNamespaceThatMustExistIsNotMade(t *testing.T) {
 	}
 }
 
-// All that SetUp makes is taken away again, one by one.
+// The test removes everything that SetUp creates, one by one.
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	nc := jstest.Server(t)
 	js, err := jetstream.New(nc)
