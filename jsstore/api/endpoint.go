@@ -37,18 +37,18 @@ func (s *Service) endpoints() []endpoint {
 	}
 	return []endpoint{
 		short("enqueue", "enqueue an execution", request(s.enqueue)),
-		short("enqueue-many", "enqueue many executions, each accepted or not by itself", request(s.enqueueMany)),
-		short("get", "an execution as it is now", request(s.get)),
-		{"wait", "an execution once it has finished, or as it is after a time", request(s.wait), s.waits, false, longestWait + shortTime},
+		short("enqueue-many", "enqueue many executions; each is accepted or refused by itself", request(s.enqueueMany)),
+		short("get", "an execution in its current state", request(s.get)),
+		{"wait", "an execution once it has finished, or its state when the time-out ends", request(s.wait), s.waits, false, longestWait + shortTime},
 		short("cancel", "end an execution and everything below it", request(s.cancel)),
 		short("wake", "end a sleeping execution with an output or an error", request(s.wake)),
-		short("retry", "start a tree that did not complete again", request(s.retry)),
-		short("delete", "remove a finished tree before its time", request(s.delete)),
+		short("retry", "run a tree that did not complete once more", request(s.retry)),
+		short("delete", "delete a finished tree before its retention ends", request(s.delete)),
 		scan("list", "executions, the newest first, a page at a time", request(s.list)),
 		scan("tree", "the executions of a tree, the oldest first, a page at a time", request(s.tree)),
 		short("tasks", "the tasks that executors have code for, with their JSON Schemas", request(s.tasks)),
-		short("queues", "the queues, with what waits in them", request(s.queues)),
-		short("executors", "the executors, with what they are at", request(s.executors)),
+		short("queues", "the queues, and how many executions wait in them", request(s.queues)),
+		short("executors", "the executors, and what they are doing", request(s.executors)),
 	}
 }
 
