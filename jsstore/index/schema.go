@@ -26,18 +26,18 @@ CREATE TABLE classes (
 	members INTEGER NOT NULL);
 CREATE TABLE executions (
 	key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
-	part INTEGER NOT NULL, sequence INTEGER NOT NULL, -- of the message that it is known by
-	message INTEGER NOT NULL, -- that it was queued by: twice the sequence, and the part; 0 none was seen, 1 several
+	part INTEGER NOT NULL, sequence INTEGER NOT NULL, -- of the message that the row comes from
+	message INTEGER NOT NULL, -- the message that queued it: twice the sequence, plus the part; 0 none was seen, 1 several
 	class INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER, finished INTEGER,
-	vanishes INTEGER, lies INTEGER NOT NULL, -- when it counts as nothing; 1 if its record lies in the bucket nevertheless
+	vanishes INTEGER, lies INTEGER NOT NULL, -- when it stops to count; 1 if its record stays in the bucket nevertheless
 	parent TEXT, failed INTEGER, record BLOB NOT NULL);
 CREATE TABLE metadata (
-	name TEXT NOT NULL, value TEXT NOT NULL, made INTEGER NOT NULL, execution INTEGER NOT NULL, -- made when that was created
+	name TEXT NOT NULL, value TEXT NOT NULL, made INTEGER NOT NULL, execution INTEGER NOT NULL, -- made is when the execution was created
 	PRIMARY KEY (name, value, made, execution)) WITHOUT ROWID;
--- All else that the bucket holds, without which its messages could not be counted.
+-- All other keys of the bucket. Without them its messages could not be counted.
 CREATE TABLE keys (key TEXT PRIMARY KEY, sequence INTEGER NOT NULL, vanishes INTEGER) WITHOUT ROWID;
--- Lower case, and by three letters, so that any part of a message is found. It has no
--- positions: what it finds is looked at.
+-- In lower case and by trigrams, so that any part of a message can be found. It has no
+-- positions, so each match is checked.
 CREATE VIRTUAL TABLE errors USING fts5(text, content='', contentless_delete=1, tokenize='trigram case_sensitive 1', detail=none);
 `
 
