@@ -151,7 +151,7 @@ func TestARecordThatIsDamagedHidesNoOther(t *testing.T) {
 			t.Errorf("get b: %v, want ErrDamaged", err)
 		}
 		if r, err := s.Get(t.Context(), "c"); !errors.Is(err, engine.ErrNewer) || r.Status != "dreaming" || r.Revision == 0 {
-			t.Errorf("get c: %+v, %v, want what is understood of it and ErrNewer", r, err)
+			t.Errorf("get c: %+v, %v, want the fields that are understood, and ErrNewer", r, err)
 		}
 		var ids []string
 		for r, err := range s.List(t.Context(), engine.Filter{}) {
@@ -209,7 +209,7 @@ func TestWhatWasSetAsideIsPutBackOrForgotten(t *testing.T) {
 		}
 		d := <-f.Messages()
 		if !d.Execution.Input.Equal(input) || d.Execution.Policy.Timeout != time.Minute || d.Invalid != nil || !d.Execution.CreatedAt.Equal(x.CreatedAt) {
-			t.Errorf("came back as %+v, want as it was", d.Execution)
+			t.Errorf("came back as %+v, want it unchanged", d.Execution)
 		}
 		if d.Fresh {
 			t.Error("it is fresh, want its claimer to look: it may have run since")

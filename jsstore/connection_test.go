@@ -83,7 +83,7 @@ func TestRefusedCredentialsAreTriedUntilTheyAreRight(t *testing.T) {
 	defer cancel()
 	err := s.Enqueue(ctx, engine.Due{Execution: task("x")})
 	if !errors.Is(err, engine.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(strings.ToLower(err.Error()), "authorization violation") {
-		t.Errorf("enqueue meanwhile: %v, want ErrUnavailable with the deadline and what the server said", err)
+		t.Errorf("enqueue meanwhile: %v, want ErrUnavailable with the deadline and the server's words", err)
 	}
 	g.SetPassword(jstest.GuardedPassword)
 	if err := s.Enqueue(t.Context(), engine.Due{Execution: task("y")}); err != nil {
@@ -234,7 +234,7 @@ func awaitClosed(t *testing.T, heard <-chan engine.Notice, b *book) {
 				return
 			}
 		case <-over:
-			t.Fatalf("who watches was not told that the store is closed; logged:\n%s", b)
+			t.Fatalf("the watcher was not told that the store is closed; logged:\n%s", b)
 		}
 	}
 }
@@ -298,6 +298,6 @@ func TestServerWithoutRoomIsQuoted(t *testing.T) {
 		}
 	}
 	if !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), "resource") {
-		t.Errorf("enqueue: %v, want ErrUnavailable and what the server said", err)
+		t.Errorf("enqueue: %v, want ErrUnavailable and the server's words", err)
 	}
 }

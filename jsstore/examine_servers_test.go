@@ -204,7 +204,7 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("a server is down, and what is found is (%v)\n%s", err, told(x))
+			t.Fatalf("a server is down, but the doctor found (%v)\n%s", err, told(x))
 		}
 	}
 	w.stream("durable-control", func(c *jetstream.StreamConfig) { c.Replicas = 1 })
@@ -226,7 +226,7 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("two of three servers are down, and what is found is\n%s", told(x))
+			t.Fatalf("two of three servers are down, but the doctor found\n%s", told(x))
 		}
 	}
 }

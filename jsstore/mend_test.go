@@ -108,11 +108,11 @@ func TestMendHasStuckExecutionsGoOn(t *testing.T) {
 					select {
 					case m := <-f.Messages():
 						if m.Closure.ID != id || !m.Closure.Again {
-							t.Errorf("told of %s (again: %v), want %s", m.Closure.ID, m.Closure.Again, id)
+							t.Errorf("notified of %s (again: %v), want %s", m.Closure.ID, m.Closure.Again, id)
 						}
 						w.check(m.Done(t.Context()))
 					case <-time.After(10 * time.Second):
-						t.Errorf("not told of %s", id)
+						t.Errorf("%s is not reported", id)
 					}
 				}
 			})
@@ -247,7 +247,7 @@ func TestMendSetsAsideWhatNobodyCanServe(t *testing.T) {
 		}
 		list := asides(t, w.s)
 		if len(list) != len(subjects) || messages(t, nc, "durable-ready") != 1 {
-			t.Errorf("%d lie aside and %d in the queue, want %d and 1", len(list), messages(t, nc, "durable-ready"), len(subjects))
+			t.Errorf("%d are set aside and %d are queued, want %d and 1", len(list), messages(t, nc, "durable-ready"), len(subjects))
 		}
 		w.only(w.examine(jsstore.ExamineConfig{}), "queue.served work.set_aside")
 		for _, a := range list {
@@ -394,7 +394,7 @@ func TestMendDoesNotSendAgainWhatIsInHand(t *testing.T) {
 			}
 		}
 		if n := messages(t, nc, "durable-timers"); n != 0 {
-			t.Errorf("%d timers: what is in hand was sent again", n)
+			t.Errorf("%d timers: a message in hand was sent again", n)
 		}
 		for _, d := range held {
 			w.check(d.Done(t.Context()))

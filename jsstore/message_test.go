@@ -133,7 +133,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 			t.Errorf("%s %+v: error = %v, want one that says %q", c.id, c.claim, d.Invalid, c.want)
 		}
 		if x := d.Execution; x.Parent != "" || x.Index != 0 || x.Only || x.IsFinalize || x.InputFrom != "" {
-			t.Errorf("%s %+v: its end would be told to %q", c.id, c.claim, x.Parent)
+			t.Errorf("%s %+v: its end would be reported to %q", c.id, c.claim, x.Parent)
 		}
 	}
 	hint := l.parse(&stored{Subject: "ns.ready.q.t.good.0", Header: nats.Header{codec.HeaderHint: {"1"}}, Time: time.Now()})

@@ -124,7 +124,7 @@ func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 		h.Crash()
 		time.Sleep(time.Second)
 		if err := d.Done(t.Context()); err == nil {
-			t.Error("it is put down, and there is no server")
+			t.Error("Done succeeded although there is no server")
 		}
 		h.Start()
 		time.Sleep(2 * time.Second)
@@ -133,7 +133,7 @@ func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		if _, err := s.Get(t.Context(), "x"); !errors.Is(err, engine.ErrNotFound) {
-			t.Errorf("get = %v, want ErrNotFound: it lies in no queue any more", err)
+			t.Errorf("get = %v, want ErrNotFound: it is no longer queued", err)
 		}
 	})
 }

@@ -128,7 +128,7 @@ func TestWhatComesFromTheTimersIsMovedWhenItsPlaceIsFree(t *testing.T) {
 		select {
 		case again := <-f.Messages():
 			if again.Execution.ID != "x" || !again.Hint {
-				t.Errorf("came %+v, want a hint at x", again)
+				t.Errorf("got %+v, want a hint at x", again)
 			}
 		case <-time.After(time.Minute):
 			t.Error("nothing came, want what the timers had")

@@ -55,7 +55,7 @@ func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 		select {
 		case m = <-f.Messages():
 		case <-time.After(48 * time.Hour):
-			t.Fatal("nobody is to look at the tree")
+			t.Fatal("no check of the tree is set")
 		}
 		if took := time.Since(now); m.Root != "root" || took > 24*time.Hour+time.Second {
 			t.Errorf("%s is to be looked at %s later, want root within a day", m.Root, took)

@@ -237,7 +237,7 @@ func TestBucketOfAnEarlierVersionIsRaisedByWhoeverMay(t *testing.T) {
 		l.check(s.Delete(t.Context(), "x", l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)))
 		open(t, nc, jsstore.Config{})
 		if got := bucketConfig(t, nc).MaxMsgsPerSubject; got != 64 {
-			t.Errorf("opened by one who may it keeps %d, want 64", got)
+			t.Errorf("opened with the right to change it, the bucket keeps %d revisions, want 64", got)
 		}
 	})
 }

@@ -171,7 +171,7 @@ func TestSetUpMakesFindsAndChanges(t *testing.T) {
 		}
 		for _, name := range slices.Concat(streams, consumers, []string{"=namespace"}) {
 			if byName[name].Name == "" {
-				t.Errorf("%s is not told of", name)
+				t.Errorf("%s is not reported", name)
 			}
 		}
 		return byName

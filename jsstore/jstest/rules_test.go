@@ -86,7 +86,7 @@ func TestRulesOfTheBubble(t *testing.T) {
 	}
 	t.Run("broken", func(t *testing.T) {
 		if testing.Short() {
-			t.Skip("a stopped clock is told from a slow one by waiting: skipped in short mode")
+			t.Skip("only waiting can tell a stopped clock from a slow one: skipped in short mode")
 		}
 		for name, rule := range rules {
 			t.Run(name, func(t *testing.T) {
