@@ -22,8 +22,8 @@ type feed[M any] struct {
 	done    chan struct{}
 	closing func() // called when the feed closes; may be nil
 
-	// deliver holds it for reading, Close for writing: Close closes out when nobody can send to
-	// it any more.
+	// deliver holds mu for reading and Close for writing, so that Close closes out only when
+	// nobody can send to it any more.
 	mu     sync.RWMutex
 	closed bool
 }
