@@ -7,20 +7,20 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// answers are those to many calls, which one waits for together: a wake-up for each would
-// cost more than the rest of it.
+// answers collects the answers to many calls. One goroutine waits for them together: waking it
+// up for each answer would cost more than the rest of the work.
 type answers struct {
 	requests *requests
 	calls    []call
 
 	mu     sync.Mutex
-	list   []result // zero as long as there is none
+	list   []result // the answers, by the index of the call; the zero result until the answer has come
 	count  int
 	wanted int
-	enough chan struct{} // of capacity 1: as many as are wanted have come
+	enough chan struct{} // of capacity 1: signals that the wanted number of answers has come
 }
 
-// newAnswers returns what n calls, which are not under way, are answered in.
+// newAnswers returns an answers for n calls that have not been sent yet.
 func (r *requests) newAnswers(n int) *answers {
 	a := &answers{requests: r, calls: make([]call, n), list: make([]result, n), enough: make(chan struct{}, 1)}
 	for i := range a.calls {
@@ -36,7 +36,7 @@ func (a *answers) put(i int, g result) {
 	if a.count++; a.count == a.wanted {
 		select {
 		case a.enough <- struct{}{}:
-		default: // who waited has gone
+		default: // the waiter gave up
 		}
 	}
 }

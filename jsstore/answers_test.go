@@ -9,12 +9,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestAnswersToWhoHasGoneStopNobody has answers come to a call whose context has ended,
-// again and again: whoever hands them out must not wait for it.
+// TestAnswersToWhoHasGoneStopNobody makes answers arrive for a call whose context has ended,
+// many times: the goroutine that passes them on must not wait for the caller.
 func TestAnswersToWhoHasGoneStopNobody(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 50 { // what a select takes of two is random
+	for range 50 { // a select picks one of two at random
 		synctest.Test(t, func(t *testing.T) {
 			a := (&requests{}).newAnswers(3)
 			for n := range 3 {
@@ -45,8 +45,8 @@ func TestAnswersAreThoseOfTheirCalls(t *testing.T) {
 	})
 }
 
-// TestWhatCouldNotBeMadeIsNotSent is about messages whose payload could not be kept beside
-// them: they have no other try.
+// TestWhatCouldNotBeMadeIsNotSent is about messages whose long payload could not be stored:
+// they are not tried again.
 func TestWhatCouldNotBeMadeIsNotSent(t *testing.T) {
 	s := &Store{requests: &requests{}}
 	for n := range 3 {

@@ -15,16 +15,16 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// An Area is one of the places of a namespace that executions lie in. Who reads all
-// three in this order finds every execution: what leaves one in the meantime is in a
-// later one.
+// An Area is one of the three streams in which a namespace keeps executions. A reader that goes
+// through all three in this order finds every execution: an execution that leaves an area
+// meanwhile moves to a later one.
 type Area int
 
 // The areas.
 const (
-	Ready   Area = iota // those that are due or in hand, unless a record says more
-	Timers              // those that are due later
-	Records             // those of which an executor has recorded something
+	Ready   Area = iota // executions that are due or running, unless a record says otherwise
+	Timers              // executions that are due later
+	Records             // executions about which an executor has recorded something
 )
 
 func (p Area) String() string { return [...]string{"ready", "timers", "records"}[p] }
@@ -33,15 +33,16 @@ func (s *Store) streamOf(p Area) string {
 	return [...]string{s.layout.ready(), s.layout.timers(), s.layout.records()}[p]
 }
 
-// An AreaState is what an area consists of, as its leader says.
+// AreaState describes the contents of an area, according to the leader of its stream.
 type AreaState struct {
-	// Created tells it from another of the same name, made later.
+	// Created tells this stream from a later one with the same name.
 	Created time.Time
-	// First and Last are the sequences of the first message that is there and of the
-	// last that ever was.
+	// First is the sequence of the first message that is still there, Last the sequence of the
+	// last message that was ever stored.
 	First, Last uint64
-	// Messages is how many there are, Subjects on how many subjects: of a record, there may
-	// be earlier revisions, which a program of an earlier version has left.
+	// Messages is the number of messages, Subjects the number of their subjects. They differ in
+	// the area Records if a program of an earlier version has left earlier revisions of
+	// records.
 	Messages, Subjects uint64
 }
 
@@ -54,7 +55,7 @@ func (s *Store) State(ctx context.Context, p Area) (AreaState, error) {
 	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
 }
 
-// streamInfo returns what the server knows of a stream.
+// streamInfo returns what the server reports about a stream.
 func (s *Store) streamInfo(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
 	err = s.manage(ctx, func(ctx context.Context) error {
 		st, err := s.js.Stream(ctx, name)
@@ -66,33 +67,34 @@ func (s *Store) streamInfo(ctx context.Context, name string) (info *jetstream.St
 	return info, err
 }
 
-// A Message is what one message of an area says.
+// A Message is one message of an area, decoded.
 type Message struct {
-	// Sequence is its place in the part; of a record, also its revision.
+	// Sequence is the message's sequence in its area. For a record it is the revision as well.
 	Sequence uint64
-	// Key is that of the bucket or, in the other parts, the execution's id.
+	// Key is the key in the bucket for a record, and the execution's id in the other areas.
 	Key string
-	// Record is the execution; without an ID, the message holds none that can be read:
-	// it is a hint, set aside, part of a payload, damaged.
+	// Record is the execution. Its ID is empty if the message holds no readable execution: the
+	// message is a hint, was set aside, is a chunk of a payload, or is damaged.
 	Record engine.Record
-	// Deleted says that the tree of the root Key was deleted, with all of it that
-	// came before.
+	// Deleted says that the message marks the tree of the root Key as deleted, together with
+	// everything that was written about it before.
 	Deleted bool
-	// Vanishes is when the message is removed by its own time to live; zero for never.
+	// Vanishes is when the server removes the message because its time to live ends. Zero means
+	// never.
 	Vanishes time.Time
-	// Gone is when the record counts as nothing though it lies there, unless the message
-	// that led to it is still queued: see [engine.Execution.Gone]. It is zero for never, and
-	// of a record that vanishes.
+	// Gone is when readers begin to ignore the record although it is still stored, unless the
+	// message that led to it is still queued: see [engine.Execution.Gone]. It is zero if that
+	// never happens, and for a record that has the time Vanishes.
 	Gone time.Time
-	// Left is how many messages come behind it, or fewer where its header block is not to
-	// be parsed.
+	// Left is how many messages follow this one, or a lower number if a header block can't be
+	// parsed.
 	Left uint64
 }
 
-// Messages returns what lies in an area from a sequence on, in order, up to its end:
-// of each execution, the latest that is known of it. What was removed is not there and
-// leaves no trace. It asks for so many at once; zero means as many as an answer takes.
-// It reads by direct gets, which a replica may answer that lags behind: it is for views.
+// Messages returns the messages of an area in order, from a sequence on to the last one: for
+// each execution its latest message. Removed messages leave no trace. It requests batch
+// messages at a time; zero means as many as fit into one answer. It reads by direct gets, which
+// a replica that lags behind may answer: use it for views only.
 func (s *Store) Messages(ctx context.Context, p Area, from uint64, batch int) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for m, err := range s.scanFrom(ctx, s.streamOf(p), "", from, batch) {
@@ -107,8 +109,8 @@ func (s *Store) Messages(ctx context.Context, p Area, from uint64, batch int) it
 	}
 }
 
-// Remaining returns the sequence of the first message of an area from a sequence on,
-// and how many there are from there: none, if it returns zeros.
+// Remaining returns the sequence of the first message of an area at or after a sequence, and
+// how many messages there are from that one on. Both are zero if there is none.
 func (s *Store) Remaining(ctx context.Context, p Area, from uint64) (first, messages uint64, err error) {
 	for m, err := range s.directGet(ctx, s.streamOf(p), map[string]any{"seq": max(from, 1), "batch": 1}) {
 		if err != nil {
@@ -119,15 +121,15 @@ func (s *Store) Remaining(ctx context.Context, p Area, from uint64) (first, mess
 	return 0, 0, nil
 }
 
-// Holds reports whether an area has a message with that sequence, as far as the
-// replica knows that is asked.
+// Holds reports whether an area has a message with that sequence, according to the replica that
+// answers.
 func (s *Store) Holds(ctx context.Context, p Area, sequence uint64) (bool, error) {
 	first, _, err := s.Remaining(ctx, p, sequence)
 	return sequence > 0 && first == sequence, err
 }
 
-// Behind reports whether the leader of an area has a message from a sequence on, which
-// who answered [Store.Messages] may not have had yet.
+// Behind reports whether the leader of an area has a message at or after a sequence. The
+// replica that answered [Store.Messages] may not have had that message yet.
 func (s *Store) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
 	_, err := s.from(ctx, s.streamOf(p), "", max(from, 1))
 	if errors.Is(err, engine.ErrNotFound) {
@@ -136,14 +138,14 @@ func (s *Store) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
 	return err == nil, err
 }
 
-// Queued returns the message that an execution is queued by, or waits in the timers
-// by, from the leader; of several, the one that List has. The error is
+// Queued returns the message that queues an execution or holds it in the timers, as the leader
+// has it. If there are several, it returns the one that List shows. The error is
 // engine.ErrNotFound if there is none.
 func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message, err error) {
 	if err := engine.ValidateID(id); err != nil {
 		return 0, Message{}, err
 	}
-	for _, place := range []struct { // in the order in which it goes through them
+	for _, place := range []struct { // in the order in which an execution passes through them
 		area    Area
 		subject string
 	}{{Ready, s.layout.readyOf(id)}, {Timers, s.layout.laterSubject(id)}, {Timers, s.layout.dueOf(id)}} {
@@ -175,7 +177,7 @@ func (s *Store) messageOf(p Area, m *stored) Message {
 	}
 	c.Key = strings.TrimPrefix(m.Subject, s.layout.recordPrefix())
 	if engine.ValidateID(c.Key) != nil {
-		return c // the namespace's own, or what is kept beside a record
+		return c // a key of the namespace itself, or one that belongs to a record
 	}
 	if c.Deleted = isGrave(m); c.Deleted {
 		return c

@@ -17,15 +17,15 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// What is set aside lies in the bucket under a key of its own, as it was, with
-// these headers beside its own. It vanishes after the namespace's retention.
+// A message that is set aside is stored in the bucket under a key of its own. It keeps its
+// headers and gets these in addition. It vanishes after the namespace's retention.
 const (
 	headerAsideSubject = "Durable-Aside-Subject"
 	headerAsideReason  = "Durable-Aside-Reason"
 	headerAsideTime    = "Durable-Aside-Time" // milliseconds since the epoch
-	headerAsideSize    = "Durable-Aside-Size" // where the body was too long to be kept
-	// headerAsideBlock is how many bytes of the body are the header block that the message
-	// had, which could not be kept as headers.
+	headerAsideSize    = "Durable-Aside-Size" // set if the body was too long to be kept
+	// headerAsideBlock is the length in bytes of the message's header block, if that could not
+	// be kept as headers. The block then precedes the body.
 	headerAsideBlock = "Durable-Aside-Headers"
 
 	asideHeaders = "Durable-Aside-"
@@ -34,9 +34,8 @@ const (
 	maxReason = 1 << 10
 )
 
-// SetAside implements [engine.Baton]. Once its copy is stored the message is put
-// down, in this order: a crash between the two sets it aside again, under the
-// same name.
+// SetAside implements [engine.Baton]. It stores the copy first and acknowledges the message
+// afterwards: a crash in between sets the message aside again, under the same name.
 func (b *baton) SetAside(ctx context.Context, reason string) error {
 	if err := b.s.setAside(ctx, b.m, reason); err != nil {
 		return err
@@ -48,7 +47,7 @@ func (b *baton) SetAside(ctx context.Context, reason string) error {
 func (s *Store) setAside(ctx context.Context, m *nats.Msg, reason string) error {
 	about := meta(m.Reply)
 	kept := &stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time}
-	if isBroken(m) { // the block itself is to be had from the leader
+	if isBroken(m) { // only the leader returns the block itself
 		got, err := s.message(ctx, about.stream, m.Subject, map[string]any{"seq": about.sequence})
 		if errors.Is(err, engine.ErrNotFound) {
 			return nil // somebody was faster
@@ -77,13 +76,13 @@ func (s *Store) keepAside(ctx context.Context, stream string, m *stored, reason 
 		reason = strings.ToValidUTF8(reason[:maxReason], "")
 	}
 	kept.Header.Set(headerAsideSubject, m.Subject)
-	// A header is one line.
+	// A header value is a single line.
 	kept.Header.Set(headerAsideReason, strings.NewReplacer("\r", " ", "\n", " ").Replace(reason))
 	kept.Header.Set(headerAsideTime, strconv.FormatInt(m.Time.UnixMilli(), 10))
 	if d := s.config.Retention; d > 0 && d != engine.Forever {
 		kept.Header.Set(jetstream.MsgTTLHeader, seconds(d))
 	}
-	if int64(kept.Size()) > s.nc.MaxPayload()-1024 { // it has more headers now than it had
+	if int64(kept.Size()) > s.nc.MaxPayload()-1024 { // the copy has more headers than the message had
 		kept.Header.Set(headerAsideSize, strconv.Itoa(len(m.Data)))
 		kept.Header.Del(headerAsideBlock)
 		kept.Data = nil
@@ -98,13 +97,12 @@ func (s *Store) keepAside(ctx context.Context, stream string, m *stored, reason 
 	return nil
 }
 
-// maxKeptHeaders is up to how many bytes of headers are kept as headers, of the 64 KiB
-// that the server takes.
+// maxKeptHeaders is how many bytes of headers are kept as headers. The server accepts 64 KiB.
 const maxKeptHeaders = 32 << 10
 
-// keptHeaders returns the headers that a message keeps when it is set aside: as headers,
-// or as a block to go before its body where they would mean something to who reads the
-// bucket, would be changed on the way, or are too many.
+// keptHeaders returns the headers of a message that is set aside. It returns them as a block,
+// which goes before the body, if there are too many, if storing them would change them, or if
+// they would mean something to a reader of the bucket.
 func keptHeaders(all nats.Header) (kept nats.Header, block []byte) {
 	kept = nats.Header{}
 	plain, size := true, 0
@@ -130,7 +128,7 @@ func keptHeaders(all nats.Header) (kept nats.Header, block []byte) {
 	return nats.Header{}, append(block, "\r\n"...)
 }
 
-// isPlain reports whether a header can be one of a copy in the bucket.
+// isPlain reports whether a copy in the bucket can have a header as it is.
 func isPlain(name, value string) bool {
 	switch name {
 	case headerOperation, codec.HeaderWrite, "Status", "Description":
@@ -139,16 +137,16 @@ func isPlain(name, value string) bool {
 	return isName(name) && !strings.HasPrefix(name, asideHeaders) && strings.TrimSpace(value) == value && !strings.ContainsAny(value, "\r\n")
 }
 
-// isName reports whether a header has a name that nats.go (1.55) publishes: it refuses a
-// message with any other, and more of them than the server.
+// isName reports whether nats.go (1.55) publishes a message with a header of this name. It
+// refuses more names than the server does.
 func isName(name string) bool {
 	return name != "" && strings.IndexFunc(name, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"()/,:;<=>?@[\\]{}", r)
 	}) < 0
 }
 
-// layAside sets a message aside that the store itself can't read. One that could
-// not be stored comes again after the lease.
+// layAside sets aside a message that the store itself can't read. If the copy could not be
+// stored, the server redelivers the message after the lease.
 func (s *Store) layAside(m *nats.Msg, reason error) {
 	s.errands.run(func() {
 		b := baton{s: s, m: m}
@@ -207,14 +205,14 @@ func (s *Store) damaged(m *stored, reason error) engine.Aside {
 	return engine.Aside{Name: id, ID: id, Place: m.Subject, Record: true, Reason: reason.Error(), At: m.Time.UTC(), Size: len(m.Data)}
 }
 
-// ErrNotAside is returned for a name under which nothing lies aside.
-var ErrNotAside = errors.New("nothing lies aside under that name")
+// ErrNotAside is returned for a name under which no message is set aside.
+var ErrNotAside = errors.New("no message is set aside under that name")
 
-// PutBack sends a message that was set aside again, as it was, and forgets it: for
-// when what it leads to can be read now. The error is ErrNotAside if there is no
-// such message, or wraps engine.ErrTooLarge if its body was too long to be kept,
-// engine.ErrDamaged if its headers can't be parsed, and engine.ErrExists if the execution
-// that it would start is queued or running.
+// PutBack publishes a message that was set aside once more, unchanged, and removes the copy.
+// Use it once executors can read the message. The error is ErrNotAside if there is no such
+// message. It wraps engine.ErrTooLarge if the body was too long to be kept, engine.ErrDamaged
+// if the headers can't be parsed, and engine.ErrExists if the execution that the message would
+// start is queued or running.
 func (s *Store) PutBack(ctx context.Context, name string) error {
 	m, err := s.findAside(ctx, name)
 	if err != nil {
@@ -238,10 +236,10 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 		}
 	}
 	switch kind, rest := s.layout.split(again.Subject); kind {
-	case "due": // which only the timers publish; ready is as good
+	case "due": // only the timers publish these; ready has the same effect
 		again.Subject = s.layout.ns + ".ready." + rest
 		exclusive(again)
-	case "ready": // it may have run since, so whoever claims it must look
+	case "ready": // the execution may have run since then, so its claim must check
 		exclusive(again)
 	}
 	if _, err := s.publish(ctx, again, nil); err != nil {
@@ -250,8 +248,8 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 	return s.forget(ctx, m)
 }
 
-// Forget removes a message that was set aside. The error is ErrNotAside if there is
-// none.
+// Forget removes a message that was set aside. The error is ErrNotAside if there is no such
+// message.
 func (s *Store) Forget(ctx context.Context, name string) error {
 	m, err := s.findAside(ctx, name)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// asides returns what lies aside.
+// asides returns the messages that are set aside.
 func asides(t *testing.T, s *jsstore.Store) []engine.Aside {
 	t.Helper()
 	var list []engine.Aside
@@ -28,7 +28,7 @@ func asides(t *testing.T, s *jsstore.Store) []engine.Aside {
 	return list
 }
 
-// messages returns how many messages lie in a stream.
+// messages returns how many messages a stream has.
 func messages(t *testing.T, nc *nats.Conn, stream string) int {
 	t.Helper()
 	return int(stateOf(t, nc, stream).Msgs)
@@ -76,13 +76,13 @@ func TestMessagesThatNobodyCanReadAreSetAside(t *testing.T) {
 			{Subject: "durable.closure.p", Data: []byte("no closure")},
 			{Subject: "durable.cancel.x", Data: []byte{0x80}},
 			{Subject: "durable.due.=expire.not.a.root"},
-			// What a later version has sent waits for it.
+			// Messages of a later version wait for that version.
 			{Subject: "durable.closure.p", Data: []byte("\x82\xa1v\x02\xa8parentId\xa1p")},
 		}
 		for _, m := range bad {
 			publish(t, s, m)
 		}
-		// The next of each sort comes through.
+		// The next message of each kind gets through.
 		enqueued := engine.Due{Execution: engine.Execution{ID: "good", Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready, Policy: engine.Policy{Timeout: time.Minute}}}
 		if err := s.Enqueue(t.Context(), enqueued); err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestARecordThatIsDamagedHidesNoOther(t *testing.T) {
 			t.Errorf("get b: %v, want ErrDamaged", err)
 		}
 		if r, err := s.Get(t.Context(), "c"); !errors.Is(err, engine.ErrNewer) || r.Status != "dreaming" || r.Revision == 0 {
-			t.Errorf("get c: %+v, %v, want what is understood of it and ErrNewer", r, err)
+			t.Errorf("get c: %+v, %v, want the fields that are understood, and ErrNewer", r, err)
 		}
 		var ids []string
 		for r, err := range s.List(t.Context(), engine.Filter{}) {
@@ -203,13 +203,13 @@ func TestWhatWasSetAsideIsPutBackOrForgotten(t *testing.T) {
 		if len(list) != 1 {
 			t.Fatalf("aside: %+v, want one", list)
 		}
-		time.Sleep(time.Second) // of fake time: until the server has seen to the ack, which nobody awaits
+		time.Sleep(time.Second) // of fake time: until the server has handled the ack, for which nobody waits
 		if err := s.PutBack(t.Context(), list[0].Name); err != nil {
 			t.Fatal(err)
 		}
 		d := <-f.Messages()
 		if !d.Execution.Input.Equal(input) || d.Execution.Policy.Timeout != time.Minute || d.Invalid != nil || !d.Execution.CreatedAt.Equal(x.CreatedAt) {
-			t.Errorf("came back as %+v, want as it was", d.Execution)
+			t.Errorf("came back as %+v, want it unchanged", d.Execution)
 		}
 		if d.Fresh {
 			t.Error("it is fresh, want its claimer to look: it may have run since")

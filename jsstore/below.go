@@ -11,14 +11,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// enqueueBelow enqueues executions whose ids are derived: one that exists is
-// the one that is meant.
+// enqueueBelow enqueues executions that have derived ids. An execution that exists already
+// under such an id is the same one, so this is no error.
 //
-// The limit of the ready stream is for new roots. The server can't tell them from what
-// belongs to work that it has accepted, and refuses both. So what is refused here goes
-// to the timers, which have no limit, and is due at once: executors take what comes
-// from there beside what is ready, and so do those of earlier versions. Were the spawn
-// to wait for room instead, the parent's own message would be in the way of it.
+// The limit of the ready stream is meant for new roots. The server can't tell new roots from
+// executions that belong to accepted work, and refuses both. So enqueueBelow puts a refused
+// execution into the timers, which have no limit, and makes it due at once: executors take due
+// timers along with ready messages, and executors of earlier versions do so too. If the spawn
+// waited for room instead, it could wait for ever: the parent's own message takes up room.
 func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 	ms := make([]*nats.Msg, len(dues))
 	errs := s.publishEach(ctx, ms, func(i int) (err error) {
@@ -38,8 +38,8 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 	return errors.Join(append(errs, s.enqueueBeside(ctx, refused)...)...)
 }
 
-// enqueueBeside publishes timers that are not to take another's place: the one that an
-// id has is the one that is meant.
+// enqueueBeside publishes timers without replacing existing ones: a timer that an id has
+// already is the same one.
 func (s *Store) enqueueBeside(ctx context.Context, timers []*nats.Msg) []error {
 	errs := s.publishAll(ctx, timers, nil)
 	for i, err := range errs {
@@ -50,16 +50,12 @@ func (s *Store) enqueueBeside(ctx context.Context, timers []*nats.Msg) []error {
 	return errs
 }
 
-// dueAtOnce returns the timer that a ready message becomes for which there is no room. It
-// is exclusive: a spawn that is repeated may find room.
+// dueAtOnce returns the timer that replaces a ready message for which there is no room. It is
+// exclusive, because a repeated spawn may find room.
 func (l layout) dueAtOnce(ready *nats.Msg, x *engine.Execution, now time.Time) *nats.Msg {
 	m := &nats.Msg{Subject: l.laterSubject(x.ID), Data: ready.Data, Header: nats.Header{}}
 	m.Header.Set(codec.HeaderExclusive, "1")
-	at := x.StartAt
-	if at.Before(now) {
-		at = now
-	}
-	schedule(m, at, l.dueSubject(x))
+	schedule(m, later(x.StartAt, now), l.dueSubject(x))
 	expectNone(m)
 	return m
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// shortTask is a short root task with an input of 300 bytes, about to be enqueued.
+// shortTask returns a short root task with an input of 300 bytes, ready to be enqueued.
 func shortTask(id string) engine.Due {
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	return engine.Due{Execution: engine.Execution{
@@ -27,7 +27,7 @@ func shortTask(id string) engine.Due {
 
 const anID = "te_0123456789abcdefghijklmnop"
 
-// delivered is the ready message of d as a consumer has it.
+// delivered returns the ready message of d as a consumer receives it.
 func delivered(s *jsstore.Store, d engine.Due) *nats.Msg {
 	m := s.ReadyMessage(d)
 	m.Reply = "$JS.ACK.durable-ready.queue-default.1.17.17.1764000000000000000.3"
@@ -48,8 +48,8 @@ func benchStore(b testing.TB) *embedded.Store {
 	return s
 }
 
-// BenchmarkReadyMessage is the message that an execution is enqueued by, made and
-// read. Nothing is sent.
+// BenchmarkReadyMessage measures how long it takes to make and read the message that enqueues
+// an execution. It sends nothing.
 func BenchmarkReadyMessage(b *testing.B) {
 	s := benchStore(b)
 	d := shortTask(anID)
@@ -80,7 +80,7 @@ func BenchmarkPubAck(b *testing.B) {
 	}
 }
 
-// BenchmarkEnqueue is a publish and its answer, one at a time and a thousand at once.
+// BenchmarkEnqueue measures a publish and its answer, one at a time and a thousand at once.
 func BenchmarkEnqueue(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -103,7 +103,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdate is a write at the revision before: the same record again and again.
+// BenchmarkUpdate measures a write at the current revision: the same record every time.
 func BenchmarkUpdate(b *testing.B) {
 	s := benchStore(b)
 	x := shortTask(anID).Execution
@@ -117,7 +117,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// BenchmarkClaim is a delivery and its ack, of what was enqueued before.
+// BenchmarkClaim measures a delivery and its ack. The messages were enqueued before.
 func BenchmarkClaim(b *testing.B) {
 	s := benchStore(b)
 	names := newNames()
@@ -160,15 +160,15 @@ func newNames() func() string {
 	}
 }
 
-// raced reports whether the race detector is in, which allocates on its own account.
+// raced reports whether the race detector is on, which makes allocations of its own.
 func raced() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
-// TestAMessageAllocatesLittle keeps the allocations of what every execution sends and
-// receives. A change that needs more raises a bound here, and says why; one that needs
-// fewer lowers it.
+// TestAMessageAllocatesLittle limits the allocations for the messages that every execution
+// sends and receives. A change that needs more raises a limit here, and says why; one that
+// needs fewer lowers it.
 func TestAMessageAllocatesLittle(t *testing.T) {
 	if raced() {
 		t.Skip("the race detector allocates, too")

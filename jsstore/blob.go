@@ -18,28 +18,28 @@ import (
 const (
 	// DefaultPayloadLimit is the most bytes that an input or an output may have.
 	DefaultPayloadLimit = 64 << 20
-	// largestPayloadLimit keeps an input and an output together within what a
-	// process can be expected to hold for one of its slots.
+	// largestPayloadLimit limits an input and an output together to what a process can be
+	// expected to hold in memory for each of its slots.
 	largestPayloadLimit = 1 << 30
 
-	// blobChunk is how many bytes of a payload one key holds, if a message may be as
-	// long: the server copies a message some times, and answers a leader get in
-	// base64.
+	// blobChunk is how many bytes of a payload one key holds, if a message may be that long.
+	// The server copies a message several times, and encodes it in base64 when the leader
+	// answers a get.
 	blobChunk = 512 << 10
-	// blobsAtOnce is how many chunks are on their way at a time: 8 MiB, which must
-	// pass within the time of an answer.
+	// blobsAtOnce is how many chunks are sent at a time: 8 MiB, which must arrive before the
+	// call's time-out.
 	blobsAtOnce = 16
 )
 
-// keep moves a payload that is too long for a message to keys of its own below the
-// root of id's tree, in chunks, and returns a payload that refers to it, in the
-// layer codec.Blob. It goes with the tree, like everything below the root. The keys
-// are named by the content: written again, by a repeated call, another attempt or
-// another execution of the tree, it is the same.
+// keep moves a payload that is too long for a message to keys of its own below the root of id's
+// tree, in chunks. It returns a payload that refers to them, in the layer codec.Blob. The
+// chunks are deleted with the tree, like everything below the root. Their keys are derived from
+// the content: a repeated call, another attempt or another execution of the tree writes the
+// same keys.
 //
-// Whoever refers to a payload writes that after keep has returned, so that what is
-// referred to is there. If it is never written, nothing points to the chunks, and
-// they go when the tree is looked at and is not there.
+// Callers write the reference only after keep has returned, so the chunks exist before anything
+// refers to them. If the reference is never written, the chunks are deleted when a check of the
+// tree finds that the tree does not exist.
 func (s *Store) keep(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
 	if n := len(p.Data); n > s.inline() && n > s.config.PayloadLimit {
 		return p, fmt.Errorf("%w: payload of %d bytes, the limit is %d", engine.ErrTooLarge, n, s.config.PayloadLimit)
@@ -47,7 +47,7 @@ func (s *Store) keep(ctx context.Context, id string, p codec.Payload) (codec.Pay
 	return s.keepAny(ctx, id, p)
 }
 
-// keepAny is keep for what has been accepted already, whatever its size.
+// keepAny is keep for a payload that has been accepted already. It has no size limit.
 func (s *Store) keepAny(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
 	if len(p.Data) <= s.inline() {
 		return p, nil
@@ -60,8 +60,8 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 	n := len(p.Data)
 	r := blobRef{sum: sha256.Sum256(p.Data), size: n, chunks: (n + size - 1) / size}
 	kept := codec.Payload{Type: p.Type.Wrap(codec.Blob), Data: []byte(r.String())}
-	// The mark is written when everything is there. It names the reference, since
-	// others may have cut the same bytes into other chunks.
+	// The mark is written when all chunks are stored. It holds the reference, since another
+	// writer may have cut the same bytes into other chunks.
 	mark := s.layout.blobSubject(id, r.sum)
 	switch m, err := s.last(ctx, s.layout.records(), mark); {
 	case err == nil && string(m.Data) == string(kept.Data):
@@ -69,8 +69,8 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 	case err != nil && !errors.Is(err, engine.ErrNotFound):
 		return p, err
 	}
-	// As with the pages of children: who writes may die before anything refers to
-	// it, and a root that has nothing else below it vanishes without a look.
+	// As with the pages of children: the writer may die before anything refers to the chunks,
+	// and a root that has nothing else below it vanishes without a check.
 	if err := s.lookAt(ctx, engine.RootOf(id), time.Now().Add(strayPages)); err != nil {
 		return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
 	}
@@ -89,13 +89,14 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 	return kept, nil
 }
 
-// chunkSubject names chunk i of n: the number is in it, so that two ways to cut the
-// same bytes don't mix.
+// chunkSubject returns the subject of chunk i of n. The number n is part of it, so that two
+// ways to cut the same bytes don't mix.
 func chunkSubject(mark string, n, i int) string {
 	return mark + "." + strconv.Itoa(n) + "." + strconv.Itoa(i)
 }
 
-// A blobRef says where a payload is: what its layer codec.Blob holds, as text.
+// A blobRef says where a payload is stored. Its text form is the content of the layer
+// codec.Blob.
 type blobRef struct {
 	sum    [sha256.Size]byte
 	size   int
@@ -109,7 +110,7 @@ func parseBlobRef(data []byte) (r blobRef, err error) {
 	if _, err = fmt.Sscanf(string(data), "%x %d %d", &sum, &r.size, &r.chunks); err == nil {
 		copy(r.sum[:], sum)
 		if len(sum) != len(r.sum) || r.size < 1 || r.chunks < 1 || r.chunks > r.size || r.String() != string(data) {
-			err = errors.New("not as it is written")
+			err = errors.New("not in the form in which it is written")
 		}
 	}
 	if err != nil {
@@ -121,8 +122,8 @@ func parseBlobRef(data []byte) (r blobRef, err error) {
 // keepPayloads is keep for all payloads of x that an Update writes.
 func (s *Store) keepPayloads(ctx context.Context, x *engine.Execution) error {
 	var err error
-	// A client that knows no limit but that of a message may have enqueued it: were
-	// it refused here, its execution could never end.
+	// A client that knows only the limit of a message may have enqueued this input. If Update
+	// refused it, the execution could never finish.
 	if x.Input, err = s.keepAny(ctx, x.ID, x.Input); err != nil {
 		return fmt.Errorf("input of %s: %w", x.ID, err)
 	}
@@ -130,9 +131,9 @@ func (s *Store) keepPayloads(ctx context.Context, x *engine.Execution) error {
 		return fmt.Errorf("output of %s: %w", x.ID, err)
 	}
 	if x.SpawnsAt != "" {
-		return nil // in the pages they have been kept
+		return nil // their payloads were kept when the pages were written
 	}
-	var list []engine.Spawn // the caller's is not to be changed
+	var list []engine.Spawn // the caller's slice must not change
 	for i, c := range x.Spawns {
 		if len(c.Input.Data) <= s.inline() {
 			continue
@@ -150,9 +151,9 @@ func (s *Store) keepPayloads(ctx context.Context, x *engine.Execution) error {
 	return nil
 }
 
-// Load implements [engine.Store]. A reference is looked up below the root of the
-// execution that holds it, whoever wrote it: a client that may only enqueue can
-// point to nothing of another tree.
+// Load implements [engine.Store]. It looks for the payload only below the root of the execution
+// that holds the reference, so a client that may only enqueue can't refer to payloads of other
+// trees.
 func (s *Store) Load(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
 	inner, layer := p.Type.Unwrap()
 	if layer != codec.Blob {
@@ -181,13 +182,13 @@ func (s *Store) Load(ctx context.Context, id string, p codec.Payload) (codec.Pay
 		}
 	}
 	if len(data) != r.size || sha256.Sum256(data) != r.sum {
-		return codec.Payload{}, fmt.Errorf("%w: payload %s: its %d bytes have another sum", engine.ErrDamaged, hex.EncodeToString(r.sum[:8]), len(data))
+		return codec.Payload{}, fmt.Errorf("%w: payload %s: the sum of its %d bytes differs", engine.ErrDamaged, hex.EncodeToString(r.sum[:8]), len(data))
 	}
 	return codec.Payload{Type: inner, Data: data}, nil
 }
 
-// chunks reads keys that never change: from any replica and, what that does not
-// have yet, from the leader.
+// chunks reads keys that never change. It asks any replica first, and the leader for the keys
+// that this replica does not have yet.
 func (s *Store) chunks(ctx context.Context, subjects []string) ([][]byte, error) {
 	found := map[string][]byte{}
 	for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {

@@ -16,7 +16,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// inline is the most that a message of 1 MiB holds itself.
+// inline is how many bytes of a payload a message of 1 MiB can hold.
 const inline = (1<<20 - 80<<10) / 2
 
 // bytesOf returns a payload of n bytes that begin with a name.
@@ -116,11 +116,12 @@ func TestPayloadIsKeptBesideOnlyWhereItMustBe(t *testing.T) {
 			if err != nil || !got.Equal(p) {
 				t.Errorf("%s: loaded %d bytes of %s, %v", c.name, len(got.Data), got.Type, err)
 			}
-			// Everything is below the root, with which it is removed.
+			// Everything is below the root and is removed with it.
 			if got := len(keysBelow(t, nc, c.name+".>")); got != c.extra {
 				t.Errorf("%s: %d keys below the root, want %d", c.name, got, c.extra)
 			}
-			// The same again stores nothing, from what is known and from what was read.
+			// The same payload stores nothing more, whether it comes from memory or from a
+			// record.
 			r = last(t, nc, records)
 			x := rec.Execution
 			x.Output, x.Input = p, p
@@ -163,7 +164,7 @@ func TestPayloadWithoutItsMessageIsNotToBeSeen(t *testing.T) {
 		for r, err := range s.List(t.Context(), engine.Filter{Tree: "x"}) {
 			t.Errorf("in the tree: %s, %v", r.ID, err)
 		}
-		// Interrupted between any two of its messages, it is completed later.
+		// If it is interrupted between any two messages, a later call completes it.
 		js, err := jetstream.New(nc)
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +175,7 @@ func TestPayloadWithoutItsMessageIsNotToBeSeen(t *testing.T) {
 		}
 		all := keysBelow(t, nc, "x.>")
 		for key := range all {
-			if strings.Count(key, ".") > 4 && !strings.HasSuffix(key, ".0") { // all chunks but the first, and the mark
+			if strings.Count(key, ".") > 4 && !strings.HasSuffix(key, ".0") { // all chunks except the first one, and the mark
 				continue
 			}
 			if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject(key)); err != nil {
@@ -220,7 +221,7 @@ func TestPayloadPastTheLimitIsRefusedAndNothingIsStored(t *testing.T) {
 		if n := last(t, nc, "KV_durable-executions") - before; n != 0 {
 			t.Errorf("%d messages are stored of what was refused", n)
 		}
-		// What somebody else has enqueued must be able to end.
+		// An execution that somebody else has enqueued must be able to finish.
 		y := due("y", p).Execution
 		if _, err := s.Update(t.Context(), y, 0); err != nil {
 			t.Errorf("an input that was accepted elsewhere: %v", err)
@@ -286,8 +287,8 @@ func TestPayloadThatIsDamagedOrGoneSaysSo(t *testing.T) {
 	})
 }
 
-// A replica that lags behind does not have what was just written: then the leader
-// is asked, and nothing is taken for lost.
+// A replica that lags behind does not have the latest writes. Then the store asks the leader,
+// and does not report the payload as lost.
 func TestPayloadIsReadFromAClusterAsSoonAsItIsWritten(t *testing.T) {
 	nodes := jstest.Cluster(t, 3)
 	s := open(t, nodes.Connect(), jsstore.Config{Replicas: 3})

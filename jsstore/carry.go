@@ -27,7 +27,8 @@ func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
 		if err == nil {
 			continue
 		}
-		// Refused after it was sent twice, an id that nobody else has is our own.
+		// The message was sent twice and refused. Nobody else has an id that is not exclusive,
+		// so the stored message is our own first one.
 		if errors.Is(err, engine.ErrExists) && !due[i].Exclusive && ms[i].Header.Get(codec.HeaderExclusive) != "" {
 			continue
 		}
@@ -36,7 +37,8 @@ func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
 	return errors.Join(errs...)
 }
 
-// ready returns the message of what is due, whose input it keeps beside if that is long.
+// ready returns the ready message of an execution. It stores a long input under keys of its
+// own.
 func (s *Store) ready(ctx context.Context, d *engine.Due) (*nats.Msg, error) {
 	input, err := s.keep(ctx, d.ID, d.Input)
 	if err != nil {
@@ -49,8 +51,8 @@ func (s *Store) ready(ctx context.Context, d *engine.Due) (*nats.Msg, error) {
 	return s.layout.readyMessage(d), nil
 }
 
-// Cancel implements [engine.Store]. The one message is stored for the executor
-// that will carry it out, and heard by all of them as it passes.
+// Cancel implements [engine.Store]. The message is stored for the one executor that will carry
+// it out, and all executors hear it as it passes.
 func (s *Store) Cancel(ctx context.Context, c engine.Cancel) error {
 	return s.cancel(ctx, []engine.Cancel{c})
 }
@@ -125,25 +127,25 @@ func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
 	return s.enqueueBelow(ctx, dues)
 }
 
-// withdraw takes all messages of an id out of the queues and the timers: the execution's
-// own, and those that came later, to any queue and of any task, which it has the id
-// before. In whose hands one is already has heard of the cancellation.
+// withdraw removes all messages of an id from the queues and the timers: the execution's own,
+// and later ones with the same id, whatever their queue or task, because the execution had the
+// id first. An executor that already holds such a message has heard of the cancellation.
 func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
 	if err := s.remove(ctx, s.layout.ready(), s.layout.readyOf(x.ID)); err != nil {
 		return err
 	}
-	// No consumer is on what is due later, so that a purge is safe.
+	// No consumer takes these subjects, so a purge is safe.
 	if err := s.change(ctx, "STREAM.PURGE."+s.layout.timers(), map[string]any{"filter": s.layout.laterSubject(x.ID)}); err != nil {
 		return err
 	}
 	return s.remove(ctx, s.layout.timers(), s.layout.dueOf(x.ID))
 }
 
-// remove removes all messages of a subject that a consumer is on, one by one. A
-// purge would be one request, and would lose messages of others: nats-server
-// (2.15.2, consumer.purge) moves the consumer's ack floor up to what it purged of
-// the messages in hand, past those of other subjects that are in hand as well,
-// and what is below the floor is never delivered again.
+// remove removes all messages of a subject one by one, if a consumer takes that subject. A
+// purge would be a single request, but would lose messages of other executions: nats-server
+// (2.15.2, consumer.purge) moves the consumer's ack floor up to the purged messages in hand,
+// past messages of other subjects that are in hand too, and never redelivers a message below
+// the floor.
 func (s *Store) remove(ctx context.Context, stream, subject string) error {
 	for tried := uint64(0); ; {
 		m, err := s.last(ctx, stream, subject)
@@ -154,14 +156,14 @@ func (s *Store) remove(ctx context.Context, stream, subject string) error {
 			return err
 		}
 		err = s.change(ctx, "STREAM.MSG.DELETE."+stream, map[string]any{"seq": m.Sequence, "no_erase": true})
-		if err != nil && m.Sequence == tried { // otherwise somebody may have been faster
+		if err != nil && m.Sequence == tried { // otherwise another process may have been faster
 			return fmt.Errorf("%s: %w", subject, err)
 		}
 		tried = m.Sequence
 	}
 }
 
-// change makes a request that answers nothing but whether it was done.
+// change makes a request whose answer says only whether it succeeded.
 func (s *Store) change(ctx context.Context, name string, request map[string]any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -179,7 +181,8 @@ func (s *Store) change(ctx context.Context, name string, request map[string]any)
 	return nil
 }
 
-// maxNotice bounds what waiters are sent unasked; they read a longer outcome.
+// maxNotice is how many bytes a notice to waiters may have. They read a longer outcome
+// themselves.
 const maxNotice = 64 << 10
 
 func (s *Store) announce(x *engine.Execution) error {
@@ -187,7 +190,8 @@ func (s *Store) announce(x *engine.Execution) error {
 		y := *x
 		x, y.Spawns = &y, nil
 	}
-	// Nobody may be listening, and a notice may get lost: waiters look themselves.
+	// Nobody may be listening, and a notice may get lost: waiters also check the record
+	// themselves.
 	notice := outgoing{m: nats.Msg{Subject: s.layout.endedSubject(x.ID)}}
 	if len(x.Input.Data)+len(x.Output.Data) <= maxNotice {
 		buffer := buffers.Get().(*[]byte)

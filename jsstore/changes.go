@@ -12,31 +12,32 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// changesEvery is how often Changes looks: often enough for people who watch.
+// changesEvery is how often Changes polls: often enough for people who watch.
 const changesEvery = 200 * time.Millisecond
 
-// changesShare is how many times as long as an answer took to begin the next look waits.
-// Before it answers the server goes through all subjects of the bucket to count what is
-// left (nats-server 2.15.2, fileStore.NumPending), and nobody writes meanwhile: who
-// watched 350,000 records without a rest took nine tenths of a fleet's speed away.
+// changesShare says how long Changes waits between two polls: this many times the time until
+// the first byte of the last answer. Before the server answers, it goes through all subjects of
+// the bucket to count the remaining messages (nats-server 2.15.2, fileStore.NumPending), and
+// nobody can write meanwhile: watching 350,000 records without a pause made a fleet ten times
+// slower.
 const changesShare = 10
 
-// everything is the subject that stands for a look at the whole bucket.
+// everything is the subject that stands for the whole bucket.
 const everything = ""
 
-// Changes returns the records of a tree, or of all, that are written from the time it
-// returns on, in the order of their writes, until ctx ends, whose cause is then the last
-// error. It is a view: of two states that follow each other within a fifth of a second
-// it may show the latter alone, or within longer in a large bucket, and it does not tell
-// of what is enqueued and of what is deleted. It reads like [Store.Messages] from where
-// it was, which leaves nothing on the server, misses nothing while the connection is
-// gone, and needs no right but to read.
+// Changes returns the records of a tree, or of all trees if root is empty, that are written
+// after it returns, in the order of their writes. It ends when ctx ends; the last error is then
+// ctx's cause. It is a view: if two writes follow each other within a fifth of a second, or
+// within longer in a large bucket, it may show the latter alone, and it does not show enqueued
+// or deleted executions. It polls like [Store.Messages] from its last position. So it leaves
+// nothing on the server, misses nothing while the connection is lost, and needs only the right
+// to read.
 func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Record, error], error) {
 	state, err := s.State(ctx, Records)
 	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
-	next := map[string]uint64{} // by subject: a write may come between the looks at two
+	next := map[string]uint64{} // by subject: a write may come between the polls of two subjects
 	subjects := []string{everything}
 	if root != "" {
 		subjects = s.recordsUnder(root)
@@ -62,7 +63,7 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 			case failing.IsZero():
 				failing, err = time.Now(), nil
 			case time.Since(failing) < Patience:
-				err = nil // a server that restarts, or a leader that is elected
+				err = nil // the server restarts, or a leader is being elected
 			}
 			if err != nil {
 				yield(engine.Record{}, fmt.Errorf("watch: %w", err))
@@ -77,12 +78,12 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 	}, nil
 }
 
-// changed returns what has been written under each subject since it was looked at, and
-// how long answers took to begin.
+// changed returns the records that have been written under each subject since the last poll,
+// and how long it took until the answers began.
 func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []engine.Record, counting time.Duration, err error) {
 	for subject := range next {
 		for more := true; more; {
-			more = false // what comes while it looks is for the next look
+			more = false // records that are written during this poll wait for the next one
 			query := map[string]any{"seq": next[subject], "batch": directBatch, "max_bytes": directBytes}
 			if subject != everything {
 				query["next_by_subj"] = subject
@@ -97,7 +98,7 @@ func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []eng
 					break
 				}
 				more, next[subject] = m.left > 0, m.Sequence+1
-				// What can't be read, and what is deleted, is no state to show.
+				// A damaged or deleted record has no state to show.
 				if r := s.messageOf(Records, m).Record; r.ID != "" {
 					list = append(list, r)
 				}

@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// TestChangesAreRecordsAndNothingElse has parts of payloads, markers and rubbish in the
+// TestChangesAreRecordsAndNothingElse puts parts of payloads, markers and rubbish into the
 // bucket, between the records of two trees.
 func TestChangesAreRecordsAndNothingElse(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
@@ -22,7 +22,7 @@ func TestChangesAreRecordsAndNothingElse(t *testing.T) {
 			root string
 			want []string
 		}{
-			{"", []string{"b", "a.0", "a.0-1", "a"}}, // of two states at once the latter
+			{"", []string{"b", "a.0", "a.0-1", "a"}}, // of two simultaneous states, only the latter
 			{"a", []string{"a.0", "a.0-1", "a"}},
 		} {
 			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
@@ -60,7 +60,7 @@ func TestChangesAreRecordsAndNothingElse(t *testing.T) {
 			var got []string
 			for x, err := range changes {
 				if err != nil {
-					break // the time is over
+					break // the time has ended
 				}
 				got = append(got, x.ID)
 			}
@@ -68,12 +68,12 @@ func TestChangesAreRecordsAndNothingElse(t *testing.T) {
 				t.Errorf("changes of %q = %v, want %v", c.root, got, c.want)
 			}
 			stop()
-			for id, at := range map[string]engine.Revision{"a": last, "b": other} { // as it was before
+			for id, at := range map[string]engine.Revision{"a": last, "b": other} { // unchanged
 				if err := s.Delete(t.Context(), id, at); err != nil {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(2 * time.Second) // graves are gone
+			time.Sleep(2 * time.Second) // the graves have vanished
 		}
 	})
 }

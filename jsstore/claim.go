@@ -36,8 +36,8 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[*engine.De
 	}, sources...)
 }
 
-// Closures implements [engine.Store]. As long as the feed is open, messages that no feed
-// can have are set aside: every executor has one of these.
+// Closures implements [engine.Store]. Every executor has such a feed open, so it also sets
+// aside the messages that no feed can receive, as long as it is open.
 func (s *Store) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage], error) {
 	looking, stop := context.WithCancel(context.Background())
 	go s.setStraysAside(looking)
@@ -63,8 +63,8 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 	}, s.layout.cancelSource())
 }
 
-// delivery reads a ready or due message; old says that it may have been delivered
-// before, limited that what is due goes through the ready stream.
+// delivery reads a ready or due message. old says that it may have been delivered before;
+// limited says that due messages must pass through the ready stream.
 func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool) {
 	about := meta(m.Reply)
 	d := s.layout.parse(&stored{
@@ -75,7 +75,7 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 		s.layAside(m, d.Invalid)
 		return d, false
 	}
-	// Anybody may have written it: it is a number and nothing to rely on.
+	// Anybody may have written this header, so the number is not reliable.
 	if text := m.Header.Get(codec.HeaderDeliveries); text != "" {
 		before, _ := strconv.Atoi(text)
 		d.Deliveries = min(max(before, 0), 1<<30)
@@ -92,13 +92,11 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	d.Baton, d.Until = b, time.Now().Add(s.config.Lease)
 	d.Message = messageName(about.stream, about.sequence)
 	d.First = !old
-	// One that came through the timers may come twice, so that it is claimed
-	// exclusively.
+	// A message that came through the timers may come twice, so it is claimed exclusively.
 	d.Fresh = d.Fresh && d.First && m.Header.Get(headerScheduler) == ""
-	// One that asks for no delay is due now: its times are those of the clock of
-	// whoever made it, which may be ahead of this one.
-	// A client without the definition may ask for a delay too, which then counts in place of
-	// the definition's.
+	// A message without a delay is due now: its times come from the clock of whoever created
+	// it, which may be ahead of this one. A client without the definition may ask for a delay
+	// too, which then replaces the definition's.
 	if x := &d.Execution; !d.Hint && d.Invalid == nil && x.Policy.Delay > 0 && x.StartAt.After(time.Now()) {
 		if _, contested := s.contested.LoadAndDelete(m.Subject); !contested {
 			s.postpone(b, x.StartAt)
@@ -108,16 +106,16 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	return d, true
 }
 
-// errHint is what is wrong with a hint in the ready stream, where anybody may have written
-// it, if there is no record that it hints at. From the timers, which only executors write,
-// it is one whose tree has been deleted.
-var errHint = errors.New("a hint (header Durable-Hint), and its execution is not recorded")
+// errHint says that a hint is invalid because its execution has no record. It applies to the
+// ready stream, where anybody may have written the hint. Only executors write to the timers; a
+// hint from there without a record belongs to a tree that has been deleted.
+var errHint = errors.New("a hint (header Durable-Hint) to an execution that is not recorded")
 
-// refuse sees to a control message that can't be read here. One that only a later
-// version understands comes again, to an executor of that version, it is to be hoped.
+// refuse handles a control message that this executor can't read. If only a later version
+// understands the message, refuse returns it, for an executor of that version to take it.
 func (s *Store) refuse(m *nats.Msg, reason error) {
 	if errors.Is(reason, engine.ErrNewer) {
-		_ = s.nak(m, engine.ForeignDelay(meta(m.Reply).deliveries)) // not heard, it comes again after the lease
+		_ = s.nak(m, engine.ForeignDelay(meta(m.Reply).deliveries)) // if the nak gets lost, the server redelivers the message after the lease
 		return
 	}
 	s.layAside(m, reason)
@@ -130,7 +128,7 @@ const (
 	headerScheduler      = "Nats-Scheduler"
 )
 
-// about is what the ack subject of a delivered message tells.
+// about holds the fields of the ack subject of a delivered message.
 type about struct {
 	stream     string
 	deliveries int
@@ -138,9 +136,9 @@ type about struct {
 	time       time.Time
 }
 
-// meta reads an ack subject:
-// $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>,
-// or with <domain>.<account hash> before the stream (and maybe a token behind).
+// meta reads an ack subject: $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer
+// seq>.<time>.<pending>, or with <domain>.<account hash> before the stream (and maybe one more
+// token at the end).
 func meta(reply string) about {
 	var all [12]string
 	n := 0
@@ -160,21 +158,21 @@ func meta(reply string) about {
 	return about{stream: tokens[2], deliveries: deliveries, sequence: seq, time: time.Unix(0, ns)}
 }
 
-// baton is a message of a consumer.
+// baton is a delivered message of a consumer.
 type baton struct {
 	s          *Store
 	m          *nats.Msg
 	execution  *engine.Execution // of a ready or due message
-	deliveries int               // of it
-	exclusive  bool              // another message may have its id
+	deliveries int               // how often that message was delivered
+	exclusive  bool              // another message may have the same id
 }
 
 // Extend implements [engine.Baton].
 func (b *baton) Extend(context.Context) error { return b.s.nc.Publish(b.m.Reply, []byte("+WPI")) }
 
-// Done implements [engine.Baton]. The ack is not awaited: lost, it has the
-// message delivered again, after the lease, to somebody who finds everything done. So it
-// is not given to a connection that is known to be lost.
+// Done implements [engine.Baton]. It does not wait for the server. If the ack gets lost, the
+// server redelivers the message after the lease, and the next executor finds that everything is
+// done. So Done refuses to write to a connection that is known to be lost.
 func (b *baton) Done(context.Context) error {
 	if !b.s.nc.IsConnected() {
 		return nats.ErrDisconnected
@@ -185,8 +183,8 @@ func (b *baton) Done(context.Context) error {
 
 var ack = []byte("+ACK")
 
-// longNak is from where on a delay is a timer and no longer a delayed
-// redelivery, which is precise to the millisecond but stays in hand on the server.
+// longNak is the shortest delay that becomes a timer. A shorter delay is a delayed redelivery,
+// which is precise to the millisecond but counts as in hand on the server.
 const longNak = time.Second
 
 // Return implements [engine.Baton].
@@ -210,8 +208,9 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	return b.Done(ctx)
 }
 
-// timerFor is timer for a message that can wait in the timers; nil for one that is to wait
-// in hand: for a moment only, or as long as a message may be without the headers of a timer.
+// timerFor returns the timer that keeps the message until then. It returns nil if the message
+// must wait as a delayed redelivery instead: because the delay is short, or because the timer's
+// headers would make the message too long.
 func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
 	if b.execution == nil || time.Until(at) < longNak {
 		return nil
@@ -223,7 +222,7 @@ func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
 	return m
 }
 
-// timer returns the message that has an execution delivered at a time.
+// timer returns the message that delivers an execution at a time.
 func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	x := b.execution
 	if recorded {
@@ -238,8 +237,8 @@ func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	return m
 }
 
-// ownHeaders returns the headers that a copy of a message has: without those that tell the
-// server what to do, and without names that nats.go refuses.
+// ownHeaders returns the headers that a copy of a message keeps: all except those that instruct
+// the server and those whose names nats.go refuses.
 func ownHeaders(all nats.Header) nats.Header {
 	own := nats.Header{}
 	for name, values := range all {
@@ -250,7 +249,7 @@ func ownHeaders(all nats.Header) nats.Header {
 	return own
 }
 
-// hint returns the timer of an execution whose record says it all.
+// hint returns the timer of an execution that is fully described by its record.
 func (l layout) hint(x *engine.Execution, at time.Time) *nats.Msg {
 	m := &nats.Msg{Subject: l.laterSubject(x.ID), Header: nats.Header{}}
 	m.Header.Set(codec.HeaderHint, "1")
@@ -261,19 +260,19 @@ func (l layout) hint(x *engine.Execution, at time.Time) *nats.Msg {
 	return m
 }
 
-// schedule makes m a timer, which fires to the target.
+// schedule makes m a timer: at that time the server publishes it to target.
 func schedule(m *nats.Msg, at time.Time, target string) {
 	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 	m.Header.Set(headerScheduleTarget, target)
 }
 
-// expectNone has the server refuse m where a message with its subject lies already.
+// expectNone makes the server refuse m if a message with its subject exists already.
 func expectNone(m *nats.Msg) { m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0") }
 
 // maxHeaders is how long a header block may be in a stream (nats-server 2.15.2: error 10097).
 const maxHeaders = 1<<16 - 1
 
-// sizeOnWire returns what the server holds against the most bytes of a message.
+// sizeOnWire returns the size that the server compares with the maximum size of a message.
 func sizeOnWire(m *nats.Msg) int {
 	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
 	for name, values := range m.Header {

@@ -7,9 +7,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// Close ends the store's subscriptions, and its connection if Connect made it. Every
-// call returns [engine.ErrClosed] from then on; executors that run on it end with that.
-// Feeds are closed first by whoever opened them.
+// Close ends the store's subscriptions, and closes its connection if Connect made it. Every
+// call returns [engine.ErrClosed] from then on, and executors that run on the store end with
+// that error. Close the feeds first.
 func (s *Store) Close() error {
 	s.nc.RemoveStatusListener(s.status)
 	s.shut(engine.ErrClosed)
@@ -24,7 +24,7 @@ func (s *Store) Close() error {
 		w.stop()
 	}
 	s.requests.close()
-	s.errands.end() // their calls have failed
+	s.errands.end() // their calls have failed by now
 	if s.ownsConn {
 		s.nc.Close()
 	}
@@ -34,13 +34,13 @@ func (s *Store) Close() error {
 // drainTime is how long Close may wait for the server.
 const drainTime = time.Second
 
-// drain ends what closed feeds have asked for: what the server has sent by then is
-// handed back, where it would wait for its lease if the connection closed first. The
-// client waits with timers of its own, which a bubble of synctest can't share, so
-// this is for connections that are this package's.
+// drain completes the hand-backs of closed feeds: it returns the messages that the server has
+// sent until then. If the connection closed first, these messages would wait for the end of
+// their lease. The client waits with timers of its own, which don't work inside a synctest
+// bubble, so drain is called only for connections that this package made.
 func drain(pullers []*puller) {
 	for _, p := range pullers {
-		_ = p.sub.Drain() // fails only where there is no connection, and nothing to drain
+		_ = p.sub.Drain() // fails only without a connection; then there is nothing to drain
 	}
 	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if !slices.ContainsFunc(pullers, func(p *puller) bool { return p.sub.IsValid() }) {

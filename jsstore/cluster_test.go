@@ -16,7 +16,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// replicated opens a namespace of three replicas over a connection of its own.
+// replicated opens a namespace with three replicas over a connection of its own.
 func replicated(t *testing.T, ctx context.Context, url string) *jsstore.Store {
 	t.Helper()
 	s, err := jsstore.Connect(ctx, url, jsstore.Config{Replicas: 3}, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))
@@ -57,9 +57,9 @@ func TestFaultNoReadIsOlderThanAWrite(t *testing.T) {
 	}
 }
 
-// TestFaultAWriterWhoseAnswersAreLostIsNotItsOwnRival has one writer go on over a
-// connection that is cut at random, while the bucket changes its leader: nobody else
-// writes, so that no write may conflict, and none may be lost or made twice.
+// TestFaultAWriterWhoseAnswersAreLostIsNotItsOwnRival makes one writer continue over a
+// connection that is cut at random, while the bucket changes its leader. Nobody else writes, so
+// no write may conflict, be lost, or be made twice.
 func TestFaultAWriterWhoseAnswersAreLostIsNotItsOwnRival(t *testing.T) {
 	nodes := jstest.Cluster(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -67,8 +67,7 @@ func TestFaultAWriterWhoseAnswersAreLostIsNotItsOwnRival(t *testing.T) {
 	link := jstest.Proxy(t, nodes.URL(0))
 	s := replicated(t, ctx, link.URL())
 	nc := nodes.Connect()
-	// Half of the connections that are cut in the middle of a write are cut while
-	// the answer is on its way.
+	// Half of the cuts in the middle of a write happen while the answer is on its way.
 	const latency = 5 * time.Millisecond
 	link.Slow(latency)
 	over := make(chan struct{})

@@ -14,71 +14,70 @@ const (
 	// DefaultLease is how long a delivery lasts without being extended.
 	DefaultLease = 30 * time.Second
 
-	// pingInterval is a third of the patience, see persist: a connection is given up
-	// after two pings, and with it what waits for an answer.
+	// pingInterval is a third of Patience, see persist: after two pings without an answer the
+	// client gives the connection up, and the calls that wait for an answer fail.
 	pingInterval = Patience / 3
-	// reconnectWait is the least time between two tries of one server.
+	// reconnectWait is the shortest time between two attempts to reach the same server.
 	reconnectWait = 250 * time.Millisecond
 
 	minLease = time.Second    // SEMANTICS.md, Crashes and leases
 	maxLease = 24 * time.Hour // a crash should not go unnoticed for longer
 	maxName  = 32             // leaves the names of streams and subjects readable
 
-	// minAPILevel is that of nats-server 2.14, the first with all that timers need.
+	// minAPILevel is the API level of nats-server 2.14, the first version with everything that
+	// timers need.
 	minAPILevel = 4
 )
 
-// Config says how a namespace is made and opened. The zero Config is a good one.
+// Config says how a namespace is created and opened. The zero Config is a good default.
 type Config struct {
 	// Namespace is the first token of every subject and of every stream's name:
 	// 1 to 32 of A-Z a-z 0-9 _ -. Empty means DefaultNamespace.
 	Namespace string
-	// Lease is how long a claim lasts without renewal. Executors renew at a third
-	// of it. Zero means what the namespace has, and DefaultLease for a new one;
-	// less than 1 s, or more than 24 h, is refused. It bounds how late a crash is noticed. It holds for
-	// the whole namespace: opening it with another one changes it.
+	// Lease is how long a claim lasts without renewal. Executors renew at a third of it. It
+	// bounds how late a crash is noticed. Zero means the namespace's lease, and DefaultLease
+	// for a new namespace; less than 1 s or more than 24 h is refused. It applies to the whole
+	// namespace: opening the namespace with another lease changes it.
 	Lease time.Duration
-	// Retention is how long a finished tree is kept whose root says nothing of it:
-	// engine.Forever is for ever, less than 1 s is refused. Zero means what the
-	// namespace has, and engine.DefaultRetention for a new one. It holds for the
-	// whole namespace, as the lease does, and for what finishes from then on.
+	// Retention is how long a finished tree is kept if its root sets no retention. Zero means
+	// the namespace's retention, and engine.DefaultRetention for a new namespace;
+	// engine.Forever keeps trees for ever; less than 1 s is refused. Like the lease it applies
+	// to the whole namespace, for trees that finish from then on.
 	Retention time.Duration
-	// MustExist has a namespace opened as it is: nothing is made and nothing changed,
-	// consumers of queues included. Where something is missing, or Lease or Retention
-	// is given and not what the namespace has, the error says so and how to mend it;
-	// it wraps ErrMissing for what is missing. It is for who only looks, and for
-	// credentials that may make nothing.
+	// MustExist opens a namespace without creating or changing anything, including the
+	// consumers of queues. If something is missing, or Lease or Retention differs from the
+	// namespace's, the error says so and how to mend it; it wraps ErrMissing if something is
+	// missing. Use it for programs that only read, and for credentials that may create nothing.
 	MustExist bool
-	// Replicas of the streams and the bucket, when they are made: 1 to 5. Zero means 1.
+	// Replicas is the number of replicas of the streams and the bucket when they are created: 1
+	// to 5. Zero means 1.
 	Replicas int
-	// MaxReady is how many executions may be due or running at once, when the
-	// stream is made; one more root is refused with ErrQueueFull. What belongs to work that
-	// was accepted - children, steps, finalizes, retries, timers - always has room, beside
-	// it. Zero means no limit.
+	// MaxReady is how many executions may be due or running at once. It takes effect when the
+	// stream is created. Beyond it a new root is refused with ErrQueueFull. Executions that
+	// belong to accepted work (children, steps, finalizes, retries, timers) are never refused.
+	// Zero means no limit.
 	MaxReady int64
-	// PayloadLimit is the most bytes that an input or an output may have; one byte
-	// more is refused with ErrTooLarge. Zero means DefaultPayloadLimit; more than
-	// 1 GiB is refused. What is too long for a message is stored in several, so that
-	// the limit is one on memory: each slot of an executor may need a few times as
-	// much. It is this process's own.
+	// PayloadLimit is how many bytes an input or an output may have; a longer one is refused
+	// with ErrTooLarge. Zero means DefaultPayloadLimit; more than 1 GiB is refused. A payload
+	// that is too long for one message is stored in several, so this limits memory: each slot
+	// of an executor may need a few times as much. It applies to this process only.
 	PayloadLimit int
-	// GroupWrites has writes that come together sent as one batch, for a server that
-	// forces each message to the disk before it answers (sync_interval: always): it does
-	// so once for a batch. It is worth some when dozens of executions run at once, and
-	// costs time on a server that syncs by the clock. It is this process's own. An
-	// embedded server that syncs always is opened with it.
+	// GroupWrites sends concurrent writes as one batch. It is for a server that syncs each
+	// message to the disk before it answers (sync_interval: always): such a server syncs once
+	// for a batch. It makes a difference when dozens of executions run at once, and costs time
+	// on a server that syncs periodically. It applies to this process only. An embedded server
+	// that always syncs is opened with it.
 	GroupWrites bool
-	// Domain is the JetStream domain that the namespace is in, where that is not the
-	// one of the server that is connected to: a leaf node's hub, for instance. The
-	// namespace's subjects, and its answers, must come through to there. APIPrefix is
-	// what the subjects of the JetStream API begin with in its stead, such as JS.hub.API,
-	// where an account imports them under another name; $KV.> of the bucket is then
-	// expected behind it too, as key-value clients do. Empty means neither; both are
-	// refused.
+	// Domain is the JetStream domain of the namespace, if it is not the domain of the connected
+	// server: the hub of a leaf node, for instance. The namespace's subjects and the answers
+	// must be routed there. APIPrefix replaces the prefix of the subjects of the JetStream API,
+	// such as JS.hub.API, if an account imports them under another name; the bucket's $KV.> is
+	// then expected behind that prefix too, as key-value clients expect it. Empty means
+	// neither; setting both is refused.
 	Domain, APIPrefix string
-	// Logger gets what an operator should know of the connection and of what is asked of
-	// the server without end: when it is lost, each minute that it stays lost, and when it
-	// is restored. Nil means slog.Default().
+	// Logger receives what an operator should know about the connection (when it is lost, every
+	// minute while it stays lost, and when it is restored) and about consumers from which
+	// messages can't be taken for a long time. Nil means slog.Default().
 	Logger *slog.Logger
 }
 

@@ -12,27 +12,26 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A lost connection is logged at once, again after firstReminder, and then every
-// reminder, for as long as it is not restored.
+// A lost connection is logged at once, again after firstReminder, and then every reminder until
+// it is restored.
 const (
 	firstReminder = 10 * time.Second
 	reminder      = time.Minute
 )
 
-// word is what was last heard of a connection: the client forgets why it could not
-// connect as soon as it tries again. A nil word knows what the connection itself does.
+// word holds the last error of a connection: the client forgets why it could not connect as
+// soon as it tries again. With a nil word only the connection's own last error is known.
 type word struct {
 	mu   sync.Mutex
 	last error
 }
 
-// options have the word hear of the connection.
+// options returns the options that make the connection report its errors to the word.
 func (w *word) options() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { w.hear(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { w.hear(err) }),
-		// Without a handler the client prints errors. They are in the errors of the calls
-		// that they concern.
+		// Without a handler the client prints errors. The calls that they concern return them.
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { w.hear(err) }),
 	}
 }
@@ -43,7 +42,7 @@ func (w *word) hear(err error) {
 	w.last = err
 }
 
-// lastWord returns why there is no connection, as far as that is known; nil if it is not.
+// lastWord returns why there is no connection, or nil if that is not known.
 func (s *Store) lastWord() error {
 	if err := s.nc.LastError(); err != nil {
 		return err
@@ -56,10 +55,10 @@ func (s *Store) lastWord() error {
 	return s.word.last
 }
 
-// errDisconnected is the error of a call for which there is no connection now.
+// errDisconnected is the error of a call that finds no connection.
 var errDisconnected = errors.New("not connected to the server")
 
-// disconnected returns errDisconnected with the last word.
+// disconnected returns errDisconnected, wrapped with the connection's last error.
 func (s *Store) disconnected() error {
 	if last := s.lastWord(); last != nil {
 		return fmt.Errorf("%w: %w", errDisconnected, last)
@@ -76,11 +75,12 @@ func (s *Store) closedForGood() error {
 	return fmt.Errorf("%w: its connection is closed for good: %w", engine.ErrClosed, last)
 }
 
-// followConnection tells what depends on the connection how it fares, and logs it.
+// followConnection logs the state of the connection, and passes it on to the requests, the
+// pullers and the watchers.
 //
-// The client drops a status that does not fit into the channel. So each time the
-// connection itself is asked whether it is closed: if that status was dropped, others
-// are still in the channel.
+// The client drops a status that does not fit into the channel. So for each status this asks
+// the connection itself whether it is closed: if the status CLOSED was dropped, the channel
+// still holds others.
 func (s *Store) followConnection() {
 	defer close(s.stopped)
 	var lost time.Time // zero while there is a connection
@@ -134,8 +134,8 @@ func (s *Store) reconnected() {
 	}
 }
 
-// shut has every call return err from now on, those under way included, and tells
-// whoever watches. It reports false if the store was shut before.
+// shut makes every call return err from now on, calls under way included, and notifies the
+// watchers. It returns false if the store was shut before.
 func (s *Store) shut(err error) bool {
 	if !s.requests.shut(err) {
 		return false
@@ -147,7 +147,7 @@ func (s *Store) shut(err error) bool {
 	return true
 }
 
-// open returns what is open on the connection.
+// open returns the watchers and pullers that are open on the connection.
 func (s *Store) open() ([]*watcher, []*puller) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

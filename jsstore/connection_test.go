@@ -23,7 +23,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// A book keeps what is logged.
+// A book keeps log lines.
 type book struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -54,7 +54,7 @@ func task(id string) engine.Execution {
 	return engine.Execution{ID: id, Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready, CreatedAt: now, StartAt: now, ChangedAt: now}
 }
 
-// connect opens a namespace on a guarded server over a connection that the store owns.
+// connectTo opens a namespace on a guarded server over a connection that the store owns.
 func connectTo(t *testing.T, g *jstest.Guarded, b *book, opts ...nats.Option) *jsstore.Store {
 	t.Helper()
 	s, err := jsstore.Connect(t.Context(), g.URL(), jsstore.Config{Logger: b.logger()}, opts...)
@@ -65,7 +65,7 @@ func connectTo(t *testing.T, g *jstest.Guarded, b *book, opts ...nats.Option) *j
 	return s
 }
 
-// A password that is wrong for a while costs that while and nothing more.
+// A password that is wrong for a while costs only that time.
 func TestRefusedCredentialsAreTriedUntilTheyAreRight(t *testing.T) {
 	g, b := jstest.Guard(t), &book{}
 	var refused atomic.Int32
@@ -77,13 +77,13 @@ func TestRefusedCredentialsAreTriedUntilTheyAreRight(t *testing.T) {
 			}
 		}))
 	g.SetPassword("wrong")
-	<-enough // the client's own patience is over at the second
+	<-enough // with its own defaults, the client would give up after the second refusal
 
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	err := s.Enqueue(ctx, engine.Due{Execution: task("x")})
 	if !errors.Is(err, engine.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(strings.ToLower(err.Error()), "authorization violation") {
-		t.Errorf("enqueue meanwhile: %v, want ErrUnavailable with the deadline and what the server said", err)
+		t.Errorf("enqueue meanwhile: %v, want ErrUnavailable with the deadline and the server's words", err)
 	}
 	g.SetPassword(jstest.GuardedPassword)
 	if err := s.Enqueue(t.Context(), engine.Due{Execution: task("y")}); err != nil {
@@ -97,8 +97,8 @@ func TestRefusedCredentialsAreTriedUntilTheyAreRight(t *testing.T) {
 	}
 }
 
-// Whatever closes a connection for good, and whoever made it: whoever waits is told, and
-// every call that follows returns at once.
+// Whatever closes a connection for good, and whoever made the connection: waiting callers learn
+// of it, and every later call returns at once.
 func TestConnectionClosedForGoodIsSaid(t *testing.T) {
 	own := func(t *testing.T, g *jstest.Guarded, b *book) (*jsstore.Store, *nats.Conn) {
 		nc, err := nats.Connect(g.URL(), nats.ReconnectWait(10*time.Millisecond))
@@ -168,7 +168,7 @@ func TestConnectionClosedForGoodIsSaid(t *testing.T) {
 	}
 }
 
-// A dialer puts words into the mouth of the server that it has connected to.
+// A dialer inserts words into what the server says on the connection.
 type dialer struct{ conn atomic.Pointer[spoken] }
 
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
@@ -184,7 +184,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 func (d *dialer) say(text string) {
 	c := d.conn.Load()
 	c.words.Store(&text)
-	_ = c.SetReadDeadline(time.Now()) // whoever reads gets them
+	_ = c.SetReadDeadline(time.Now()) // wakes the reader, which then gets them
 }
 
 type spoken struct {
@@ -200,8 +200,9 @@ func (c *spoken) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A reload that lowers max_payload is told to nobody who is connected. Whoever sends more
-// is thrown out: for good or not, as the last words of the server arrive or not.
+// The server tells connected clients nothing about a reload that lowers max_payload. It
+// disconnects a client that sends a longer message: for good, or not, depending on whether the
+// server's last words arrive.
 func TestMaxPayloadLoweredByAReload(t *testing.T) {
 	g, b := jstest.Guard(t), &book{}
 	s := connectTo(t, g, b)
@@ -233,13 +234,13 @@ func awaitClosed(t *testing.T, heard <-chan engine.Notice, b *book) {
 				return
 			}
 		case <-over:
-			t.Fatalf("who watches was not told that the store is closed; logged:\n%s", b)
+			t.Fatalf("the watcher was not told that the store is closed; logged:\n%s", b)
 		}
 	}
 }
 
-// A caller without a deadline waits no longer than the store's own patience, however many
-// executions it has, and one with a deadline no longer than that.
+// A caller without a deadline waits no longer than the store's patience, however many
+// executions it enqueues; a caller with a deadline waits no longer than that.
 func TestServerThatIsDownCostsNoMoreThanThePatience(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
@@ -250,7 +251,7 @@ func TestServerThatIsDownCostsNoMoreThanThePatience(t *testing.T) {
 		h.Stop()
 		for _, test := range []struct {
 			due     []engine.Due
-			timeout time.Duration // 0 is none
+			timeout time.Duration // 0 means none
 			most    time.Duration
 		}{
 			{many[:1], 0, jsstore.Patience},
@@ -277,7 +278,8 @@ func TestServerThatIsDownCostsNoMoreThanThePatience(t *testing.T) {
 	})
 }
 
-// What a server says that has no room is in the error, not only that time is over.
+// If a server has no room, the error contains the server's words, and not only that the time is
+// over.
 func TestServerWithoutRoomIsQuoted(t *testing.T) {
 	g, b := jstest.Guard(t, func(o *server.Options) { o.JetStreamMaxStore = 1 << 20 }), &book{}
 	s := connectTo(t, g, b)
@@ -296,6 +298,6 @@ func TestServerWithoutRoomIsQuoted(t *testing.T) {
 		}
 	}
 	if !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), "resource") {
-		t.Errorf("enqueue: %v, want ErrUnavailable and what the server said", err)
+		t.Errorf("enqueue: %v, want ErrUnavailable and the server's words", err)
 	}
 }

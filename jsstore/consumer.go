@@ -8,9 +8,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// makeConsumer makes a consumer, or gives the one that is there the namespace's
-// lease. What else that has - a limit, a pause - is an operator's. One that is there
-// and right needs no right but to look at it.
+// makeConsumer creates a consumer, or sets the namespace's lease on the one that exists. It
+// keeps the other settings of an existing consumer, such as a limit or a pause: they belong to
+// an operator. If the consumer is right as it is, the right to read it suffices.
 func (s *Store) makeConsumer(ctx context.Context, src source) error {
 	want := s.layout.consumer(src.consumer, src.filter, s.config)
 	var did Did
@@ -23,7 +23,7 @@ func (s *Store) makeConsumer(ctx context.Context, src source) error {
 			}
 			did = Made
 			if c, err = s.js.CreateConsumer(ctx, src.stream, want); errors.Is(err, jetstream.ErrConsumerExists) {
-				did = Found // somebody was faster
+				did = Found // another process was faster
 				c, err = s.js.Consumer(ctx, src.stream, src.consumer)
 			}
 		}
@@ -51,7 +51,7 @@ func (s *Store) makeConsumer(ctx context.Context, src source) error {
 	return err
 }
 
-// changeConsumer changes a consumer, which it makes if there is none.
+// changeConsumer changes a consumer. It creates the consumer if there is none.
 func (s *Store) changeConsumer(ctx context.Context, src source, change func(*jetstream.ConsumerConfig)) error {
 	if err := s.makeConsumer(ctx, src); err != nil {
 		return err

@@ -26,7 +26,7 @@ func open(t *testing.T, nc *nats.Conn, c jsstore.Config) *jsstore.Store {
 	return s
 }
 
-// contractual returns c with the numbers that the contract is tested with.
+// contractual returns c with the settings with which the contract is tested.
 func contractual(c jsstore.Config) jsstore.Config {
 	c.Lease, c.PayloadLimit = 2*time.Second, 5<<19+1 // 2.5 messages of 1 MiB
 	return c

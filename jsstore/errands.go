@@ -5,12 +5,12 @@ import "sync"
 // mostErrands is how many errands are under way at once.
 const mostErrands = 256
 
-// Errands are what takes a request about a message that has just arrived: it is done
-// beside the goroutine of its subscription, which must not wait for an answer. More than
-// mostErrands wait for each other. A feed gives no credit for a message while the errands
-// are crowded, so that those that wait are bounded by its credit.
+// errands run requests about messages that have just arrived. They run outside the goroutine of
+// the subscription, because that must not wait for an answer. At most mostErrands run at once;
+// the others wait. While there is no room, a feed gives no credit for further messages, so its
+// credit bounds how many errands wait.
 type errands struct {
-	room  chan struct{} // a place for each that is under way
+	room  chan struct{} // holds one value for each errand under way
 	ended chan struct{}
 
 	mu      sync.Mutex
@@ -22,8 +22,8 @@ func newErrands(most int) *errands {
 	return &errands{room: make(chan struct{}, most), ended: make(chan struct{})}
 }
 
-// run has do called when there is room, and returns at once. Once the errands have ended it
-// is not called: the message that it is about comes again after the lease.
+// run calls do once there is room; run itself returns at once. After end, run does not call do:
+// the server redelivers the message after the lease.
 func (e *errands) run(do func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -44,8 +44,8 @@ func (e *errands) run(do func()) {
 // crowded reports whether the next errand has to wait.
 func (e *errands) crowded() bool { return len(e.room) == cap(e.room) }
 
-// end drops the errands that wait, and returns when those under way are done, whose calls
-// the caller has made fail.
+// end drops the errands that wait, and returns when those under way are done. The caller must
+// have made their calls fail first.
 func (e *errands) end() {
 	e.mu.Lock()
 	if !e.over {

@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestErrandsKeepNobodyWaiting has more errands than there is room for: run returns at once
-// in any case, those that wait are dropped at the end, and those under way are waited for.
+// TestErrandsKeepNobodyWaiting runs more errands than there is room for: run always returns at
+// once, the waiting ones are dropped at the end, and end waits for those under way.
 func TestErrandsKeepNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, release := newErrands(2), make(chan struct{})
@@ -46,8 +46,8 @@ func TestErrandsKeepNobodyWaiting(t *testing.T) {
 	})
 }
 
-// TestFeedGivesNoCreditWhileErrandsAreCrowded has messages come that are seen to beside the
-// feed: its goroutine goes on, and nothing more is asked for than there is room for.
+// TestFeedGivesNoCreditWhileErrandsAreCrowded sends messages that errands handle: the feed's
+// goroutine goes on, and the feed requests no more messages than there is room for.
 func TestFeedGivesNoCreditWhileErrandsAreCrowded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Store{errands: newErrands(3)}
@@ -58,7 +58,7 @@ func TestFeedGivesNoCreditWhileErrandsAreCrowded(t *testing.T) {
 			return 0, false
 		}}
 		f.Request(4)
-		for range 6 { // two are given back before there is a crowd
+		for range 6 { // credit for two comes back before the errands are crowded
 			f.deliver(&nats.Msg{}, false)
 		}
 		if n := f.credit.Load(); n != 0 {

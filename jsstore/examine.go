@@ -13,15 +13,15 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A Severity is how bad something is.
+// A Severity says how bad a finding is.
 type Severity string
 
-// From what is as it should be to what loses work, or keeps it from being done.
+// From "all is well" to "work is lost or can't be done".
 const (
 	OK      Severity = "ok"
-	Note    Severity = "note"    // worth knowing; nothing to do
-	Warning Severity = "warning" // works, and will hurt: on a failure, or later
-	Problem Severity = "problem" // something does not work, or is lost
+	Note    Severity = "note"    // worth knowing; no action needed
+	Warning Severity = "warning" // it works now, but a failure, or time, will do harm
+	Problem Severity = "problem" // something does not work, or work is lost
 )
 
 var severities = []Severity{OK, Note, Warning, Problem}
@@ -31,68 +31,68 @@ func (s Severity) Worse(other Severity) bool {
 	return slices.Index(severities, s) > slices.Index(severities, other)
 }
 
-// A Finding is one thing that was looked at, and how it is.
+// A Finding is the result of one check.
 type Finding struct {
-	// Check names what was looked at: a group, a dot, and what in it.
+	// Check is the name of the check: a group, a dot, and what was checked in the group.
 	Check    string   `json:"check"`
 	Severity Severity `json:"severity"`
-	// Subject is the server, stream, consumer, queue, executor or execution that it
-	// is about; empty where it is about all.
+	// Subject is the server, stream, consumer, queue, executor or execution that the finding
+	// concerns; empty if it concerns the whole namespace.
 	Subject string `json:"subject,omitempty"`
-	// Found is what is the matter, Why why that matters, Fix the line of
-	// configuration to change or the command to run. OK has no more than Found.
+	// Found says what is wrong, Why why that matters, and Fix which line of the configuration
+	// to change or which command to run. A finding that is OK has only Found.
 	Found string `json:"found"`
 	Why   string `json:"why,omitempty"`
 	Fix   string `json:"fix,omitempty"`
-	// Mended is what was done about it: see [ExamineConfig.Mend].
+	// Mended says what the doctor has done about it: see [ExamineConfig.Mend].
 	Mended string `json:"mended,omitempty"`
 }
 
-// ExamineConfig says where else to look.
+// ExamineConfig says what Examine examines, and how.
 type ExamineConfig struct {
-	// Namespace is the one to look at. Empty means DefaultNamespace.
+	// Namespace is the namespace to examine. Empty means DefaultNamespace.
 	Namespace string
-	// Domain and APIPrefix are those of the [Config] that it is opened with.
+	// Domain and APIPrefix are as in the [Config] with which programs open the namespace.
 	Domain, APIPrefix string
-	// System is a connection of a user of the system account, which may ask servers
-	// how they write. Nil means that the connection examined is asked.
+	// System is a connection of a user of the system account, who may ask the servers how they
+	// sync. Nil means the examined connection.
 	System *nats.Conn
 	// Monitors are URLs of the servers' monitoring ports, such as http://host:8222.
 	Monitors []string
-	// Sync is how the server writes, where the caller runs it; nil if not known.
+	// Sync says how the server syncs, if the caller runs the server; nil if unknown.
 	Sync *Sync
-	// Roll is how long executors may take to answer. Zero means 1 s.
+	// Roll is how long executors may take to answer the roll call. Zero means 1 s.
 	Roll time.Duration
-	// Timeout is how long one question to the server may take. Zero means 3 s. It does
-	// not answer one that the user may not ask.
+	// Timeout is how long one request to the server may take. Zero means 3 s. The server does
+	// not answer a request that the user has no permission for.
 	Timeout time.Duration
-	// Sample is how many records are looked at for stuck work, those first that were
-	// not written for longest. Zero means 10,000; negative means all.
+	// Sample is how many records are searched for stuck work, starting with those that have not
+	// been written for longest. Zero means 10,000; negative means all.
 	Sample int
-	// Mend has what can be mended be mended, once all has been looked at: executions that
-	// nothing moves on are driven, trees removed that ought to be gone, messages delivered
-	// again that a consumer has passed over, and set aside that nobody can serve. It takes
-	// the rights of an executor, and for the bucket of an earlier version those of setup.
-	// An attempt whose executor answers the roll is never begun again.
+	// Mend mends what can be mended, after all checks. It moves stuck executions on, removes
+	// trees that should be gone, republishes messages that their consumer has skipped, and sets
+	// aside messages that no executor can take. It needs the rights of an executor, and for the
+	// bucket of an earlier version those of setup. It never starts an attempt again whose
+	// executor answers the roll call.
 	Mend bool
 }
 
-// Sync is how a server writes what it stores.
+// Sync says how a server syncs its files to the disk.
 type Sync struct {
 	Always   bool
-	Interval time.Duration // means nothing where it is always
+	Interval time.Duration // unused if Always is set
 	StoreDir string
 }
 
 const (
-	// defaultSample is read in a second or two.
+	// defaultSample is the number of records that takes a second or two to read.
 	defaultSample = 10_000
-	// defaultRoll is longer than the answers take: who looks for faults waits for late ones.
+	// defaultRoll is longer than answers usually take: a search for faults waits for late ones.
 	defaultRoll    = time.Second
 	defaultTimeout = 3 * time.Second
 )
 
-// An Examination is what was found in a namespace and behind it.
+// An Examination is the result of examining a namespace and its servers.
 type Examination struct {
 	Namespace string
 	At        time.Time
@@ -101,10 +101,10 @@ type Examination struct {
 	Streams   []StreamSeen
 	Queues    []QueueSeen
 	Executors []engine.Answer
-	// Records is how many there are, Sampled how many were looked at.
+	// Records is the number of records, Sampled how many of them were examined.
 	Records, Sampled int
 	Findings         []Finding
-	// Survives says in words what an acknowledged enqueue survives here.
+	// Survives says in sentences what an acknowledged enqueue survives here.
 	Survives []string
 }
 
@@ -119,28 +119,28 @@ func (x Examination) Worst() Severity {
 	return worst
 }
 
-// An examiner collects what it finds.
+// An examiner collects findings.
 type examiner struct {
 	*Store
 	ExamineConfig
 	Examination
 	account  *jetstream.AccountInfo
-	settled  bool                             // the namespace record was read: the lease is known
-	about    int                              // how many keys of the bucket are about the namespace itself
-	streams  map[string]*jetstream.StreamInfo // ours, those that answer
-	missing  []string                         // ours, those that are not there
+	settled  bool                             // the namespace record was read, so the lease is known
+	about    int                              // how many keys of the bucket belong to the namespace itself
+	streams  map[string]*jetstream.StreamInfo // the namespace's streams that answer
+	missing  []string                         // the namespace's streams that don't exist
 	consumes map[source]*jetstream.ConsumerInfo
 	unread   []unread
 	newer    int // records of a later version
 	traces   traces
 	repairs  []repair
-	second   func() ([]engine.Answer, error) // of the roll that is called before repairs; nil before
+	second   func() ([]engine.Answer, error) // returns the answers to the roll call before the repairs; nil until the first use
 }
 
-// Examine looks at a namespace, and at the servers behind the connection, without
-// changing anything, unless it is to mend, and without needing that anything is as it should be. What can't
-// be learned is a finding; an error is that JetStream is not enabled, that the
-// connection was lost on the way, that ctx has ended, or that c can't be.
+// Examine examines a namespace and the servers behind the connection. It changes nothing unless
+// c.Mend is set, and it works however broken the namespace is: if it can't learn something,
+// that is a finding. It returns an error only if JetStream is not enabled, if the connection is
+// lost meanwhile, if ctx ends, or if c is invalid.
 func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, error) {
 	config, err := Config{Namespace: c.Namespace, Domain: c.Domain, APIPrefix: c.APIPrefix}.withDefaults()
 	if err != nil {
@@ -169,8 +169,8 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 		if part(ctx); ctx.Err() != nil {
 			return Examination{}, context.Cause(ctx)
 		}
-		if !nc.IsConnected() { // or all that follows would be taken for faults
-			return Examination{}, fmt.Errorf("examine namespace %s: the connection to %s was lost on the way", config.Namespace, e.Servers[0].URL)
+		if !nc.IsConnected() { // without a connection all further checks would report faults
+			return Examination{}, fmt.Errorf("examine namespace %s: the connection to %s was lost meanwhile", config.Namespace, e.Servers[0].URL)
 		}
 		if len(e.streams) == 0 {
 			break
@@ -184,7 +184,7 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 	return e.Examination, nil
 }
 
-// counted is a number with its noun.
+// counted returns a number with its noun.
 func counted[N int | uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -197,24 +197,24 @@ func (e *examiner) find(s Severity, check, subject, found, why, fix string) {
 	e.Findings = append(e.Findings, Finding{Check: check, Severity: s, Subject: subject, Found: found, Why: why, Fix: fix})
 }
 
-// fine adds one that all is well, unless the check has found something.
+// fine adds a finding that all is well, unless the check has found something.
 func (e *examiner) fine(check, format string, args ...any) {
 	if !slices.ContainsFunc(e.Findings, func(f Finding) bool { return f.Check == check }) {
 		e.find(OK, check, "", fmt.Sprintf(format, args...), "", "")
 	}
 }
 
-// unknown adds that something could not be learned.
+// unknown adds a finding that something could not be learned.
 func (e *examiner) unknown(check, subject string, err error) {
-	fix := "give this user the permission to ask, or run doctor as one who has it"
+	fix := "give this user the permission to ask, or run doctor as a user who has it"
 	var api *jetstream.APIError
-	if errors.As(err, &api) { // it was allowed to ask
+	if errors.As(err, &api) { // the user had the permission to ask
 		fix = "see the other findings; then run doctor again"
 	}
-	e.find(Warning, check, subject, "could not be learned: "+err.Error(), "what is wrong there, if anything, is not in this report", fix)
+	e.find(Warning, check, subject, "could not be learned: "+err.Error(), "this report does not show problems there", fix)
 }
 
-// ask asks the server once, and not for long.
+// ask asks the server once, with a short time-out.
 func ask[T any](ctx context.Context, timeout time.Duration, question func(context.Context) (T, error)) (T, error) {
 	silence := fmt.Errorf("no answer in %s: there is no leader, or this user may not ask", timeout)
 	short, cancel := context.WithTimeoutCause(ctx, timeout, silence)
@@ -226,7 +226,8 @@ func ask[T any](ctx context.Context, timeout time.Duration, question func(contex
 	return answer, err
 }
 
-// get is a leader get of the first message from a sequence on that is asked once; nil is none.
+// get returns the first message at or after a sequence, from the leader, which is asked once;
+// nil if there is none.
 func (e *examiner) get(ctx context.Context, stream, subject string, from uint64) (*stored, error) {
 	return e.getOnce(ctx, stream, subject, map[string]any{"next_by_subj": subject, "seq": from})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// nearFull is from which share of a limit on one is warned.
+// nearFull is the used share of a limit from which on the doctor warns.
 const nearFull = 0.8
 
 func (e *examiner) judgeAccount() {

@@ -15,13 +15,13 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// A server that finds a damaged block drops what it can't read, and says nothing to its
-// clients.
+// A server that finds a damaged block drops the part that it can't read, and tells its clients
+// nothing.
 func TestDamagedBlockIsTold(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		ran  int     // so many have been delivered
-		at   float64 // where in the block
+		ran  int     // how many have been delivered
+		at   float64 // position in the block
 	}{{"some ran, damaged in the middle", 100, 0.5}, {"some ran, damaged early", 500, 0.3}} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -59,7 +59,7 @@ func TestDamagedBlockIsTold(t *testing.T) {
 				w.check(d.Done(t.Context()))
 			}
 			run.Close()
-			for stateOf(t, nc, "durable-ready").Msgs > uint64(1000-c.ran) { // nobody awaits an ack
+			for stateOf(t, nc, "durable-ready").Msgs > uint64(1000-c.ran) { // nobody waits for an ack
 				time.Sleep(10 * time.Millisecond)
 			}
 			w.check(server.Close())
@@ -79,8 +79,8 @@ func TestDamagedBlockIsTold(t *testing.T) {
 			if n := stateOf(t, nc, "durable-ready").Msgs; n > 900 {
 				t.Fatalf("%d messages are there: the test tests nothing", n)
 			}
-			w.shows(w.examine(jsstore.ExamineConfig{}), symptom{"stream.lost", jsstore.Problem, "durable-ready", "enqueue again"})
-			// Those that have run lie there once more. They are found to have run.
+			w.shows(w.examine(jsstore.ExamineConfig{}), symptom{"stream.lost", jsstore.Problem, "durable-ready", "once more, with their ids"})
+			// Messages whose execution has run are back. The doctor finds that they have run.
 			w.js, err = jetstream.New(nc)
 			w.check(err)
 			w.s = open(t, nc, jsstore.Config{})

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// examineConsumers looks at who takes messages off the streams.
+// examineConsumers checks the consumers of the streams.
 func (e *examiner) examineConsumers(ctx context.Context) {
 	unlisted := map[string]bool{}
 	var found []*jetstream.ConsumerInfo
@@ -44,7 +44,7 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 		}
 	}
 	if len(missing) > 0 {
-		e.find(Note, "consumer.missing", "", "not there: "+strings.Join(missing, ", "),
+		e.find(Note, "consumer.missing", "", "missing: "+strings.Join(missing, ", "),
 			"no executor has run in this namespace yet, or somebody has removed them", e.command("setup")+" makes them, and so does any executor that starts")
 	}
 	for src, info := range e.consumes {
@@ -54,10 +54,10 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 		return
 	}
 	e.fine("consumer.config", "%s, configured as the layout needs", counted(len(e.consumes), "consumer", "consumers"))
-	e.fine("consumer.skipped", "no message lies below what its consumer has finished with")
+	e.fine("consumer.skipped", "no message is below the ack floor of its consumer")
 }
 
-// ours returns which of the namespace's consumers this is by its name; false if none.
+// ours returns the consumer of the namespace that has this name, and false if there is none.
 func (e *examiner) ours(stream, name string) (source, bool) {
 	list := []source{e.layout.closureSource(), e.layout.cancelSource(), e.layout.expirySource()}
 	if queue, ok := strings.CutPrefix(name, "queue-"); ok {
@@ -79,8 +79,8 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		e.find(Note, "consumer.foreign", name, "reads the records", "harmless: a watch, or a view", "")
 		return
 	case !ours:
-		e.find(Problem, "consumer.foreign", name, fmt.Sprintf("is nobody's here, and takes %s off the work queue", filters(info.Config)),
-			"what it acknowledges is gone: those executions never run", remove)
+		e.find(Problem, "consumer.foreign", name, fmt.Sprintf("does not belong to durable, and takes %s off the work queue", filters(info.Config)),
+			"the messages that it acknowledges are gone: their executions never run", remove)
 		return
 	}
 	e.consumes[src] = info
@@ -105,31 +105,31 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		found, why, edit string
 	}{
 		{filters(have) != want.FilterSubject, Problem, fmt.Sprintf("filters %s where %s is needed", filters(have), want.FilterSubject),
-			"what it does not match is never delivered", again},
-		{have.AckPolicy != want.AckPolicy, Problem, "its ack policy is " + have.AckPolicy.String(), "a message is gone when it is delivered, whatever becomes of the executor", again},
+			"messages that it does not match are never delivered", again},
+		{have.AckPolicy != want.AckPolicy, Problem, "its ack policy is " + have.AckPolicy.String(), "a delivered message is gone, even if its executor crashes", again},
 		{have.DeliverSubject != "", Problem, "pushes its messages", "executors pull, and get none", again},
 		{have.HeadersOnly, Problem, "delivers headers only", "inputs are missing", again},
 		{have.MaxDeliver > 0, Problem, fmt.Sprintf("delivers a message %d times at most", have.MaxDeliver),
-			"what executors have given back as often, for a task that none of them knows or a deploy, is never delivered again", change + "--max-deliver=-1"},
-		{len(have.BackOff) > 0, Problem, "has a back-off of its own", "it takes the place of the lease: attempts that are running are started again elsewhere", again},
+			"a message that executors have returned that often, during a deploy or for an unknown task, is never delivered again", change + "--max-deliver=-1"},
+		{len(have.BackOff) > 0, Problem, "has a back-off of its own", "it replaces the lease: other executors start running attempts again", again},
 		{len(have.PriorityGroups) > 0, Problem, "has priority groups", "pulls without a group are refused: nothing is delivered", again},
 		{have.MaxRequestExpires > 0 && have.MaxRequestExpires < longest, Problem, fmt.Sprintf("takes pulls of %s at most", have.MaxRequestExpires),
 			fmt.Sprintf("executors pull for %s, which is refused", longest), again},
 		{e.settled && have.AckWait != want.AckWait, Warning, fmt.Sprintf("waits %s for an acknowledgement where the lease is %s", have.AckWait, want.AckWait),
-			"a crash is noticed at another time than the lease says; one shorter than a third of the lease has running attempts started again", change + "--wait=" + want.AckWait.String()},
+			"crashes are noticed earlier or later than the lease says; if it is shorter than a third of the lease, running attempts are started again", change + "--wait=" + want.AckWait.String()},
 		{have.MaxRequestBatch > 0, Warning, fmt.Sprintf("takes pulls of %d messages at most", have.MaxRequestBatch), "an executor with more free slots than that gets nothing", again},
-		{have.RateLimit > 0, Warning, fmt.Sprintf("delivers %d bits a second at most", have.RateLimit), "work waits though there are free slots", again},
-		{have.InactiveThreshold > 0, Note, fmt.Sprintf("vanishes when it was idle for %s", have.InactiveThreshold), "nothing is lost: executors make it again", change + "--inactive-threshold=0"},
-		{have.MemoryStorage && !e.inMemory(info.Stream), Warning, "keeps its state in memory", "after a restart what is running is started again", again},
+		{have.RateLimit > 0, Warning, fmt.Sprintf("delivers %d bits a second at most", have.RateLimit), "work waits although slots are free", again},
+		{have.InactiveThreshold > 0, Note, fmt.Sprintf("is removed after it was idle for %s", have.InactiveThreshold), "nothing is lost: executors make it again", change + "--inactive-threshold=0"},
+		{have.MemoryStorage && !e.inMemory(info.Stream), Warning, "keeps its state in memory", "after a restart running attempts are started again", again},
 		{have.Replicas != 0 && have.Replicas != e.streams[info.Stream].Config.Replicas, Warning,
 			fmt.Sprintf("has %d replicas where its stream has %d", have.Replicas, e.streams[info.Stream].Config.Replicas),
-			"with fewer, it stops with its servers though the stream goes on", change + fmt.Sprint("--replicas=", e.streams[info.Stream].Config.Replicas)},
-		{have.MaxWaiting > 0 && info.NumWaiting*10 >= have.MaxWaiting*8, Warning, fmt.Sprintf("%d pulls of at most %d wait", info.NumWaiting, have.MaxWaiting),
-			"past that, executors that have nothing to do are refused and ask again and again", again},
-		{have.MaxAckPending > 0 && info.NumAckPending >= have.MaxAckPending, Warning, fmt.Sprintf("all %d messages that may be in hand are", have.MaxAckPending),
-			"the rest waits though there may be free slots; it is a limit for the whole fleet, meant or not", unlimited},
-		{have.MaxAckPending > 0 && info.NumAckPending < have.MaxAckPending, Note, fmt.Sprintf("at most %d messages are in hand at a time, %d are", have.MaxAckPending, info.NumAckPending),
-			"a limit for the whole fleet, meant or not", unlimited},
+			"with fewer replicas it stops when their servers stop, although the stream goes on", change + fmt.Sprint("--replicas=", e.streams[info.Stream].Config.Replicas)},
+		{have.MaxWaiting > 0 && info.NumWaiting*10 >= have.MaxWaiting*8, Warning, fmt.Sprintf("%d of at most %d pulls are waiting", info.NumWaiting, have.MaxWaiting),
+			"beyond that, idle executors are refused and keep retrying", again},
+		{have.MaxAckPending > 0 && info.NumAckPending >= have.MaxAckPending, Warning, fmt.Sprintf("all %d messages that may be in hand are in hand", have.MaxAckPending),
+			"the others wait although slots may be free; this limits the whole fleet, intended or not", unlimited},
+		{have.MaxAckPending > 0 && info.NumAckPending < have.MaxAckPending, Note, fmt.Sprintf("at most %d messages may be in hand at a time, and %d are", have.MaxAckPending, info.NumAckPending),
+			"this limits the whole fleet, intended or not", unlimited},
 	} {
 		if rule.bad {
 			e.find(rule.severity, "consumer.config", name, rule.found, rule.why, rule.edit)
@@ -144,7 +144,7 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		if src.queue() != "" {
 			resume = e.command("queues resume " + src.queue())
 		}
-		e.find(Warning, "consumer.paused", name, "is paused: nothing is delivered until "+until, "if that is meant, all is well", resume)
+		e.find(Warning, "consumer.paused", name, "is paused: nothing is delivered until "+until, "this is fine if it is intended", resume)
 	}
 }
 
@@ -152,7 +152,7 @@ func (e *examiner) inMemory(stream string) bool {
 	return e.streams[stream].Config.Storage == jetstream.MemoryStorage
 }
 
-// filters says what a consumer matches.
+// filters returns what a consumer matches, in words.
 func filters(c jetstream.ConsumerConfig) string {
 	switch {
 	case len(c.FilterSubjects) > 0:
@@ -163,11 +163,11 @@ func filters(c jetstream.ConsumerConfig) string {
 	return c.FilterSubject
 }
 
-// settle is what an acknowledgement may take to remove its message.
+// settle is how long an acknowledgement may take to remove its message.
 const settle = 500 * time.Millisecond
 
-// findSkipped looks for messages that lie below what their consumer has finished
-// with: it will never deliver them.
+// findSkipped looks for messages below the ack floor of their consumer: it will never deliver
+// them.
 func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.ConsumerInfo) {
 	floor := info.AckFloor.Stream
 	if floor == 0 {
@@ -180,7 +180,7 @@ func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.
 		}
 		var again *stored
 		if again, err = e.get(ctx, src.stream, src.filter, 1); again == nil || again.Sequence > floor {
-			m = nil // it was being acknowledged
+			m = nil // it was just being acknowledged
 		}
 	}
 	switch {
@@ -188,19 +188,19 @@ func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.
 		e.unknown("consumer.skipped", src.stream+"/"+src.consumer, err)
 	case m != nil && m.Sequence <= floor:
 		if e.hasRun(ctx, m) {
-			e.find(Problem, "stream.lost", src.stream, m.Subject+" lies there though it has run: the server has read its files only in part",
-				"what was stored behind it may be lost; what was only queued has left no record, and does not run",
-				"look in the server's log for errors about blocks; enqueue again, with their ids, what durable list does not show")
+			e.find(Problem, "stream.lost", src.stream, m.Subject+" is still there although it has run: the server has read its files only partly",
+				"messages after it may be lost; an execution that was only queued has left no record and will not run",
+				"look for errors about blocks in the server's log; enqueue the executions that durable list does not show once more, with their ids")
 		}
 		e.find(Problem, "consumer.skipped", src.stream+"/"+src.consumer,
-			fmt.Sprintf("%s lies at %d, stored %s; the consumer has finished with all up to %d", m.Subject, m.Sequence, m.Time.UTC().Format(time.RFC3339), floor),
-			"it, and what else lies there, will never be delivered (nats-server 2.15.2 and earlier do this to a work queue after a purge by subject)",
-			e.mendCommand()+" sends it again; or, while no executor runs, nats consumer rm "+src.stream+" "+src.consumer+": the next that starts makes it again and gets them all")
+			fmt.Sprintf("%s is at sequence %d, stored %s; the ack floor of the consumer is %d", m.Subject, m.Sequence, m.Time.UTC().Format(time.RFC3339), floor),
+			"it, and other messages below the floor, will never be delivered (nats-server 2.15.2 and earlier do this to a work queue after a purge by subject)",
+			e.mendCommand()+" sends it again; or, while no executor runs, nats consumer rm "+src.stream+" "+src.consumer+": the next executor that starts makes the consumer again and gets all its messages")
 		e.mends(func(ctx context.Context) (string, error) { return e.deliverSkipped(ctx, src) })
 	}
 }
 
-// hasRun reports whether the execution of a message has ended.
+// hasRun reports whether the execution of a message has finished.
 func (e *examiner) hasRun(ctx context.Context, m *stored) bool {
 	d := e.layout.parse(m)
 	if !isExecution(d) {

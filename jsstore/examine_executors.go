@@ -10,7 +10,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// examineExecutors calls the roll and compares what is answered.
+// examineExecutors calls the roll and compares the answers.
 func (e *examiner) examineExecutors(ctx context.Context) {
 	answers, err := e.RollCall(ctx, engine.RollCall{For: e.Roll})
 	if err != nil {
@@ -20,8 +20,8 @@ func (e *examiner) examineExecutors(ctx context.Context) {
 	slices.SortFunc(answers, func(a, b engine.Answer) int { return strings.Compare(a.Executor, b.Executor) })
 	e.Executors = answers
 	if len(answers) == 0 {
-		e.find(Note, "executor.present", "", "no executor answers", "nothing that is enqueued runs until there is one",
-			"start one; if there are some, they are of a version without roll calls, in another namespace or account, or this user may not ask")
+		e.find(Note, "executor.present", "", "no executor answers", "no execution runs until there is one",
+			"start one; if some are running, they have a version without roll calls, use another namespace or account, or this user may not ask")
 		return
 	}
 	names := map[string]int{}
@@ -47,23 +47,23 @@ func (e *examiner) examineExecutors(ctx context.Context) {
 
 func (e *examiner) judgeExecutor(a engine.Answer) {
 	for what, since := range a.Failing {
-		e.find(Warning, "executor.failing", a.Executor, fmt.Sprintf("%q fails since %s ago (%d times in all)", what, ageOf(a.Now.Sub(since)), a.Failures[what]),
-			"what it is to do is put off: it tries again and again", "its log says why, under \"background work fails\"")
+		e.find(Warning, "executor.failing", a.Executor, fmt.Sprintf("%q has been failing for %s (%d times in all)", what, ageOf(a.Now.Sub(since)), a.Failures[what]),
+			"this work is delayed; the executor keeps retrying it", "its log says why, under \"background work fails\"")
 	}
 	if a.Strays > 0 {
-		e.find(Warning, "executor.strays", a.Executor, counted(a.Strays, "attempt that is over goes on", "attempts that are over go on")+": the code ignores its context",
-			"each holds a goroutine, and what it locked; its result is discarded", "its log has the stacks; the code has to return when ctx.Done() is closed")
+		e.find(Warning, "executor.strays", a.Executor, counted(a.Strays, "attempt that is over is still running", "attempts that are over are still running")+": the code ignores its context",
+			"each holds a goroutine and its locks; its result is discarded", "its log has the stacks; the code has to return when ctx.Done() is closed")
 	}
 	if a.Stopping {
 		e.find(Note, "executor.stopping", a.Executor, "is shutting down; "+counted(a.Running, "attempt still runs", "attempts still run"), "", "")
 	}
 	if ahead, give := a.Offset(); ahead.Abs() > clockTolerance+give {
 		e.find(Warning, "executor.clock", a.Executor, "its clock is "+offBy(ahead, give),
-			"its delays, back-offs and time-outs are kept by the server's clock: they are off by as much", "run a time service (chrony, systemd-timesyncd) on "+a.Host)
+			"the server's clock decides when its delays, back-offs and time-outs end: they are wrong by as much", "run a time service (chrony, systemd-timesyncd) on "+a.Host)
 	}
 	if e.settled && a.Lease > 0 && a.Lease != e.config.Lease {
-		e.find(Warning, "executor.lease", a.Executor, fmt.Sprintf("goes by a lease of %s where the namespace has %s", a.Lease, e.config.Lease),
-			"it renews at a third of its own: too late for one that is shorter, so that its attempts are started again elsewhere", "restart it")
+		e.find(Warning, "executor.lease", a.Executor, fmt.Sprintf("uses a lease of %s, but the namespace has %s", a.Lease, e.config.Lease),
+			"it renews at a third of its own lease; if the namespace's is shorter that is too late, and other executors start its attempts again", "restart it")
 	}
 }
 
@@ -82,14 +82,14 @@ func (e *examiner) judgeFleet() {
 	}
 	if len(records) > 1 {
 		e.find(Warning, "executor.versions", "", "they read records of different versions: "+grouping(records),
-			"what a newer one has written an older one leaves alone: it waits for the newer", "finish the deploy")
+			"older executors leave the records of newer ones alone: these wait for a newer executor", "finish the deploy")
 	}
 	if len(durables) > 1 {
-		e.find(Note, "executor.versions", "", "they are built with several versions of durable: "+grouping(durables), "that is for the time of a deploy", "finish the deploy")
+		e.find(Note, "executor.versions", "", "they are built with several versions of durable: "+grouping(durables), "this is normal during a deploy", "finish the deploy")
 	}
 	for path, versions := range programs {
 		if len(versions) > 1 {
-			e.find(Note, "executor.versions", path, "runs in several versions: "+grouping(versions), "that is for the time of a deploy", "finish the deploy")
+			e.find(Note, "executor.versions", path, "runs in several versions: "+grouping(versions), "this is normal during a deploy", "finish the deploy")
 		}
 	}
 	e.fine("executor.versions", "all of one version%s", named(durables))
@@ -105,7 +105,7 @@ func named(versions map[string][]string) string {
 	return ""
 }
 
-// judgeTypes looks whether a task means the same to all who have bound it.
+// judgeTypes checks that all executors that have bound a task agree on its types.
 func (e *examiner) judgeTypes() {
 	prints := map[string]map[string][]string{}
 	for _, a := range e.Executors {
@@ -120,13 +120,13 @@ func (e *examiner) judgeTypes() {
 	for task, kinds := range prints {
 		if len(kinds) > 1 {
 			e.find(Warning, "executor.types", task, "the task has different types: "+grouping(kinds),
-				"what one enqueues or spawns another may not be able to read", "finish the deploy; a change that old inputs don't survive is a new task")
+				"one executor may not be able to read what another enqueues or spawns", "finish the deploy; a change that old inputs don't survive needs a new task")
 		}
 	}
-	e.fine("executor.types", "%s, of the same types everywhere", counted(len(prints), "task", "tasks"))
+	e.fine("executor.types", "%s, with the same types everywhere", counted(len(prints), "task", "tasks"))
 }
 
-// ageOf is a duration that people read.
+// ageOf formats a duration for people.
 func ageOf(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:

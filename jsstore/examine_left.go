@@ -11,13 +11,13 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// Leftovers are records that ought to have been removed: a server killed while a bucket
-// kept one revision has brought them back, or nobody has executed since.
+// leftovers are records that should have been removed: they are back because a server was
+// killed while the bucket kept only one revision, or no executor has run since they expired.
 type leftovers struct {
-	roots   map[string]bool   // all that there are
-	all     bool              // or else some are not known
+	roots   map[string]bool   // all existing roots
+	all     bool              // roots is complete
 	expired []engine.Record   // roots whose retention is over
-	below   map[string]string // a record below each root that is not there
+	below   map[string]string // for each missing root, the subject of a record below it
 }
 
 // has notes a record and reports whether it is a leftover.
@@ -37,8 +37,8 @@ func (l *leftovers) has(e *examiner, m *stored, r engine.Record, now time.Time) 
 	return false
 }
 
-// judgeLeftovers tells of them. What an executor is about to remove is not there when it is
-// looked at again.
+// judgeLeftovers reports the leftovers. It checks twice: what an executor was about to remove
+// is gone the second time.
 func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 	if len(l.expired)+len(l.below) > 0 && pause(ctx, twice) != nil {
 		return
@@ -48,8 +48,8 @@ func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 		return err != nil || m.revision() != r.Revision
 	})
 	if len(l.expired) > 0 {
-		e.find(Warning, "work.expired", "", counted(len(l.expired), "tree is", "trees are")+" still there whose retention is over, "+l.expired[0].ID+" among them",
-			"they count as nothing, and take up room: no executor has run at their time, or a killed server has brought them back", e.mendCommand())
+		e.find(Warning, "work.expired", "", counted(len(l.expired), "tree is", "trees are")+" still there although the retention is over, "+l.expired[0].ID+" among them",
+			"readers ignore them, but they take up room: no executor was running when they expired, or a killed server has brought them back", e.mendCommand())
 		e.mends(func(ctx context.Context) (string, error) {
 			return each(ctx, l.expired, func(ctx context.Context, r engine.Record) (string, error) {
 				return e.forgetTree(ctx, r.ID, r.Revision, "removed")
@@ -62,8 +62,8 @@ func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 	})
 	if len(l.below) > 0 {
 		roots := slices.Sorted(maps.Keys(l.below))
-		e.find(Warning, "work.orphans", "", fmt.Sprintf("there are records below %s not there, %s among them", counted(len(roots), "root that is", "roots that are"), roots[0]),
-			"nobody removes them, and an execution of that id would take them for its own", e.mendCommand())
+		e.find(Warning, "work.orphans", "", fmt.Sprintf("there are records below %s, %s among them", counted(len(roots), "missing root", "missing roots"), roots[0]),
+			"nobody removes them, and a new execution with that id would take them for its own", e.mendCommand())
 		e.mends(func(ctx context.Context) (string, error) {
 			return each(ctx, roots, func(ctx context.Context, root string) (string, error) {
 				if there, err := e.orphaned(ctx, root, l.below[root]); err != nil || !there {
@@ -75,8 +75,8 @@ func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 	}
 }
 
-// orphaned reports whether a record is there and its root is not, nor waits in the queue: who
-// enqueues may have stored an input below it.
+// orphaned reports whether a record exists although its root has neither a record nor a message
+// in the queue: a client that enqueues may have stored the root's input already.
 func (e *examiner) orphaned(ctx context.Context, root, subject string) (bool, error) {
 	m, err := e.newest(ctx, subject)
 	if err != nil || m == nil {
@@ -89,7 +89,7 @@ func (e *examiner) orphaned(ctx context.Context, root, subject string) (bool, er
 	return !driven, err
 }
 
-// each repairs one after the other and says of how many it did.
+// each runs a repair for each element, one after the other, and says how many it repaired.
 func each[T any](ctx context.Context, list []T, do func(context.Context, T) (string, error)) (string, error) {
 	n, what := 0, ""
 	var errs []error

@@ -13,20 +13,20 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A message of a work queue is gone when it was delivered and acknowledged, or withdrawn by a
-// cancellation. Any other was purged or deleted by hand, or the server has dropped it with a
-// file that it could not read, which it does without a word. What was only queued has left no
-// record, so that the sequences are all that tells of it.
+// A message of a work queue is normally gone because it was delivered and acknowledged, or
+// because a cancellation withdrew it. Otherwise somebody has purged or deleted it by hand, or
+// the server has dropped it silently, together with a file that it could not read. An execution
+// that was only queued has left no record, so only the sequences show the loss.
 
-// traces is what records tell of messages.
+// traces is what records reveal about messages.
 type traces struct {
-	claimed   map[string]uint64 // by stream: the last that an attempt was claimed by
-	withdrawn uint64            // executions that were cancelled before they began
-	last      time.Time         // when the last of them was
-	aside     map[string]uint64 // by stream: what lies aside from there
+	claimed   map[string]uint64 // by stream: the highest sequence by which an attempt was claimed
+	withdrawn uint64            // number of executions that were cancelled before they began
+	last      time.Time         // when the last of those was cancelled
+	aside     map[string]uint64 // by stream: number of its messages that are set aside
 }
 
-// count notes what a record tells of messages.
+// count notes what a record reveals about messages.
 func (e *examiner) count(x engine.Execution) {
 	t := &e.traces
 	if stream, sequence, ok := strings.Cut(x.Message, " "); ok {
@@ -45,7 +45,7 @@ func (e *examiner) count(x engine.Execution) {
 	}
 }
 
-// countAside notes that a message lies aside.
+// countAside counts a message that is set aside.
 func (e *examiner) countAside(m *stored) {
 	stream, _, ok := strings.Cut(strings.TrimPrefix(m.Subject, e.layout.asidePrefix()), ".")
 	if ok && e.traces.aside == nil {
@@ -56,12 +56,12 @@ func (e *examiner) countAside(m *stored) {
 	}
 }
 
-// progress is how far the consumers of a stream have come.
+// progress says how far the consumers of a stream have come.
 type progress struct {
-	stream uint64    // the highest sequence that any has delivered
-	last   time.Time // when any has delivered last
-	known  bool      // that time is: a server that restarts forgets it
-	begun  time.Time // when the last of them was made
+	stream uint64    // the highest sequence that one of them has delivered
+	last   time.Time // the time of the last delivery
+	known  bool      // last is known: a server that restarts forgets it
+	begun  time.Time // when the newest consumer was created
 }
 
 func (e *examiner) progress(ctx context.Context, stream string) (progress, error) {
@@ -88,7 +88,7 @@ func (e *examiner) progress(ctx context.Context, stream string) (progress, error
 	})
 }
 
-// judgeLost looks for messages that are gone though nobody was given them.
+// judgeLost looks for messages that are gone although they were never delivered.
 func (e *examiner) judgeLost(ctx context.Context) {
 	for _, stream := range []string{e.layout.ready(), e.layout.control(), e.layout.timers()} {
 		if e.streams[stream] == nil || !e.streams[stream].Config.AllowDirect {
@@ -103,15 +103,15 @@ func (e *examiner) judgeLost(ctx context.Context) {
 			e.unknown("stream.lost", stream, err)
 		case found != "":
 			e.find(severity, "stream.lost", stream, found,
-				"they were purged or deleted by hand, or lost in a file that the server could not read; what was only queued has left no record, and does not run",
-				"look for a purge, and in the server's log for errors about blocks; enqueue again, with their ids, what durable list does not show")
+				"they were purged or deleted by hand, or lost in a file that the server could not read; an execution that was only queued has left no record and will not run",
+				"look for a purge, and for errors about blocks in the server's log; enqueue the executions that durable list does not show once more, with their ids")
 		}
 	}
-	e.fine("stream.lost", "no message is gone that was not delivered or withdrawn")
+	e.fine("stream.lost", "every message that is gone was delivered or withdrawn")
 }
 
-// lost says what is missing of a stream; empty if nothing is, or if it can't be told, since
-// messages were being delivered.
+// lost says which messages of a stream are missing. It returns an empty string if none is
+// missing, or if that is uncertain because messages were being delivered.
 func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, error) {
 	before, err := e.progress(ctx, stream)
 	if err != nil {
@@ -123,10 +123,10 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 	}
 	end := info.State.LastSeq
 	if n := max(e.traces.claimed[stream], before.stream); n > end {
-		return Problem, fmt.Sprintf("it ends at %d, and message %d was delivered: what lay behind is lost", end, n), nil
+		return Problem, fmt.Sprintf("it ends at %d, but message %d was delivered: the messages after %d are lost", end, n, end), nil
 	}
 	if stream == e.layout.timers() || end == 0 {
-		return OK, "", nil // timers fire, and are set anew, without being delivered
+		return OK, "", nil // timers fire, and are set again, without being delivered
 	}
 	there, err := ask(ctx, e.Timeout, func(ctx context.Context) (uint64, error) {
 		for m, err := range e.directGet(ctx, stream, map[string]any{"seq": before.stream + 1, "batch": 1}) {
@@ -144,24 +144,27 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 	if err != nil || after.stream != before.stream {
 		return OK, "", err
 	}
-	// What was cancelled, or set aside and forgotten, is not known for ever.
+	// Cancelled executions, and messages that were set aside and removed, are not remembered
+	// for ever.
 	known := there + e.traces.aside[stream]
 	if stream == e.layout.ready() {
 		known += e.traces.withdrawn
 	}
 	if never := end - min(end, after.stream); never > known {
 		return Warning, counted(never-known, "message that was never delivered is gone", "messages that were never delivered are gone") +
-			", beside what was cancelled or set aside as far as that is known", nil
+			", in addition to those that are known to be cancelled or set aside", nil
 	}
 	found, err := e.purged(ctx, info, after)
 	return Problem, found, err
 }
 
-// slack is how much later than a message was stored its delivery may be noted.
+// slack is how much earlier than a message the last delivery may be, if it can still be the
+// delivery of that message.
 const slack = 100 * time.Millisecond
 
-// purged tells of a purge, which has consumers go on behind what was purged, as if they had
-// delivered it: the last message was stored after the last delivery, and is gone.
+// purged detects a purge. After a purge consumers continue behind the purged messages as if
+// they had delivered them. So the sign is that the last message was stored after the last
+// delivery and is gone.
 func (e *examiner) purged(ctx context.Context, info *jetstream.StreamInfo, g progress) (string, error) {
 	name, at := info.Config.Name, info.State.LastTime
 	if !g.known || g.begun.IsZero() || !g.begun.Before(at) || !g.last.Before(at.Add(-slack)) {

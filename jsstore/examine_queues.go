@@ -12,29 +12,30 @@ import (
 )
 
 const (
-	// maxLater is how many timers are looked at, the oldest first.
+	// maxLater is how many timers are examined, the oldest first.
 	maxLater = 1000
-	// overdue is how late a timer may be: they fire 250 ms late at most, and a server
-	// that has restarted some seconds more.
+	// overdue is how late a timer may be: timers fire up to 250 ms late, and some seconds later
+	// after the server has restarted.
 	overdue = 15 * time.Second
-	// tooLong is how long an execution may be due while there are free slots.
+	// tooLong is how long an execution may be due although slots are free.
 	tooLong = time.Minute
 )
 
-// A QueueSeen is a queue and what lies in it.
+// A QueueSeen describes a queue and its executions.
 type QueueSeen struct {
 	Name string
-	// Waiting are due and in nobody's hands, InHand are those that an executor has.
+	// Waiting counts executions that are due and not delivered yet, InHand those that an
+	// executor holds.
 	Waiting, InHand uint64
-	// Oldest is how long the oldest that was not delivered yet has been due; zero
-	// where there is none.
+	// Oldest is how long the oldest of the waiting executions has been due; zero if none is
+	// waiting.
 	Oldest time.Duration
-	// Executors serve it.
+	// Executors is how many executors serve the queue.
 	Executors int
 	Paused    bool
 }
 
-// A load is the executions of a task that lie in a queue.
+// A load is the executions of one task in one queue.
 type load struct{ queue, task string }
 
 func (e *examiner) examineQueues(ctx context.Context) {
@@ -62,15 +63,15 @@ func (e *examiner) examineQueues(ctx context.Context) {
 		e.judgeQueue(ctx, name, due)
 	}
 	if looked < total {
-		e.find(Note, "queue.sample", "", fmt.Sprintf("%d of %d executions that are due were looked at for their queues and tasks: what is told below counts those", looked, total), "", "")
+		e.find(Note, "queue.sample", "", fmt.Sprintf("only %d of %d due executions were examined for their queues and tasks: the findings below count only those", looked, total), "", "")
 	}
 	e.judgeTasks(ctx, due, later)
 	e.fine("queue.served", "each queue that has work is served")
-	e.fine("queue.tasks", "each task that lies in a queue that is served is bound there")
+	e.fine("queue.tasks", "each task with executions in a served queue is bound there")
 }
 
-// loads counts what is due, by queue and task. Of more than 100,000 subjects the
-// server names the first; it returns how many those are, and of how many.
+// loads counts the due executions by queue and task. The server returns at most 100,000
+// subjects at a time; loads returns how many it has counted, and how many there are in total.
 func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, total uint64, err error) {
 	due = map[load]uint64{}
 	for _, place := range []place{{e.layout.ready(), e.layout.ns + ".ready.>"}, {e.layout.timers(), e.layout.ns + ".due.>"}} {
@@ -109,7 +110,7 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 	return due, looked, total, nil
 }
 
-// judgeQueue looks at one queue.
+// judgeQueue checks one queue.
 func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uint64) {
 	q := QueueSeen{Name: name}
 	free, pulls := 0, 0
@@ -149,19 +150,19 @@ func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uin
 	case lies == 0:
 	case q.Executors == 0 && pulls > 0:
 		e.find(Note, "queue.served", name, "is served by an executor that does not answer the roll",
-			"which tasks it has bound is not known", "if it is of an earlier version, finish the deploy; or this user may not ask")
+			"it is not known which tasks it has bound", "if it is of an earlier version, finish the deploy; or this user may not ask")
 	case q.Executors == 0:
 		e.judgeUnserved(ctx, name, lies)
 	case q.Waiting > 0 && q.Oldest > tooLong && free > 0 && !q.Paused:
-		e.find(Warning, "queue.age", name, fmt.Sprintf("the oldest of %d that wait does so for %s, though %s", q.Waiting, ageOf(q.Oldest), counted(free, "slot is free", "slots are free")),
-			"executors that are well take what is due within milliseconds", "see the findings about its consumer and its executors; their logs")
+		e.find(Warning, "queue.age", name, fmt.Sprintf("the oldest of %d waiting executions has waited for %s, although %s", q.Waiting, ageOf(q.Oldest), counted(free, "slot is free", "slots are free")),
+			"healthy executors take due executions within milliseconds", "see the findings about its consumer and its executors; their logs")
 	case q.Waiting > 0 && q.Oldest > tooLong:
-		e.find(Note, "queue.age", name, fmt.Sprintf("the oldest of %d that wait does so for %s", q.Waiting, ageOf(q.Oldest)),
+		e.find(Note, "queue.age", name, fmt.Sprintf("the oldest of %d waiting executions has waited for %s", q.Waiting, ageOf(q.Oldest)),
 			"there is more work than slots", "more executors, or more Slots")
 	}
 }
 
-// judgeTasks looks whether somebody knows the tasks of what lies in the queues.
+// judgeTasks checks that some executor has bound the tasks in the queues.
 func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
 	for _, l := range slices.SortedFunc(maps.Keys(due), compareLoads) {
 		if !e.unbound(l) {
@@ -171,13 +172,13 @@ func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
 		if err != nil || m != nil && e.layout.parse(m).Execution.Sleeping {
 			continue // it needs no code
 		}
-		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution lies", "executions lie")+" there, and no executor of the queue has bound the task",
-			"given back with a growing delay until one has; nothing is failed for it", "deploy an executor that binds the task; or a mistyped one: durable cancel")
+		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution is", "executions are")+" queued, and no executor of the queue has bound the task",
+			"executors return such executions with a growing delay until one has bound it; they don't fail because of this", "deploy an executor that binds the task; if the task is mistyped: durable cancel")
 	}
 	for _, l := range slices.SortedFunc(maps.Keys(later), compareLoads) {
 		if due[l] == 0 && e.unbound(l) {
-			e.find(Warning, "queue.tasks", l.queue+"/"+l.task, counted(later[l], "execution waits", "executions wait")+" for a time, and no executor of the queue has bound the task",
-				"due later, or given back for that", "deploy an executor that binds the task; or a mistyped one: durable cancel")
+			e.find(Warning, "queue.tasks", l.queue+"/"+l.task, counted(later[l], "execution is", "executions are")+" delayed, and no executor of the queue has bound the task",
+				"such executions are due later, or were returned because nobody has bound the task", "deploy an executor that binds the task; if the task is mistyped: durable cancel")
 		}
 	}
 }
@@ -195,7 +196,7 @@ func compareLoads(a, b load) int {
 	return 1
 }
 
-// unbound reports whether the queue is served, and by nobody who has the task.
+// unbound reports whether executors serve the queue and none of them has bound the task.
 func (e *examiner) unbound(l load) bool {
 	served := false
 	for _, a := range e.Executors {
@@ -209,7 +210,8 @@ func (e *examiner) unbound(l load) bool {
 	return served
 }
 
-// examineTimers looks at the oldest timers: which should have fired, and what for.
+// examineTimers checks whether the oldest timers are overdue, and counts them by queue and
+// task.
 func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 	later := map[load]uint64{}
 	info := e.streams[e.layout.timers()]
@@ -239,14 +241,14 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 		e.unknown("queue.timers", e.layout.timers(), err)
 	case late > 0:
 		e.find(Problem, "queue.timers", e.layout.timers(), counted(late, "timer", "timers")+" should have fired, the first "+ageOf(latest)+" ago",
-			"delays, back-offs and time-outs do not end", "nats stream cluster step-down "+e.layout.timers()+", or restart the server: timers are read anew")
+			"delays, back-offs and time-outs do not end", "nats stream cluster step-down "+e.layout.timers()+", or restart the server: it then reads the timers again")
 	default:
-		e.find(OK, "queue.timers", "", counted(min(n, maxLater), "timer", "timers")+" looked at, none overdue", "", "")
+		e.find(OK, "queue.timers", "", counted(min(n, maxLater), "timer", "timers")+" examined, none overdue", "", "")
 	}
 	return later
 }
 
-// dueAt is when a timer is to fire; far from now if it does not say.
+// dueAt returns when a timer fires, or a time in the far future if the timer does not say.
 func dueAt(m *stored) time.Time {
 	at, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get(headerSchedule))
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// maxStreams bounds how many streams of others are looked at for copies of ours.
+// maxStreams is how many of the account's streams are checked for copies of ours.
 const maxStreams = 1000
 
-// looks is how often a replica is found behind that is said to be so: under load
-// each is, for a moment.
+// looks is how often a replica must be behind before the doctor reports it: under load each
+// replica is behind for a moment.
 const looks = 4
 
-// caughtUp asks again for the replicas while one of them is behind.
+// caughtUp asks for the replicas again while one of them is behind.
 func (e *examiner) caughtUp(ctx context.Context, c *jetstream.ClusterInfo, again func(context.Context) (*jetstream.ClusterInfo, error)) *jetstream.ClusterInfo {
 	behind := func(p *jetstream.PeerInfo) bool { return !p.Current && !p.Offline }
 	for n := 1; n < looks && c != nil && slices.ContainsFunc(c.Replicas, behind); n++ {
@@ -31,7 +31,7 @@ func (e *examiner) caughtUp(ctx context.Context, c *jetstream.ClusterInfo, again
 	return c
 }
 
-// judgePeers looks at the replicas of a stream or a consumer.
+// judgePeers checks the replicas of a stream or a consumer.
 func (e *examiner) judgePeers(name, kind string, c *jetstream.ClusterInfo) {
 	if c == nil {
 		return
@@ -69,8 +69,8 @@ func lag(n uint64) string {
 	return fmt.Sprintf(", %d writes behind", n)
 }
 
-// judgeReplicas compares the replicas of the streams with each other and with the
-// size of the cluster.
+// judgeReplicas compares the replicas of the streams with each other and with the size of the
+// cluster.
 func (e *examiner) judgeReplicas() {
 	byCount := map[string][]string{}
 	least := 0
@@ -113,7 +113,7 @@ func (e *examiner) replicate(n int) string {
 	return fmt.Sprintf("nats stream edit NAME --replicas=%d for each of the %d streams, with %d servers or more", n, len(e.Streams), n)
 }
 
-// clusterSize is how many servers are known to be in the cluster.
+// clusterSize returns how many servers of the cluster are known.
 func (e *examiner) clusterSize() int {
 	names := map[string]bool{}
 	for _, s := range e.Servers {
@@ -135,13 +135,13 @@ func (e *examiner) clusterSize() int {
 	return max(len(names), 1)
 }
 
-// findCopies looks for streams of others that take from ours.
+// findCopies looks for other streams that take messages from ours.
 func (e *examiner) findCopies(ctx context.Context) {
 	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
 		list, n := e.js.ListStreams(ctx), 0
 		for info := range list.Info() {
 			if n++; n > maxStreams {
-				e.find(Note, "stream.copied", "", fmt.Sprintf("only the first %d streams of the account were looked at for copies", maxStreams), "", "")
+				e.find(Note, "stream.copied", "", fmt.Sprintf("only the first %d streams of the account were checked for copies", maxStreams), "", "")
 				return struct{}{}, nil
 			}
 			e.judgeCopy(info.Config)
@@ -165,7 +165,7 @@ func (e *examiner) judgeCopy(c jetstream.StreamConfig) {
 		}
 		if ours.Config.Retention == jetstream.WorkQueuePolicy {
 			e.find(Problem, "stream.copied", source.Name, "stream "+c.Name+" mirrors or sources it",
-				"what a work queue's copy has got is removed from the queue: executions vanish there", "nats stream rm "+c.Name)
+				"the server removes copied messages from a work queue: executions vanish from it", "nats stream rm "+c.Name)
 			continue
 		}
 		e.find(Note, "stream.copied", source.Name, "stream "+c.Name+" mirrors or sources it", "a copy of the records, which nobody here reads", "")

@@ -15,23 +15,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// maxServers bounds how many servers are connected to.
+// maxServers is how many servers the doctor connects to.
 const maxServers = 16
 
-// A ServerSeen is a server of the cluster and what it says of itself.
+// A ServerSeen is a server of the cluster and what it reports about itself.
 type ServerSeen struct {
 	Name, ID, Version, Cluster, URL string
-	// Ahead is how far its clock is ahead of ours, Give by how much that may be
-	// wrong; Give is zero where the clock is not known.
+	// Ahead is how far the server's clock is ahead of ours, and Give is the error of that
+	// measurement; Give is zero if the server's clock is unknown.
 	Ahead, Give time.Duration
 	MaxPayload  int64
-	// Sync is how it writes; nil where it did not say.
+	// Sync says how the server syncs; nil if the server does not report it.
 	Sync *Sync
-	// Failure says why it could not be asked; empty if it was.
+	// Failure says why the server could not be asked; empty if it was.
 	Failure string
 }
 
-// serverInfo is what servers say of themselves in every answer of the system account.
+// serverInfo is what servers report about themselves in every answer of the system account.
 type serverInfo struct {
 	Name    string    `json:"name"`
 	ID      string    `json:"id"`
@@ -40,7 +40,7 @@ type serverInfo struct {
 	Time    time.Time `json:"time"`
 }
 
-// varz is of a server's answer to VARZ what matters here.
+// varz has the fields of a server's answer to VARZ that matter here.
 type varz struct {
 	ID         string    `json:"server_id"`
 	Name       string    `json:"server_name"`
@@ -66,7 +66,7 @@ func (e *examiner) examineServers(ctx context.Context) error {
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
 	case err != nil:
 		e.find(Problem, "server.jetstream", "", "JetStream does not answer: "+err.Error(),
-			"if the cluster has lost its majority, nothing can be made, and streams without a majority of their replicas take nothing",
+			"if the cluster has lost its majority, nothing can be created, and streams without a majority of their replicas accept nothing",
 			"start the servers that are down; nats server report jetstream, with the system account, shows which")
 	}
 	e.account = info // nil without an answer
@@ -81,7 +81,7 @@ func (e *examiner) examineServers(ctx context.Context) error {
 	return nil
 }
 
-// seen asks the server at the other end of a connection who it is.
+// seen asks the server at the other end of a connection about itself.
 func seen(ctx context.Context, nc *nats.Conn, timeout time.Duration) ServerSeen {
 	s := ServerSeen{
 		Name: nc.ConnectedServerName(), ID: nc.ConnectedServerId(), Version: nc.ConnectedServerVersion(),
@@ -100,7 +100,8 @@ func seen(ctx context.Context, nc *nats.Conn, timeout time.Duration) ServerSeen 
 	return s
 }
 
-// label is what people call the server: one without a name of its own has its id.
+// label returns the server's name for people. If the name is only the id, label returns the
+// URL.
 func (s ServerSeen) label() string {
 	if s.Name == s.ID && s.URL != "" {
 		return s.URL
@@ -108,13 +109,13 @@ func (s ServerSeen) label() string {
 	return s.Name
 }
 
-// clock notes what the clock of the server showed at some time between two.
+// clock notes the time that the server's clock showed between asked and answered.
 func (s *ServerSeen) clock(asked, answered, showed time.Time) {
 	half := answered.Sub(asked) / 2
 	s.Ahead, s.Give = showed.Sub(asked.Add(half)), half+time.Millisecond
 }
 
-// otherServers connects to the other servers that the client knows of.
+// otherServers connects to the other servers that the client knows.
 func (e *examiner) otherServers(ctx context.Context) {
 	if e.nc.Opts.InProcessServer != nil {
 		return
@@ -143,7 +144,7 @@ func (e *examiner) otherServers(ctx context.Context) {
 func (e *examiner) visit(ctx context.Context, u *url.URL) ServerSeen {
 	o := e.nc.Opts
 	o.Url, o.Servers, o.AllowReconnect, o.RetryOnFailedConnect, o.Timeout = u.String(), nil, false, false, e.Timeout
-	// The caller's business with its own connection is not with this one.
+	// The caller's callbacks belong to the caller's connection, not to this one.
 	o.ConnectedCB, o.ClosedCB, o.DisconnectedErrCB, o.ReconnectedCB, o.DiscoveredServersCB, o.LameDuckModeHandler = nil, nil, nil, nil, nil, nil
 	o.AsyncErrorCB = func(*nats.Conn, *nats.Subscription, error) {}
 	nc, err := o.Connect()
@@ -154,7 +155,7 @@ func (e *examiner) visit(ctx context.Context, u *url.URL) ServerSeen {
 	return seen(ctx, nc, e.Timeout)
 }
 
-// askHowTheyWrite asks whoever may know how the servers force files to the disk.
+// askHowTheyWrite asks everyone who may know how the servers sync files to the disk.
 func (e *examiner) askHowTheyWrite(ctx context.Context) {
 	if e.Sync != nil {
 		e.Servers[0].Sync = e.Sync
@@ -169,7 +170,7 @@ func (e *examiner) askHowTheyWrite(ctx context.Context) {
 	}
 }
 
-// askSystem asks all servers at once, which answer a user of the system account.
+// askSystem asks all servers at once. They answer only a user of the system account.
 func (e *examiner) askSystem(ctx context.Context, nc *nats.Conn) {
 	sub, err := nc.SubscribeSync(nc.NewInbox())
 	if err != nil {
@@ -185,7 +186,7 @@ func (e *examiner) askSystem(ctx context.Context, nc *nats.Conn) {
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return // nobody answers, or everybody has
+			return // nobody answers, or everybody has answered
 		}
 		var answer struct {
 			Server serverInfo `json:"server"`
@@ -217,19 +218,19 @@ func (e *examiner) askMonitor(ctx context.Context, monitor string) {
 	if err != nil {
 		shown := monitor
 		if quotes := (*url.Error)(nil); errors.As(err, &quotes) {
-			err = quotes.Err // without the URL, which may hold a password
+			err = quotes.Err // without the URL, which may contain a password
 		}
 		if strings.ContainsAny(monitor, "@?#") {
 			shown = Redact(monitor)
 		}
 		e.find(Warning, "server.monitor", shown, "the monitoring port does not answer: "+err.Error(),
-			"how the server writes stays unknown", "a line `http: 127.0.0.1:8222` in the server's configuration opens it; --monitor wants its URL")
+			"it stays unknown how the server writes to the disk", "a line `http: 127.0.0.1:8222` in the server's configuration opens it; --monitor wants its URL")
 		return
 	}
 	e.heard(v, asked, v.Now)
 }
 
-// heard notes what a server says of itself.
+// heard notes what a server reports about itself.
 func (e *examiner) heard(v varz, asked, showed time.Time) {
 	i := slices.IndexFunc(e.Servers, func(s ServerSeen) bool { return s.ID == v.ID })
 	if i < 0 {

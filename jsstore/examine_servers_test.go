@@ -20,7 +20,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// configured starts a server as its configuration file says.
+// configured starts a server with this configuration file.
 func configured(t *testing.T, config string) *server.Server {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nats.conf")
@@ -69,8 +69,8 @@ accounts {
   }
 }`
 
-// What the server writes to is of the test, below a directory for temporary files:
-// all of these find that.
+// The server's directory belongs to the test and is below a directory for temporary files: the
+// doctor reports that in all cases.
 func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
 	dir := t.TempDir()
 	s := configured(t, fmt.Sprintf(accounts, dir, `"2m"`))
@@ -94,7 +94,7 @@ func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
 			t.Errorf("%s: survives = %q", how, x.Survives)
 		}
 	}
-	// A server that is down is not one that does not tell.
+	// A server that is down is not a server that does not report its sync_interval.
 	two, err := nats.Connect(s.ClientURL()+",nats://127.0.0.1:1", nats.UserInfo("app", "app"), nats.DontRandomize())
 	w.check(err)
 	defer two.Close()
@@ -142,9 +142,9 @@ func TestSmallMessagesAreFound(t *testing.T) {
 		size int
 		want symptom
 	}{
-		{64 << 10, symptom{"server.max_payload", jsstore.Problem, "", "max_payload is 64 KiB, of which a record may need 80 KiB"}},
-		{256 << 10, symptom{"server.max_payload", jsstore.Warning, "", "past 88 KiB is stored in a message of its own"}},
-		{1 << 20, symptom{"server.max_payload", jsstore.OK, "", "messages of up to 1 MiB; inputs and outputs past 472 KiB"}},
+		{64 << 10, symptom{"server.max_payload", jsstore.Problem, "", "max_payload is 64 KiB; a record may need 80 KiB"}},
+		{256 << 10, symptom{"server.max_payload", jsstore.Warning, "", "longer than 88 KiB is stored in a message of its own"}},
+		{1 << 20, symptom{"server.max_payload", jsstore.OK, "", "messages of up to 1 MiB; longer inputs and outputs than 472 KiB"}},
 	} {
 		s, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), MaxPayload: c.size, SyncInterval: time.Minute})
 		if err != nil {
@@ -197,14 +197,14 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 	down := (leader + 1) % 3
 	nodes.Stop(down)
 	offline := symptom{"stream.peers", jsstore.Warning, "durable-ready", fmt.Sprintf("node%d is offline", down)}
-	for deadline := time.Now().Add(30 * time.Second); ; { // the leader has to miss it first
+	for deadline := time.Now().Add(30 * time.Second); ; { // the leader must notice its absence first
 		x, err := jsstore.Examine(t.Context(), nodes.Connect(), jsstore.ExamineConfig{})
 		if err == nil && strings.Contains(told(x), offline.text) {
 			w.shows(x, offline, symptom{"server.reached", jsstore.Warning, strings.TrimPrefix(nodes.URL(down), "nats://"), "does not take a connection"})
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("a server is down, and what is found is (%v)\n%s", err, told(x))
+			t.Fatalf("a server is down, but the doctor found (%v)\n%s", err, told(x))
 		}
 	}
 	w.stream("durable-control", func(c *jetstream.StreamConfig) { c.Replicas = 1 })
@@ -213,7 +213,7 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 
 	nodes.Stop((leader + 2) % 3)
 	alone := nodes.Connect()
-	// One that leads a stream, and is cut off, takes some seconds to notice.
+	// A leader that is cut off takes some seconds to notice.
 	lost := func(f jsstore.Finding) bool {
 		return f.Severity == jsstore.Problem && f.Subject == "durable-ready" &&
 			(f.Check == "stream.leader" || f.Check == "stream.peers" && strings.Contains(f.Found, "no majority"))
@@ -226,7 +226,7 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("two of three servers are down, and what is found is\n%s", told(x))
+			t.Fatalf("two of three servers are down, but the doctor found\n%s", told(x))
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A StreamSeen is one of the namespace's streams.
+// A StreamSeen describes one of the namespace's streams.
 type StreamSeen struct {
 	Name     string
 	Messages uint64
@@ -26,7 +26,7 @@ type StreamSeen struct {
 func (e *examiner) examineStreams(ctx context.Context) {
 	want := e.layout.streams(Config{Replicas: 1, MaxReady: -1})
 	infos, errs := make([]*jetstream.StreamInfo, len(want)), make([]error, len(want))
-	var all sync.WaitGroup // one that does not answer is waited for: all at once
+	var all sync.WaitGroup // in parallel, because a stream that does not answer takes the whole time-out
 	for i, w := range want {
 		all.Go(func() { infos[i], errs[i] = ask(ctx, e.Timeout, e.info(w.Name)) })
 	}
@@ -52,7 +52,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 		return
 	}
 	for _, name := range e.missing {
-		e.find(Problem, "stream.missing", name, "is missing", "what was in it is lost; the others can't do without it",
+		e.find(Problem, "stream.missing", name, "is missing", "its messages are lost, and the other streams are useless without it",
 			e.command("setup")+" makes it, empty, and so does any executor that starts; nats stream restore brings back a backup")
 	}
 	if len(e.streams) == len(want) {
@@ -79,7 +79,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 	e.fine("stream.limits", "room for more")
 }
 
-// info asks for a stream.
+// info returns a function that asks for a stream.
 func (e *examiner) info(name string) func(context.Context) (*jetstream.StreamInfo, error) {
 	return func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		s, err := e.js.Stream(ctx, name)
@@ -101,7 +101,7 @@ func streamSeen(info *jetstream.StreamInfo) StreamSeen {
 	return s
 }
 
-// readLease takes the namespace's numbers from its record, and leaves it alone.
+// readLease reads the namespace's settings from its record, without changing the record.
 func (e *examiner) readLease(ctx context.Context) {
 	e.config.Lease, e.config.Retention = DefaultLease, engine.DefaultRetention
 	if e.streams[e.layout.records()] == nil {
@@ -119,7 +119,7 @@ func (e *examiner) readLease(ctx context.Context) {
 			"the lease and the retention are the defaults of whoever opens it", e.command("setup")+" writes it, and so does any executor that starts")
 		return
 	case json.Unmarshal(m.Data, &n) != nil:
-		e.find(Problem, "stream.namespace", e.layout.records(), fmt.Sprintf("the namespace record is %.60q, which is none", m.Data),
+		e.find(Problem, "stream.namespace", e.layout.records(), fmt.Sprintf("the namespace record is %.60q, which is not valid", m.Data),
 			"nobody can open the namespace", "nats kv put "+e.layout.bucket()+` =namespace '{"version":1,"shards":1,"leaseMs":30000}'`)
 		return
 	case n.Version > layoutVersion || n.Shards != 1:
@@ -133,13 +133,13 @@ func (e *examiner) readLease(ctx context.Context) {
 
 func edit(stream, flags string) string {
 	if flags == "" {
-		return "no edit does: drain the namespace, remove the stream with nats stream rm " + stream + ", and start an executor"
+		return "no edit can fix this: drain the namespace, remove the stream with nats stream rm " + stream + ", and start an executor"
 	}
 	return "nats stream edit " + stream + " " + flags
 }
 
 func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamConfig) {
-	// What one command puts right is one finding.
+	// Departures that one command corrects are one finding.
 	var can, cannot, flags []string
 	for _, d := range departures(have, want) {
 		words := fmt.Sprintf("its %s is %v where %v is needed", d.what, d.have, d.want)
@@ -149,7 +149,7 @@ func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamC
 		}
 		can, flags = append(can, words), append(flags, d.edit)
 	}
-	const why = "no program can open the namespace; those that have it open lose messages, or take some twice"
+	const why = "no program can open the namespace; those that have it open lose messages, or process some twice"
 	if len(cannot) > 0 {
 		e.find(Problem, "stream.config", have.Name, strings.Join(cannot, "; "), why, edit(have.Name, ""))
 	}
@@ -168,13 +168,13 @@ func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamC
 		{have.DenyDelete && !want.DenyDelete, Warning, "refuses deletes", "a message that is set aside can't be taken out by hand", ""},
 		{!have.AllowDirect, Problem, "refuses direct gets", "durable list and durable tree can't read it", "--allow-direct"},
 		{have.Mirror != nil, Problem, "is a mirror", "nothing can be published to it", ""},
-		{len(have.Sources) > 0, Problem, "sources other streams", "what comes from there is taken for executions", ""},
+		{len(have.Sources) > 0, Problem, "sources other streams", "messages from there are taken for executions", ""},
 		{have.SubjectTransform != nil, Problem, "transforms subjects", "messages are not found by the subjects that they were published to", "--no-transform"},
 		{have.RePublish != nil, Note, "republishes its messages", "inputs and outputs are published for whoever may subscribe there", "--no-republish"},
 		{have.AllowMsgCounter, Problem, "is a counter", "its messages are sums, not executions", ""},
 		{have.MaxMsgSize > 0 && int64(have.MaxMsgSize) < e.nc.MaxPayload(), Warning,
-			fmt.Sprintf("takes messages of up to %s where the server takes %s", bytesOf(int64(have.MaxMsgSize)), bytesOf(e.nc.MaxPayload())),
-			"what is longer is refused though the client thinks that it fits: an outcome can't be recorded", "--max-msg-size=-1"},
+			fmt.Sprintf("accepts messages of up to %s, but the server accepts %s", bytesOf(int64(have.MaxMsgSize)), bytesOf(e.nc.MaxPayload())),
+			"a longer message is refused although the client thinks that it fits: an outcome can't be recorded", "--max-msg-size=-1"},
 	} {
 		if rule.bad {
 			e.find(rule.severity, "stream.config", have.Name, rule.found, rule.why, edit(have.Name, rule.fix))
@@ -190,14 +190,14 @@ func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamC
 	}
 }
 
-// judgeRevisions looks at what becomes of a revision that is written over: see replacing.
+// judgeRevisions checks what happens to replaced revisions: see replacing.
 func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConfig) {
 	if have.Name != e.layout.records() {
 		return
 	}
 	if keepsOne(have) {
-		e.find(Warning, "stream.revisions", have.Name, "keeps 1 revision of a key where 64 are needed",
-			"what was removed in the last two minutes returns when the server is killed, as executions that nothing moves on", e.command("setup"))
+		e.find(Warning, "stream.revisions", have.Name, "keeps 1 revision of a key, but 64 are needed",
+			"when the server is killed, executions that were removed in the last two minutes come back, and nothing moves them on", e.command("setup"))
 		e.mends(func(ctx context.Context) (string, error) {
 			_, err := e.raise(ctx, have)
 			return "raised", err
@@ -210,7 +210,7 @@ func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConf
 		e.unknown("stream.revisions", have.Name, err)
 	case len(several) > 0:
 		e.find(Warning, "stream.revisions", have.Name, counted(len(several), "key has", "keys have")+" older revisions, which a program of an earlier version has left",
-			"when the last revision goes by its time to live, the one before takes its place", "finish the deploy, then "+e.mendCommand())
+			"when the last revision vanishes by its time to live, the one before takes its place", "finish the deploy, then "+e.mendCommand())
 		e.mends(func(ctx context.Context) (string, error) {
 			n, err := e.tidy(ctx)
 			return "removed from " + counted(n, "key", "keys"), err
@@ -219,7 +219,7 @@ func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConf
 	e.fine("stream.revisions", "one revision of each key")
 }
 
-// judgeLimits looks at what happens when the stream is full, and how near that is.
+// judgeLimits checks what happens when the stream is full, and how full it is.
 func (e *examiner) judgeLimits(info *jetstream.StreamInfo) {
 	c := info.Config
 	for _, l := range []struct {
@@ -237,7 +237,7 @@ func (e *examiner) judgeLimits(info *jetstream.StreamInfo) {
 		}
 		if c.Discard == jetstream.DiscardOld {
 			e.find(Problem, "stream.limits", c.Name, fmt.Sprintf("is limited to %s %s and discards the oldest", l.words(l.limit), l.what),
-				"once it is full it loses what was accepted, without a word", edit(c.Name, l.flag))
+				"once it is full it silently loses accepted messages", edit(c.Name, l.flag))
 			continue
 		}
 		if float64(l.used) < nearFull*float64(l.limit) {

@@ -17,7 +17,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// A ward is a server with a namespace to spoil.
+// A ward is a server with a namespace that a test spoils.
 type ward struct {
 	*testing.T
 	nc *nats.Conn
@@ -25,7 +25,7 @@ type ward struct {
 	s  *jsstore.Store
 }
 
-// admit calls fn with a namespace that has been used by an executor, and by nobody since.
+// admit returns a ward whose namespace an executor has used before. Nobody uses it now.
 func admit(t *testing.T, nc *nats.Conn) *ward {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -65,7 +65,7 @@ func (w *ward) stream(name string, change func(*jetstream.StreamConfig)) {
 	w.check(err)
 }
 
-// remake makes a stream anew, for what the server does not let be changed.
+// remake creates a stream anew, for settings that the server does not let anyone change.
 func (w *ward) remake(name string, change func(*jetstream.StreamConfig)) {
 	w.Helper()
 	s, err := w.js.Stream(w.Context(), name)
@@ -77,7 +77,7 @@ func (w *ward) remake(name string, change func(*jetstream.StreamConfig)) {
 	w.check(err)
 }
 
-// consumer makes a consumer anew.
+// consumer creates a consumer anew.
 func (w *ward) consumer(stream, name string, change func(*jetstream.ConsumerConfig)) {
 	w.Helper()
 	c, err := w.js.Consumer(w.Context(), stream, name)
@@ -140,12 +140,12 @@ func (w *ward) examine(c jsstore.ExamineConfig) jsstore.Examination {
 	return x
 }
 
-// A symptom is a finding that must be there.
+// A symptom is a finding that must be reported.
 type symptom struct {
 	check    string
 	severity jsstore.Severity
 	subject  string
-	text     string // in what was found, why or the fix
+	text     string // a part of Found, Why or Fix
 }
 
 func (w *ward) shows(x jsstore.Examination, want ...symptom) {
@@ -167,7 +167,7 @@ func (w *ward) shows(x jsstore.Examination, want ...symptom) {
 	}
 }
 
-// only fails unless nothing is worse than a note but what these checks found.
+// only fails if a finding of another check is worse than a note.
 func (w *ward) only(x jsstore.Examination, checks ...string) {
 	w.Helper()
 	for _, f := range x.Findings {
@@ -276,7 +276,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"and stuck work is not looked for", func(w *ward) { w.stream(records, func(c *stream) { c.AllowDirect = false }) },
 			symptom{"work.stuck", warning, "", "can't be listed"}},
 		{"messages are bounded", func(w *ward) { w.stream(records, func(c *stream) { c.MaxMsgSize = 1000 }) },
-			symptom{"stream.config", warning, records, "takes messages of up to 1000 B where the server takes 8 MiB"}},
+			symptom{"stream.config", warning, records, "accepts messages of up to 1000 B, but the server accepts 8 MiB"}},
 		{"inputs are told", func(w *ward) {
 			w.stream(ready, func(c *stream) { c.RePublish = &jetstream.RePublish{Source: ">", Destination: "told.>"} })
 		}, symptom{"stream.config", note, ready, "republishes"}},
@@ -316,7 +316,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		}, symptom{"stream.namespace", problem, records, "layout version 9"}},
 
 		{"a consumer is gone", func(w *ward) { w.check(w.js.DeleteConsumer(w.Context(), control, "cancels")) },
-			symptom{"consumer.missing", note, "", "not there: durable-control/cancels"}},
+			symptom{"consumer.missing", note, "", "missing: durable-control/cancels"}},
 		{"a stranger takes executions", func(w *ward) {
 			_, err := w.js.CreateConsumer(w.Context(), ready, consumer{Durable: "stranger", FilterSubject: "durable.ready.other.>"})
 			w.check(err)
@@ -350,7 +350,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"the lease is another", func(w *ward) { w.consumer(ready, "queue-default", func(c *consumer) { c.AckWait = time.Minute }) },
 			symptom{"consumer.config", warning, "durable-ready/queue-default", "nats consumer edit durable-ready queue-default --wait=5s"}},
 		{"the fleet is limited", func(w *ward) { w.consumer(ready, "queue-default", func(c *consumer) { c.MaxAckPending = 1000 }) },
-			symptom{"consumer.config", note, "durable-ready/queue-default", "at most 1000 messages are in hand at a time, 0 are"}},
+			symptom{"consumer.config", note, "durable-ready/queue-default", "at most 1000 messages may be in hand at a time, and 0 are"}},
 		{"it may vanish", func(w *ward) { w.consumer(control, "closures", func(c *consumer) { c.InactiveThreshold = time.Hour }) },
 			symptom{"consumer.config", note, "durable-control/closures", "idle for 1h0m0s"}},
 		{"it forgets", func(w *ward) { w.consumer(control, "closures", func(c *consumer) { c.MemoryStorage = true }) },
@@ -365,7 +365,7 @@ func TestEachFaultIsFound(t *testing.T) {
 			w.check(err)
 			_, err = s.ResetConsumerToSequence(w.Context(), "queue-default", 2)
 			w.check(err)
-		}, symptom{"consumer.skipped", problem, "durable-ready/queue-default", "durable.ready.default.task.x lies at 1"}},
+		}, symptom{"consumer.skipped", problem, "durable-ready/queue-default", "durable.ready.default.task.x is at sequence 1"}},
 
 		{"a bucket of an earlier version", func(w *ward) { w.stream(records, func(c *stream) { c.MaxMsgsPerSubject = 1 }) },
 			symptom{"stream.revisions", warning, records, "durable setup"}},
@@ -379,7 +379,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"nobody serves a queue", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one"})
 			w.enqueue(engine.Execution{ID: "x", Task: "task", Queue: "typo"})
-		}, symptom{"queue.served", problem, "typo", "1 execution lies in this queue, which no executor serves"}},
+		}, symptom{"queue.served", problem, "typo", "1 execution is in this queue, which no executor serves"}},
 		{"who served it is leaving", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one", Stopping: true})
 			w.enqueue(engine.Execution{ID: "x", Task: "task"})
@@ -389,13 +389,13 @@ func TestEachFaultIsFound(t *testing.T) {
 			w.check(err)
 			w.Cleanup(f.Close)
 			w.enqueue(engine.Execution{ID: "x", Task: "task", Queue: "other"})
-			f.Request(2) // it takes the one and waits for another
+			f.Request(2) // it takes one message and waits for another
 			<-f.Messages()
 		}, symptom{"queue.served", note, "other", "does not answer the roll"}},
 		{"nobody knows a task", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one", Tasks: []engine.BoundTask{{ID: "other"}}})
 			w.enqueue(engine.Execution{ID: "x", Task: "task"}, engine.Execution{ID: "y", Task: "task"})
-		}, symptom{"queue.tasks", problem, "default/task", "2 executions lie there, and no executor of the queue has bound the task"}},
+		}, symptom{"queue.tasks", problem, "default/task", "2 executions are queued, and no executor of the queue has bound the task"}},
 		{"who knows a task serves another queue", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one", Tasks: []engine.BoundTask{{ID: "task"}}, Queues: map[string]int{"other": 1}})
 			w.attend(engine.Presence{Executor: "two"})
@@ -404,16 +404,16 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"nobody knows a task that waits", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one"})
 			w.later("x", "task")
-		}, symptom{"queue.tasks", warning, "default/task", "1 execution waits for a time"}},
+		}, symptom{"queue.tasks", warning, "default/task", "1 execution is delayed"}},
 		{"a subject is none", func(w *ward) {
 			_, err := w.js.Publish(w.Context(), "durable.ready.default.greet", []byte("{}"))
 			w.check(err)
-		}, symptom{"queue.subject", problem, "durable.ready.default.greet", "no execution"}},
+		}, symptom{"queue.subject", problem, "durable.ready.default.greet", "not the subject of an execution"}},
 
 		{"nobody is there", func(w *ward) {}, symptom{"executor.present", note, "", "no executor answers"}},
 		{"background work fails", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one", Failures: map[string]int{"extend leases": 7}, Failing: map[string]time.Time{"extend leases": time.Now().Add(-time.Minute)}})
-		}, symptom{"executor.failing", warning, "one", `"extend leases" fails since 1m`}},
+		}, symptom{"executor.failing", warning, "one", `"extend leases" has been failing for 1m`}},
 		{"code ignores its context", func(w *ward) { w.attend(engine.Presence{Executor: "one", Strays: 2}) },
 			symptom{"executor.strays", warning, "one", "2 attempts"}},
 		{"one is leaving", func(w *ward) { w.attend(engine.Presence{Executor: "one", Stopping: true, Running: 1}) },
@@ -425,7 +425,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"a clock is behind", func(w *ward) { w.attend(engine.Presence{Executor: "one", Now: time.Now().Add(-time.Minute)}) },
 			symptom{"executor.clock", warning, "one", "behind this one"}},
 		{"a lease is another", func(w *ward) { w.attend(engine.Presence{Executor: "one", Lease: 30 * time.Second}) },
-			symptom{"executor.lease", warning, "one", "a lease of 30s where the namespace has 5s"}},
+			symptom{"executor.lease", warning, "one", "a lease of 30s, but the namespace has 5s"}},
 		{"two have one name", func(w *ward) { w.attend(engine.Presence{Executor: "one"}); w.attend(engine.Presence{Executor: "one"}) },
 			symptom{"executor.names", problem, "one", "2 executors"}},
 		{"a deploy is under way", func(w *ward) {
@@ -478,13 +478,13 @@ func TestAnExaminationEndsWithItsContextAndItsConnection(t *testing.T) {
 	defer nc.Close()
 	w := admit(t, nc)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(300*time.Millisecond, cancel) // in the roll call
+	time.AfterFunc(300*time.Millisecond, cancel) // during the roll call
 	w.attend(engine.Presence{Executor: "one"})
 	if _, err := jsstore.Examine(ctx, nc, jsstore.ExamineConfig{}); err == nil {
 		t.Error("no error, want that of the context")
 	}
 	time.AfterFunc(500*time.Millisecond, func() { _ = server.Close() })
-	if _, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{}); err == nil || !strings.Contains(err.Error(), "was lost on the way") {
+	if _, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{}); err == nil || !strings.Contains(err.Error(), "was lost meanwhile") {
 		t.Errorf("error = %v, want one that says that the connection was lost", err)
 	}
 }

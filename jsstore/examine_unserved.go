@@ -8,14 +8,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// What lies in the ready stream that nobody will run: its subject says of no execution, or
-// its queue is served by nobody.
+// Messages in the ready stream that nobody will run: their subject describes no execution, or
+// nobody serves their queue.
 
-// judgeSubject tells of a subject that is none of an execution. Executors set such a message
-// aside if their queue's consumer delivers it; others lie there for good.
+// judgeSubject reports a subject that describes no execution. Executors set such a message
+// aside if their queue's consumer delivers it; otherwise the message stays there for ever.
 func (e *examiner) judgeSubject(subject string, reason error) {
-	e.find(Problem, "queue.subject", subject, "no execution: "+reason.Error(),
-		"who published it believes that it will run", e.mendCommand()+" sets it aside, and durable forget NAME drops it; correct the client")
+	e.find(Problem, "queue.subject", subject, "not the subject of an execution: "+reason.Error(),
+		"whoever published it expects an execution to run", e.mendCommand()+" sets it aside, and durable forget NAME drops it; correct the client")
 	e.mends(func(ctx context.Context) (string, error) {
 		for m, err := range e.scan(ctx, e.layout.ready(), subject) {
 			if err != nil {
@@ -29,12 +29,12 @@ func (e *examiner) judgeSubject(subject string, reason error) {
 	})
 }
 
-// maxUnserved is how many messages of a queue that nobody serves are compared with records.
+// maxUnserved is how many messages of a queue without an executor are compared with records.
 const maxUnserved = 1000
 
-// judgeUnserved tells of a queue that nobody serves. Some of what lies there may be of ids
-// that have run elsewhere, or run there: a cancellation is about that one, and refused or
-// wrong.
+// judgeUnserved reports a queue that nobody serves. Some of its messages may have the id of an
+// execution that has run, or is running, in another queue. A cancellation of that id concerns
+// the other execution, so it would be refused or cancel the wrong one.
 func (e *examiner) judgeUnserved(ctx context.Context, queue string, lies uint64) {
 	stray, first, err := e.strays(ctx, queue)
 	if err != nil {
@@ -42,30 +42,30 @@ func (e *examiner) judgeUnserved(ctx context.Context, queue string, lies uint64)
 		return
 	}
 	if n := uint64(len(stray)); n < lies {
-		e.find(Problem, "queue.served", queue, counted(lies-n, "execution lies", "executions lie")+" in this queue, which no executor serves",
-			"it waits until one does", fmt.Sprintf("start an executor with workers.Config{Queues: ...} that names it; or it is a mistyped queue: %s", e.command("cancel "+first)))
+		e.find(Problem, "queue.served", queue, counted(lies-n, "execution is", "executions are")+" in this queue, which no executor serves",
+			"nothing in it runs until one does", fmt.Sprintf("start an executor with workers.Config{Queues: ...} that names it; if the queue is mistyped: %s", e.command("cancel "+first)))
 	}
 	for i, s := range stray {
 		if i == maxTold {
-			e.find(Problem, "queue.stray", queue, counted(len(stray)-i, "more lies", "more lie")+" there whose id is that of an execution in another queue",
-				"so many have one cause", e.mendCommand())
+			e.find(Problem, "queue.stray", queue, counted(len(stray)-i, "more message has", "more messages have")+" the id of an execution in another queue",
+				"so many must have one cause", e.mendCommand())
 			rest := stray[i:]
 			e.mends(func(ctx context.Context) (string, error) { return each(ctx, rest, e.removeStray) })
 			return
 		}
-		e.find(Problem, "queue.stray", s.id, "lies in queue "+queue+" too, which nobody serves: "+s.why,
-			"a cancellation is about the other one; if that is deleted, this one runs once its queue is served", e.mendCommand()+" sets it aside")
+		e.find(Problem, "queue.stray", s.id, "is also in queue "+queue+", which nobody serves: "+s.why,
+			"a cancellation concerns the other one; if that one is deleted, this one runs once its queue is served", e.mendCommand()+" sets it aside")
 		e.mends(func(ctx context.Context) (string, error) { return e.removeStray(ctx, s) })
 	}
 }
 
-// A stray is a message of an id that is an execution elsewhere.
+// A stray is a message with the id of an execution in another queue.
 type stray struct {
 	*stored
 	id, why string
 }
 
-// strays returns the strays of a queue, and the id of a message that is none.
+// strays returns the strays of a queue, and the id of a message that is no stray.
 func (e *examiner) strays(ctx context.Context, queue string) (list []stray, first string, err error) {
 	n := 0
 	for m, err := range e.scan(ctx, e.layout.ready(), e.layout.readyIn(queue)) {
@@ -89,12 +89,12 @@ func (e *examiner) strays(ctx context.Context, queue string) (list []stray, firs
 	return list, first, nil
 }
 
-// isStray says where else the execution of a message in the ready stream is; empty if that is
-// its own message.
+// isStray says where else the execution of a message in the ready stream is. It returns an
+// empty string if the message is the execution's own.
 func (e *examiner) isStray(ctx context.Context, lies *stored) (string, error) {
 	x := e.layout.parse(lies).Execution
 	if x.ID != engine.RootOf(x.ID) {
-		return "", nil // only executors send it, and again where it has ended
+		return "", nil // only executors send it, and they repeat it if it has finished
 	}
 	m, err := e.newest(ctx, e.layout.recordSubject(x.ID))
 	if err != nil || m == nil {
@@ -108,7 +108,7 @@ func (e *examiner) isStray(ctx context.Context, lies *stored) (string, error) {
 		return "", err
 	case r.Queue != x.Queue || r.Task != x.Task:
 		return fmt.Sprintf("%s is an execution of task %s in queue %s, and is %s", x.ID, r.Task, r.Queue, r.Status), nil
-	case r.Status.Finished() && !r.SameLife(&x): // or else it may have to be told
+	case r.Status.Finished() && !r.SameLife(&x): // otherwise the parent may still have to be told
 		return fmt.Sprintf("%s is %s already", x.ID, r.Status), nil
 	}
 	return "", nil

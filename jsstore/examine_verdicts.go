@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// goodAPILevel is that of nats-server 2.15, which batches flushes of replicas.
+	// goodAPILevel is the API level of nats-server 2.15, which batches the flushes of replicas.
 	goodAPILevel = 5
-	// clockTolerance is how far clocks may be apart before delays, timeouts and ids
-	// that sort by time are visibly off.
+	// clockTolerance is how far clocks may be apart before delays, time-outs and ids that sort
+	// by time are visibly wrong.
 	clockTolerance = time.Second
-	// slowSync is longer than anybody means to lose: NATS itself has 2 minutes.
+	// slowSync is longer than anybody wants to lose. The default of NATS is 2 minutes.
 	slowSync = time.Second
 )
 
@@ -23,7 +23,7 @@ func (e *examiner) judgeVersions() {
 	for _, s := range e.Servers {
 		if s.Failure != "" {
 			e.find(Warning, "server.reached", s.URL, "does not take a connection: "+s.Failure,
-				"it is down, or reached by another name than the cluster tells; it was not looked at", "start it, or see `client_advertise` in its configuration")
+				"it is down, or can't be reached at the address that the cluster gives; it was not examined", "start it, or see `client_advertise` in its configuration")
 			continue
 		}
 		versions[s.Version] = append(versions[s.Version], s.label())
@@ -39,12 +39,12 @@ func (e *examiner) judgeVersions() {
 			fmt.Sprintf("timers need level %d, which is nats-server 2.14: no namespace can be opened", minAPILevel), "upgrade to nats-server 2.15.2 or later")
 	case level < goodAPILevel:
 		e.find(Warning, "server.version", "", fmt.Sprintf("nats-server %s has JetStream API level %d", version, level),
-			"it will do, but with sync_interval: always a replicated stream flushes each message by itself, ten times slower than from 2.15 on; this program is tested with 2.15",
+			"it works, but with sync_interval: always a replicated stream flushes each message by itself, ten times slower than from 2.15 on; this program is tested with 2.15",
 			"upgrade to nats-server 2.15.2 or later")
 	}
 	if len(versions) > 1 {
-		e.find(Warning, "server.version", "", "the servers of the cluster are of several versions: "+grouping(versions),
-			"that is for the time of an upgrade: what the older ones don't know can't be relied on", "upgrade the others")
+		e.find(Warning, "server.version", "", "the servers of the cluster have several versions: "+grouping(versions),
+			"this is normal during an upgrade; until it ends, features that the older servers lack can't be used reliably", "upgrade the others")
 	}
 	e.fine("server.version", "nats-server %s%s%s", version, levelWords(level), e.clusterWords())
 }
@@ -56,7 +56,7 @@ func levelWords(level int) string {
 	return fmt.Sprintf(", JetStream API level %d", level)
 }
 
-// clusterWords says how many servers there are, where there is more than one.
+// clusterWords says how many servers there are, if there are several.
 func (e *examiner) clusterWords() string {
 	if n := len(e.Servers); n > 1 {
 		return fmt.Sprintf(", %d servers known", n)
@@ -64,7 +64,7 @@ func (e *examiner) clusterWords() string {
 	return ""
 }
 
-// grouping lists names by what they have in common.
+// grouping lists names, grouped by their key.
 func grouping(m map[string][]string) string {
 	var parts []string
 	for what, who := range m {
@@ -75,7 +75,7 @@ func grouping(m map[string][]string) string {
 	return strings.Join(parts, ", ")
 }
 
-// some lists the first of many.
+// some lists the first few names of many.
 func some(list []string) string {
 	const most = 5
 	if len(list) > most {
@@ -93,19 +93,19 @@ func (e *examiner) judgePayload() {
 	}
 	if len(sizes) > 1 {
 		e.find(Warning, "server.max_payload", "", "max_payload differs: "+grouping(sizes),
-			"what one server takes another refuses: an executor that reconnects can't write its outcome", "the same `max_payload` in the configuration of all servers")
+			"one server accepts what another refuses: an executor that reconnects can't write its outcome", "the same `max_payload` in the configuration of all servers")
 	}
 	const fix = "`max_payload: 8MB` in the server's configuration, and a restart"
 	size := e.nc.MaxPayload()
 	switch {
 	case size <= reserve:
-		e.find(Problem, "server.max_payload", "", fmt.Sprintf("max_payload is %s, of which a record may need %s beside its payloads", bytesOf(size), bytesOf(reserve)),
-			"every payload is stored beside its record, and a record with a long history can't be written", fix)
+		e.find(Problem, "server.max_payload", "", fmt.Sprintf("max_payload is %s; a record may need %s of that in addition to its payloads", bytesOf(size), bytesOf(reserve)),
+			"every payload is stored in messages of its own, and a record with a long history can't be written", fix)
 	case size < 1<<20:
-		e.find(Warning, "server.max_payload", "", fmt.Sprintf("max_payload is %s: an input or output past %s is stored in a message of its own", bytesOf(size), bytesOf(int64(e.inline()))),
-			"that costs another write and another read each", fix)
+		e.find(Warning, "server.max_payload", "", fmt.Sprintf("max_payload is %s: an input or output longer than %s is stored in a message of its own", bytesOf(size), bytesOf(int64(e.inline()))),
+			"each of these costs one more write and one more read", fix)
 	}
-	e.fine("server.max_payload", "messages of up to %s; inputs and outputs past %s are stored beside", bytesOf(size), bytesOf(int64(e.inline())))
+	e.fine("server.max_payload", "messages of up to %s; longer inputs and outputs than %s are stored in messages of their own", bytesOf(size), bytesOf(int64(e.inline())))
 }
 
 func (e *examiner) judgeSync() {
@@ -123,8 +123,8 @@ func (e *examiner) judgeSync() {
 		e.judgeStoreDir(s)
 	}
 	if unknown > 0 {
-		e.find(Note, "server.sync", "", fmt.Sprintf("how %s to the disk could not be learned: only the system account and the monitoring port tell", servers(unknown, "writes", "write")),
-			"as nats-server ships, a power failure may lose the last 2 minutes: see what an acknowledged enqueue survives",
+		e.find(Note, "server.sync", "", fmt.Sprintf("how %s to the disk could not be learned: only the system account and the monitoring port report it", servers(unknown, "writes", "write")),
+			"with nats-server's default, a power failure may lose the last 2 minutes: see what an acknowledged enqueue survives",
 			"doctor --system nats://USER:PASSWORD@HOST:PORT with a user of the system account, or --monitor http://HOST:8222")
 		return
 	}
@@ -132,7 +132,7 @@ func (e *examiner) judgeSync() {
 	e.fine("server.store_dir", "stored in %s", e.Servers[0].Sync.StoreDir)
 }
 
-// reached are the servers that could be asked; the first always was.
+// reached returns the servers that could be asked. The first one always could.
 func (e *examiner) reached() []ServerSeen {
 	return slices.DeleteFunc(slices.Clone(e.Servers), func(s ServerSeen) bool { return s.Failure != "" })
 }
@@ -143,10 +143,10 @@ func (e *examiner) judgeStoreDir(s ServerSeen) {
 		return
 	}
 	severity, fix := Warning, `jetstream { store_dir: "/var/lib/nats" } in the server's configuration`
-	if s.Sync == e.Sync { // whoever runs it has named the place
+	if s.Sync == e.Sync { // the caller runs the server and has chosen the directory
 		severity, fix = Note, "open it in another directory"
 	}
-	e.find(severity, "server.store_dir", s.label(), "everything is stored in "+dir, "which systems empty when they start, and some while they run", fix)
+	e.find(severity, "server.store_dir", s.label(), "everything is stored in "+dir, "a directory that systems empty when they start, and some of them while they run", fix)
 }
 
 func servers(n int, one, many string) string {
@@ -156,7 +156,7 @@ func servers(n int, one, many string) string {
 	return fmt.Sprintf("%d servers %s", n, many)
 }
 
-// syncWords says when files are forced to the disk, all servers telling.
+// syncWords says when files are synced to the disk, if all servers report it.
 func (e *examiner) syncWords() string {
 	always, worst := true, time.Duration(0)
 	for _, s := range e.reached() {
@@ -189,7 +189,7 @@ func (e *examiner) judgeClocks() {
 		most = max(most, s.Ahead.Abs())
 		if s.Ahead.Abs() > clockTolerance+s.Give {
 			e.find(Warning, "server.clock", s.label(), "its clock is "+offBy(s.Ahead, s.Give),
-				"delays, back-offs and time-outs are given by clients and kept by servers: they are off by as much", "run a time service (chrony, systemd-timesyncd) on both machines")
+				"clients set delays, back-offs and time-outs, and servers keep them: they are wrong by as much", "run a time service (chrony, systemd-timesyncd) on both machines")
 		}
 	}
 	if known > 0 {
@@ -204,7 +204,7 @@ func clocks(n int) string {
 	return fmt.Sprintf("the clocks of %d servers are", n)
 }
 
-// offBy says how far a clock is from this one.
+// offBy says how far a clock differs from this one.
 func offBy(ahead, give time.Duration) string {
 	way := "ahead of"
 	if ahead < 0 {

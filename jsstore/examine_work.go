@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// maxJudged bounds how many active executions are looked at closely, each with
-	// a few reads from the leaders.
+	// maxJudged is how many active executions are examined closely. Each takes a few reads from
+	// the leaders.
 	maxJudged = 1000
-	// maxChildren is how many children of one execution are looked at.
+	// maxChildren is how many children of one execution are examined.
 	maxChildren = 100
-	// maxTold is how many findings of one sort are told one by one.
+	// maxTold is how many findings of one kind are listed one by one.
 	maxTold = 10
-	// twice is the time between two looks at what seems stuck. What only moved from
-	// one place to another in the first has arrived.
+	// twice is the time between two checks of what seems stuck. A message that was only moving
+	// from one stream to another during the first check has arrived by the second.
 	twice = time.Second
 )
 
-// A suspect is an active execution that was not written for a lease.
+// A suspect is an active execution whose record has not been written for a lease.
 type suspect struct {
 	engine.Record
 	written time.Time
@@ -35,15 +35,15 @@ type unread struct {
 	err error
 }
 
-// examineWork looks for executions that nothing will move on: an active one is
-// driven by a message of its own, or by what is below it.
+// examineWork looks for stuck executions. An active execution is driven by a message of its
+// own, or by the executions below it.
 func (e *examiner) examineWork(ctx context.Context) {
 	records := e.streams[e.layout.records()]
 	if records == nil || e.streams[e.layout.ready()] == nil || e.streams[e.layout.timers()] == nil || e.streams[e.layout.control()] == nil {
 		return
 	}
 	if !records.Config.AllowDirect {
-		e.find(Warning, "work.stuck", "", "the records can't be listed, so that stuck work was not looked for", "direct gets are refused", edit(records.Config.Name, "--allow-direct"))
+		e.find(Warning, "work.stuck", "", "the records can't be listed, so stuck work could not be searched for", "direct gets are refused", edit(records.Config.Name, "--allow-direct"))
 		return
 	}
 	e.Records = int(records.State.Msgs) - e.about
@@ -59,18 +59,18 @@ func (e *examiner) examineWork(ctx context.Context) {
 	for i, s := range stuck {
 		if i == maxTold {
 			e.find(Problem, "work.stuck", "", counted(len(stuck)-maxTold, "more is stuck", "more are stuck"),
-				"so many have one cause", "find that first: what is above, backups that were restored, streams that were purged by hand; then "+e.mendCommand())
+				"so many must have one cause", "find it first: the findings above, backups that were restored, streams that were purged by hand; then "+e.mendCommand())
 			rest := stuck[i:]
 			e.mends(func(ctx context.Context) (string, error) { return each(ctx, rest, e.drive) })
 			break
 		}
 		why, _ := e.verdict(ctx, s)
-		fix := e.mendCommand() + " has it go on"
+		fix := e.mendCommand() + " moves it on"
 		if s.Status == engine.Running && !s.Sleeping && e.mayRun(s, e.Executors) {
-			fix = "if that executor runs it, it ends by itself; if it does not, stop the executor, and then " + fix
+			fix = "if that executor is running it, it ends by itself; otherwise stop the executor, and then " + fix
 		}
-		e.find(Problem, "work.stuck", s.ID, fmt.Sprintf("task %s is %s since %s and %s", s.Task, s.Status, s.written.UTC().Format(time.RFC3339), why),
-			"nothing will move it on, nor what waits for it", fmt.Sprintf("%s; or durable cancel %s, then durable retry %s", fix, s.Root(), s.Root()))
+		e.find(Problem, "work.stuck", s.ID, fmt.Sprintf("task %s has been %s since %s and %s", s.Task, s.Status, s.written.UTC().Format(time.RFC3339), why),
+			"nothing will move it on, and what waits for it waits for ever", fmt.Sprintf("%s; or durable cancel %s, then durable retry %s", fix, s.Root(), s.Root()))
 		e.mends(func(ctx context.Context) (string, error) { return e.drive(ctx, s) })
 	}
 	e.fine("work.stuck", "%s; of %s unfinished and quiet, none is stuck", e.sampled(), counted(len(suspects), "that is", "that are"))
@@ -78,19 +78,19 @@ func (e *examiner) examineWork(ctx context.Context) {
 	e.judgeLost(ctx)
 }
 
-// sampled says how many records were looked at.
+// sampled says how many records were examined.
 func (e *examiner) sampled() string {
 	if e.Sampled == 0 {
 		return "no execution is recorded"
 	}
 	if e.Sampled < e.Records {
-		return fmt.Sprintf("%d records of %d keys read, those first that were not written for longest", e.Sampled, e.Records)
+		return fmt.Sprintf("%d records of %d keys read, starting with those that have not been written for longest", e.Sampled, e.Records)
 	}
-	return "all of " + counted(e.Sampled, "record", "records") + " read"
+	return "read all of " + counted(e.Sampled, "record", "records")
 }
 
-// suspects reads records, roots and then the others, and returns those that are
-// active and were not written for a lease.
+// suspects reads records, first those of roots and then the others. It returns the executions
+// that are active and whose record has not been written for a lease.
 func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, error) {
 	var list []suspect
 	beyond := 0
@@ -129,12 +129,12 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 	}
 	e.judgeLeftovers(ctx, left)
 	if beyond > 0 {
-		e.find(Note, "work.stuck", "", fmt.Sprintf("%d of %d unfinished executions that are quiet were looked at closely", maxJudged, maxJudged+beyond), "", "")
+		e.find(Note, "work.stuck", "", fmt.Sprintf("only %d of %d unfinished and quiet executions were examined closely", maxJudged, maxJudged+beyond), "", "")
 	}
 	return list, nil
 }
 
-// stuck returns those of the suspects that nothing will move on.
+// stuck returns the suspects that nothing will move on.
 func (e *examiner) stuck(ctx context.Context, suspects []suspect) []suspect {
 	var list []suspect
 	for _, s := range suspects {
@@ -150,17 +150,18 @@ func (e *examiner) stuck(ctx context.Context, suspects []suspect) []suspect {
 	return list
 }
 
-// verdict says why nothing will move on the execution; empty if something will. It
-// looks at what drives it in the order in which that changes - the message of a
-// child is put down after the closure is there, and that after the parent is
-// written - and at its record last: if that is what it was, nothing was missed.
+// verdict says why nothing will move the execution on. It returns an empty string if something
+// will. It checks what drives the execution in the order in which that changes: a closure is
+// published before the child's message is acknowledged, and the parent's record is written
+// before the closure is acknowledged. It reads the record last: if that has not changed,
+// nothing was missed.
 func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 	why, err := e.undriven(ctx, s)
 	if err != nil || why == "" {
 		return "", err
 	}
 	drives := everyMessage
-	if e.abandoned(s) { // then what was enqueued under its id since is not what drives it
+	if e.abandoned(s) { // then a message that was enqueued under its id since does not drive it
 		drives = func(m *stored) bool {
 			d := e.layout.parse(m)
 			return !isExecution(d) || d.Execution.SameLife(&s.Execution)
@@ -193,7 +194,7 @@ func (e *examiner) undriven(ctx context.Context, s suspect) (string, error) {
 		case x.Sleeping && x.ExpiresAt.IsZero():
 			return "", nil // somebody may wake it
 		case x.Sleeping:
-			return "sleeps, and the timer of its time-out is gone", nil
+			return "sleeps, but the timer of its time-out is gone", nil
 		}
 		return "has no message left that would bring it to another executor; " + e.whereabouts(s), nil
 	case engine.WaitingForFinalize:
@@ -206,13 +207,13 @@ func (e *examiner) undriven(ctx context.Context, s suspect) (string, error) {
 	return e.withoutChildren(ctx, x)
 }
 
-// whereabouts says whether the executor that a suspect names has answered the roll.
+// whereabouts says whether the suspect's executor has answered the roll call.
 func (e *examiner) whereabouts(s suspect) string {
 	switch named := func(a engine.Answer) bool { return a.Executor == s.Executor }; {
 	case e.mayRun(s, e.Executors):
-		return "its executor " + s.Executor + " is there"
+		return "its executor " + s.Executor + " answers"
 	case slices.ContainsFunc(e.Executors, named):
-		return "its executor " + s.Executor + " was started anew since"
+		return "its executor " + s.Executor + " has been restarted since"
 	}
 	return "its executor " + s.Executor + " does not answer"
 }
@@ -238,15 +239,14 @@ func (e *examiner) withoutChildren(ctx context.Context, x engine.Execution) (str
 	}
 	of := ""
 	if looked < open {
-		of = fmt.Sprintf(" (%d of them looked at)", looked)
+		of = fmt.Sprintf(" (%d of them examined)", looked)
 	}
-	return fmt.Sprintf("waits for %d children of %d%s, of which %d don't exist and %d have ended and told it", open, x.Spawned, of, missing, looked-missing), nil
+	return fmt.Sprintf("waits for %d children of %d%s: %d of these don't exist and %d have ended and told it", open, x.Spawned, of, missing, looked-missing), nil
 }
 
 const doesNotExist = "does not exist"
 
-// gone reports whether nothing is to be expected of an execution any more, and how
-// that came.
+// gone reports whether nothing more can be expected of an execution, and why.
 func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 	m, err := e.newest(ctx, e.layout.recordSubject(id))
 	if err != nil {
@@ -260,7 +260,7 @@ func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 		case err != nil || r.Status.Active():
 			return false, "", nil
 		default:
-			how = fmt.Sprintf("is %s and has told it", r.Status)
+			how = fmt.Sprintf("is %s and has told its parents parent", r.Status)
 		}
 	}
 	driven, err := e.hasMessage(ctx, id, everyMessage)
@@ -269,7 +269,7 @@ func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 
 func everyMessage(*stored) bool { return true }
 
-// hasMessage reports whether a message of an id lies somewhere, of those that count.
+// hasMessage reports whether a message with an id that counts is in the queue or the timers.
 func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*stored) bool) (bool, error) {
 	for _, place := range []place{
 		{e.layout.ready(), e.layout.readyOf(id)}, {e.layout.timers(), e.layout.laterSubject(id)}, {e.layout.timers(), e.layout.dueOf(id)},
@@ -288,16 +288,16 @@ func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*store
 	return false, nil
 }
 
-// maxAside is how much of what lies aside is counted.
+// maxAside is up to how many messages that are set aside are counted.
 const maxAside = 1000
 
-// judgeAside tells what nobody can go on with: messages that were set aside, and
-// records that can't be read, of those that were looked at.
+// judgeAside reports messages that were set aside, and the unreadable records among those that
+// were examined.
 func (e *examiner) judgeAside(ctx context.Context) {
 	for i, m := range e.unread {
 		if i == maxTold {
 			e.find(Problem, "work.set_aside", "", counted(len(e.unread)-maxTold, "more record", "more records")+" can't be read",
-				"so many have one cause", "see whether somebody else writes to "+e.layout.records())
+				"so many must have one cause", "see whether somebody else writes to "+e.layout.records())
 			break
 		}
 		e.find(Problem, "work.set_aside", m.id, "its record can't be read: "+m.err.Error(),
@@ -318,7 +318,7 @@ func (e *examiner) judgeAside(ctx context.Context) {
 		}
 		if a := e.aside(m); lain <= maxTold {
 			e.find(Warning, "work.set_aside", a.Name, "set aside, from "+a.Place+": "+a.Reason,
-				"what it was to lead to does not happen", "durable putback "+a.Name+" once it can be read, or durable forget "+a.Name)
+				"nothing happens that it should have started", "durable putback "+a.Name+" once it can be read, or durable forget "+a.Name)
 		}
 	}
 	if lain > maxTold {
@@ -326,11 +326,11 @@ func (e *examiner) judgeAside(ctx context.Context) {
 		if lain > maxAside {
 			more = fmt.Sprint(maxAside-maxTold, " or more")
 		}
-		e.find(Warning, "work.set_aside", "", more+" more messages lie aside", "so many have one cause", "durable list --set-aside")
+		e.find(Warning, "work.set_aside", "", more+" more messages are set aside", "so many must have one cause", "durable list --set-aside")
 	}
 	if e.newer > 0 {
 		e.find(Note, "work.newer", "", counted(e.newer, "record", "records")+" of a later version of durable",
-			"executors of this one leave them to those that know it", "finish the deploy")
+			"executors of this version leave them to those of the later version", "finish the deploy")
 	}
-	e.fine("work.set_aside", "nothing lies aside, and every record that was looked at can be read")
+	e.fine("work.set_aside", "no message is set aside, and every examined record can be read")
 }

@@ -20,7 +20,7 @@ func TestWorkThatNothingMovesOnIsFound(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		spoil func(w *ward)
-		want  string // empty: it is not stuck
+		want  string // empty if it is not stuck
 	}{
 		{"ready, and not queued", func(w *ward) { w.record(engine.Execution{ID: "x", Status: engine.Ready}) }, "has no message in the queue or the timers"},
 		{"ready and queued", func(w *ward) {
@@ -33,7 +33,7 @@ func TestWorkThatNothingMovesOnIsFound(t *testing.T) {
 		{"running, without a message, its executor there", func(w *ward) {
 			w.record(engine.Execution{ID: "x", Status: engine.Running, Executor: "one"})
 			w.attend(engine.Presence{Executor: "one"})
-		}, "its executor one is there"},
+		}, "its executor one answers"},
 		{"running", func(w *ward) {
 			w.record(engine.Execution{ID: "x", Status: engine.Running, Executor: "gone"})
 			w.enqueue(engine.Execution{ID: "x", Task: "task"})
@@ -42,8 +42,8 @@ func TestWorkThatNothingMovesOnIsFound(t *testing.T) {
 		{"asleep without its timer", func(w *ward) {
 			w.record(engine.Execution{ID: "x", Status: engine.Running, Sleeping: true, ExpiresAt: time.Now().Add(time.Hour)})
 		}, "the timer of its time-out is gone"},
-		{"waiting for children that were never spawned", func(w *ward) { w.waits(waiting) }, "waits for 2 children of 2, of which 2 don't exist"},
-		{"waiting for children that have ended", func(w *ward) { w.waits(waiting, child, second) }, "of which 0 don't exist and 2 have ended"},
+		{"waiting for children that were never spawned", func(w *ward) { w.waits(waiting) }, "waits for 2 children of 2: 2 of these don't exist"},
+		{"waiting for children that have ended", func(w *ward) { w.waits(waiting, child, second) }, "0 of these don't exist and 2 have ended"},
 		{"waiting for a child that is queued", func(w *ward) {
 			w.waits(waiting, child)
 			w.enqueue(engine.Execution{ID: "x.1", Parent: "x", Index: 1, Task: "task"})
@@ -67,7 +67,7 @@ func TestWorkThatNothingMovesOnIsFound(t *testing.T) {
 				w := admit(t, nc)
 				c.spoil(w)
 				time.Sleep(time.Second)
-				w.only(w.examine(jsstore.ExamineConfig{}), "queue.served queue.tasks") // it was just written
+				w.only(w.examine(jsstore.ExamineConfig{}), "queue.served queue.tasks") // its record was just written
 				time.Sleep(time.Minute)
 				x := w.examine(jsstore.ExamineConfig{})
 				if c.want == "" {
@@ -128,7 +128,7 @@ func TestWhatLiesAsideIsTold(t *testing.T) {
 		x := w.examine(jsstore.ExamineConfig{})
 		w.shows(x, symptom{"work.set_aside", jsstore.Warning, names[0], "set aside, from durable.closure.x"},
 			symptom{"work.set_aside", jsstore.Warning, names[9], "durable forget " + names[9]},
-			symptom{"work.set_aside", jsstore.Warning, "", "2 more messages lie aside"})
+			symptom{"work.set_aside", jsstore.Warning, "", "2 more messages are set aside"})
 		w.only(x, "work.set_aside")
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// What the tests outside of the package see of its inside. They are outside
-// because the servers for tests import the package.
+// The parts of the package that its tests need. The tests are in another package because the
+// servers for tests import this one.
 
 var ErrNoAnswer = errNoAnswer
 
@@ -32,17 +32,17 @@ func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 
 func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return s.layout.readyMessage(&d) }
 
-// Delivery reads a message that was delivered for the first time.
+// Delivery reads a message as if it were delivered for the first time.
 func (s *Store) Delivery(m *nats.Msg) (*engine.Delivery, bool) { return s.delivery(m, false, false) }
 
-// GroupFrom has writes grouped from so many on.
+// GroupFrom makes the store group writes from this number on.
 func (s *Store) GroupFrom(least int) {
 	for _, g := range s.groups {
 		g.least = least
 	}
 }
 
-// Strays stores messages that no executor can be given.
+// Strays stores messages that can't be delivered to any executor.
 func (s *Store) Strays(ctx context.Context, n int) error {
 	ms := make([]*nats.Msg, n)
 	for i := range ms {
@@ -51,7 +51,7 @@ func (s *Store) Strays(ctx context.Context, n int) error {
 	return errors.Join(s.publishAll(ctx, ms, nil)...)
 }
 
-// LookForStrays looks once for messages that no executor can be given.
+// LookForStrays scans once for messages that can't be delivered to any executor.
 func (s *Store) LookForStrays(ctx context.Context) error {
 	_, err := s.lookForStrays(ctx, 0)
 	return err

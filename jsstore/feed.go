@@ -20,24 +20,23 @@ type feed[M any] struct {
 	credit  atomic.Int64
 	out     chan M
 	done    chan struct{}
-	closing func() // is called when it closes; may be nil
+	closing func() // called when the feed closes; may be nil
 
-	// Whoever delivers holds it for reading, Close for writing: out is closed when
-	// nobody can send to it.
+	// deliver holds mu for reading and Close for writing, so that Close closes out only when
+	// nobody can send to it any more.
 	mu     sync.RWMutex
 	closed bool
 }
 
-// feedBuffer is how many messages lie between the connection and whoever takes
-// them. Credit keeps them few.
+// feedBuffer is how many messages are buffered between the connection and the receiver. The
+// credit keeps them few.
 const feedBuffer = 64
 
 func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old bool) (M, bool), sources ...source) (engine.Feed[M], error) {
 	return newFeedUntil(ctx, s, nil, decode, sources...)
 }
 
-// newFeedUntil is newFeed with something to call when the feed closes, or can't be
-// opened.
+// newFeedUntil is newFeed with a function to call when the feed closes or can't be opened.
 func newFeedUntil[M any](ctx context.Context, s *Store, closing func(), decode func(m *nats.Msg, old bool) (M, bool), sources ...source) (engine.Feed[M], error) {
 	f := &feed[M]{s: s, decode: decode, closing: closing, out: make(chan M, feedBuffer), done: make(chan struct{})}
 	for _, src := range sources {
@@ -80,16 +79,16 @@ func (f *feed[M]) Fault() (since time.Time, err error) {
 	return time.Time{}, nil
 }
 
-// excess is how long a message rests that was given back for want of credit.
+// excess is how long a message rests after deliver has returned it for lack of credit.
 const excess = 50 * time.Millisecond
 
-// deliver hands a message on. One that comes without credit, because two
-// consumers were asked for what one has delivered, goes back.
+// deliver passes a message on. It returns a message that arrives without credit: the feed asked
+// two consumers for the same credit, and both delivered.
 func (f *feed[M]) deliver(m *nats.Msg, old bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.closed {
-		_ = f.s.nak(m, 0) // not heard, as below: it comes back after the lease
+		_ = f.s.nak(m, 0) // if the nak gets lost, here and below, the server redelivers after the lease
 		return
 	}
 	if f.credit.Add(-1) < 0 {

@@ -2,13 +2,13 @@ package jsstore
 
 import "time"
 
-// A process that is frozen - stopped, swapped out, suspended with its machine - does not
-// know it when it goes on. What the server delivered to it meanwhile lies in its socket,
-// looks as fresh as ever, and may have gone to somebody else. So the store looks at the
-// clock all the time: when it finds that more time has passed than it has slept, whatever
-// comes is taken for old until the fences of its feeds are raised.
+// A frozen process (stopped, swapped out, or suspended with its machine) does not notice it
+// when it continues. Messages that the server delivered meanwhile are still in its socket and
+// look fresh, but the server may have redelivered them to another executor. So the store checks
+// the clock periodically: if much more time has passed than it slept, it treats every message
+// as old until the fences of its feeds have returned.
 
-// stayAwake looks at the clock until the store is closed.
+// stayAwake checks the clock until the store is closed.
 func (s *Store) stayAwake() {
 	now := time.Now()
 	s.awake.Store(&now)
@@ -27,13 +27,14 @@ func (s *Store) stayAwake() {
 				p.thawed()
 			}
 		}
-		s.awake.Store(&now) // last: whoever asks meanwhile is told that it was
+		s.awake.Store(&now) // last: until then wasFrozen stays true for other callers
 	}
 }
 
-// wasFrozen reports whether this process has not run for a good part of the lease, by
-// either clock: the one that never jumps may stand still while a machine is suspended. It
-// is less than the lease, so that nothing passes for fresh whose lease is over.
+// wasFrozen reports whether this process has not run for a good part of the lease. It checks
+// the monotonic clock and the wall clock, because the monotonic clock may stand still while a
+// machine is suspended. The limit is less than the lease, so a message whose lease is over
+// never counts as fresh.
 func (s *Store) wasFrozen(now time.Time) bool {
 	last := s.awake.Load()
 	if last == nil {

@@ -15,16 +15,16 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// Where the server forces each message to the disk before it answers, writes that
-// come while others are under way are gathered, and sent together as an atomic batch
-// (ADR-50), for which the server does so once: see [Config.GroupWrites]. On one node a
-// batch costs as much as a dozen messages, of which it makes files of its own
-// (nats-server 2.15.2, newBatchStore), so that few go one by one, which is also how
-// they go that a batch was refused with: any one of them may be why.
+// If the server syncs each message to the disk before it answers, writes that arrive while
+// others are under way are gathered and sent as one atomic batch (ADR-50), for which the server
+// syncs once: see [Config.GroupWrites]. On a single node a batch costs as much as a dozen
+// messages, because the server writes files of its own for it (nats-server 2.15.2,
+// newBatchStore). So a few messages are sent one by one. The messages of a refused batch are
+// sent one by one too, since any one of them may be the cause.
 const (
 	leastGrouped = 16
-	mostGrouped  = 500     // of the 1,000 that the server takes
-	mostBytes    = 8 << 20 // beyond which nothing more is gathered for a batch
+	mostGrouped  = 500     // the server accepts 1,000
+	mostBytes    = 8 << 20 // beyond this no more messages are added to a batch
 )
 
 // Headers of a batch.
@@ -38,11 +38,11 @@ const (
 type group struct {
 	requests *requests
 	least    int
-	refused  atomic.Bool // the stream takes no batches
+	refused  atomic.Bool // the stream accepts no batches
 
 	mu      sync.Mutex
 	waiting []grouped
-	busy    bool // somebody sends
+	busy    bool // a goroutine is sending
 }
 
 type grouped struct {
@@ -50,9 +50,9 @@ type grouped struct {
 	c *call
 }
 
-// newGroups returns a group for each stream whose writes are gathered, by what its
-// subjects begin with. Timers are not: a server older than 2.14.4 stores a schedule
-// that comes in a batch and does not see that it is one.
+// newGroups returns a group for each stream whose writes are grouped, by the prefix of its
+// subjects. Timers are not grouped: a server older than 2.14.4 stores a scheduled message from
+// a batch as a plain message.
 func newGroups(l layout, r *requests) map[string]*group {
 	groups := map[string]*group{}
 	for _, prefix := range []string{l.ns + ".ready.", l.recordPrefix()} {
@@ -63,8 +63,8 @@ func newGroups(l layout, r *requests) map[string]*group {
 	return groups
 }
 
-// groupOf returns what m is to be sent by, so that the server stores it together with
-// others; nil if that is by itself.
+// groupOf returns the group through which to send m, so that the server stores it together with
+// others. It returns nil if m must be sent by itself.
 func (s *Store) groupOf(m *nats.Msg) *group {
 	for prefix, g := range s.groups {
 		if strings.HasPrefix(m.Subject, prefix) && !g.refused.Load() {
@@ -84,7 +84,7 @@ func (g *group) start(c *call, m *nats.Msg) {
 	}
 }
 
-// send sends what waits, and what gathers meanwhile, until nothing does.
+// send sends the waiting messages, and those that arrive meanwhile, until none is left.
 func (g *group) send() {
 	for list := g.next(); len(list) > 0; list = g.next() {
 		if len(list) < g.least || !g.together(list) {
@@ -108,19 +108,20 @@ func (g *group) next() []grouped {
 	return list
 }
 
-// oneByOne sends each message by itself, all of them at once.
+// oneByOne sends each message as a request of its own, without waiting for the answers in
+// between.
 func (g *group) oneByOne(list []grouped) {
 	all := g.requests.newAnswers(len(list))
 	for i, w := range list {
 		g.requests.startNow(&all.calls[i], w.m)
 	}
-	all.wait(context.Background(), len(list)) // not for ever: see sweep
+	all.wait(context.Background(), len(list)) // this ends: sweep ends calls without an answer
 	for i, w := range list {
 		w.c.end(all.list[i])
 	}
 }
 
-// together sends messages as a batch. It reports false if none of them was stored.
+// together sends messages as a batch. It returns false if none of them was stored.
 func (g *group) together(list []grouped) bool {
 	id, last := nuid.Next(), len(list)-1
 	for i, w := range list {
@@ -132,7 +133,7 @@ func (g *group) together(list []grouped) bool {
 		m.Header.Set(headerBatchSequence, strconv.Itoa(i+1))
 		if i < last {
 			if g.requests.publish(m) != nil {
-				return false // the rest does not come, so that the server forgets these
+				return false // the batch stays incomplete, so the server drops it
 			}
 			continue
 		}
@@ -144,9 +145,9 @@ func (g *group) together(list []grouped) bool {
 	return false
 }
 
-// ended hands the answer to a batch to all who wait for one of it.
+// ended passes the answer to a batch on to the callers of its messages.
 func (g *group) ended(list []grouped, all result) bool {
-	if all.err != nil { // whether they are stored is not known of any
+	if all.err != nil { // nobody knows whether they are stored
 		for _, w := range list {
 			w.c.end(all)
 		}
@@ -161,7 +162,7 @@ func (g *group) ended(list []grouped, all result) bool {
 		g.refused.Store(ack.Error != nil && ack.Error.ErrorCode == codeBatchDisabled)
 		return false
 	}
-	// They are stored one after the other, the last where the answer says.
+	// The messages are stored one after the other; the answer has the sequence of the last.
 	first := ack.Sequence - uint64(len(list)) + 1
 	for i, w := range list {
 		data := strconv.AppendUint([]byte(`{"stream":"","seq":`), first+uint64(i), 10)

@@ -16,14 +16,14 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// TestStoreContractWithGroupedWrites groups whenever two writes come together.
+// TestStoreContractWithGroupedWrites groups as soon as two writes come together.
 func TestStoreContractWithGroupedWrites(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, fn func(t *testing.T, s engine.Store)) {
 		jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) { fn(t, grouping(t, nc)) })
 	})
 }
 
-// grouping opens a store that groups whenever two writes come together.
+// grouping opens a store that groups as soon as two writes come together.
 func grouping(t *testing.T, nc *nats.Conn) *jsstore.Store {
 	t.Helper()
 	s := open(t, nc, contractual(jsstore.Config{GroupWrites: true}))
@@ -31,9 +31,8 @@ func grouping(t *testing.T, nc *nats.Conn) *jsstore.Store {
 	return s
 }
 
-// TestOneWriteThatIsRefusedDoesNotKeepTheOthersOfItsGroup writes many records at once,
-// of which each tenth is at another revision than is said, and asks for the revisions of
-// those that were written.
+// TestOneWriteThatIsRefusedDoesNotKeepTheOthersOfItsGroup writes many records at once. For each
+// tenth it states a wrong revision. Then it asks for the revisions of the written ones.
 func TestOneWriteThatIsRefusedDoesNotKeepTheOthersOfItsGroup(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		s := grouping(t, nc)
@@ -41,7 +40,7 @@ func TestOneWriteThatIsRefusedDoesNotKeepTheOthersOfItsGroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, stale := range []engine.Revision{0, 7} { // a group without one that is refused, and one with
+		for _, stale := range []engine.Revision{0, 7} { // a group without a refused write, and one with refused writes
 			var all sync.WaitGroup
 			for i := range 50 {
 				x := engine.Execution{ID: fmt.Sprintf("x-%d-%d", stale, i), Task: "task", Queue: "default", Status: engine.Ready}
@@ -81,7 +80,8 @@ func TestOneWriteThatIsRefusedDoesNotKeepTheOthersOfItsGroup(t *testing.T) {
 	})
 }
 
-// TestAStreamThatTakesNoBatchesIsWrittenOneByOne has a stream as it was made before.
+// TestAStreamThatTakesNoBatchesIsWrittenOneByOne uses a stream as an earlier version created
+// it.
 func TestAStreamThatTakesNoBatchesIsWrittenOneByOne(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		s := grouping(t, nc)
@@ -117,8 +117,8 @@ func TestAStreamThatTakesNoBatchesIsWrittenOneByOne(t *testing.T) {
 	})
 }
 
-// TestWritesOverRevisionsGoInGroupsToo looks at what is published: a batch that the server
-// refuses is published once more, one by one.
+// TestWritesOverRevisionsGoInGroupsToo watches the published messages: a batch that the server
+// refuses would be published once more, one by one.
 func TestWritesOverRevisionsGoInGroupsToo(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		s := grouping(t, nc)

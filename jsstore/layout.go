@@ -12,14 +12,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// layout knows the name of everything in a namespace. A tree lives in one shard
-// as a whole; there is one shard today, and its number is in no name.
+// layout knows all names in a namespace. A whole tree is in one shard. Today there is only one
+// shard, and no name contains its number.
 type layout struct {
 	ns    string
 	shard int
 }
 
-// shardOf returns the shard that the tree of id lives in.
+// shardOf returns the shard that the tree of id is in.
 func shardOf(string) int { return 0 }
 
 func (l layout) ready() string   { return l.ns + "-ready" }
@@ -44,7 +44,7 @@ func (l layout) dueSubject(x *engine.Execution) string {
 func (l layout) dueOf(id string) string    { return l.ns + ".due.*.*." + id }
 func (l layout) dueIn(queue string) string { return l.ns + ".due." + queue + ".>" }
 
-// What has a tree looked at is no execution, which the = tells.
+// These messages start the check of a tree. The = shows that they are no executions.
 func (l layout) lookLater(root string) string     { return l.laterSubject("=expire." + root) }
 func (l layout) lookSubject(root string) string   { return l.ns + ".due.=expire." + root }
 func (l layout) closureSubject(id string) string  { return l.ns + ".closure." + id }
@@ -59,16 +59,16 @@ func (l layout) namespaceSubject() string         { return l.recordPrefix() + l.
 func (l layout) overdueSubject() string           { return l.recordPrefix() + "=overdue" }
 func (l layout) spawnsPrefix(id, n string) string { return l.recordSubject(id) + ".=" + n }
 
-// What is set aside is named by where it lay and when: a stream that is made again
-// counts from 1 again.
+// The key of a message that is set aside has its stream, its sequence and its time: a stream
+// that is created anew counts from 1 again.
 func (l layout) asidePrefix() string   { return l.recordPrefix() + "=aside." }
 func (l layout) asideSubjects() string { return l.asidePrefix() + ">" }
 func (l layout) asideSubject(stream string, sequence uint64, ms int64) string {
 	return fmt.Sprintf("%s%s.%d-%d", l.asidePrefix(), stream, sequence, ms)
 }
 
-// split returns what sort of message a subject is of, and what comes behind; no sort
-// if it is none of the namespace's.
+// split returns the kind of message that a subject stands for, and the rest of the subject. The
+// kind is empty if the subject does not belong to the namespace.
 func (l layout) split(subject string) (kind, rest string) {
 	rest, ok := strings.CutPrefix(subject, l.ns+".")
 	if !ok {
@@ -78,7 +78,7 @@ func (l layout) split(subject string) (kind, rest string) {
 	return kind, rest
 }
 
-// idIn returns the execution that a message of the subject is about, valid or not.
+// idIn returns the id of the execution that a message with this subject concerns, valid or not.
 func (l layout) idIn(subject string) string {
 	kind, id := l.split(subject)
 	if root, look := strings.CutPrefix(id, "=expire."); look {
@@ -91,7 +91,7 @@ func (l layout) idIn(subject string) string {
 	return id
 }
 
-// rootToLookAt reads the root off the subject of a look that is due.
+// rootToLookAt returns the root from the subject of a due check.
 func (l layout) rootToLookAt(subject string) (string, error) {
 	root := strings.TrimPrefix(subject, l.lookSubject(""))
 	if err := engine.ValidateID(root); err != nil || root != engine.RootOf(root) {
@@ -100,13 +100,13 @@ func (l layout) rootToLookAt(subject string) (string, error) {
 	return root, nil
 }
 
-// blobSubject names a payload that is kept below the root of id's tree.
+// blobSubject returns the subject of a payload that is kept below the root of id's tree.
 func (l layout) blobSubject(id string, sum [sha256.Size]byte) string {
 	return l.recordSubject(engine.RootOf(id)) + ".=blob." + hex.EncodeToString(sum[:])
 }
 
-// execution reads queue, task and id off the subject of a ready or a due message.
-// Only the root's id may have a path behind it, as a token of its own.
+// execution returns the queue, task and id in the subject of a ready or due message. Only a
+// root's id may be followed by a path, as a token of its own.
 func (l layout) execution(subject string) (engine.Execution, error) {
 	kind, rest := l.split(subject)
 	if kind != "ready" && kind != "due" {
@@ -125,15 +125,16 @@ func (l layout) execution(subject string) (engine.Execution, error) {
 	return x, nil
 }
 
-// streams are the configurations of a namespace, each with what it is for.
+// streams returns the configurations of a namespace's streams. Each description says what the
+// stream is for.
 func (l layout) streams(c Config) []jetstream.StreamConfig {
 	list := []jetstream.StreamConfig{
 		{
 			Name: l.ready(), Subjects: []string{l.ns + ".ready.>"},
 			Description: "durable: executions that are due",
 			Retention:   jetstream.WorkQueuePolicy,
-			// One message a subject, and the second refused: an id that is queued or
-			// running can't be enqueued again.
+			// One message a subject; the second is refused: an id that is queued or running
+			// can't be enqueued again.
 			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 			MaxMsgs: c.MaxReady,
 			// Neither rollup nor schedules: with them, the right to publish to one
@@ -154,8 +155,8 @@ func (l layout) streams(c Config) []jetstream.StreamConfig {
 			AllowDirect: true, AllowAtomicPublish: true,
 		},
 		{
-			// A key-value bucket, made here because the client's own call can't have
-			// all of this.
+			// A key-value bucket. It is created here because the client's own call can't set
+			// all of these options.
 			Name: l.records(), Subjects: []string{l.recordPrefix() + ">"},
 			Description:       "durable: executions",
 			MaxMsgsPerSubject: revisions, Discard: jetstream.DiscardNew,
@@ -175,9 +176,9 @@ func (l layout) streams(c Config) []jetstream.StreamConfig {
 	return list
 }
 
-// The consumers are durable and shared by all executors. None limits how many
-// messages may be in hand: the server's default of 1,000 would be a hidden
-// brake. None limits deliveries: crash caps are in the record.
+// The consumers are durable, and all executors share them. They have no limit on messages in
+// hand: the server's default of 1,000 would be a hidden brake. They have no limit on deliveries
+// either: crash caps are in the record.
 func (l layout) consumer(name, filter string, c Config) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: filter,
@@ -189,10 +190,10 @@ func (l layout) consumer(name, filter string, c Config) jetstream.ConsumerConfig
 // A source is a consumer of one of the streams.
 type source struct {
 	stream, consumer, filter string
-	limited                  *atomic.Bool // is told whether the consumer has a limit; may be nil
+	limited                  *atomic.Bool // stores whether the consumer has a limit; may be nil
 }
 
-// queue returns the queue whose consumer it is; empty for those of a namespace.
+// queue returns the queue that the consumer belongs to; empty for a consumer of the namespace.
 func (s source) queue() string {
 	queue, ok := strings.CutPrefix(s.consumer, queueConsumer)
 	if !ok {
@@ -203,7 +204,7 @@ func (s source) queue() string {
 
 const queueConsumer = "queue-"
 
-// queueSources are the consumers of a queue; the limit is that of the first.
+// queueSources returns the consumers of a queue. Only the first can have a limit.
 func (l layout) queueSources(queue string) []source {
 	return []source{
 		{stream: l.ready(), consumer: queueConsumer + queue, filter: l.readyIn(queue)},

@@ -12,21 +12,22 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// One direct get asks for so many messages, and so many bytes: the server would
-// send as much as a slow connection may owe it before it is cut (max_pending, 64 MB).
-// For each it counts what is left to send, which takes as long as there are messages in
-// the stream (nats-server 2.15.2, fileStore.NumPending): many small ones are quadratic.
+// One direct get requests at most this many messages and bytes: otherwise the server would send
+// more than a slow connection may have pending before the server closes it (max_pending, 64
+// MB). For each request the server counts the remaining messages, which takes time in
+// proportion to the stream (nats-server 2.15.2, fileStore.NumPending): many small requests take
+// quadratic time.
 const (
 	directBatch = 20_000
 	directBytes = 16 << 20
 )
 
-// List implements [engine.Store]. It reads the bucket, the queue and the timers
-// by direct gets, which a replica may answer: it is a view.
+// List implements [engine.Store]. It reads the bucket, the queue and the timers by direct gets,
+// which any replica may answer: it is a view.
 func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Record, error] {
 	return func(yield func(engine.Record, error) bool) {
-		// The queue is read first: what leaves it in the meantime is found in the
-		// bucket. What is in both is what the bucket says.
+		// Read the queue first: an execution that leaves the queue meanwhile is found in the
+		// bucket. The bucket counts for executions that are in both.
 		queued := map[string]engine.Record{}
 		for _, place := range s.queuedUnder(f.Within()) {
 			for m, err := range s.scan(ctx, place.stream, place.subject) {
@@ -48,10 +49,10 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 				r, err = s.decodeRecord(m)
 			}
 			if q, found := queued[r.ID]; found && errors.Is(err, engine.ErrNotFound) && r.SameLife(&q.Execution) {
-				err = nil // gone but for the message that led to it
+				err = nil // gone, except that the message that led to it is still queued
 			}
 			if errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrDamaged) {
-				continue // deleted, or gone; and Aside has what can't be read
+				continue // deleted or gone; Aside lists the damaged ones
 			}
 			if err != nil && !errors.Is(err, engine.ErrNewer) {
 				yield(engine.Record{}, err)
@@ -70,7 +71,8 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 	}
 }
 
-// isOwn reports whether a message of the bucket is the namespace's own and no record.
+// isOwn reports whether a message of the bucket belongs to the namespace itself and is no
+// record.
 func (s *Store) isOwn(m *stored) bool {
 	return strings.HasPrefix(strings.TrimPrefix(m.Subject, s.layout.recordPrefix()), "=")
 }
@@ -92,8 +94,8 @@ func (s *Store) queuedUnder(root string) []place {
 	return list
 }
 
-// recordsUnder returns the subjects of records: a root's has one token, those
-// below it two. What has more is no record.
+// recordsUnder returns the subjects of records: the key of a root has one token, the keys below
+// it have two. A longer key is no record.
 func (s *Store) recordsUnder(root string) []string {
 	if root == "" {
 		root = "*"
@@ -106,8 +108,9 @@ func (s *Store) scan(ctx context.Context, stream, subject string) iter.Seq2[*sto
 	return s.scanFrom(ctx, stream, subject, 1, 0)
 }
 
-// scanFrom returns the messages of a stream from a sequence on, in order: those that
-// match a subject, or all without one. It asks for so many at once, or for directBatch.
+// scanFrom returns the messages of a stream at or after a sequence, in order, whose subject
+// matches; an empty subject matches all. It requests batch messages at a time; zero means
+// directBatch.
 func (s *Store) scanFrom(ctx context.Context, stream, subject string, seq uint64, batch int) iter.Seq2[*stored, error] {
 	query := map[string]any{"seq": max(seq, 1), "batch": batch, "max_bytes": directBytes}
 	if batch == 0 {
@@ -136,15 +139,15 @@ func (s *Store) scanFrom(ctx context.Context, stream, subject string, seq uint64
 	}
 }
 
-// lastOf returns the last message of each of up to 1,024 subjects, of those that
-// have one, in no order. Where they are too much for one answer some are missing.
+// lastOf returns the last message of each of up to 1,024 subjects, in no particular order. It
+// leaves out subjects without a message, and some others if all do not fit into one answer.
 func (s *Store) lastOf(ctx context.Context, stream string, subjects []string) iter.Seq2[*stored, error] {
 	return s.directGet(ctx, stream, map[string]any{"multi_last": subjects, "max_bytes": directBytes})
 }
 
-// directGet asks any replica for several messages. One whose header block is not to be
-// trusted is asked of the leader, if the query goes from a sequence on; it is missing if
-// the query is for the last of several subjects.
+// directGet requests several messages from any replica. If the header block of a message can't
+// be trusted and the query starts at a sequence, it gets the message from the leader instead.
+// If the query asks for the last messages of several subjects, it leaves the message out.
 func (s *Store) directGet(ctx context.Context, stream string, query map[string]any) iter.Seq2[*stored, error] {
 	return func(yield func(*stored, error) bool) {
 		body, err := json.Marshal(query)
@@ -166,7 +169,7 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 		failed := func(err error) { yield(nil, fmt.Errorf("read %s: %w", stream, err)) }
 		subject, _ := query["next_by_subj"].(string)
 		from, inOrder := query["seq"].(uint64)
-		left := uint64(0) // behind the message before
+		left := uint64(0) // after the previous message
 		for {
 			m, err := answers.next(ctx)
 			if err == nil {
@@ -183,7 +186,7 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 			case errors.Is(err, errUnsure):
 				a.m, err = s.from(ctx, stream, subject, from)
 				if errors.Is(err, engine.ErrNotFound) {
-					continue // it has just left
+					continue // the message has just been removed
 				}
 				if err == nil {
 					a.m.left = max(left, 1) - 1
@@ -198,7 +201,7 @@ func (s *Store) directGet(ctx context.Context, stream string, query map[string]a
 				return
 			}
 			if inOrder && a.m.Sequence < from {
-				continue // the leader has told of it already, in place of one that has just left
+				continue // the leader returned this one already, because the message before it was removed
 			}
 			from, left = a.m.Sequence+1, a.m.left
 			if !yield(a.m, nil) {

@@ -15,24 +15,24 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// What the doctor can mend, and how. Each repair is what an executor would do if the message
-// that is missing came again, or what the server ought to have done. None rests on the report
-// alone: it looks again before it acts, and writes where the record is at the revision that it
-// has seen. So two doctors, or a doctor and an executor, do no harm to each other.
+// What the doctor can mend, and how. Each repair does what an executor would do if the missing
+// message were redelivered, or what the server should have done. No repair relies on the report
+// alone: it checks again before it acts, and writes records only at the revision that it has
+// seen. So two doctors, or a doctor and an executor, do not harm each other.
 
-// A repair puts right what a finding tells of. It returns what it did, in the past; nothing
-// means that there was nothing to do any more.
+// A repair fixes what a finding reports. It returns what it did, as a past participle, or an
+// empty string if nothing was left to do.
 type repair struct {
-	finding int // in Findings
+	finding int // index in Findings
 	do      func(context.Context) (did string, err error)
 }
 
-// mends notes that the last finding can be mended by do.
+// mends registers do as the repair of the last finding.
 func (e *examiner) mends(do func(context.Context) (string, error)) {
 	e.repairs = append(e.repairs, repair{len(e.Findings) - 1, do})
 }
 
-// mendAll carries out all repairs, each whatever became of the others.
+// mendAll carries out all repairs. A failed repair does not stop the others.
 func (e *examiner) mendAll(ctx context.Context) {
 	for _, r := range e.repairs {
 		f := &e.Findings[r.finding]
@@ -48,11 +48,11 @@ func (e *examiner) mendAll(ctx context.Context) {
 	}
 }
 
-// command is a line that mends.
+// mendCommand returns the command line that mends.
 func (e *examiner) mendCommand() string { return e.command("doctor --mend") }
 
-// again publishes the message that a recorded execution lacks. It is a hint, which the
-// record decides about: two of them start one attempt.
+// again publishes the message that a recorded execution lacks. It is a hint, and the record
+// decides what happens: two hints start one attempt.
 func (s *Store) again(ctx context.Context, x *engine.Execution, at time.Time) error {
 	m := s.layout.hint(x, later(at, time.Now()))
 	if _, err := s.publish(ctx, m, nil); err != nil {
@@ -68,10 +68,11 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// crashesAllowed is the crash cap of a repair: that of an executor judges the next loss.
+// crashesAllowed is the crash cap that a repair applies. The executor's own cap judges the next
+// crash.
 const crashesAllowed = math.MaxInt32
 
-// drive has an execution move on that nothing moves on, if that is so still.
+// drive moves a stuck execution on, if it is still stuck.
 func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 	if why, err := e.verdict(ctx, s); err != nil || why == "" {
 		return "", err
@@ -105,9 +106,10 @@ func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return "taken for lost with its executor, and published again", e.again(ctx, &next.Execution, due(fx))
+		return "counted as a crash of its executor, and published again", e.again(ctx, &next.Execution, due(fx))
 	}
-	// What has ended below tells it again, and the rest is spawned again.
+	// Executions below that have finished report their end once more; the others are spawned
+	// once more.
 	ended, list := 0, awaited(full.Execution)
 	for _, id := range list {
 		below, err := e.record(ctx, id)
@@ -123,13 +125,14 @@ func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 		}
 	}
 	if ended == len(list) {
-		return "told of the end of what it waits for", nil
+		return "told again that the executions it waits for have ended", nil
 	}
-	return "what it waits for was spawned or told again", e.Carry(ctx, engine.Effects(full.Execution)...)
+	return "the executions it waits for were spawned or reported again", e.Carry(ctx, engine.Effects(full.Execution)...)
 }
 
-// answers reports whether the executor that a running suspect names answers the roll, now or
-// when it was called first: then it may run the attempt, which would be started beside it.
+// answers reports whether the executor of a running suspect answers the roll call, the first
+// one or a new one. Then it may be running the attempt, and the doctor must not start a second
+// one.
 func (e *examiner) answers(ctx context.Context, s suspect) (bool, error) {
 	if e.mayRun(s, e.Executors) {
 		return true, nil
@@ -138,7 +141,8 @@ func (e *examiner) answers(ctx context.Context, s suspect) (bool, error) {
 	return e.mayRun(s, present), err
 }
 
-// rollAgain calls the roll once more, once for all repairs: an answer may have been late.
+// rollAgain calls the roll a second time, because an answer may have been late. All repairs
+// share that second call.
 func (e *examiner) rollAgain(ctx context.Context) ([]engine.Answer, error) {
 	if e.second == nil {
 		e.second = sync.OnceValues(func() ([]engine.Answer, error) { return e.RollCall(ctx, engine.RollCall{For: e.Roll}) })
@@ -146,8 +150,8 @@ func (e *examiner) rollAgain(ctx context.Context) ([]engine.Answer, error) {
 	return e.second()
 }
 
-// mayRun reports whether any of those who answered may run the suspect. An executor that
-// was started after the record was written is another one of the same name.
+// mayRun reports whether one of the executors that answered may be running the suspect. An
+// executor that started after the record was written is a different one with the same name.
 func (e *examiner) mayRun(s suspect, present []engine.Answer) bool {
 	return slices.ContainsFunc(present, func(a engine.Answer) bool {
 		ahead, give := a.Offset()
@@ -155,10 +159,10 @@ func (e *examiner) mayRun(s suspect, present []engine.Answer) bool {
 	})
 }
 
-// now is the time as records have it.
+// now returns the current time with the precision of records.
 func (e *examiner) now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// due returns when an execution is to be delivered by what follows from its state.
+// due returns when an execution must be delivered, according to the effects of its state.
 func due(fx []engine.Effect) time.Time {
 	for _, f := range fx {
 		if q, ok := f.(engine.Requeue); ok {
@@ -168,7 +172,7 @@ func due(fx []engine.Effect) time.Time {
 	return time.Now()
 }
 
-// awaited returns the ids of what an execution waits for.
+// awaited returns the ids of the executions that an execution waits for.
 func awaited(x engine.Execution) (list []string) {
 	if x.Status == engine.WaitingForFinalize {
 		return []string{x.FinalizeExecution().ID}
@@ -181,8 +185,8 @@ func awaited(x engine.Execution) (list []string) {
 	return list
 }
 
-// clear removes a suspect that is to be forgotten rather than driven: it has outlived the
-// retention, or its root is gone. Such a one has been brought back by a server.
+// clear removes a suspect that must be deleted rather than moved on: its retention is over, or
+// its root is gone. A server has brought such a record back.
 func (e *examiner) clear(ctx context.Context, s suspect) (string, error) {
 	root := engine.Record{Execution: s.Execution, Revision: s.Revision}
 	if s.Parent != "" {
@@ -207,15 +211,15 @@ func (e *examiner) clear(ctx context.Context, s suspect) (string, error) {
 	return "", nil
 }
 
-// abandoned reports whether a root that was never written again would have been removed
-// by now, had it ended with that.
+// abandoned reports whether a root would have been removed by now if its last write had
+// finished it.
 func (e *examiner) abandoned(s suspect) bool {
 	root := s.Execution
 	root.Status, root.FinishedAt = engine.Completed, s.written
 	return root.Gone(e.Limits(), time.Now())
 }
 
-// forgetTree deletes a tree, unless somebody has written its root meanwhile.
+// forgetTree deletes a tree, unless its root has been written meanwhile.
 func (e *examiner) forgetTree(ctx context.Context, root string, at engine.Revision, did string) (string, error) {
 	err := e.Delete(ctx, root, at)
 	if errors.Is(err, engine.ErrConflict) {
@@ -224,8 +228,8 @@ func (e *examiner) forgetTree(ctx context.Context, root string, at engine.Revisi
 	return did, err
 }
 
-// takeOut sets a message aside that nobody can act upon and removes it from where it lies:
-// in this order, so that a crash in between leaves it in both places.
+// takeOut sets aside a message that nobody can act upon, and then removes it from its stream.
+// In this order a crash in between leaves two copies and not none.
 func (s *Store) takeOut(ctx context.Context, stream string, m *stored, reason string) error {
 	if err := s.keepAside(ctx, stream, m, reason); err != nil {
 		return err
@@ -233,7 +237,7 @@ func (s *Store) takeOut(ctx context.Context, stream string, m *stored, reason st
 	return s.deleteMessage(ctx, stream, m.Sequence)
 }
 
-// deleteMessage removes a message; that it is not there is no error.
+// deleteMessage removes a message. It returns no error if the message is gone already.
 func (s *Store) deleteMessage(ctx context.Context, stream string, sequence uint64) error {
 	err := s.change(ctx, "STREAM.MSG.DELETE."+stream, map[string]any{"seq": sequence, "no_erase": true})
 	if err != nil {
@@ -244,9 +248,10 @@ func (s *Store) deleteMessage(ctx context.Context, stream string, sequence uint6
 	return err
 }
 
-// deliverAgain sends a message anew that its consumer has passed over, and then removes it.
-// What is to run goes through the timers, for in the ready stream there is room for one: what
-// comes from there is claimed by the record, so that it may come twice.
+// deliverAgain publishes a copy of a message that its consumer has skipped, and then removes
+// the message. An execution goes through the timers, because the ready stream accepts only one
+// message for each id. It may come twice from the timers: the executor claims it through the
+// record.
 func (s *Store) deliverAgain(ctx context.Context, src source, m *stored) error {
 	next := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
 	switch kind, rest := s.layout.split(m.Subject); {

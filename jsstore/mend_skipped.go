@@ -10,9 +10,10 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// deliverSkipped sends the messages again that lie below what their consumer has finished
-// with. Until its server restarts, a consumer may still deliver such a message, or have given
-// it to somebody: that is told by the counts, which must leave none of them in hand.
+// deliverSkipped republishes the messages below the ack floor of their consumer. Until its
+// server restarts, the consumer may still deliver such a message, or may have delivered it to
+// an executor. The consumer's counts tell: they must show that none of these messages is in
+// hand.
 func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, error) {
 	list, err := e.skipped(ctx, src)
 	if err != nil || len(list) == 0 {
@@ -34,19 +35,19 @@ func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, erro
 			return "", nil
 		}
 		if d := e.config.Retention; d != engine.Forever && time.Since(m.Time) > d {
-			// It may have run, and its record have gone since: a server that has lost the end of a
-			// file brings back what was acknowledged.
-			return "set aside, older than the retention", e.takeOut(ctx, src.stream, m, "passed over by its consumer, and older than the retention: it may have run")
+			// It may have run, and its record may have been removed since: a server that has
+			// lost the end of a file brings acknowledged messages back.
+			return "set aside, older than the retention", e.takeOut(ctx, src.stream, m, "skipped by its consumer, and older than the retention: it may have run")
 		}
-		if m.broken { // without its headers it would run as if it had never had any
+		if m.broken { // without its headers it would run as if it never had any
 			return "set aside, its headers are unreadable", e.takeOut(ctx, src.stream, m, errBlock.Error())
 		}
 		return "sent again", e.deliverAgain(ctx, src, m)
 	})
 }
 
-// skipped returns the messages below the floor of a consumer that nobody has in hand; an
-// error if that can't be told.
+// skipped returns the messages below the ack floor of a consumer that no executor has in hand.
+// It returns an error if that is not certain.
 func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
 	info, err := ask(ctx, e.Timeout, func(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 		c, err := e.js.Consumer(ctx, src.stream, src.consumer)
@@ -59,7 +60,7 @@ func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
 		return nil, err
 	}
 	var list []*stored
-	given := 0 // delivered, and there still
+	given := 0 // delivered and still stored
 	for m, err := range e.scan(ctx, src.stream, src.filter) {
 		if err != nil {
 			return nil, err
@@ -72,7 +73,7 @@ func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
 		}
 	}
 	if len(list) > 0 && given-info.NumAckPending < len(list) {
-		return nil, fmt.Errorf("%d messages of %s are in hand, and one below its floor may be among them: try again when they are done", info.NumAckPending, src.consumer)
+		return nil, fmt.Errorf("%d messages of %s are in hand, and one below its ack floor may be among them: try again when they are acknowledged", info.NumAckPending, src.consumer)
 	}
 	return list, nil
 }

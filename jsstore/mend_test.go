@@ -14,13 +14,13 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// mend has the doctor mend and returns what it found.
+// mend runs the doctor with Mend and returns its report.
 func (w *ward) mend() jsstore.Examination {
 	w.Helper()
 	return w.examine(jsstore.ExamineConfig{Mend: true})
 }
 
-// mended fails unless a finding says that it was mended, with a text.
+// mended fails unless a finding of the check says, with this text, that it was mended.
 func (w *ward) mended(x jsstore.Examination, check, subject, text string) {
 	w.Helper()
 	for _, f := range x.Findings {
@@ -31,7 +31,7 @@ func (w *ward) mended(x jsstore.Examination, check, subject, text string) {
 	w.Errorf("no %s of %q was mended: %q; found\n%s", check, subject, text, told(x))
 }
 
-// delivered returns what an executor of the queue gets within a while.
+// delivered returns what an executor of the queue receives within a while.
 func (w *ward) delivered(queue string) (list []*engine.Delivery) {
 	w.Helper()
 	f, err := w.s.Claim(w.Context(), queue)
@@ -58,8 +58,8 @@ func TestMendHasStuckExecutionsGoOn(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		spoil func(w *ward)
-		want  string   // what is delivered: ids
-		told  []string // closures to x: ids
+		want  string   // ids of the delivered executions
+		told  []string // ids of the closures to x
 	}{
 		{"ready", func(w *ward) { w.record(engine.Execution{ID: "x", Status: engine.Ready}) }, "x", nil},
 		{"running", func(w *ward) { w.record(engine.Execution{ID: "x", Status: engine.Running, Executor: "gone"}) }, "x", nil},
@@ -108,11 +108,11 @@ func TestMendHasStuckExecutionsGoOn(t *testing.T) {
 					select {
 					case m := <-f.Messages():
 						if m.Closure.ID != id || !m.Closure.Again {
-							t.Errorf("told of %s (again: %v), want %s", m.Closure.ID, m.Closure.Again, id)
+							t.Errorf("notified of %s (again: %v), want %s", m.Closure.ID, m.Closure.Again, id)
 						}
 						w.check(m.Done(t.Context()))
 					case <-time.After(10 * time.Second):
-						t.Errorf("not told of %s", id)
+						t.Errorf("%s is not reported", id)
 					}
 				}
 			})
@@ -120,8 +120,8 @@ func TestMendHasStuckExecutionsGoOn(t *testing.T) {
 	}
 }
 
-// idOf returns the stuck execution of a case: what is delivered, if that is no child that was
-// missing.
+// idOf returns the stuck execution of a case: the delivered one, unless that is a child that
+// was missing.
 func idOf(want, otherwise string) string {
 	if want == "x.1" {
 		return want
@@ -152,7 +152,7 @@ func TestMendLeavesAloneWhatIsDriven(t *testing.T) {
 	})
 }
 
-// What a killed server brings back of a bucket that kept one revision.
+// Records that a killed server brings back if the bucket kept only one revision.
 func TestMendRemovesWhatHasComeBack(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		w := admit(t, nc)
@@ -166,7 +166,7 @@ func TestMendRemovesWhatHasComeBack(t *testing.T) {
 		w.record(engine.Execution{ID: "young", Status: engine.Ready})
 		time.Sleep(time.Minute)
 		x := w.examine(jsstore.ExamineConfig{})
-		w.shows(x, symptom{"work.expired", jsstore.Warning, "", "1 tree is still there"}, symptom{"work.orphans", jsstore.Warning, "", "1 root that is not there, nobody among them"},
+		w.shows(x, symptom{"work.expired", jsstore.Warning, "", "1 tree is still there"}, symptom{"work.orphans", jsstore.Warning, "", "1 missing root, nobody among them"},
 			symptom{"work.stuck", jsstore.Problem, "root", ""}, symptom{"work.stuck", jsstore.Problem, "young", ""})
 		x = w.mend()
 		w.mended(x, "work.stuck", "root", "outlived the retention")
@@ -180,8 +180,8 @@ func TestMendRemovesWhatHasComeBack(t *testing.T) {
 	})
 }
 
-// An id that is enqueued again while what was removed is back runs with its new input, if the
-// doctor comes before the executors.
+// An id is enqueued again while its removed records are back. If the doctor comes before the
+// executors, the execution runs with its new input.
 func TestMendMakesRoomForWhatWasEnqueuedUnderAnIDThatCameBack(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		w := admit(t, nc)
@@ -247,7 +247,7 @@ func TestMendSetsAsideWhatNobodyCanServe(t *testing.T) {
 		}
 		list := asides(t, w.s)
 		if len(list) != len(subjects) || messages(t, nc, "durable-ready") != 1 {
-			t.Errorf("%d lie aside and %d in the queue, want %d and 1", len(list), messages(t, nc, "durable-ready"), len(subjects))
+			t.Errorf("%d are set aside and %d are queued, want %d and 1", len(list), messages(t, nc, "durable-ready"), len(subjects))
 		}
 		w.only(w.examine(jsstore.ExamineConfig{}), "queue.served work.set_aside")
 		for _, a := range list {
@@ -263,7 +263,7 @@ func TestIDThatLiesInAnotherQueueIsToldAndSetAside(t *testing.T) {
 		w.enqueue(engine.Execution{ID: "x", Task: "task", Queue: "typo"}, engine.Execution{ID: "y", Task: "task", Queue: "typo"})
 		x := w.examine(jsstore.ExamineConfig{})
 		w.shows(x, symptom{"queue.stray", jsstore.Problem, "x", "in queue default, and is completed"}, symptom{"queue.served", jsstore.Problem, "typo", "durable cancel y"},
-			symptom{"queue.served", jsstore.Problem, "typo", "1 execution lies"})
+			symptom{"queue.served", jsstore.Problem, "typo", "1 execution is"})
 		w.check(engine.NewClient(w.s).Cancel(t.Context(), "y", "as advised"))
 		w.mended(w.mend(), "queue.stray", "x", "set aside")
 		if n := messages(t, nc, "durable-ready"); n != 0 {
@@ -296,7 +296,7 @@ func TestMendDeliversWhatAConsumerHasPassedOver(t *testing.T) {
 		x := w.mend()
 		w.mended(x, "consumer.skipped", "durable-ready/queue-default", "2 of 2: sent again")
 		w.mended(x, "consumer.skipped", "durable-control/closures", "1 of 1: sent again")
-		w.mend() // once is enough
+		w.mend() // one repair is enough
 		got := map[string]int{}
 		for _, d := range w.delivered("default") {
 			got[d.Execution.ID]++
@@ -341,8 +341,8 @@ func TestMendDeliversWhatHasHeaderNamesThatNoClientPublishes(t *testing.T) {
 	})
 }
 
-// An executor records such a message as failed. Without its headers it would run as if it had
-// never had any.
+// An executor records such a message as failed. Without its headers it would run as if it never
+// had any.
 func TestMendDoesNotSendAgainWhatHasUnreadableHeaders(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		w := admit(t, nc)
@@ -369,7 +369,7 @@ func TestMendDoesNotSendAgainWhatHasUnreadableHeaders(t *testing.T) {
 	})
 }
 
-// A message below the floor that is in somebody's hands is not sent again.
+// A message below the ack floor that an executor has in hand is not sent again.
 func TestMendDoesNotSendAgainWhatIsInHand(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		w := admit(t, nc)
@@ -379,7 +379,7 @@ func TestMendDoesNotSendAgainWhatIsInHand(t *testing.T) {
 		defer f.Close()
 		f.Request(3)
 		held := []*engine.Delivery{<-f.Messages(), <-f.Messages(), <-f.Messages()}
-		// The fault of nats-server that has floors move: see jstest.
+		// The fault of nats-server that moves ack floors: see jstest.
 		s, err := w.js.Stream(t.Context(), "durable-ready")
 		w.check(err)
 		w.check(s.Purge(t.Context(), jetstream.WithPurgeSubject("durable.ready.default.task.z")))
@@ -394,7 +394,7 @@ func TestMendDoesNotSendAgainWhatIsInHand(t *testing.T) {
 			}
 		}
 		if n := messages(t, nc, "durable-timers"); n != 0 {
-			t.Errorf("%d timers: what is in hand was sent again", n)
+			t.Errorf("%d timers: a message in hand was sent again", n)
 		}
 		for _, d := range held {
 			w.check(d.Done(t.Context()))
@@ -406,7 +406,7 @@ func TestLostMessagesAreTold(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		spoil func(w *ward)
-		text  string // empty: nothing is lost
+		text  string // empty if nothing is lost
 	}{
 		{"nothing", func(w *ward) {}, ""},
 		{"all ran", func(w *ward) { w.delivered("default") }, ""},
@@ -432,7 +432,7 @@ func TestLostMessagesAreTold(t *testing.T) {
 		}, "1 message that was never delivered is gone"},
 		{"the end is cut off", func(w *ward) {
 			w.record(engine.Execution{ID: "ran", Status: engine.Completed, FinishedAt: time.Now(), Message: "durable-ready 99"})
-		}, "it ends at 10, and message 99 was delivered"},
+		}, "it ends at 10, but message 99 was delivered"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
@@ -451,7 +451,7 @@ func TestLostMessagesAreTold(t *testing.T) {
 				}
 				severity := jsstore.Problem
 				if strings.Contains(c.text, "never delivered") {
-					severity = jsstore.Warning // a cancellation that is not known any more may be why
+					severity = jsstore.Warning // the cause may be a cancellation that is no longer known
 				}
 				w.shows(x, symptom{"stream.lost", severity, "durable-ready", c.text})
 			})
@@ -459,7 +459,7 @@ func TestLostMessagesAreTold(t *testing.T) {
 	}
 }
 
-// takes has n executions delivered and done.
+// takes makes the consumer deliver n executions, and acknowledges them.
 func (w *ward) takes(n int) {
 	w.Helper()
 	f, err := w.s.Claim(w.Context(), "default")

@@ -17,8 +17,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// readyMessage returns the ready message that holds an execution until an
-// executor records more of it. It has no headers where it can do without.
+// readyMessage returns the ready message that holds an execution until an executor records
+// more. It sets headers only if they are needed.
 func (l layout) readyMessage(d *engine.Due) *nats.Msg {
 	x := &d.Execution
 	m := &nats.Msg{Subject: l.readySubject(x)}
@@ -33,7 +33,8 @@ func (l layout) readyMessage(d *engine.Due) *nats.Msg {
 	return m
 }
 
-// given returns the headers that leave to the definition what nobody has asked for.
+// given returns headers for the options that the caller has set; the definition decides the
+// rest.
 func given(d *engine.Due) nats.Header {
 	x := &d.Execution
 	h := newHeaders(8)
@@ -57,14 +58,14 @@ func given(d *engine.Due) nats.Header {
 	return h.Header
 }
 
-// headers are the headers of a message to send, one value each. The values lie in one
-// array: in one each, as Header.Set has them, they would be an allocation each.
+// headers are the headers of a message to send, with one value each. All values share one
+// array: Header.Set would allocate a slice for each.
 type headers struct {
 	nats.Header
 	values []string
 }
 
-// newHeaders returns headers with room for n, and more.
+// newHeaders returns headers with space for n values; there may be more.
 func newHeaders(n int) *headers {
 	return &headers{Header: make(nats.Header, n), values: make([]string, 0, n)}
 }
@@ -76,8 +77,8 @@ func (h *headers) Set(name, value string) {
 	h.Header[name] = h.values[last-1 : last : last]
 }
 
-// setGiven sets the headers of what is asked for where the definition has the
-// rest: zero is a wish like any other.
+// setGiven sets the headers for the given options. The definition decides the rest. A given
+// zero counts like any other value.
 func setGiven(h *headers, list []engine.Option) {
 	for _, o := range list {
 		switch o := o.(type) {
@@ -130,8 +131,7 @@ func setFlag(h *headers, name string, on bool) {
 	}
 }
 
-// parse reads a ready or due message. What can't be understood of it is in the
-// delivery's Invalid.
+// parse reads a ready or due message. The delivery's Invalid says what could not be understood.
 func (l layout) parse(m *stored) *engine.Delivery {
 	d := new(engine.Delivery)
 	subject := m.Subject
@@ -141,7 +141,7 @@ func (l layout) parse(m *stored) *engine.Delivery {
 	x, h := &d.Execution, reader{header: m.Header}
 	*x, d.Invalid = l.execution(subject)
 	if !utf8.ValidString(x.Task) {
-		x.Task = string([]rune(x.Task)) // as a get from the leader has it, which is JSON, and as a record may
+		x.Task = string([]rune(x.Task)) // as JSON, and so a get from the leader, and maybe a record have it
 	}
 	x.CreatedAt = instant(m.Time.UnixMilli())
 	x.Status, x.StartAt, x.ChangedAt = engine.Ready, x.CreatedAt, x.CreatedAt
@@ -149,7 +149,7 @@ func (l layout) parse(m *stored) *engine.Delivery {
 		return d
 	}
 	if m.broken {
-		d.Invalid = errBlock // and d is not fresh: its id may have been used before
+		d.Invalid = errBlock // and d is not fresh: the id may have been used before
 		return d
 	}
 	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
@@ -164,7 +164,7 @@ func (l layout) parse(m *stored) *engine.Delivery {
 		}
 	default:
 		h.execution(d, m)
-		// Who does not know the engine may not know that an id was used before.
+		// A client without the engine may not know whether the id was used before.
 		exclusive = d.Unsettled
 	}
 	if m.Header.Get(codec.HeaderExclusive) != "" {
@@ -172,7 +172,7 @@ func (l layout) parse(m *stored) *engine.Delivery {
 	}
 	d.Fresh = !exclusive && !d.Hint
 	x.ChangedAt, x.StartAt = x.CreatedAt, x.CreatedAt.Add(x.Policy.Delay)
-	// What a later version has written may look wrong to this one.
+	// Something that a later version has written may only look wrong to this version.
 	if d.Invalid = version; d.Invalid != nil {
 		return d
 	}
@@ -184,9 +184,10 @@ func (l layout) parse(m *stored) *engine.Delivery {
 	}
 	if err := kinship(x); err != nil && !d.Hint {
 		if x.ID != engine.RootOf(x.ID) {
-			x.ID = "" // recorded, it would be in the way of the execution whose place it claims
+			x.ID = "" // its record would block the execution whose id this one claims
 		}
-		// Nobody is to be told of its end whose child it is not.
+		// The execution is not a child of this parent, so the parent must not be told of its
+		// end.
 		x.Parent, x.Index, x.Only, x.IsFinalize, x.InputFrom, x.RetryOf = "", 0, false, false, "", ""
 		d.Invalid = err
 	}
@@ -199,13 +200,13 @@ func (r *reader) due(x *engine.Execution, m *stored) error {
 	r.err = cmp.Or(r.err, err)
 	x.CreatedAt = r.created(x.CreatedAt, m.Time)
 	if err := x.Metadata.Validate(); err != nil {
-		r.err, x.Metadata = cmp.Or(r.err, err), nil // it is not to be found by what it may not have
+		r.err, x.Metadata = cmp.Or(r.err, err), nil // nobody must find the execution by invalid metadata
 	}
 	return err
 }
 
-// execution reads what an input and headers say, which is how clients enqueue that
-// don't know the task's definition.
+// execution reads an input and its headers. Clients that don't have the task's definition
+// enqueue in this form.
 func (r *reader) execution(d *engine.Delivery, m *stored) {
 	x, h := &d.Execution, r.header
 	x.CreatedAt = r.created(instant(r.integer(codec.HeaderCreated)), m.Time)
@@ -237,10 +238,10 @@ func (r *reader) execution(d *engine.Delivery, m *stored) {
 	}
 }
 
-// kinship returns what is wrong with the family that a message claims. Whoever may
-// enqueue a task can write any header: the id, which the subject has and the server
-// sees to, decides whose child an execution is. Otherwise the right to enqueue the
-// one would be the right to end any other's children, and to read their outputs.
+// kinship returns an error if the family that a message claims is wrong. A client that may
+// enqueue a task can write any header. So the id decides whose child an execution is: it is in
+// the subject, which the server checks. Otherwise the right to enqueue one task would be the
+// right to end another task's children and to read their outputs.
 func kinship(x *engine.Execution) error {
 	root := x.ID == engine.RootOf(x.ID)
 	parent := engine.Execution{ID: x.Parent, Finalize: &engine.Spawn{}}
@@ -250,7 +251,7 @@ func kinship(x *engine.Execution) error {
 	case x.InputFrom != "" && (root || engine.RootOf(x.InputFrom) != engine.RootOf(x.ID)):
 		return fmt.Errorf("%s is not in the tree of %s, whose output is its input", x.ID, x.InputFrom)
 	case x.RetryOf != "" && (!root || x.RetryOf == x.ID || engine.ValidateID(x.RetryOf) != nil || x.RetryOf != engine.RootOf(x.RetryOf)):
-		return fmt.Errorf("%s: it can't be a retry of %.200q: a root is, of another root", x.ID, x.RetryOf)
+		return fmt.Errorf("%s: it can't be a retry of %.200q: only a root can be a retry, and only of another root", x.ID, x.RetryOf)
 	case root:
 		return nil
 	case x.IsFinalize && x.ID != parent.FinalizeExecution().ID:
@@ -261,9 +262,8 @@ func kinship(x *engine.Execution) error {
 	return nil
 }
 
-// inputType returns what is wrong with the type of an input: what nobody will ever be able
-// to read must not wait for somebody who can. A type that is only unknown is the task's to
-// refuse.
+// inputType returns an error for an input type that no executor will ever be able to read: such
+// an execution must not wait for one. The task itself refuses a type that is merely unknown.
 func inputType(x *engine.Execution) error {
 	t := x.Input.Type
 	if !t.Wrapped() && utf8.ValidString(string(t)) {
@@ -272,7 +272,7 @@ func inputType(x *engine.Execution) error {
 	return t.Validate()
 }
 
-// orNull makes an empty body what it means in JSON, so that the answer is in JSON.
+// orNull turns an empty body into JSON's null, so that the output is in JSON too.
 func orNull(p codec.Payload) codec.Payload {
 	if p.IsZero() && (p.Type == "" || p.Type == codec.JSON) {
 		return codec.Payload{Type: codec.JSON, Data: []byte("null")}
@@ -280,7 +280,7 @@ func orNull(p codec.Payload) codec.Payload {
 	return p
 }
 
-// given returns what a message asks for that does not settle its policy.
+// given returns the options that a message sets, if it does not settle its policy.
 func (r *reader) given(x *engine.Execution) []engine.Option {
 	p := x.Policy
 	var list []engine.Option
@@ -288,7 +288,7 @@ func (r *reader) given(x *engine.Execution) []engine.Option {
 	if h.Get(codec.HeaderRetries) != "" {
 		list = append(list, p.Retry)
 	} else {
-		// Alone they would change nothing, which is not what was meant.
+		// Without HeaderRetries these have no effect, so the client must have made a mistake.
 		for _, name := range []string{codec.HeaderBaseDelay, codec.HeaderMaxDelay, codec.HeaderMultiplier, codec.HeaderJitter} {
 			if text := h.Get(name); text != "" {
 				r.fail(name, text, errors.New("given without "+codec.HeaderRetries))
@@ -315,7 +315,7 @@ func (r *reader) given(x *engine.Execution) []engine.Option {
 
 func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// A reader reads headers and keeps the first error.
+// A reader reads headers and remembers the first error.
 type reader struct {
 	header nats.Header
 	err    error
@@ -352,7 +352,7 @@ func (r *reader) float(name string) float64 {
 		return 0
 	}
 	f, err := strconv.ParseFloat(text, 64)
-	if err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) && !json.Valid([]byte(text)) { // Go takes more: 0x1p4, .5
+	if err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) && !json.Valid([]byte(text)) { // ParseFloat accepts more: 0x1p4, .5
 		err = strconv.ErrSyntax
 	}
 	if err != nil {
@@ -361,8 +361,8 @@ func (r *reader) float(name string) float64 {
 	return f
 }
 
-// metadata reads the pairs; none if they are not valid. Of a key that is there more
-// than once the last value counts, as with options.
+// metadata returns the metadata; nil if it is invalid. If a key occurs several times, the last
+// value counts, as with options.
 func (r *reader) metadata() engine.Metadata {
 	var m engine.Metadata
 	for name, values := range r.header {
@@ -377,7 +377,7 @@ func (r *reader) metadata() engine.Metadata {
 	}
 	if err := m.Validate(); err != nil {
 		r.err = cmp.Or(r.err, err)
-		return nil // it is not to be found by what it may not have
+		return nil // nobody must find the execution by invalid metadata
 	}
 	return m
 }
@@ -390,17 +390,17 @@ func (r *reader) flag(name string) bool {
 	return text == "1"
 }
 
-// created returns when an execution was enqueued: at, or if that is not said or not to be
-// believed, when the server stored the message. A clock may be ahead of the server's, but
-// not by a day: what is to start later has a delay. More than a century ahead, or before
-// the epoch, is in another unit or no time.
+// created returns when an execution was enqueued: at or, if at is missing or implausible, the
+// time when the server stored the message. A client's clock may be ahead of the server's, but
+// not by a day: an execution that must start later has a delay. A time more than a century
+// ahead, or before the epoch, is in another unit or is no time at all.
 func (r *reader) created(at, stored time.Time) time.Time {
 	stored = stored.UTC().Truncate(time.Millisecond)
 	if at.IsZero() || at.Equal(instant(0)) {
 		return stored
 	}
 	if at.After(stored.AddDate(100, 0, 0)) || at.Before(instant(0)) {
-		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead or before the epoch, in milliseconds since then"))
+		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead, or before the epoch (want milliseconds since the epoch)"))
 		return stored
 	}
 	if at.After(stored.AddDate(0, 0, 1)) {

@@ -102,7 +102,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 	for _, c := range []struct {
 		id    string
 		claim claim
-		want  string // empty: it is right
+		want  string // empty if the message is valid
 	}{
 		{"evil", claim{Parent: "te_1"}, "evil is the id of a root"},
 		{"evil", claim{Parent: "te_1", Index: 3}, "evil is the id of a root"},
@@ -133,7 +133,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 			t.Errorf("%s %+v: error = %v, want one that says %q", c.id, c.claim, d.Invalid, c.want)
 		}
 		if x := d.Execution; x.Parent != "" || x.Index != 0 || x.Only || x.IsFinalize || x.InputFrom != "" {
-			t.Errorf("%s %+v: its end would be told to %q", c.id, c.claim, x.Parent)
+			t.Errorf("%s %+v: its end would be reported to %q", c.id, c.claim, x.Parent)
 		}
 	}
 	hint := l.parse(&stored{Subject: "ns.ready.q.t.good.0", Header: nats.Header{codec.HeaderHint: {"1"}}, Time: time.Now()})
@@ -142,7 +142,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 	}
 }
 
-// TestBodiesThatCannotBeUnderstoodSayWhy is about those that programs write.
+// TestBodiesThatCannotBeUnderstoodSayWhy is about bodies that programs write.
 func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 	l, now := layout{ns: "ns"}, time.Now()
 	for _, c := range []struct {
@@ -164,11 +164,11 @@ func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 	if d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Time: now}); !errors.Is(d.Invalid, engine.ErrDamaged) {
 		t.Errorf("garbage: %v, want ErrDamaged", d.Invalid)
 	}
-	// What a later version has written is left to it, whatever it looks like to this one.
+	// A message of a later version is left to that version, whatever it looks like to this one.
 	if d := l.parse(&stored{Subject: "ns.ready.q.t.id.0", Data: []byte("\xc1\x82\xa1v\x63\xa5index\xff"), Time: now}); !errors.Is(d.Invalid, engine.ErrNewer) || d.Execution.ID != "id.0" {
 		t.Errorf("of version 99: %q, %v, want ErrNewer", d.Execution.ID, d.Invalid)
 	}
-	// With a content type it is an input, though none that can be read.
+	// With a content type it is an input, although an unreadable one.
 	d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Header: nats.Header{codec.HeaderContentType: {"application/msgpack"}}, Time: now})
 	if d.Invalid != nil || len(d.Execution.Input.Data) != len("\xc1garbage") {
 		t.Errorf("an input: %v, %+v, want it as it is", d.Invalid, d.Execution.Input)
@@ -188,7 +188,8 @@ func TestAckSubjectsOfBothFormatsAreRead(t *testing.T) {
 	}
 }
 
-// secret is part of no host: whatever shows it shows a password, or part of one.
+// secret is not part of any host: an output that contains it shows a password, or a part of
+// one.
 const secret = "sEcrEt"
 
 func TestErrorsDoNotShowPasswords(t *testing.T) {
@@ -219,7 +220,7 @@ func TestAnswersToPublishesAreRead(t *testing.T) {
 	for answer, want := range map[string]uint64{
 		`{"stream":"KV_durable-executions", "seq":123}`:                       123,
 		`{"stream":"s","seq":18446744073709551615,"domain":"hub"}`:            1<<64 - 1,
-		`{"stream":"s","seq": 7}`:                                             7, // not as the server writes it
+		`{"stream":"s","seq": 7}`:                                             7, // not in the server's format
 		`{"stream":"s", "seq":9,"duplicate":true}`:                            9,
 		`{"seq":4,"stream":"s"}`:                                              4,
 		`{"error":{"code":400,"err_code":10071},"stream":"s","seq":0}`:        0,

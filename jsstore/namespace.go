@@ -16,12 +16,12 @@ type namespace struct {
 	Version     int   `json:"version"`
 	Shards      int   `json:"shards"`
 	LeaseMS     int64 `json:"leaseMs"`
-	RetentionMS int64 `json:"retentionMs"` // 0 is for ever; without it, the default
+	RetentionMS int64 `json:"retentionMs"` // 0 means for ever; if absent, the default applies
 }
 
 const layoutVersion = 1
 
-// lease returns DefaultLease if the record has none that can be used.
+// lease returns the lease in the record, or DefaultLease if that is missing or invalid.
 func (n namespace) lease() time.Duration {
 	d, _ := codec.Millis(n.LeaseMS)
 	if d <= 0 {
@@ -38,7 +38,8 @@ func (n namespace) retention() time.Duration {
 	return d
 }
 
-// readNamespace settles what all who open the namespace must agree on.
+// readNamespace reads or writes the settings that everyone who opens the namespace must agree
+// on.
 func (s *Store) readNamespace(ctx context.Context) error {
 	for {
 		m, err := s.last(ctx, s.layout.records(), s.layout.namespaceSubject())

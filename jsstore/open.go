@@ -26,19 +26,19 @@ type Store struct {
 	layout   layout
 	config   Config
 	requests *requests
-	groups   map[string]*group // by what subjects begin with; none unless writes are grouped
-	apiName  string            // of the JetStream API, with a dot behind it
+	groups   map[string]*group // by prefix of their subjects; nil unless writes are grouped
+	apiName  string            // prefix of the JetStream API's subjects, with its dot
 	log      *slog.Logger
 	word     *word
-	tell     func(Part) // of what is found and made; nil unless SetUp asks
+	tell     func(Part) // receives what setUp found and made; nil unless SetUp is called
 
 	errands   *errands
-	contested sync.Map // subjects of messages that are due later and whose id is another's
+	contested sync.Map // subjects of delayed messages whose id belongs to another execution
 
 	ownsConn bool
 	status   chan nats.Status
 	stopped  chan struct{}
-	awake    atomic.Pointer[time.Time] // when this process was seen to run: see frozen.go
+	awake    atomic.Pointer[time.Time] // when this process last checked the clock: see frozen.go
 
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
@@ -68,44 +68,43 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 	return s, nil
 }
 
-// ConnectOptions are those that [Connect] connects with, for a program that makes its
-// own connection and gives it to [Open]. Without them the client gives up a connection
-// for good: when a server has refused the credentials twice, or after 60 tries.
+// ConnectOptions returns the options with which [Connect] connects. Use them in a program that
+// makes its own connection and passes it to [Open]. Without them the client gives up a
+// connection for good when a server has refused the credentials twice, or after 60 tries.
 func ConnectOptions() []nats.Option {
 	return []nats.Option{
 		nats.Name("durable"),
 		nats.MaxReconnects(-1),
-		// Credentials that are refused now may be right again in a minute: a password that
-		// is changed on the servers first, an account that is being set up.
+		// Credentials that are refused now may be accepted in a minute: the password was
+		// changed on the servers first, or an account is being set up.
 		nats.IgnoreAuthErrorAbort(),
-		// What could not be sent is sent again by who wanted it sent; a copy that a
-		// buffer sends after it was given up would come twice.
+		// The caller repeats a message that could not be sent. If a buffer also sent it, after
+		// the caller gave up, it would arrive twice.
 		nats.ReconnectBufSize(-1),
-		// A network that swallows everything without a word is found out by two
-		// pings that nobody answers, here within the patience of a call. The client's
-		// own 2 minutes between two would be several leases.
+		// Two pings without an answer reveal a network that silently drops everything, here
+		// within the patience of a call. The client's default of 2 minutes between pings would
+		// be several leases.
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
-		// Cancellations wait meanwhile, and leases run out, so not the client's own 2 s;
-		// the jitter spreads a fleet whose server restarts.
+		// Cancellations wait and leases run out meanwhile, so this is shorter than the client's
+		// default of 2 s. The jitter spreads a fleet whose server restarts.
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
 	}
 }
 
-// Open opens a namespace over a connection that stays the caller's. What the
-// namespace lacks is made; what it has is checked, and the error says what is
-// wrong with it.
+// Open opens a namespace over a connection that the caller continues to own. It creates what
+// the namespace lacks and checks what it has; the error says what is wrong.
 //
-// The connection should be made with [ConnectOptions]: with the client's own defaults
-// it is closed for good by two refusals of its credentials, and without them after 60
-// tries to reconnect. Whatever the options, a server closes it for good that was sent a
-// message past its max_payload, as after a reload that lowers it. Once it is closed,
-// every call of the store returns [engine.ErrClosed] and its executors end with that.
+// Make the connection with [ConnectOptions]. With the client's defaults it is closed for good
+// after two refusals of its credentials, or after 60 tries to reconnect. Whatever the options,
+// the server closes a connection for good that sends a message beyond max_payload, as may
+// happen after a reload has lowered the limit. Once the connection is closed, every call of the
+// store returns [engine.ErrClosed], and its executors end with that error.
 func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 	return open(ctx, nc, c, nil, nil)
 }
 
-// open is Open that knows what was heard of the connection, and tells, if asked, what it
-// found and what it made.
+// open is Open with the word of the connection. If tell is not nil, it receives what open found
+// and what it made.
 func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(Part)) (*Store, error) {
 	if nc == nil {
 		return nil, errors.New("open namespace: the connection is nil")
@@ -129,8 +128,8 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(P
 	return s, nil
 }
 
-// attach returns a store that knows how to speak to the server and has not spoken
-// to it: what is there is not looked at. The caller closes its requests.
+// attach returns a store that is ready to speak to the server but has sent nothing yet, and
+// does not know what exists there. The caller closes its requests.
 func attach(nc *nats.Conn, c Config) (*Store, error) {
 	s := &Store{
 		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
@@ -161,7 +160,7 @@ func attach(nc *nats.Conn, c Config) (*Store, error) {
 	return s, nil
 }
 
-// apiName returns what the subjects of the JetStream API begin with.
+// apiName returns the prefix of the JetStream API's subjects.
 func apiName(o jetstream.JetStreamOptions) string {
 	switch {
 	case o.APIPrefix != "":
@@ -180,7 +179,7 @@ func keys[K comparable](m map[K]struct{}) []K {
 	return list
 }
 
-// setUp checks the server and makes what the namespace lacks.
+// setUp checks the server and creates what the namespace lacks.
 func (s *Store) setUp(ctx context.Context) error {
 	var info *jetstream.AccountInfo
 	err := s.manage(ctx, func(ctx context.Context) (err error) {
@@ -204,8 +203,8 @@ func (s *Store) setUp(ctx context.Context) error {
 	return s.readNamespace(ctx)
 }
 
-// stream makes a stream, or checks the one that is there for what the engine
-// relies on. What an operator may choose - replicas, storage, limits - is left.
+// stream creates a stream, or checks that the existing one has the settings that the engine
+// relies on. It leaves alone what an operator may choose: replicas, storage, limits.
 func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 	did := Found
 	st, err := s.js.Stream(ctx, want.Name)
@@ -233,25 +232,26 @@ func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 				did = Changed
 			}
 		}
-		// Otherwise the doctor finds it.
+		// If this fails, the doctor reports it.
 		_, _ = s.tidy(ctx)
 	}
 	s.told(Part{Kind: "stream", Name: want.Name, Did: did, Replicas: have.Replicas, MaxMessages: have.MaxMsgs})
 	return nil
 }
 
-// Limits returns the namespace's numbers.
+// Limits returns the namespace's limits.
 func (s *Store) Limits() engine.Limits {
 	return engine.Limits{Payload: s.config.PayloadLimit, Lease: s.config.Lease, Retention: s.config.Retention}
 }
 
-// reserve is what a record may take beside input and output: a message and a
-// stack of 8 KiB, 20 attempts and 20 children's failures of little more than 1 KiB
-// each, children to spawn of 8 KiB, and the rest.
+// reserve is the space that a record may need in addition to input and output: a message and a
+// stack of 8 KiB, 20 attempts and 20 children's failures of little more than 1 KiB each, 8 KiB
+// of children to spawn, and the rest.
 const reserve = 80 << 10
 
-// inline is what an input or an output may have so that a record with both fits a
-// message: 484 KiB where a message may have 1 MiB. What is longer is kept beside.
+// inline is the size up to which a record that has both an input and an output still fits into
+// a message: 484 KiB if a message may have 1 MiB. A longer payload is kept under keys of its
+// own.
 func (s *Store) inline() int {
 	return max(int(s.nc.MaxPayload())-reserve, 0) / 2
 }

@@ -87,7 +87,7 @@ func TestRetentionIsTheNamespacesUntilSomebodyChangesIt(t *testing.T) {
 }
 
 // A server that restarts has forgotten which messages it had delivered, and some
-// acknowledgements: what was there before is not taken for fresh.
+// acknowledgements. So messages from before the restart do not count as fresh.
 func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
@@ -98,7 +98,7 @@ func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 		}
 		h.Crash()
 		h.Start()
-		time.Sleep(2 * time.Second) // of fake time: until it has asked again
+		time.Sleep(2 * time.Second) // of fake time: until it has made a new request
 		enqueue(t, s, "after", 0)
 		for range 2 {
 			d := <-f.Messages()
@@ -112,8 +112,8 @@ func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 	})
 }
 
-// A message that can't be put down now is not taken for put down: it would come again
-// after the lease, and what waits for it to be gone would wait as long.
+// An executor must learn that a message can't be acknowledged now: the message will be
+// redelivered after the lease, and whatever waits for its removal would wait as long.
 func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
@@ -124,7 +124,7 @@ func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 		h.Crash()
 		time.Sleep(time.Second)
 		if err := d.Done(t.Context()); err == nil {
-			t.Error("it is put down, and there is no server")
+			t.Error("Done succeeded although there is no server")
 		}
 		h.Start()
 		time.Sleep(2 * time.Second)
@@ -133,7 +133,7 @@ func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		if _, err := s.Get(t.Context(), "x"); !errors.Is(err, engine.ErrNotFound) {
-			t.Errorf("get = %v, want ErrNotFound: it lies in no queue any more", err)
+			t.Errorf("get = %v, want ErrNotFound: it is no longer queued", err)
 		}
 	})
 }
@@ -143,9 +143,9 @@ func TestFeedLivesThroughARestartOfTheServer(t *testing.T) {
 		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
 		f := claim(t, s, 100)
 		for n := range 3 {
-			// A server that stops sleeps with its streams locked, and who asks for one
-			// then waits for a mutex, which stops the clock of the bubble: no request
-			// may be under way.
+			// A stopping server sleeps with its streams locked. A request for a stream would
+			// wait for a mutex then, which stops the clock of the bubble: so no request may be
+			// under way.
 			time.Sleep(5 * time.Second)
 			h.Stop()
 			h.Start()

@@ -14,18 +14,18 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A timer that the server can't store when it fires, because the account or the disk is
-// full, stays marked as in flight there and never fires again (nats-server 2.15.2,
-// scheduler.go, getScheduledMessages; jstest has it without us). Publishing it once more to
-// the same subject takes the mark away.
+// If the server can't store a timer's message when the timer fires, because the account or the
+// disk is full, the timer stays marked as in flight and never fires again (nats-server 2.15.2,
+// scheduler.go, getScheduledMessages; jstest reproduces it without this package). Publishing
+// the timer once more to the same subject removes the mark.
 
 const (
-	// overdueAfter is how late a timer is that did not fire. In company they are up to 250 ms
-	// late, and 50,000 that are due at once some seconds; a timer that fires after all is
-	// not set again, whatever this says.
+	// overdueAfter is how late a timer must be to count as overdue. Among others, timers are up
+	// to 250 ms late, and 50,000 that are due at once are some seconds late. A timer that fires
+	// after all is not published again, whatever this value is.
 	overdueAfter = 5 * time.Second
-	// Who has looked keeps the others from it for as long as a turn lasts: a hundred times
-	// what a look is estimated to take, and within these bounds.
+	// A process that has scanned the timers keeps other processes from doing so for one turn: a
+	// hundred times the estimated duration of a scan, within these bounds.
 	shortestTurn, longestTurn = 10 * time.Second, time.Hour
 	lookShare                 = 100
 	lookPerTimer              = 10 * time.Microsecond
@@ -44,7 +44,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 			return n, fmt.Errorf("look for overdue timers: %w", err)
 		}
 		if m.Sequence > last {
-			break // set since, maybe here
+			break // set since the scan began, maybe by this loop
 		}
 		at, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(m.Header.Get(headerSchedule), "@at "))
 		if err != nil || time.Since(at) < overdueAfter {
@@ -52,7 +52,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 		}
 		_, err = s.publish(ctx, timerAgain(m), nil)
 		if errors.Is(err, engine.ErrConflict) {
-			continue // it has fired, or another lies there now
+			continue // it has fired, or another timer has replaced it
 		}
 		if err != nil {
 			return n, fmt.Errorf("set overdue timer %s again: %w", m.Subject, err)
@@ -62,7 +62,8 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// timerAgain returns a timer as it was published, to lie where it lies and nowhere else.
+// timerAgain returns a timer as it was published. The server stores it only if it replaces that
+// very message.
 func timerAgain(m *stored) *nats.Msg {
 	again := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
 	again.Header.Set(headerSchedule, m.Header.Get(headerSchedule))
@@ -71,9 +72,9 @@ func timerAgain(m *stored) *nats.Msg {
 	return again
 }
 
-// turnToLook returns the sequence up to which the caller is to look, and keeps others from it
-// for a while, by a key that vanishes. Zero says that there is nothing to look at, or that
-// somebody has looked.
+// turnToLook returns the sequence up to which the caller must scan, and keeps others from
+// scanning for a while, by a key that vanishes. Zero means that there is no timer, or that
+// another process has scanned recently.
 func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
 	info, err := s.streamInfo(ctx, s.layout.timers())
 	if err != nil || info.State.Msgs == 0 {
@@ -90,7 +91,7 @@ func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
 	return info.State.LastSeq, nil
 }
 
-// turnFor returns how long a look at so many timers keeps others from it.
+// turnFor returns for how long a scan of so many timers keeps others from scanning.
 func turnFor(timers, bytes uint64) time.Duration {
 	look := float64(timers)*lookPerTimer.Seconds() + float64(bytes)/lookBytesPerSecond
 	turn := min(lookShare*look, longestTurn.Seconds())

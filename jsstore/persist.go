@@ -12,20 +12,20 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// Patience is how long a call goes on asking that the server does not answer, or refuses
-// for a passing reason, when its context does not end first; then it returns
-// [engine.ErrUnavailable]. It is longer than a server takes to restart and than a cluster
-// takes to elect a leader.
+// Patience is how long a call is repeated while the server does not answer, or refuses for a
+// temporary reason, unless the call's context ends first. Then the call returns
+// [engine.ErrUnavailable]. Patience is longer than a server takes to restart or a cluster takes
+// to elect a leader.
 const Patience = 15 * time.Second
 
-// The pause before trying again grows from the first to the second.
+// The pause between two tries grows from firstPause to lastPause.
 const (
 	firstPause = 50 * time.Millisecond
 	lastPause  = time.Second
 )
 
-// temporary reports whether err says nothing about what was asked, so that
-// asking again may help.
+// temporary reports whether err says nothing about the request itself, so that a retry may
+// help.
 func temporary(err error) bool {
 	return errors.Is(err, errNoAnswer) ||
 		errors.Is(err, errDisconnected) ||
@@ -35,17 +35,16 @@ func temporary(err error) bool {
 		errors.Is(err, errUnavailable)
 }
 
-// A persistence is the repetition of one call: until it gets something that is not
-// temporary, or until its context or the patience ends.
+// A persistence repeats one call until the result is not temporary, or until its context or the
+// patience ends.
 type persistence struct {
 	s     *Store
 	ctx   context.Context // of the call
-	end   time.Time       // when the last try begins, at the latest
+	end   time.Time       // the latest time at which a try may begin
 	pause time.Duration
 }
 
-// usable returns an error if a call is not to be begun: its context has ended, or the
-// store is closed.
+// usable returns an error if no call must begin: its context has ended, or the store is closed.
 func (s *Store) usable(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -53,7 +52,7 @@ func (s *Store) usable(ctx context.Context) error {
 	return s.requests.gone()
 }
 
-// persistence begins a call, if it is to be begun.
+// persistence begins a call, unless usable forbids it.
 func (s *Store) persistence(ctx context.Context) (*persistence, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
@@ -62,8 +61,8 @@ func (s *Store) persistence(ctx context.Context) (*persistence, error) {
 	return &persistence{s: s, ctx: ctx, end: time.Now().Add(last), pause: firstPause}, nil
 }
 
-// again waits until it is time to try again after err, which is temporary. Otherwise it
-// returns what the call returns.
+// again waits for the pause before the next try; err is the temporary error of the last one. If
+// there is to be no further try, it returns the error of the whole call.
 func (p *persistence) again(err error) error {
 	if time.Now().Add(p.pause).After(p.end) {
 		return p.s.unavailable(nil, err)
@@ -79,14 +78,14 @@ func (p *persistence) again(err error) error {
 	}
 }
 
-// persist calls try until it returns something that is not temporary, or until
-// ctx or the patience ends. It tells try how often it has been tried.
+// persist calls try until the result is not temporary, or until ctx or the patience ends. It
+// passes the number of earlier tries.
 func (s *Store) persist(ctx context.Context, try func(n int) error) error {
 	p, err := s.persistence(ctx)
 	if err != nil {
 		return err
 	}
-	var last error // of the try before
+	var last error // of the previous try
 	for n := 0; ; n++ {
 		err := try(n)
 		switch {
@@ -109,8 +108,8 @@ func ended(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()))
 }
 
-// unavailable returns the error of a call that could not be done, after the last of its
-// tries; cause is why the call ended early, if it did.
+// unavailable returns the error of a call that did not succeed. last is the error of the last
+// try; cause is why the call ended early, or nil.
 func (s *Store) unavailable(cause, last error) error {
 	if !s.nc.IsConnected() {
 		last = s.disconnected()
@@ -121,9 +120,9 @@ func (s *Store) unavailable(cause, last error) error {
 	return fmt.Errorf("%w: %w: %w", engine.ErrUnavailable, last, cause)
 }
 
-// interrupted returns the error of a call whose context ended while it waited for an
-// answer; last is what came of the try before, if there was one. A caller who has changed
-// their mind gets the cause alone.
+// interrupted returns the error of a call whose context ended while it waited for an answer.
+// last is the error of the previous try, or nil. A caller who cancelled the call without a
+// deadline gets the cause alone, if there was no earlier try.
 func (s *Store) interrupted(ctx context.Context, last error) error {
 	cause := context.Cause(ctx)
 	if last == nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -135,8 +134,8 @@ func (s *Store) interrupted(ctx context.Context, last error) error {
 	return s.unavailable(cause, last)
 }
 
-// unanswered returns the error of a request that is made once: for views, which somebody
-// asks for again.
+// unanswered returns the error of a request that is sent only once: views do so, since somebody
+// will ask again.
 func (s *Store) unanswered(ctx context.Context, subject string, err error) error {
 	err = s.denied(subject, err)
 	switch {
@@ -148,9 +147,9 @@ func (s *Store) unanswered(ctx context.Context, subject string, err error) error
 	return s.closedOr(err)
 }
 
-// closedOr returns why the store is closed, if that is what the client says, or else err.
-// A message that has become too long, since a server takes less than the one before, is
-// made in another way when the whole call is repeated.
+// closedOr returns why the store is closed if the client reports a closed connection, and err
+// otherwise. If a message is too long now because the new server accepts less than the previous
+// one, the caller builds it differently when it repeats the whole call.
 func (s *Store) closedOr(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, engine.ErrClosed):
@@ -161,11 +160,11 @@ func (s *Store) closedOr(err error) error {
 	return err
 }
 
-// manage is persist for calls of the client that manage streams and consumers,
-// each try of which gets a time of its own: a server that stops swallows them too.
+// manage is persist for calls of the client that manage streams and consumers. Each try has its
+// own time-out: a server that is stopping swallows such requests too.
 //
-// Who lacks the right to what is asked for gets no answer, as if the server were slow;
-// the server says so beside.
+// A caller that lacks the right to a request gets no answer, as if the server were slow; the
+// server reports the refusal separately, as an error of the connection.
 func (s *Store) manage(ctx context.Context, call func(context.Context) error) error {
 	return s.persist(ctx, func(int) error {
 		before := s.nc.LastError()
@@ -190,6 +189,6 @@ func (s *Store) manage(ctx context.Context, call func(context.Context) error) er
 	})
 }
 
-// manageTimeout is longer than answerTimeout: a cluster that makes a stream or a
-// consumer waits for the election of its leader.
+// manageTimeout is longer than answerTimeout: a cluster that creates a stream or a consumer
+// waits until its leader is elected.
 const manageTimeout = 5 * time.Second

@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// answerReserve is what an answer's subject and the like may take of a message.
+// answerReserve is the space in a message for the subject of an answer and the like.
 const answerReserve = 1 << 10
 
 // Present implements [engine.Store].
@@ -25,13 +25,13 @@ func (s *Store) Present(ctx context.Context, answer func(engine.RollCall) *engin
 			return
 		}
 		if data, err := engine.EncodePresence(*p, int(s.nc.MaxPayload())-answerReserve); err == nil {
-			_ = m.Respond(data) // who asked hears nothing: it asks again
+			_ = m.Respond(data) // if this fails the caller hears nothing and calls again
 		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("answer roll calls: %w", s.closedOr(err))
 	}
-	return func() { _ = sub.Unsubscribe() }, nil // fails only where the connection is closed already
+	return func() { _ = sub.Unsubscribe() }, nil // fails only if the connection is closed already
 }
 
 // RollCall implements [engine.Store].
@@ -47,7 +47,7 @@ func (s *Store) RollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 	return answers, nil
 }
 
-// errRollOver is why a roll call ends as it should.
+// errRollOver is the cause that ends a roll call normally.
 var errRollOver = errors.New("the roll call is over")
 
 func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.Answer, error) {
@@ -86,7 +86,7 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 		}
 		p, err := engine.DecodePresence(m.Data)
 		if err != nil {
-			continue // from somebody else than an executor
+			continue // not from an executor
 		}
 		answers = append(answers, engine.Answer{Presence: p, CalledAt: called, Took: time.Since(called)})
 	}

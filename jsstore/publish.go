@@ -17,8 +17,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// publish stores m in its stream and returns its sequence. It is for messages
-// that may be stored twice; before sending m again it calls again, if not nil.
+// publish stores m in its stream and returns its sequence. Use it for messages that may be
+// stored twice. Before it sends m another time, it calls again, if that is not nil.
 func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg)) (uint64, error) {
 	var seq uint64
 	err := s.persist(ctx, func(n int) error {
@@ -34,8 +34,7 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg))
 	return seq, err
 }
 
-// request sends a message of the store's, alone or with others, and waits for the
-// answer.
+// request sends a message of the store, alone or grouped with others, and waits for the answer.
 func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	c := s.requests.newCall()
 	if g := s.groupOf(m); g != nil {
@@ -47,8 +46,8 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	return answer, s.denied(m.Subject, err)
 }
 
-// denied returns what the server said of the right to publish to a subject in place of
-// errNoAnswer: a message that is denied is not answered.
+// denied replaces errNoAnswer by the server's error, if the server has denied the right to
+// publish to the subject: it does not answer a denied message.
 func (s *Store) denied(subject string, err error) error {
 	if !errors.Is(err, errNoAnswer) {
 		return err
@@ -60,18 +59,18 @@ func (s *Store) denied(subject string, err error) error {
 	return err
 }
 
-// window is how many publishes of one call are under way at once. When half of them have
-// been answered, as many more are sent.
+// window is how many publishes of one call may be under way. Whenever half of them are
+// answered, as many more are sent.
 const window = 2000
 
-// publishAll is publish for many messages at once. It returns an error for each.
+// publishAll is publish for many messages. It returns one error for each.
 func (s *Store) publishAll(ctx context.Context, ms []*nats.Msg, again func(*nats.Msg)) []error {
 	return s.publishEach(ctx, ms, func(int) error { return nil }, again)
 }
 
-// publishEach is publishAll for messages that are made as they are sent, so that the
-// server has something to do meanwhile: ready puts one in its place, or its error stands
-// for the message's. What has no answer is sent again together: one patience is for all.
+// publishEach is publishAll for messages that are built while others are being sent, so that
+// the server is busy meanwhile: ready(i) puts message i into ms, or returns its error. Messages
+// without an answer are sent again together and share one patience.
 func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i int) error, again func(*nats.Msg)) []error {
 	errs := make([]error, len(ms))
 	if len(ms) == 1 {
@@ -80,23 +79,14 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 		}
 		return errs
 	}
-	p, err := s.persistence(ctx)
-	if err != nil {
-		return fill(errs, err)
-	}
 	left := make([]int, len(ms))
 	for i := range left {
 		left[i] = i
 	}
-	for len(left) > 0 {
-		if left = s.publishRound(ctx, ms, left, ready, errs); len(left) == 0 {
-			break
-		}
-		if err := p.again(errs[left[0]]); err != nil {
-			for _, i := range left {
-				errs[i] = err
-			}
-			break
+	p, err := s.persistence(ctx)
+	for err == nil && len(left) > 0 {
+		if left = s.publishRound(ctx, ms, left, ready, errs); len(left) > 0 {
+			err = p.again(errs[left[0]])
 		}
 		ready = func(i int) error {
 			if again != nil {
@@ -105,18 +95,14 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 			return nil
 		}
 	}
-	return errs
-}
-
-func fill(errs []error, err error) []error {
-	for i := range errs {
+	for _, i := range left {
 		errs[i] = err
 	}
 	return errs
 }
 
-// publishRound sends the messages with these indices, once, and keeps what came of each.
-// It returns those that may be sent again.
+// publishRound sends the messages with these indices once and stores their errors in errs. It
+// returns the indices of the messages that may be sent again.
 func (s *Store) publishRound(ctx context.Context, ms []*nats.Msg, which []int, ready func(i int) error, errs []error) (again []int) {
 	all, sent := s.requests.newAnswers(len(which)), make([]bool, len(which))
 	for k, i := range which {
@@ -125,7 +111,7 @@ func (s *Store) publishRound(ctx context.Context, ms []*nats.Msg, which []int, r
 		}
 		c := &all.calls[k]
 		if errs[i] = context.Cause(ctx); errs[i] != nil {
-			continue // nobody waits for its answer
+			continue // nobody waits for the answer
 		}
 		if errs[i] = ready(i); errs[i] != nil {
 			c.end(result{err: errs[i]})
@@ -139,7 +125,7 @@ func (s *Store) publishRound(ctx context.Context, ms []*nats.Msg, which []int, r
 		}
 	}
 	all.wait(ctx, len(which))
-	var late error // of all that ctx has interrupted
+	var late error // the error of all messages that ctx has interrupted
 	for k, i := range which {
 		if sent[k] {
 			errs[i] = s.closedOr(s.denied(ms[i].Subject, acked(all.of(ctx, k))))
@@ -164,11 +150,11 @@ func acked(answer *nats.Msg, err error) error {
 	return err
 }
 
-// exclusive marks a ready message that is sent again: the first may have been
-// stored, run and gone.
+// exclusive marks a ready message before it is sent again: the first one may have been stored,
+// run, and removed.
 func exclusive(m *nats.Msg) {
 	h := nats.Header{}
-	maps.Copy(h, m.Header) // that one may be on its way
+	maps.Copy(h, m.Header) // the old headers may still be in use by a send
 	h.Set(codec.HeaderExclusive, "1")
 	m.Header = h
 }
@@ -194,8 +180,8 @@ func pubAck(m *nats.Msg) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// plainAck reads an answer that says nothing but where a message was stored, as
-// nearly all do: {"stream":"...", "seq":1}. An error stands before the stream.
+// plainAck reads an answer that says only where a message was stored, as nearly all do:
+// {"stream":"...", "seq":1}. An error would precede the stream.
 func plainAck(data []byte) (seq uint64, ok bool) {
 	if !bytes.HasPrefix(data, []byte(`{"stream":`)) {
 		return 0, false

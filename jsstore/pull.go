@@ -13,53 +13,51 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A pull waits on the server for messages for half of the lease, and 20 s at most. The
-// server delivers into it however long its executor has been frozen. What such an executor
-// has in hand comes back two thirds of a lease after it froze, at the earliest, since it
-// was extended a third before, and must find no pull of it open. It is also by their ends
-// that pulls show that they are still there: an idle feed makes a request each time.
+// A pull waits on the server for half of the lease, but for 20 s at most. The server delivers
+// into a pull even if the executor is frozen. A frozen executor extended its deliveries a third
+// of a lease earlier at most, so the server redelivers them two thirds of a lease after the
+// freeze, at the earliest. By then none of the executor's pulls may be open. The ends of pulls
+// also show that the server still knows them: an idle feed makes one request each time.
 const longestPull = 20 * time.Second
 
-// pullExpiry is how long a pull waits.
+// pullExpiry returns how long a pull waits.
 func (s *Store) pullExpiry() time.Duration { return min(s.config.Lease/2, longestPull) }
 
-// pullSilence is how long a feed that waits hears nothing before it takes its pulls for
-// lost and asks anew: the server has had an answer's time to say that they are over.
+// pullSilence returns how long a waiting feed hears nothing before it considers its pulls lost
+// and makes new ones: the server had the time of an answer to report their end.
 func (s *Store) pullSilence() time.Duration { return s.pullExpiry() + answerTimeout }
 
-// A puller asks one consumer for as many messages as its feed has credit for,
-// over one subscription, and hands them on as they come. The client's own
-// consuming calls ask for batches that they fill up again by themselves; an
-// executor may hold no more than it has slots for.
+// A puller requests as many messages from one consumer as its feed has credit for, over one
+// subscription, and passes them on as they come. The client's own Consume keeps requesting
+// further batches by itself; an executor may hold no more messages than it has slots.
 type puller struct {
 	s      *Store
 	source source
 	sub    *nats.Subscription
 	inbox  string
-	credit func() int // how many messages the feed wants in all
-	// deliver takes a message off the credit; old says that it may have been
-	// delivered before.
+	credit func() int // how many messages the feed still wants
+	// deliver uses up one credit; old says that the message may have been delivered before.
 	deliver func(m *nats.Msg, old bool)
 
 	mu       sync.Mutex
-	open     int // asked of the server and not yet delivered
+	open     int // messages requested from the server and not yet delivered
 	heard    time.Time
 	watchdog *time.Timer
-	pause    time.Duration      // before asking again after a refusal
-	recovery context.CancelFunc // of the recovery under way; nil without one
+	pause    time.Duration      // before the next request after a refusal
+	recovery context.CancelFunc // cancels the recovery under way; nil without one
 	closed   bool
-	fault    error     // what keeps it from delivering; nil if nothing does
-	since    time.Time // of the fault
+	fault    error     // why nothing is delivered; nil if all is well
+	since    time.Time // when the fault began
 	told     bool      // the fault is logged
 
-	// fence is the last sequence of the stream when this puller began to ask, or
-	// asked anew after a server was lost or this process was frozen. A server that restarts forgets which
-	// messages it had delivered, and even some of those that were put down, so all
-	// up to the fence may be old, whatever their count says.
+	// fence is the last sequence of the stream when this puller made its first request, or its
+	// first request after a server was lost or this process was frozen. A server that restarts
+	// forgets which messages it had delivered, and even some acknowledgements. So every message
+	// up to the fence may be old, whatever its delivery count says.
 	fence uint64
 }
 
-// unknownFence takes all messages for old.
+// unknownFence makes every message count as old.
 const unknownFence = math.MaxUint64
 
 // pull starts a puller.
@@ -87,16 +85,16 @@ func (s *Store) pull(ctx context.Context, src source, credit func() int, deliver
 	return p, nil
 }
 
-// more asks for what there is credit for and that has not been asked for. As
-// long as more is open than missing it waits, so that many small requests become
-// one: what is open is delivered first in any case.
+// more requests messages for the unused credit. It waits while the open requests cover more
+// than the missing messages, so that many small requests become one: the server fills the open
+// ones first anyway.
 func (p *puller) more() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ask()
 }
 
-// ask is more with the lock held.
+// ask is more for a caller that holds the lock.
 func (p *puller) ask() {
 	missing := p.credit() - p.open
 	if p.closed || p.recovery != nil || missing <= 0 || missing < p.open {
@@ -109,15 +107,15 @@ func (p *puller) ask() {
 	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, missing, p.s.pullExpiry().Nanoseconds())
 	err := p.s.nc.PublishRequest(p.s.apiName+"CONSUMER.MSG.NEXT."+p.source.stream+"."+p.source.consumer, p.inbox, body)
 	if err != nil {
-		return // not connected: restart asks when it is again
+		return // not connected: restart asks once there is a connection
 	}
 	p.open += missing
 }
 
-// received takes what came: a message, or the state of a pull.
+// received handles a message or the status of a pull.
 func (p *puller) received(m *nats.Msg) {
 	status := ""
-	if m.Reply == "" { // a message has one, whatever its headers are
+	if m.Reply == "" { // every message has a reply subject, whatever its headers are
 		status = m.Header.Get("Status")
 	}
 	p.mu.Lock()
@@ -133,18 +131,19 @@ func (p *puller) received(m *nats.Msg) {
 		p.deliver(m, old)
 		p.more()
 		return
-	case "408", "404": // it is over; nothing is wrong
+	case "408", "404": // the pull ended normally
 		p.works()
 		p.ended(m)
 		p.ask()
-	default: // 409 and 503: a change of leader, of the consumer, of the server
+	default: // 409 and 503: the leader, the consumer or the server has changed
 		p.ended(m)
 		description := m.Header.Get("Description")
 		if description == "Server Shutdown" {
-			// It takes its time for that; the connection tells when there is another.
+			// The shutdown takes some time; the connection reports when there is another
+			// server.
 			p.pause = lastPause
 		}
-		if !p.told { // otherwise it is known why, and better than this says
+		if !p.told { // otherwise a better reason is known already
 			p.fails(fmt.Errorf("the server ended a pull: %s", strings.TrimSpace(status+" "+description)), !passing[description])
 		}
 		p.askLater()
@@ -152,10 +151,10 @@ func (p *puller) received(m *nats.Msg) {
 	p.mu.Unlock()
 }
 
-// passing are the ends of pulls that are over as soon as the consumer has another leader.
+// passing has the descriptions of pulls that end because the consumer gets another leader.
 var passing = map[string]bool{"Server Shutdown": true, "Leadership Change": true}
 
-// fails notes what keeps the puller from delivering, and logs it if it is worth that.
+// fails notes why nothing is delivered, and logs it if worth says so.
 func (p *puller) fails(err error, worth bool) {
 	if p.fault == nil {
 		p.since = time.Now()
@@ -163,40 +162,40 @@ func (p *puller) fails(err error, worth bool) {
 	p.fault = err
 	if worth && !p.told && !p.closed {
 		p.told = true
-		p.s.log.Warn("can't take messages: it is tried again", "stream", p.source.stream, "consumer", p.source.consumer, "error", err)
+		p.s.log.Warn("can't take messages, trying again", "stream", p.source.stream, "consumer", p.source.consumer, "error", err)
 	}
 }
 
-// works notes that nothing does.
+// works notes that messages are delivered again.
 func (p *puller) works() {
 	if p.fault == nil {
 		return
 	}
 	if p.told {
-		p.s.log.Info("messages are taken again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
+		p.s.log.Info("taking messages again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
 	}
 	p.fault, p.told = nil, false
 }
 
-// disconnected notes that there is no connection.
+// disconnected notes that the connection is lost.
 func (p *puller) disconnected() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fails(errDisconnected, false) // the connection is logged by itself
+	p.fails(errDisconnected, false) // the loss of the connection is logged elsewhere
 }
 
-// ended takes off what a pull that is over has not delivered.
+// ended subtracts the messages that a finished pull has not delivered.
 func (p *puller) ended(m *nats.Msg) {
 	left, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
 	if err != nil {
-		left = p.open // it does not say: ask for everything again
+		left = p.open // the server does not say how many: request all of them again
 	}
 	p.open = max(p.open-left, 0)
 }
 
-// askLater asks again after a pause, which grows while nothing is delivered, and
-// after a look at the consumer, which may be gone, and at the stream, for the
-// fence. What comes until the fence is known is taken for old.
+// askLater makes a new request after a pause, which grows while nothing is delivered. Before,
+// it checks the consumer, which may be gone, and reads the fence from the stream. Until the
+// fence is known, every message counts as old.
 func (p *puller) askLater() {
 	if p.recovery != nil || p.closed {
 		return
@@ -211,7 +210,7 @@ func (p *puller) askLater() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return // restart has begun another
+			return // restart has begun another recovery
 		}
 		p.recovery = nil
 		if err == nil {
@@ -244,7 +243,7 @@ func (p *puller) raiseFence(ctx context.Context) error {
 	return nil
 }
 
-// watch finds out that pulls were lost without a word.
+// watch detects that pulls were lost silently.
 func (p *puller) watch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -256,12 +255,12 @@ func (p *puller) watch() {
 		return
 	}
 	p.open = 0
-	p.fails(errNoAnswer, false) // the recovery tells, if it does not succeed
+	p.fails(errNoAnswer, false) // if the recovery fails, it logs that
 	p.askLater()
 }
 
-// restart asks for everything again, over a new connection: what was asked for
-// over the lost one, a recovery included, is lost.
+// restart requests everything again over a new connection: requests over the lost connection
+// are lost, and so is a recovery.
 func (p *puller) restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -270,12 +269,12 @@ func (p *puller) restart() {
 	p.askLater()
 }
 
-// thawed raises the fence: what is on its way may have been delivered before this process
-// was frozen, and be somebody else's by now.
+// thawed raises the fence: messages on their way may have been delivered before this process
+// was frozen, and another executor may hold them by now.
 func (p *puller) thawed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.giveUpRecovery() // one that is under way may have read the fence before
+	p.giveUpRecovery() // a recovery under way may have read the fence too early
 	p.askLater()
 }
 
@@ -286,8 +285,8 @@ func (p *puller) giveUpRecovery() {
 	}
 }
 
-// stop ends the asking. What was asked for may still come, for as long as a pull
-// lasts; the subscription stays for it, so that it can be handed back at once.
+// stop makes no more requests. Messages that were requested may still come until the pull ends.
+// The subscription stays until then, so that they can be returned at once.
 func (p *puller) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -311,7 +310,7 @@ func (p *puller) unsubscribe() {
 	}
 	p.watchdog.Stop()
 	p.mu.Unlock()
-	_ = p.sub.Unsubscribe() // fails only where the connection is closed already
+	_ = p.sub.Unsubscribe() // fails only if the connection is closed already
 	p.s.mu.Lock()
 	delete(p.s.pullers, p)
 	p.s.mu.Unlock()

@@ -17,15 +17,14 @@ import (
 // NoLimit lets a queue have as many executions in hand as the executors have slots.
 const NoLimit = 0
 
-// LimitQueue bounds how many executions of a queue the whole fleet has in hand at
-// once: those whose attempts run, those that wait in an executor for a slot, and
-// those that are tried again in less than a second. NoLimit takes the bound away.
-// Executors need not be told, and what is in hand when the bound is lowered goes on.
-// The server keeps it, with the queue's consumer, which is made if there is none.
+// LimitQueue limits how many executions of a queue the whole fleet has in hand at once: running
+// attempts, executions that wait in an executor for a slot, and retries that are due in less
+// than a second. NoLimit removes the limit. Executors need no restart, and executions in hand
+// continue when the limit is lowered. The server stores the limit in the queue's consumer,
+// which is created if it does not exist.
 //
-// Under a limit what was delayed is stored once more when its time comes: a queue
-// has two consumers, one for what is due at once and one for what comes from the
-// timers, and the bound is that of the first.
+// With a limit, a delayed execution is stored once more when its time comes: a queue has one
+// consumer for ready messages and one for due timers, and only the first has the limit.
 func (s *Store) LimitQueue(ctx context.Context, queue string, n int) error {
 	switch err := engine.ValidateQueue(queue); {
 	case err != nil:
@@ -39,11 +38,11 @@ func (s *Store) LimitQueue(ctx context.Context, queue string, n int) error {
 	if err != nil {
 		return fmt.Errorf("limit queue %s: %w", queue, err)
 	}
-	return s.nc.Publish(s.layout.queueSubject(queue), nil) // who does not hear it sees it when it connects again
+	return s.nc.Publish(s.layout.queueSubject(queue), nil) // an executor that misses it reads the limit when it reconnects
 }
 
-// PauseQueue stops the delivery of a queue's executions until a time; the zero time
-// lets it go on. What is in hand goes on, and what is enqueued waits.
+// PauseQueue stops the delivery of a queue's executions until a time; the zero time resumes it.
+// Executions in hand continue, and newly enqueued ones wait.
 func (s *Store) PauseQueue(ctx context.Context, queue string, until time.Time) error {
 	if err := engine.ValidateQueue(queue); err != nil {
 		return fmt.Errorf("pause queue: %w", err)
@@ -67,8 +66,8 @@ func (s *Store) PauseQueue(ctx context.Context, queue string, until time.Time) e
 // pauseReason is the key of the reason in the metadata of a queue's consumers.
 const pauseReason = "durable.pause-reason"
 
-// ExplainPause keeps why a queue is paused, or is about to be; empty forgets it. It
-// shows while the queue is paused: see [api.Queue].
+// ExplainPause stores why a queue is paused or will be; an empty reason removes it. The reason
+// is shown while the queue is paused: see [api.Queue].
 func (s *Store) ExplainPause(ctx context.Context, queue, reason string) error {
 	if err := engine.ValidateQueue(queue); err != nil {
 		return fmt.Errorf("explain the pause of a queue: %w", err)
@@ -99,13 +98,13 @@ func (s *Store) pause(ctx context.Context, src source, until time.Time) (p *jets
 	return p, err
 }
 
-// soon is how long a pause goes on that is to end.
+// soon is how much longer a pause lasts that is being ended.
 const soon = 100 * time.Millisecond
 
-// resume lets a pause run out. Were it taken away, nats-server (2.15.2,
-// consumer.updatePauseState) would serve no pull that waits until the next message
-// or the next pull. The server's clock counts, which may be another: its answer
-// tells how far it is behind, and being asked for longer pauses, how far ahead.
+// resume lets a pause expire. If the pause were removed, nats-server (2.15.2,
+// consumer.updatePauseState) would not serve waiting pulls until the next message or the next
+// pull. The server's clock counts, and may differ from ours: if it is behind, its answer says
+// how far; if it is ahead, resume requests longer pauses until one lies in the future.
 func (s *Store) resume(ctx context.Context, src source) error {
 	for ahead := soon; ahead < time.Hour; ahead *= 4 {
 		until := time.Now().Add(ahead)
@@ -124,24 +123,24 @@ func (s *Store) resume(ctx context.Context, src source) error {
 	return err
 }
 
-// watchLimit has a feed of a queue hear of another limit. The feed knows of the one
-// that there is from the consumer that it made.
+// watchLimit makes a feed of a queue follow changes of the limit. The feed has read the first
+// limit from its consumer.
 func (s *Store) watchLimit(queue string, ready source) (stop func(), err error) {
 	sub, err := s.nc.Subscribe(s.layout.queueSubject(queue), func(*nats.Msg) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), Patience)
 			defer cancel()
-			_ = s.makeConsumer(ctx, ready) // it reads the limit; not read, it is when the feed connects again
+			_ = s.makeConsumer(ctx, ready) // this reads the limit; if it fails, the feed reads it when it reconnects
 		}()
 	})
 	if err != nil {
 		return nil, err
 	}
-	return func() { _ = sub.Unsubscribe() }, nil // fails only where the connection is closed already
+	return func() { _ = sub.Unsubscribe() }, nil // fails only if the connection is closed already
 }
 
-// move stores a message that came from the timers in the ready stream, whose
-// consumer has the queue's limit. What can't be moved now comes again.
+// move stores a message that came from the timers in the ready stream, whose consumer has the
+// queue's limit. If that fails now, the message is redelivered.
 func (s *Store) move(m *nats.Msg, b *baton) {
 	s.errands.run(func() {
 		if err := s.moveToReady(context.Background(), m, b); err != nil {
@@ -150,9 +149,9 @@ func (s *Store) move(m *nats.Msg, b *baton) {
 	})
 }
 
-// moveToReady fails with ErrExists as long as the execution's last message lies
-// there: its holder may be about to put it down, and then nothing would be left that
-// leads to the execution.
+// moveToReady fails with ErrExists as long as the execution's last message is in the ready
+// stream: its holder may be about to acknowledge it, and then no message would lead to the
+// execution.
 func (s *Store) moveToReady(ctx context.Context, m *nats.Msg, b *baton) error {
 	moved := &nats.Msg{Subject: s.layout.readySubject(b.execution), Header: ownHeaders(m.Header), Data: m.Data}
 	moved.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))

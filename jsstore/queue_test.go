@@ -37,7 +37,7 @@ func enqueue(t *testing.T, s *jsstore.Store, id string, delay time.Duration) {
 	}
 }
 
-// take returns what is delivered within a second, and no more than most.
+// take returns what is delivered within a second, but at most most deliveries.
 func take(feeds ...engine.Feed[*engine.Delivery]) (list []*engine.Delivery) {
 	for _, f := range feeds {
 		for more := true; more; {
@@ -52,9 +52,8 @@ func take(feeds ...engine.Feed[*engine.Delivery]) (list []*engine.Delivery) {
 	return list
 }
 
-// TestLimitOfAQueueHoldsForTheFleet has two executors with room for plenty work on
-// what was due at once and on what was delayed, under a limit that is set while
-// they run.
+// TestLimitOfAQueueHoldsForTheFleet lets two executors with many slots work on ready and on
+// delayed executions, under a limit that is set while they run.
 func TestLimitOfAQueueHoldsForTheFleet(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		s := open(t, nc, jsstore.Config{})
@@ -84,7 +83,7 @@ func TestLimitOfAQueueHoldsForTheFleet(t *testing.T) {
 			t.Errorf("%d executions came, want 12", len(seen))
 		}
 
-		// Who opens the queue leaves the limit alone.
+		// Opening the queue does not change the limit.
 		c := claim(t, open(t, nc, jsstore.Config{Lease: 10 * time.Second}), 100)
 		for i := range 5 {
 			enqueue(t, s, fmt.Sprint("more-", i), 0)
@@ -102,9 +101,9 @@ func TestLimitOfAQueueHoldsForTheFleet(t *testing.T) {
 	})
 }
 
-// TestWhatComesFromTheTimersIsMovedWhenItsPlaceIsFree has a holder that has given a
-// message to the timers, and is slow to put down the one that it has. Were what
-// comes from the timers dropped because there is one already, nothing would be left.
+// TestWhatComesFromTheTimersIsMovedWhenItsPlaceIsFree has a holder that has moved a message to
+// the timers and is slow to acknowledge the ready message. If the message from the timers were
+// dropped because the ready stream still has one, none would be left.
 func TestWhatComesFromTheTimersIsMovedWhenItsPlaceIsFree(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		s := open(t, nc, jsstore.Config{})
@@ -129,7 +128,7 @@ func TestWhatComesFromTheTimersIsMovedWhenItsPlaceIsFree(t *testing.T) {
 		select {
 		case again := <-f.Messages():
 			if again.Execution.ID != "x" || !again.Hint {
-				t.Errorf("came %+v, want a hint at x", again)
+				t.Errorf("got %+v, want a hint at x", again)
 			}
 		case <-time.After(time.Minute):
 			t.Error("nothing came, want what the timers had")
@@ -146,7 +145,7 @@ func TestPauseOfAQueueEnds(t *testing.T) {
 		}
 		enqueue(t, s, "now", 0)
 		enqueue(t, s, "later", 2*time.Second)
-		claim(t, open(t, nc, jsstore.Config{Lease: 10 * time.Second}), 0) // who opens it leaves it paused
+		claim(t, open(t, nc, jsstore.Config{Lease: 10 * time.Second}), 0) // opening it does not end the pause
 		if early := take(f); len(early) > 0 {
 			t.Errorf("%d came during the pause: %+v", len(early), early[0].Execution.ID+" "+early[0].Message)
 		}

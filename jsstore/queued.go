@@ -13,27 +13,27 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// Who has an id. The first message of it that the server has accepted, wherever it lies by
+// Which message has an id: the first one with that id that the server accepted, wherever it is
 // now. While nothing is recorded:
 //
-//   - What lies in the timers came first, since only what has the id goes there (see
-//     [baton.park]), and comes back from there (see Store.settle).
-//   - Of what lies in the ready stream, the first message came first.
+//   - A message in the timers came first, since only the message that has the id is moved there (see
+//     [baton.park]), and back from there (see Store.settle).
+//   - Among the messages in the ready stream, the first one came first.
 //
-// An execution goes from the ready stream through the timers, and maybe the ready stream
-// once more, into the bucket, and is in one of the places at any time: looking in that order
-// finds it. The first of the ready stream has the id if it is the first still at the end: what
-// came from the timers meanwhile has had it removed.
+// An execution moves from the ready stream through the timers, and maybe through the ready
+// stream once more, into the bucket. It is in one of them at any time, so a search in that
+// order finds it. The first message in the ready stream has the id only if it is still the
+// first at the end of the search: a message that came back from the timers meanwhile has
+// removed it.
 
-// queued returns the execution that has an id of which nothing is recorded, or
-// ErrNotFound.
+// queued returns the execution that has an id about which nothing is recorded, or ErrNotFound.
 func (s *Store) queued(ctx context.Context, id string) (engine.Record, error) {
 	ready := place{s.layout.ready(), s.layout.readyOf(id)}
 	later, due := place{s.layout.timers(), s.layout.laterSubject(id)}, place{s.layout.timers(), s.layout.dueOf(id)}
 	first, firstErr := s.execution(ctx, ready)
 	for {
-		// One that was due and that nobody could run has gone back to where it had not
-		// been before, for a second at least.
+		// If a due execution could not be run, it has returned to the first of these subjects,
+		// for a second at least.
 		for _, p := range []place{later, due, later} {
 			r, err := s.execution(ctx, p)
 			if !errors.Is(err, engine.ErrNotFound) {
@@ -54,8 +54,8 @@ func (s *Store) queued(ctx context.Context, id string) (engine.Record, error) {
 	}
 }
 
-// execution returns what the first message of a place holds, or ErrNotFound if that is no
-// execution.
+// execution returns the execution in the first message of a place, or ErrNotFound if the
+// message holds none.
 func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
 	m, err := s.first(ctx, p.stream, p.subject)
 	if err != nil {
@@ -72,20 +72,19 @@ func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
 	return r, nil
 }
 
-// isExecution reports whether a message holds an execution. One that can't be
-// understood does, unless its id can't: an executor is about to record why.
+// isExecution reports whether a message holds an execution. An unreadable message does, unless
+// its id is invalid: an executor will record why it can't be read.
 func isExecution(d *engine.Delivery) bool {
 	return !d.Hint && engine.ValidateID(d.Execution.ID) == nil
 }
 
-// messageName is what a delivery calls its message.
+// messageName returns the name that a delivery has for its message.
 func messageName(stream string, sequence uint64) string {
 	return stream + " " + strconv.FormatUint(sequence, 10)
 }
 
-// park moves a message to the timers, of an execution of which nothing is recorded. It
-// reports false for one whose id is another's, which is not to get there, where it would
-// count as the first.
+// park moves the message of an unrecorded execution to the timers. It returns false if the id
+// belongs to another message: there, this one would count as the first.
 func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 	if b.exclusive {
 		if isFirst, err := b.isFirst(ctx); err != nil || !isFirst {
@@ -99,7 +98,7 @@ func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 	}
 	lies, err := b.s.last(ctx, b.s.layout.timers(), m.Subject)
 	if errors.Is(err, engine.ErrNotFound) {
-		return false, nil // it has just fired
+		return false, nil // the timer has just fired
 	}
 	if err != nil {
 		return false, err
@@ -108,14 +107,14 @@ func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 	return bytes.Equal(lies.Data, m.Data) && lies.Header.Get(headerScheduleTarget) == m.Header.Get(headerScheduleTarget), nil
 }
 
-// isFirst reports whether the message, of which nothing is recorded, has its id. It looks in
-// the order in which another goes that may be on its way: a message that went from the timers
-// to the ready stream has had this one removed there (see Store.settle), and one that goes
-// from there to the timers now is in the way of this one.
+// isFirst reports whether this message of an unrecorded execution has its id. It searches in
+// the order in which another message moves. If that one has returned from the timers to the
+// ready stream, it has removed this one there (see Store.settle). If it is moving from there to
+// the timers now, it precedes this one in the ready stream.
 func (b *baton) isFirst(ctx context.Context) (bool, error) {
 	s, about := b.s, meta(b.m.Reply)
 	if about.stream != s.layout.ready() {
-		return true, nil // it has been found to be, or it would not have come to the timers
+		return true, nil // that was checked before it came to the timers
 	}
 	for _, subject := range []string{s.layout.laterSubject(b.execution.ID), s.layout.dueOf(b.execution.ID)} {
 		r, err := s.execution(ctx, place{s.layout.timers(), subject})
@@ -124,20 +123,20 @@ func (b *baton) isFirst(ctx context.Context) (bool, error) {
 		case err != nil && !errors.Is(err, engine.ErrNewer):
 			return false, err
 		default:
-			return !(&engine.Delivery{Execution: *b.execution}).Later(r), nil // it may be a copy of this one
+			return !(&engine.Delivery{Execution: *b.execution}).Later(r), nil // that one may be a copy of this message
 		}
 	}
 	first, err := s.first(ctx, s.layout.ready(), s.layout.readyOf(b.execution.ID))
 	if errors.Is(err, engine.ErrNotFound) {
-		return false, nil // it is there no more
+		return false, nil // the message is gone
 	}
 	return err == nil && first.Sequence == about.sequence, err
 }
 
-// postpone gives a ready message to the timers: clients can't, whose right to
-// publish there would be the right to forge. A message that could not be given
-// away comes again after the lease. One whose id is another's comes again at once, to be
-// claimed early by somebody who finds that out, and can say so.
+// postpone moves a ready message to the timers. Clients can't publish there: with that right
+// they could forge timers. If the move fails, the server redelivers the message after the
+// lease. If the id belongs to another message, this one is redelivered at once: an executor
+// then claims it early, notices that, and can report it.
 func (s *Store) postpone(b *baton, at time.Time) {
 	s.errands.run(func() {
 		m := b.timerFor(at, false)
@@ -157,9 +156,9 @@ func (s *Store) postpone(b *baton, at time.Time) {
 	})
 }
 
-// settle sees to it that a message that came from the timers, and lies in the ready stream
-// now, is the first of its id there. It is called before the message is put down that
-// came: until then whoever claims another finds that one.
+// settle ensures that a message that came from the timers and is now in the ready stream is the
+// first with its id there. Call it before acknowledging the delivered message: until then,
+// anybody who claims another message with the id finds that one.
 func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64) error {
 	for {
 		m, err := s.first(ctx, s.layout.ready(), s.layout.readyOf(x.ID))
@@ -172,7 +171,7 @@ func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64
 			return nil
 		}
 		if err := s.deleteMessage(ctx, s.layout.ready(), m.Sequence); err != nil {
-			return fmt.Errorf("remove %s, whose id is that of %s: %w", m.Subject, s.layout.readySubject(x), err)
+			return fmt.Errorf("remove %s, which has the id of %s: %w", m.Subject, s.layout.readySubject(x), err)
 		}
 		later := s.layout.parse(m).Execution
 		s.log.Warn("message dropped: another with its id was accepted first", "execution", x.ID,

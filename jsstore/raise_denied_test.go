@@ -52,14 +52,14 @@ func TestBucketOfAnEarlierVersionServesWhoMayNotRaiseIt(t *testing.T) {
 	w.shows(x, symptom{"stream.revisions", jsstore.Warning, "KV_durable-executions", "denied"})
 	for _, f := range x.Findings {
 		if f.Check == "stream.revisions" && f.Mended != "" {
-			t.Errorf("mended by who may not: %+v", f)
+			t.Errorf("mended without the right to change it: %+v", f)
 		}
 	}
 	x, err = jsstore.Examine(t.Context(), admin, jsstore.ExamineConfig{Mend: true})
 	w.check(err)
 	w.mended(x, "stream.revisions", "KV_durable-executions", "")
 	if got := bucketConfig(t, admin).MaxMsgsPerSubject; got != 64 {
-		t.Errorf("mended by one who may it keeps %d, want 64", got)
+		t.Errorf("mended with the right to change it, the bucket keeps %d revisions, want 64", got)
 	}
 	if strings.Contains(fmt.Sprint(x.Findings), "could not be mended") {
 		t.Errorf("findings: %+v", x.Findings)

@@ -20,7 +20,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A stored message is one that lies in a stream.
+// A stored message is a message in a stream.
 type stored struct {
 	Subject  string
 	Sequence uint64
@@ -29,8 +29,8 @@ type stored struct {
 	Time     time.Time
 
 	broken bool   // the header block can't be parsed: Header is nil
-	block  []byte // it, as it is; only of a get from the leader
-	left   uint64 // how many messages come behind it; only of a direct get
+	block  []byte // the header block itself; only from a get by the leader
+	left   uint64 // how many messages follow; only from a direct get
 }
 
 func (m *stored) revision() engine.Revision {
@@ -48,9 +48,9 @@ func (m *stored) takeBlock(block []byte) {
 	}
 }
 
-// last returns the last message of a stream that matches a subject, from the
-// stream's leader: a direct get may be answered by a replica that lags behind,
-// and decisions rest on this. The error is ErrNotFound if there is none.
+// last returns the last message of a stream that matches a subject. It asks the stream's
+// leader, because decisions depend on the answer and a replica that lags behind may answer a
+// direct get. The error is ErrNotFound if no message matches.
 func (s *Store) last(ctx context.Context, stream, subject string) (*stored, error) {
 	return s.message(ctx, stream, subject, map[string]any{"last_by_subj": subject})
 }
@@ -79,7 +79,7 @@ func (s *Store) message(ctx context.Context, stream, subject string, which map[s
 	return m, refusal
 }
 
-// anyMessage reads the answer to a get, whatever it says: refusal is the server's.
+// anyMessage reads any answer to a get. refusal is an error that the server returned.
 func anyMessage(answer []byte) (m *stored, refusal, err error) {
 	var got struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -107,8 +107,8 @@ func anyMessage(answer []byte) (m *stored, refusal, err error) {
 	return m, nil, nil
 }
 
-// plainMessage reads an answer that holds a message and nothing unusual, as nearly all
-// do, in a fifth of the time that a decoder of JSON takes; nil if it is another.
+// plainMessage reads an answer that holds a message and nothing unusual, as nearly all do. It
+// takes a fifth of the time of a JSON decoder. It returns nil for any other answer.
 func plainMessage(answer []byte) *stored {
 	_, rest, ok := bytes.Cut(answer, []byte(`"message":{"subject":`))
 	if !ok {
@@ -161,12 +161,12 @@ func plainMessage(answer []byte) *stored {
 	return m
 }
 
-// api calls the JetStream API and decodes what it answers into out.
+// api calls the JetStream API and decodes the answer into out.
 func (s *Store) api(ctx context.Context, name string, body []byte, out any) error {
 	return s.call(ctx, name, body, func(answer []byte) error { return json.Unmarshal(answer, out) })
 }
 
-// call calls the JetStream API and has read read what it answers.
+// call calls the JetStream API and passes the answer to read.
 func (s *Store) call(ctx context.Context, name string, body []byte, read func(answer []byte) error) error {
 	return s.persist(ctx, func(int) error {
 		answer, err := s.requests.request(ctx, &nats.Msg{Subject: s.apiName + name, Data: body})
@@ -181,9 +181,9 @@ func (s *Store) call(ctx context.Context, name string, body []byte, read func(an
 	})
 }
 
-// put writes data where the subject is at a revision. What it writes carries an
-// id of its own: should the answer get lost, the write that finds itself there
-// when it is tried again has succeeded.
+// put writes data to a subject that is at a certain revision. The write carries an id of its
+// own: if the answer gets lost and the retry finds a message with this id, the first try has
+// succeeded.
 func (s *Store) put(ctx context.Context, subject string, data []byte, at engine.Revision) (engine.Revision, error) {
 	return s.putMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}, at)
 }
@@ -217,8 +217,8 @@ func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (en
 	return revision, err
 }
 
-// own answers a conflict that a write met when it was tried again: the revision
-// if it conflicts with itself, errNoAnswer if it may be in flight still.
+// own resolves the conflict of a repeated write. It returns the revision if the write conflicts
+// with its own earlier try, and errNoAnswer if the earlier try may still be in flight.
 func (s *Store) own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
 	m, err := s.last(ctx, s.layout.records(), subject)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -235,13 +235,13 @@ func (s *Store) own(ctx context.Context, subject, write string, at engine.Revisi
 	return 0, conflict
 }
 
-// buffers are what records are encoded in, to be sent: whoever sends copies.
+// buffers holds buffers in which records are encoded for sending. The sender copies them.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// keptBuffer is how long a buffer may be to be kept: hardly any record is longer.
+// keptBuffer is the size up to which a buffer is kept for reuse. Hardly any record is longer.
 const keptBuffer = 16 << 10
 
-// giveBack returns a buffer, or the longer one that was needed in its place.
+// giveBack returns a buffer to the pool, or the longer one that replaced it.
 func giveBack(buffer *[]byte, used []byte) {
 	if cap(used) <= keptBuffer {
 		*buffer = used
@@ -270,7 +270,7 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 		m.Header.Set(jetstream.MsgTTLHeader, seconds(d))
 	}
 	revision, err := s.putOver(ctx, m, at, &x)
-	if err == nil { // otherwise it may be on its way still
+	if err == nil { // otherwise the message may still be on its way
 		giveBack(buffer, data)
 	}
 	return revision, err
@@ -282,13 +282,13 @@ func (s *Store) Get(ctx context.Context, id string) (engine.Record, error) {
 	if !errors.Is(err, engine.ErrNotFound) {
 		return r, err
 	}
-	gone := r // of an earlier life, unless what is queued says otherwise
+	gone := r // from an earlier life, unless a queued message says otherwise
 	r, err = s.queued(ctx, id)
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
 		return s.record(ctx, id)
 	case gone.ID != "" && gone.SameLife(&r.Execution):
-		return gone, nil // its message has led to that, and is still to be acknowledged
+		return gone, nil // the queued message led to this record and is not acknowledged yet
 	}
 	return r, err
 }
@@ -308,8 +308,8 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 	return r, nil
 }
 
-// decodeRecord is decodeRecord that knows how long records are kept: one that ought to have
-// been removed is not found, and returned nevertheless.
+// decodeRecord decodes a record and checks its retention. For a record that should have been
+// removed by now it returns ErrNotFound, together with the record.
 func (s *Store) decodeRecord(m *stored) (engine.Record, error) {
 	r, err := decodeRecord(m)
 	if err == nil && s.outlived(m, &r.Execution) {
@@ -318,8 +318,8 @@ func (s *Store) decodeRecord(m *stored) (engine.Record, error) {
 	return r, err
 }
 
-// outlived reports whether a record ought to have been removed. What vanishes by itself goes by
-// its own time, which it was given when it finished.
+// outlived reports whether a record should have been removed by now. If the record has a time
+// to live, that counts: the record got it when it finished.
 func (s *Store) outlived(m *stored, x *engine.Execution) bool {
 	now := time.Now()
 	return x.Gone(s.Limits(), now) && !vanishes(m).After(now)
@@ -336,8 +336,8 @@ func decodeRecord(m *stored) (engine.Record, error) {
 	return engine.Record{Execution: x, Revision: m.revision()}, err
 }
 
-// GetMany implements [engine.Store]. What a replica does not have or has not seen
-// finish, and what its answer had no room for, is asked of the leader.
+// GetMany implements [engine.Store]. It asks the leader for records that the replica does not
+// have, or shows as unfinished, and for records that the answer had no room for.
 func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -15,7 +15,7 @@ import (
 func TestWriteWhoseAnswerWasLostIsKnownAgain(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		s := open(t, nc, jsstore.Config{})
-		// As Update writes, but for the answer.
+		// Like Update, except for the answer.
 		m := nats.NewMsg(s.RecordSubject("te_1"))
 		m.Header.Set(codec.HeaderWrite, "mine")
 		seq, err := s.Publish(t.Context(), m)

@@ -9,26 +9,26 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// errUnavailable is an answer that tells of a server which can't do anything now.
+// errUnavailable says that a server can't do anything now.
 var errUnavailable = errors.New("JetStream is not available")
 
 // Error codes of the server, from its errors.json.
 const (
 	codeWrongLastSequence         = 10071 // JSStreamWrongLastSequenceErrF
 	codeWrongLastSequenceConstant = 10164 // JSStreamWrongLastSequenceConstantErr: another write is in flight
-	codeStoreFailed               = 10077 // JSStreamStoreFailedF: a limit, told apart by the text
+	codeStoreFailed               = 10077 // a limit; the text says which
 	codeNoMessage                 = 10037 // JSNoMessageFoundErr
 	codeInsufficient              = 10023 // JSInsufficientResourcesErr
 	codeNotAvailable              = 10008 // JSClusterNotAvailErr
-	codeBatchDisabled             = 10174 // JSAtomicPublishDisabledErr: the stream was made before its like took batches
+	codeBatchDisabled             = 10174 // the stream was created before such streams accepted batches
 	codeAccountLimit              = 10002 // JSAccountResourcesExceededErr
 	codeStorageLimit              = 10047 // JSStorageResourcesExceededErr
 	codeMemoryLimit               = 10028 // JSMemoryResourcesExceededErr
-	codeNotEnabled                = 10076 // JSNotEnabledErr: also once the disk has failed
+	codeNotEnabled                = 10076 // also after the disk has failed
 	codeNotEnabledForAccount      = 10039 // JSNotEnabledForAccountErr
 )
 
-// apiError maps the server's errors to the engine's, here and nowhere else.
+// apiError maps the server's errors to the engine's. Only this function does so.
 func apiError(e *jetstream.APIError) error {
 	switch e.ErrorCode {
 	case codeWrongLastSequence, codeWrongLastSequenceConstant:

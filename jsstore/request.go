@@ -13,46 +13,46 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// requests sends messages and hands each answer to whoever waits for it, over
-// one subscription for all. It exists beside the client's own request call so
-// that many publishes can be under way at once, each with a context of its own.
+// requests sends messages and passes each answer to the goroutine that waits for it, over one
+// subscription for all. The client's own request call can't have many publishes under way at
+// once, each with a context of its own.
 type requests struct {
 	nc     *nats.Conn
 	sender *sender
 	sub    *nats.Subscription
 	prefix string
-	idle   sync.Pool // of calls that were answered, to be used again
+	idle   sync.Pool // calls that were answered, for reuse
 
-	// bucket is what the subjects of buckets are published behind where they are in
-	// another domain, or another account: there they mean a bucket of one's own.
+	// bucket is the prefix for the subjects of the bucket if it is in another domain or
+	// account. Without the prefix these subjects mean a bucket of the connection's own account.
 	bucket string
 
-	closed chan struct{} // there are no more calls: see gone
+	closed chan struct{} // closed when there are no more calls: see gone
 
 	mu      sync.Mutex
 	next    uint64
 	pending map[uint64]*call
 	series  map[uint64]*series
-	sweeps  bool  // the sweep that ends calls without an answer is set
-	reason  error // what all calls return once closed is
+	sweeps  bool  // the timer of sweep is set
+	reason  error // the error of all calls after closed is closed
 }
 
-// bucketSubjects is what the subjects of the messages of buckets begin with.
+// bucketSubjects is the prefix of the subjects of all buckets.
 const bucketSubjects = "$KV."
 
-// A call is a request under way. It is done when answer can be received from, or when it
-// is among those that are answered.
+// A call is a request under way. When it is done, answer receives its result, or all if it
+// belongs to answers.
 type call struct {
 	id     uint64
 	began  time.Time
 	answer chan result // of capacity 1
 
-	all *answers // instead of answer, and the call's place there
+	all *answers // if set, all receives the result instead of answer
 	at  int
 }
 
-// A result is what a call ends with: an answer, or errNoAnswer, errDisconnected, the
-// reason why there are no more calls, or why it could not be sent.
+// A result is how a call ends: with an answer, with errNoAnswer or errDisconnected, with the
+// reason why there are no more calls, or with the error of sending.
 type result struct {
 	m   *nats.Msg
 	err error
@@ -64,7 +64,7 @@ func newRequests(nc *nats.Conn) (*requests, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Answers are small and their number is that of the calls.
+	// Answers are small, and there are only as many as calls.
 	if err := sub.SetPendingLimits(-1, -1); err != nil {
 		_ = sub.Unsubscribe()
 		return nil, err
@@ -90,14 +90,14 @@ func (r *requests) answered(m *nats.Msg) {
 	}
 }
 
-// forget ends a call that nobody waits for.
+// forget drops a call for which nobody waits.
 func (r *requests) forget(id uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.pending, id)
 }
 
-// newCall returns a call that is not under way.
+// newCall returns a call that has not been sent yet.
 func (r *requests) newCall() *call {
 	c, _ := r.idle.Get().(*call)
 	if c == nil {
@@ -107,7 +107,7 @@ func (r *requests) newCall() *call {
 	return c
 }
 
-// end ends a call that is not under way any more.
+// end ends a call that is no longer under way.
 func (c *call) end(g result) {
 	if c.all != nil {
 		c.all.put(c.at, g)
@@ -116,7 +116,7 @@ func (c *call) end(g result) {
 	c.answer <- g
 }
 
-// start sends m with the messages of others. Somebody must wait for the call.
+// start sends m together with the messages of others. The caller must wait for the call.
 func (r *requests) start(c *call, m *nats.Msg) {
 	id, ok := r.begin(c, m)
 	if !ok {
@@ -125,7 +125,7 @@ func (r *requests) start(c *call, m *nats.Msg) {
 	r.sender.send(outgoing{m: *r.placed(m), request: id})
 }
 
-// startNow sends m, for who has many to send.
+// startNow sends m immediately, for callers that have many messages.
 func (r *requests) startNow(c *call, m *nats.Msg) {
 	id, ok := r.begin(c, m)
 	if !ok {
@@ -147,8 +147,8 @@ func (r *requests) refused(id uint64, err error) {
 	}
 }
 
-// begin has the call under way, whose message is yet to be sent, and returns its number.
-// If there are no more calls it ends this one and reports false.
+// begin registers the call before its message is sent, and returns its number. If there are no
+// more calls, it ends this one and returns false.
 func (r *requests) begin(c *call, m *nats.Msg) (id uint64, ok bool) {
 	r.mu.Lock()
 	if err := r.reason; err != nil {
@@ -173,10 +173,11 @@ func (r *requests) reply(id uint64) string {
 	return string(strconv.AppendUint(append(buffer[:0], r.prefix...), id, 36))
 }
 
-// publish sends m at once, and asks for no answer but at m.Reply.
+// publish sends m immediately. An answer comes only if m.Reply is set.
 func (r *requests) publish(m *nats.Msg) error { return r.nc.PublishMsg(r.placed(m)) }
 
-// placed returns m, or what is to be sent in its place where the bucket is elsewhere.
+// placed returns m, or a copy with the right subject if the bucket is in another domain or
+// account.
 func (r *requests) placed(m *nats.Msg) *nats.Msg {
 	if r.bucket == "" || !strings.HasPrefix(m.Subject, bucketSubjects) {
 		return m
@@ -186,19 +187,19 @@ func (r *requests) placed(m *nats.Msg) *nats.Msg {
 	return &elsewhere
 }
 
-// errNoAnswer is what a call ends with when the server did not answer in time:
-// whether it has done what was asked is not known.
+// errNoAnswer is the result of a call that the server did not answer in time. Nobody knows
+// whether the server did what was requested.
 var errNoAnswer = errors.New("no answer from the server")
 
-// answerTimeout is how long one try waits, and up to sweepPause more. A leader that
-// steps down swallows the request in flight, so that waiting longer does not help.
+// answerTimeout is how long one try waits, plus up to sweepPause. A leader that steps down
+// drops the request in flight, so waiting longer does not help.
 const (
 	answerTimeout = 2 * time.Second
 	sweepPause    = 200 * time.Millisecond
 )
 
-// sweep ends the calls that have waited long enough, for as long as there are any:
-// one timer for all, since one for each would be a part of what a write costs.
+// sweep ends the calls that have waited too long, as long as there are calls. All calls share
+// one timer: a timer for each would be a noticeable share of the cost of a write.
 func (r *requests) sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -217,11 +218,11 @@ func (r *requests) sweep() {
 	}
 }
 
-// wait returns the answer, errNoAnswer when there was none in time, or ctx's cause.
+// wait returns the answer, errNoAnswer if none came in time, or ctx's cause.
 func (r *requests) wait(ctx context.Context, c *call) (*nats.Msg, error) {
 	select {
 	case g := <-c.answer:
-		r.idle.Put(c) // whoever has sent to it had taken it from those under way
+		r.idle.Put(c) // the sender of the answer had already removed c from pending
 		return g.m, g.err
 	case <-ctx.Done():
 		r.forget(c.id)
@@ -236,15 +237,14 @@ func (r *requests) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) 
 	return r.wait(ctx, c)
 }
 
-// disconnected ends the calls that are under way: their answers will not come, for the
-// reason given.
+// disconnected ends the calls under way with this reason: their answers will not come.
 func (r *requests) disconnected(reason error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.endAll(reason)
 }
 
-// endAll is disconnected with the lock held.
+// endAll is disconnected for a caller that holds the lock.
 func (r *requests) endAll(reason error) {
 	for _, c := range r.pending {
 		c.end(result{err: reason})
@@ -255,8 +255,8 @@ func (r *requests) endAll(reason error) {
 	}
 }
 
-// shut ends the calls that are under way, and all that follow, with reason. It reports
-// false if that was done before.
+// shut ends the calls under way and all later calls with this reason. It returns false if it
+// was called before.
 func (r *requests) shut(reason error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -269,7 +269,7 @@ func (r *requests) shut(reason error) bool {
 	return true
 }
 
-// gone returns what all calls return if there are no more; nil if there are.
+// gone returns the error of all further calls, or nil if calls are still possible.
 func (r *requests) gone() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -279,5 +279,5 @@ func (r *requests) gone() error {
 func (r *requests) close() {
 	r.shut(engine.ErrClosed)
 	r.sender.close()
-	_ = r.sub.Unsubscribe() // fails only on a connection that is closed already
+	_ = r.sub.Unsubscribe() // fails only if the connection is closed already
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// seconds returns a time to live as the server takes it: whole seconds, and of a
-// duration with a fraction it would drop that.
+// seconds formats a time to live for the server in whole seconds. It rounds up, since the
+// server would drop the fraction.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
-// lookAt has the timers tell when it is time to look at a tree. A root has one
-// timer: the latest call sets it.
+// lookAt sets the timer that starts the next check of a tree. A root has one such timer: the
+// latest call decides.
 func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
 	if _, err := s.publish(ctx, s.layout.look(root, at), nil); err != nil {
 		return fmt.Errorf("timer for the tree of %s: %w", root, err)
@@ -28,7 +28,7 @@ func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
 	return nil
 }
 
-// look returns the message that has a tree looked at.
+// look returns the timer that starts the check of a tree.
 func (l layout) look(root string, at time.Time) *nats.Msg {
 	m := nats.NewMsg(l.lookLater(root))
 	schedule(m, at, l.lookSubject(root))
@@ -47,14 +47,14 @@ func (s *Store) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage]
 	}, s.layout.expirySource())
 }
 
-// A look is the baton of an expiry.
+// A look is the baton of an expiry message.
 type look struct {
 	baton
 	root string
 }
 
-// Return implements [engine.Baton]. A look that is far away waits in the timers
-// and not in hand.
+// Return implements [engine.Baton]. A check that is due much later waits in the timers and not
+// in hand.
 func (l *look) Return(ctx context.Context, at time.Time, recorded bool) error {
 	if time.Until(at) < longNak {
 		return l.baton.Return(ctx, at, recorded)
@@ -65,17 +65,16 @@ func (l *look) Return(ctx context.Context, at time.Time, recorded bool) error {
 	return l.Done(ctx)
 }
 
-// A grave is what a root's record is overwritten with when its tree is deleted,
-// as any client of key-value buckets deletes a key. Its revision comes after all
-// that the tree consists of, and before all that another tree of the same id will
-// consist of, so that a purge up to it, however late, takes the one and leaves
-// the other. It vanishes by itself.
+// A grave is the message that replaces a root's record when its tree is deleted; any client of
+// key-value buckets deletes a key in the same way. Its revision comes after everything in this
+// tree and before everything in a later tree with the same id. So a purge up to it, however
+// late, removes the one and leaves the other. The grave vanishes by itself.
 const (
 	headerOperation = "KV-Operation"
 	operationDelete = "DEL"
-	// graveTTL is the shortest that the server takes, in seconds: nobody needs it
-	// once the purge is through, and without it the purge has no bound but is right
-	// still.
+	// graveTTL is the shortest time to live that the server accepts, in seconds. Nobody needs
+	// the grave after the purge. If it vanishes before the purge, nothing limits the purge,
+	// which is still right.
 	graveTTL = "1"
 )
 
@@ -88,8 +87,7 @@ func (l layout) grave(root, ttl string) *nats.Msg {
 
 func isGrave(m *stored) bool { return m.Header.Get(headerOperation) != "" }
 
-// Delete implements [engine.Store]. No consumer is on the bucket, so that a purge
-// is safe.
+// Delete implements [engine.Store]. The bucket has no consumers, so a purge is safe.
 func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) error {
 	if err := engine.ValidateID(root); err != nil {
 		return err
@@ -101,19 +99,20 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 	return s.purgeBelow(ctx, root, ">", grave)
 }
 
-// purgeBelow removes what lies below a root up to a revision.
+// purgeBelow removes the keys below a root up to a revision.
 func (s *Store) purgeBelow(ctx context.Context, root, which string, upTo engine.Revision) error {
 	err := s.change(ctx, "STREAM.PURGE."+s.layout.records(), map[string]any{
 		"filter": s.layout.recordSubject(root) + "." + which, "seq": uint64(upTo),
 	})
 	if err != nil {
-		return fmt.Errorf("delete what is below %s: %w", root, err)
+		return fmt.Errorf("delete the records below %s: %w", root, err)
 	}
 	return nil
 }
 
-// putOver is putMsg where a grave counts as no record, and so does a record that ought to
-// have been removed, unless it is that of x itself, whose message came again. No x is a grave.
+// putOver is putMsg with one difference: it replaces a grave, and a record that should have
+// been removed by now, unless that is the record of x itself, whose message was redelivered. A
+// nil x means that m is a grave.
 func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x *engine.Execution) (engine.Revision, error) {
 	r, err := s.putMsg(ctx, m, at)
 	if at != 0 || !errors.Is(err, engine.ErrConflict) {
@@ -139,7 +138,8 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 	case earlier.SameLife(x):
 		return 0, err
 	}
-	// In the order of Delete, by a grave that stays until a message in hand has come again.
+	// In the order of Delete. This grave stays until a message that is still in hand must have
+	// been redelivered.
 	grave, err := s.putMsg(ctx, s.layout.grave(x.ID, seconds(3*s.config.Lease)), last.revision())
 	if err != nil {
 		return 0, err
@@ -147,9 +147,10 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 	return s.putOnGrave(ctx, m, x, grave)
 }
 
-// putOnGrave writes the first record of a root whose id was used before. What the earlier
-// tree had below it would be taken for children of this one. Its payloads may be those of
-// this one, whose input is stored before its message; they and the rest go with this tree.
+// putOnGrave writes the first record of a root whose id was used before. It removes the records
+// below the earlier root, which would count as this root's children. It keeps the payloads,
+// which may belong to this root: its input is stored before its message. They are deleted with
+// this tree.
 func (s *Store) putOnGrave(ctx context.Context, m *nats.Msg, x *engine.Execution, grave engine.Revision) (engine.Revision, error) {
 	if err := s.purgeBelow(ctx, x.ID, "*", grave); err != nil {
 		return 0, err

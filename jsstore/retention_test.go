@@ -15,7 +15,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// keys returns the keys of the bucket, sorted, without the namespace's own.
+// keys returns the keys of the bucket, sorted, without those of the namespace itself.
 func keys(t *testing.T, nc *nats.Conn) []string {
 	t.Helper()
 	var list []string
@@ -28,7 +28,7 @@ func keys(t *testing.T, nc *nats.Conn) []string {
 	return list
 }
 
-// The pages of a list of children are written before the record that points to them. An
+// The pages of a list of children are written before the record that refers to them. An
 // executor that writes the pages and then fails to write the record leaves the pages behind.
 func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
@@ -55,7 +55,7 @@ func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 		select {
 		case m = <-f.Messages():
 		case <-time.After(48 * time.Hour):
-			t.Fatal("nobody is to look at the tree")
+			t.Fatal("no check of the tree is set")
 		}
 		if took := time.Since(now); m.Root != "root" || took > 24*time.Hour+time.Second {
 			t.Errorf("%s is to be looked at %s later, want root within a day", m.Root, took)

@@ -14,20 +14,20 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A write to the bucket over a revision removes that revision, and what removes it must
-// leave a trace on the disk. A limit of messages per subject leaves none (nats-server
-// 2.15.2, removeMsgFromBlock): when the newest revision goes later, by its time to live or
-// a purge, and the server is killed, it finds the older one in its files and takes it for
-// the record: a deleted tree is back, and running. A rollup removes by purge, which leaves
-// the trace. So the limit must be one that is never reached, and each write that may find a
-// revision carries the rollup: [replacing] says so, and nothing else.
+// A write to the bucket that replaces a revision also removes it, and the removal must leave a
+// trace on the disk. A limit of messages per subject leaves none (nats-server 2.15.2,
+// removeMsgFromBlock): if the newest revision is removed later, by its time to live or by a
+// purge, and the server is killed, the server finds the older revision in its files and takes
+// it for the record. Then a deleted tree is back, and running. A rollup removes by purge, which
+// leaves a trace. So the limit must never be reached, and each write that may replace a
+// revision carries the rollup header; only [replacing] sets it.
 //
-// An executor of an earlier version writes without the rollup, so that its records keep
-// older revisions where the limit is 64. The next write of a program that knows this rule
-// removes them; tidy removes the others. Every reader takes the last revision alone.
+// An executor of an earlier version writes without the rollup, so its records keep older
+// revisions if the limit is 64. The next write of a program that knows this rule removes them;
+// tidy removes the others. Every reader uses only the last revision.
 
-// revisions is how many the bucket keeps of a key: as many as key-value clients take for a
-// history. There is only ever one.
+// revisions is how many revisions of a key the bucket keeps: the most that key-value clients
+// accept as a history. In practice there is only one.
 const revisions = 64
 
 // Headers of a rollup.
@@ -36,22 +36,24 @@ const (
 	rollupSubject = "sub"
 )
 
-// replacing marks a write to the bucket that may find an older revision under its key.
+// replacing marks a write to the bucket that may replace an older revision of its key.
 func replacing(h nats.Header) { h[headerRollup] = []string{rollupSubject} }
 
-// unconditional is a write to the bucket whatever lies there: what has no record of its own
-// and is written twice where an answer was lost.
+// unconditional returns a write to the bucket at any revision. It is for messages that are not
+// records and may be written twice if an answer gets lost.
 func unconditional(subject string, data []byte) *nats.Msg {
 	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 	replacing(m.Header)
 	return m
 }
 
-// keepsOne reports whether a bucket was made by a version that let the limit remove.
+// keepsOne reports whether the bucket was created by a version that let the limit remove
+// revisions.
 func keepsOne(have jetstream.StreamConfig) bool { return have.MaxMsgsPerSubject == 1 }
 
-// raise has the bucket keep more than one revision. Whoever lacks the right to change a
-// stream goes on without: until somebody raises it all is as it was before.
+// raise makes the bucket keep more than one revision. A caller without the right to change a
+// stream continues without it: until somebody else raises it, everything works as it did
+// before.
 func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised bool, err error) {
 	have.MaxMsgsPerSubject = revisions
 	before := s.nc.LastError()
@@ -60,7 +62,7 @@ func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised 
 	denied := errors.New("permission to change it is denied")
 	ctx, deny := context.WithCancelCause(ctx)
 	defer deny(nil)
-	go func() { // the server does not answer a request that it refuses, but says so beside
+	go func() { // the server does not answer a denied request; it reports the denial on the connection
 		for {
 			select {
 			case <-ctx.Done():
@@ -79,8 +81,8 @@ func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised 
 	return err == nil, err
 }
 
-// histories returns the subjects of the bucket that have more than one revision, as the
-// leader knows them: none, unless a program of an earlier version has written over a record.
+// histories returns the subjects of the bucket that have more than one revision, according to
+// the leader. There are none unless a program of an earlier version has replaced a record.
 func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 	var info struct {
 		Error *jetstream.APIError `json:"error"`
@@ -127,8 +129,7 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 }
 
 // scanLast returns the last revision of each key of the bucket that matches one of the
-// subjects, subject by subject: first the keys that have one revision, in order, then the
-// others.
+// subjects, subject by subject: first the keys with one revision, in order, then the others.
 func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*stored, error] {
 	return func(yield func(*stored, error) bool) {
 		several, err := s.histories(ctx)
@@ -160,9 +161,9 @@ func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*sto
 	}
 }
 
-// tidy removes the older revisions that programs of an earlier version have left, by purges,
-// which leave their trace, and returns of how many keys. Otherwise the older one would be
-// the record once the last vanishes by its time to live.
+// tidy removes the older revisions that programs of an earlier version have left, and returns
+// the number of their keys. It uses purges, which leave a trace. Otherwise the older revision
+// would become the record when the last one vanishes by its time to live.
 func (s *Store) tidy(ctx context.Context) (int, error) {
 	found, err := s.histories(ctx)
 	if err != nil {

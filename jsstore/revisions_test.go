@@ -20,7 +20,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// A life is what is written of executions, and how it is removed.
+// A life says which records of an execution are written, and how they are removed.
 type life struct {
 	*testing.T
 	s  *jsstore.Store
@@ -51,11 +51,10 @@ func (l life) check(err error) {
 	}
 }
 
-// vanishing is kept for as long as a root must be that goes by its time to live.
+// vanishing has the shortest retention with which a root is removed by its time to live.
 var vanishing = engine.Execution{ID: "x", Policy: engine.Policy{Retention: 24 * time.Hour}}
 
-// removals are all ways in which keys of the bucket come to have had several revisions and
-// go.
+// removals has all ways in which keys of the bucket get several revisions and are removed.
 var removals = map[string]func(l life){
 	"a root alone, its time to live over": func(l life) {
 		l.writes(vanishing, engine.Running, engine.Completed)
@@ -117,7 +116,7 @@ var removals = map[string]func(l life){
 	},
 }
 
-// makeOld makes the bucket as an earlier version made it.
+// makeOld changes the bucket to the configuration of an earlier version.
 func makeOld(t *testing.T, nc *nats.Conn) {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -134,8 +133,8 @@ func makeOld(t *testing.T, nc *nats.Conn) {
 	}
 }
 
-// The server keeps its index in a file that is minutes old when it is killed, and reads the
-// rest from its blocks: what it finds there without a trace of its removal is alive.
+// When the server is killed, its index file is minutes old, and it reads the rest from its
+// blocks. A message there without a trace of its removal comes back to life.
 func TestWhatIsRemovedStaysRemovedWhenTheServerIsKilled(t *testing.T) {
 	for name, remove := range removals {
 		for kind, grouped := range map[string]bool{"new bucket": false, "grouped writes": true, "raised bucket": false} {
@@ -170,7 +169,7 @@ func TestEveryRevisionButTheLastIsRemovedAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 				s := open(t, nc, jsstore.Config{Lease: time.Second, Retention: time.Minute})
-				if _, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{Lease: 2 * time.Second}); err != nil { // the namespace record
+				if _, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{Lease: 2 * time.Second}); err != nil { // writes the namespace record
 					t.Fatal(err)
 				}
 				write(life{t, s, nc})
@@ -230,7 +229,7 @@ func TestBucketOfAnEarlierVersionIsRaisedByWhoeverMay(t *testing.T) {
 		if _, err = js.UpdateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		s := open(t, nc, jsstore.Config{MustExist: true}) // it opens, and changes nothing
+		s := open(t, nc, jsstore.Config{MustExist: true}) // it opens the namespace and changes nothing
 		if got := bucketConfig(t, nc).MaxMsgsPerSubject; got != 1 {
 			t.Errorf("opened with MustExist it keeps %d, want 1", got)
 		}
@@ -238,12 +237,12 @@ func TestBucketOfAnEarlierVersionIsRaisedByWhoeverMay(t *testing.T) {
 		l.check(s.Delete(t.Context(), "x", l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)))
 		open(t, nc, jsstore.Config{})
 		if got := bucketConfig(t, nc).MaxMsgsPerSubject; got != 64 {
-			t.Errorf("opened by one who may it keeps %d, want 64", got)
+			t.Errorf("opened with the right to change it, the bucket keeps %d revisions, want 64", got)
 		}
 	})
 }
 
-// An executor of an earlier version writes over a record without a rollup.
+// An executor of an earlier version replaces a record without a rollup.
 func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		nc := h.Connect()
@@ -289,7 +288,7 @@ func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 		if err != nil || r.Status != engine.Completed {
 			t.Errorf("x is %s, %v", r.Status, err)
 		}
-		// The next write of this version removes what is below it.
+		// The next write of this version removes the older revisions of its key.
 		if r, err = s.Get(t.Context(), "z"); err != nil {
 			t.Fatal(err)
 		}
@@ -299,7 +298,8 @@ func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 		if got := keysBelow(t, nc, "z"); got[s.RecordSubject("z")] != 1 {
 			t.Errorf("z has %d revisions after a write", got[s.RecordSubject("z")])
 		}
-		// And whoever opens next removes the others, before the last goes by its time.
+		// And the next program that opens the namespace removes the others, before the last
+		// revision vanishes by its time to live.
 		open(t, nc, jsstore.Config{})
 		if got := keysBelow(t, nc, "x"); got[s.RecordSubject("x")] != 1 {
 			t.Errorf("x has %d revisions after the bucket was opened", got[s.RecordSubject("x")])
@@ -317,8 +317,8 @@ func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 	})
 }
 
-// BenchmarkRevision is what it costs to write over a record: as it was done, with the old
-// revision removed by the limit, and by rollup. 256 writes are under way at a time.
+// BenchmarkRevision measures what it costs to replace a record: as earlier versions did, with
+// the old revision removed by the limit, and by rollup. 256 writes are under way at a time.
 func BenchmarkRevision(b *testing.B) {
 	for _, c := range []struct {
 		name   string

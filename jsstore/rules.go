@@ -12,13 +12,13 @@ import (
 type departure struct {
 	what       string // in words
 	have, want any
-	// edit are the flags of `nats stream edit` that put it right; empty where the
-	// server refuses that.
+	// edit has the flags of `nats stream edit` that correct the setting; empty if the server
+	// refuses the change.
 	edit string
 }
 
-// departures compares a stream with what the layout asks for. What an operator may
-// choose - replicas, storage, limits - is left.
+// departures compares a stream with the layout. It ignores what an operator may choose:
+// replicas, storage, limits.
 func departures(have, want jetstream.StreamConfig) []departure {
 	var list []departure
 	for _, rule := range []struct {
@@ -26,7 +26,7 @@ func departures(have, want jetstream.StreamConfig) []departure {
 		departure
 	}{
 		{have.Retention == want.Retention, departure{"retention", have.Retention, want.Retention, ""}},
-		// A bucket of an earlier version can be worked with until it is raised: see raise.
+		// A bucket of an earlier version works until it is raised: see raise.
 		{have.MaxMsgsPerSubject == want.MaxMsgsPerSubject || want.MaxMsgsPerSubject == revisions, departure{"max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject,
 			fmt.Sprint("--max-msgs-per-subject=", want.MaxMsgsPerSubject)}},
 		{have.Discard == want.Discard || want.Discard == jetstream.DiscardOld, departure{"discard policy", have.Discard, want.Discard, "--discard=new"}},
@@ -55,7 +55,7 @@ func toggle(flag string, on bool) string {
 	return "--no-" + flag
 }
 
-// onlyOn is for what the server does not let be switched off again.
+// onlyOn is for settings that the server does not let anyone switch off.
 func onlyOn(flag string, on bool) string {
 	if on {
 		return flag
@@ -63,7 +63,7 @@ func onlyOn(flag string, on bool) string {
 	return ""
 }
 
-// age is a duration as the nats command takes it, to which 0 is none.
+// age formats a duration for the nats command, for which 0 means none.
 func age(d time.Duration) string {
 	if d == 0 {
 		return "0"

@@ -8,14 +8,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// oldestInHand is how many messages are looked through for what runs, in a stream: those
-// that executors hold are among the first, which are delivered first.
+// oldestInHand is how many messages of a stream are searched for running executions: executors
+// hold messages near the beginning, which are delivered first.
 const oldestInHand = 1000
 
-// Running returns executions that run, by their records, of those that were due first:
-// it looks through the first thousand messages of the queues and as many that have come
-// out of the timers, however many wait. In no order; without those that sleep. It reads by
-// direct gets, which a replica may answer: it is a view.
+// Running returns running executions, according to their records, among those that were due
+// first. It searches the first thousand messages of the queues and the first thousand due
+// timers, however many are waiting. They are in no particular order and leave out sleeping
+// ones. It reads by direct gets, which any replica may answer: it is a view.
 func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 	var list []engine.Execution
 	for _, p := range []place{{s.layout.ready(), s.layout.readyOf("*")}, {s.layout.timers(), s.layout.dueOf("*")}} {
@@ -23,7 +23,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 		query := map[string]any{"seq": uint64(1), "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": directBytes}
 		for m, err := range s.directGet(ctx, p.stream, query) {
 			if err != nil {
-				return nil, fmt.Errorf("look for what runs: %w", err)
+				return nil, fmt.Errorf("find running executions: %w", err)
 			}
 			if d := s.layout.parse(m); isExecution(d) {
 				subjects = append(subjects, s.layout.recordSubject(d.Execution.ID))
@@ -34,11 +34,11 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 		}
 		for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
 			if err != nil {
-				return nil, fmt.Errorf("look for what runs: %w", err)
+				return nil, fmt.Errorf("find running executions: %w", err)
 			}
 			r, err := s.decodeRecord(m)
 			if err != nil && !errors.Is(err, engine.ErrNewer) {
-				continue // deleted or damaged: it does not run
+				continue // deleted or damaged: it is not running
 			}
 			if r.Status == engine.Running && !r.Sleeping {
 				list = append(list, r.Execution)

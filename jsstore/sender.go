@@ -7,25 +7,25 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A sender sends the messages of many goroutines together. A connection wakes its flusher
-// with each message, which writes what there is: one message or two, as a rule, and a
-// write to a socket costs as much as all the rest of a message. A sender lets whoever can
-// run add a message before it sends any, and waits for nobody.
+// A sender sends the messages of many goroutines together. A connection wakes its flusher with
+// each message, so the flusher usually writes only one or two messages, and a write to a socket
+// costs as much as everything else about a message. A sender lets all runnable goroutines add
+// their messages before it sends any, but it waits for nobody.
 type sender struct {
 	nc *nats.Conn
-	// refused is told of a request that could not be sent.
+	// refused is called for a request that could not be sent.
 	refused func(id uint64, err error)
 
 	mu     sync.Mutex
 	queue  []outgoing
-	spare  []outgoing // an array for the next queue
+	spare  []outgoing // an array for reuse as the next queue
 	busy   bool       // there is something to send
 	closed bool
-	more   *sync.Cond // busy, or closed
-	idle   *sync.Cond // not busy any more
+	more   *sync.Cond // signals busy or closed
+	idle   *sync.Cond // signals the end of busy
 }
 
-// newSender returns a sender that is at work until it is closed.
+// newSender returns a sender that works until it is closed.
 func newSender(nc *nats.Conn, refused func(uint64, error)) *sender {
 	s := &sender{nc: nc, refused: refused}
 	s.more, s.idle = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
@@ -36,11 +36,12 @@ func newSender(nc *nats.Conn, refused func(uint64, error)) *sender {
 // An outgoing message waits to be sent.
 type outgoing struct {
 	m       nats.Msg
-	request uint64  // 0 is none: nobody hears whether it could be sent
-	buffer  *[]byte // what the body was written in, if it is to be given back
+	request uint64  // 0 for a message without a request: nobody hears whether it was sent
+	buffer  *[]byte // the buffer of the body, if it must be given back
 }
 
-// send has a message sent soon. Neither its body nor its header may change any more.
+// send queues a message, which is sent soon. Neither its body nor its header may change any
+// more.
 func (s *sender) send(o outgoing) {
 	s.mu.Lock()
 	closed := s.closed
@@ -59,7 +60,7 @@ func (s *sender) send(o outgoing) {
 
 func (s *sender) run() {
 	for s.wait() {
-		runtime.Gosched() // the others first
+		runtime.Gosched() // let other goroutines add their messages first
 		list := s.take()
 		for i := range list {
 			s.publish(&list[i])
@@ -69,7 +70,7 @@ func (s *sender) run() {
 	}
 }
 
-// wait waits for something to send; false says that nothing will come.
+// wait waits for something to send. It returns false if nothing will come.
 func (s *sender) wait() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,8 +106,8 @@ func (s *sender) publish(o *outgoing) {
 	}
 }
 
-// close returns when the connection has all that was to be sent. What is sent afterwards
-// it has at once.
+// close returns when all queued messages have been passed to the connection. Messages that are
+// sent after close are passed on immediately.
 func (s *sender) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,21 +8,21 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A series is a request that several messages answer. They gather in it until they are
-// taken, however long that takes: what waits here must not keep the answers to others.
-// A subscription for each would be one for the server to note and forget, and a channel
-// of 65,536 places here (nats.DefaultMaxChanLen).
+// A series is a request with several answers. It holds them until next takes them, however long
+// that takes: an unread answer must not hold up the answers to other requests. A subscription
+// for each request would cost the server work, and would need a channel of 65,536 slots here
+// (nats.DefaultMaxChanLen).
 type series struct {
 	r  *requests
 	id uint64
 
 	mu   sync.Mutex
 	list []*nats.Msg
-	lost error         // why no more come
-	more chan struct{} // of capacity 1: there is something to see
+	lost error         // why no more answers come
+	more chan struct{} // of capacity 1: signals that list or lost has changed
 }
 
-// ask sends a request that a series answers. The caller ends it.
+// ask sends a request whose answers form a series. The caller must call end.
 func (r *requests) ask(subject string, body []byte) (*series, error) {
 	s := &series{r: r, more: make(chan struct{}, 1)}
 	r.mu.Lock()
@@ -68,7 +68,7 @@ func (s *series) tell() {
 	}
 }
 
-// next returns the next message. The errors are those of requests.wait.
+// next returns the next answer. It returns the same errors as requests.wait.
 func (s *series) next(ctx context.Context) (*nats.Msg, error) {
 	if m, err := s.take(); m != nil || err != nil {
 		return m, err
@@ -89,14 +89,14 @@ func (s *series) next(ctx context.Context) (*nats.Msg, error) {
 	}
 }
 
-// take returns a message that is there, if there is one.
+// take returns an answer that has arrived, or nil.
 func (s *series) take() (*nats.Msg, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case len(s.list) > 0:
 		m := s.list[0]
-		s.list[0] = nil // the array keeps it otherwise
+		s.list[0] = nil // otherwise the array would keep it
 		s.list = s.list[1:]
 		return m, nil
 	case s.lost != nil:

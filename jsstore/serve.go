@@ -18,7 +18,7 @@ func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (f
 	return s.ServeIndexed(ctx, c, instance, nil)
 }
 
-// ServeIndexed is Serve with an index, which answers lists; nil is none.
+// ServeIndexed is Serve with an index that answers lists; nil means none.
 func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance string, x api.Index) (func(), error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
@@ -29,14 +29,14 @@ func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance str
 	if err != nil {
 		return nil, s.closedOr(err)
 	}
-	return func() { _ = service.Stop() }, nil // fails only where the connection is closed already
+	return func() { _ = service.Stop() }, nil // fails only if the connection is closed already
 }
 
-// ListQueues returns what the queues are at: those that executors serve or have served,
-// or that were set up. It does not ask who serves them: see [api.Queues.Count].
+// ListQueues returns the state of the queues that executors serve or have served, or that were
+// set up. It does not ask which executors serve them: see [api.Queues.Count].
 func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 	var all api.Queues
-	places := map[string]int{} // in all.Queues
+	places := map[string]int{} // index in all.Queues
 	for _, stream := range []string{s.layout.ready(), s.layout.timers()} {
 		var total uint64
 		var consumers []*jetstream.ConsumerInfo
@@ -58,7 +58,7 @@ func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 		}
 		for _, c := range consumers {
 			held := c.NumPending + uint64(c.NumAckPending)
-			total -= min(held, total) // the two were counted one after the other
+			total -= min(held, total) // the two numbers were not read at the same time
 			name, isQueue := strings.CutPrefix(c.Name, queueConsumer)
 			if !isQueue {
 				continue
@@ -82,11 +82,11 @@ func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 	return all, nil
 }
 
-// describe adds what a consumer of a queue is at.
+// describe adds the state of one of a queue's consumers.
 func (s *Store) describe(ctx context.Context, q *api.Queue, stream string, c *jetstream.ConsumerInfo) error {
 	q.Ready += c.NumPending
 	q.InFlight += c.NumAckPending
-	if stream == s.layout.ready() { // what an operator sets, it sets there
+	if stream == s.layout.ready() { // operators set the limit there
 		q.MaxInFlight = c.Config.MaxAckPending
 	}
 	if c.Paused {
@@ -99,7 +99,7 @@ func (s *Store) describe(ctx context.Context, q *api.Queue, stream string, c *je
 	oldest, err := s.first(ctx, stream, c.Config.FilterSubject)
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return nil // it was the last one
+		return nil // the last message has just been removed
 	case err != nil:
 		return err
 	}

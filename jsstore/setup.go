@@ -11,36 +11,37 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// ErrMissing says that something is missing of a namespace that must exist: see
+// ErrMissing says that something of a namespace is missing, although it must exist: see
 // [Config.MustExist].
 var ErrMissing = errors.New("missing")
 
-// A Part is something that a namespace consists of, and what SetUp did about it.
+// A Part is a part of a namespace, with what SetUp did about it.
 type Part struct {
 	Kind string // stream, record, or consumer
-	Name string // of a consumer: that of its stream, a space, and its own
+	Name string // for a consumer: the name of its stream, a space, and its own name
 	Did  Did
-	// Replicas and MaxMessages are a stream's as they are now; -1 messages is no limit.
+	// Replicas and MaxMessages are the current settings of a stream; -1 messages means no
+	// limit.
 	Replicas    int
 	MaxMessages int64
 }
 
-// Did says how a Part came to be as it is.
+// Did says what SetUp did about a Part.
 type Did string
 
-// What SetUp does about a Part.
+// The values of Did.
 const (
-	Found   Did = "found"   // it was there and right
-	Made    Did = "made"    // it was not there
-	Changed Did = "changed" // it was there and had other numbers
+	Found   Did = "found"   // it existed and was right
+	Made    Did = "made"    // it did not exist
+	Changed Did = "changed" // it existed with other settings
 )
 
-// SetUp makes all of a namespace that opening it and executing the queues would
-// make, so that programs with [Config.MustExist], or with credentials that may make
-// nothing, find it there. Done again it changes nothing. It gives what is there the
-// numbers of c that are not zero, Replicas and MaxReady included, of which a
-// MaxReady of -1 is no limit; what else operators may choose it leaves. It returns
-// what it found and made, up to where it failed.
+// SetUp creates everything that opening a namespace and executing these queues would create, so
+// that programs with [Config.MustExist], or with credentials that may create nothing, find it.
+// It changes existing streams and the namespace record to the settings in c that are not zero,
+// including Replicas and MaxReady; MaxReady -1 means no limit. It leaves other settings to
+// operators. A second call with the same arguments changes nothing. If SetUp fails, it returns
+// the parts that it had found or created until then.
 func SetUp(ctx context.Context, nc *nats.Conn, c Config, queues ...string) ([]Part, error) {
 	for _, q := range queues {
 		if err := engine.ValidateQueue(q); err != nil {
@@ -69,7 +70,7 @@ func SetUp(ctx context.Context, nc *nats.Conn, c Config, queues ...string) ([]Pa
 	return parts, errors.Join(err, s.Close())
 }
 
-// adjust gives streams the numbers that c asks for, and parts what they have then.
+// adjust changes streams to the settings in c, and updates parts accordingly.
 func (s *Store) adjust(ctx context.Context, c Config, parts []Part) error {
 	for i := range parts {
 		p := &parts[i]
@@ -91,7 +92,7 @@ func (s *Store) adjust(ctx context.Context, c Config, parts []Part) error {
 			if err != nil {
 				return err
 			}
-			next := st.CachedInfo().Config // all the rest as it is
+			next := st.CachedInfo().Config // keeps all other settings
 			next.Replicas, next.MaxMsgs = replicas, most
 			_, err = s.js.UpdateStream(ctx, next)
 			return err
@@ -110,7 +111,8 @@ func (s *Store) told(p Part) {
 	}
 }
 
-// missing is the error for what a namespace must have, or what a queue must.
+// missing returns the error for a missing part of a namespace, or of a queue if queue is not
+// empty.
 func (s *Store) missing(queue string) error {
 	command := s.command("setup")
 	if queue != "" {
@@ -119,7 +121,7 @@ func (s *Store) missing(queue string) error {
 	return fmt.Errorf("%w: %s makes it", ErrMissing, command)
 }
 
-// command is one of the program durable that is about this namespace.
+// command returns a command line of the program durable for this namespace.
 func (s *Store) command(words string) string {
 	if s.layout.ns != DefaultNamespace {
 		words += " --namespace " + s.layout.ns
@@ -127,7 +129,7 @@ func (s *Store) command(words string) string {
 	return "durable " + words
 }
 
-// differs is the error for numbers of a namespace that are not to be changed.
+// differs returns the error for settings of a namespace that must not be changed.
 func (s *Store) differs(have, want namespace) error {
 	if have.LeaseMS != want.LeaseMS {
 		return fmt.Errorf("namespace record: the lease is %s, not %s: durable setup --lease %[2]s changes it",

@@ -50,7 +50,7 @@ func TestNamespaceThatMustExistIsNotMade(t *testing.T) {
 	}
 }
 
-// All that SetUp makes is taken away again, one by one.
+// The test removes everything that SetUp creates, one by one.
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	nc := jstest.Server(t)
 	js, err := jetstream.New(nc)
@@ -171,7 +171,7 @@ func TestSetUpMakesFindsAndChanges(t *testing.T) {
 		}
 		for _, name := range slices.Concat(streams, consumers, []string{"=namespace"}) {
 			if byName[name].Name == "" {
-				t.Errorf("%s is not told of", name)
+				t.Errorf("%s is not reported", name)
 			}
 		}
 		return byName

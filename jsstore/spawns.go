@@ -15,22 +15,20 @@ import (
 )
 
 const (
-	// inlineSpawns is how many bytes of children to spawn a record may hold. The
-	// record of a parent is written each time that children end: a longer list is
-	// kept beside it, so that the bytes written for n children don't grow as n².
+	// inlineSpawns is how many bytes of children to spawn a record may hold. A parent's record
+	// is written each time that children finish. A longer list is kept under keys of its own,
+	// so that the bytes written for n children don't grow as n².
 	inlineSpawns = 8 << 10
-	// spawnsPage is how many bytes of the list one key holds, unless a single
-	// child is more.
+	// spawnsPage is how many bytes of the list one key holds, unless a single child is longer.
 	spawnsPage = 128 << 10
-	// strayPages is when a tree is looked at in which pages were written, unless its
-	// end sets another time. A tree that goes on is looked at again and again.
+	// strayPages is the delay until the check of a tree in which pages were written, unless its
+	// end sets another time. A tree that is still active is checked repeatedly.
 	strayPages = 24 * time.Hour
 )
 
-// keepSpawns moves a long list of children from x to keys of its own, in pages,
-// and leaves in x where they are: a name of this list and the number of pages. If
-// the record is not written then, nothing points to the pages, and they go with
-// the tree.
+// keepSpawns moves a long list of children from x to pages under keys of their own, and stores
+// their location in x: a name for this list and the number of pages. If the record is then
+// never written, nothing refers to the pages, and they are deleted with the tree.
 func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 	if x.SpawnsAt != "" {
 		x.Spawns = nil
@@ -56,9 +54,9 @@ func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 		pages = append(pages, unconditional(prefix+"."+strconv.Itoa(len(pages)), data))
 		rest = rest[n:]
 	}
-	// An executor that dies before the record is written, or that may not write it,
-	// leaves pages that nothing points to; and the tree that they are below may be
-	// one that vanishes without a look, if the next attempt spawns nothing.
+	// An executor that dies before it writes the record, or fails to write it, leaves pages to
+	// which nothing refers. Their tree may be one that vanishes without a check, if the next
+	// attempt spawns nothing.
 	if err := s.lookAt(ctx, x.Root(), time.Now().Add(strayPages)); err != nil {
 		return fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
 	}
@@ -69,7 +67,7 @@ func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 	return nil
 }
 
-// sizeOf estimates the encoded size of a list from above.
+// sizeOf returns an upper estimate of the encoded size of a list.
 func sizeOf(list []engine.Spawn) int {
 	n := 0
 	for i := range list {
@@ -94,7 +92,7 @@ func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn,
 		m, err := s.last(ctx, s.layout.records(), prefix+"."+strconv.Itoa(i))
 		if errors.Is(err, engine.ErrNotFound) {
 			if _, gone := s.record(ctx, x.ID); !errors.Is(gone, engine.ErrNotFound) {
-				err = fmt.Errorf("%w: it is not there", engine.ErrDamaged)
+				err = fmt.Errorf("%w: the page is missing", engine.ErrDamaged)
 			}
 		}
 		if err != nil {

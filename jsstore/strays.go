@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// straysEvery is how often an executor looks for messages that no queue's consumer
-	// can take. Idle, it is one request.
+	// straysEvery is how often an executor scans for messages that no queue's consumer can
+	// take. If there are none, a scan is one request.
 	straysEvery = time.Minute
-	// straysAtOnce bounds how many messages one look reads, and straysPause is the pause
-	// between looks while there are more: a queue that nobody serves yet may hold millions.
+	// straysAtOnce limits how many messages one scan reads, and straysPause is the pause
+	// between scans while there are more: a queue that nobody serves yet may hold millions.
 	straysAtOnce = 20_000
 	straysPause  = time.Second
-	// straysTogether is how many strays are set aside at the same time. One after the other
-	// takes two round trips each: under load, minutes for a few thousand.
+	// straysTogether is how many strays are set aside concurrently. One by one they would take
+	// two round trips each: under load that is minutes for a few thousand.
 	straysTogether = 64
 )
 
-// setStraysAside sets messages aside that no executor can be given, as long as ctx lasts:
-// a client with the right to publish below <ns>.ready may have stored them under subjects
-// with no valid queue, or no task, on which no consumer can be. A stray that can't be set
-// aside now is tried again after 1 s, then after twice as long each time, up to a minute.
+// setStraysAside sets aside messages that can't be delivered to any executor, until ctx ends. A
+// client with the right to publish below <ns>.ready may have stored them under subjects without
+// a valid queue or task, which no consumer covers. If a stray can't be set aside now, it is
+// retried after 1 s, then after twice as long each time, up to a minute.
 func (s *Store) setStraysAside(ctx context.Context) {
 	examined, failed, failing := uint64(0), uint64(0), time.Duration(0)
 	for {
@@ -56,15 +56,15 @@ func (s *Store) setStraysAside(ctx context.Context) {
 	}
 }
 
-// A strayLook is what one look for strays has come to.
+// A strayLook is the result of one scan for strays.
 type strayLook struct {
-	examined uint64 // the last sequence that was looked at
-	failed   uint64 // the first stray that could not be set aside; 0 without one
-	more     bool   // there is more behind examined
+	examined uint64 // the last sequence that was examined
+	failed   uint64 // the first stray that could not be set aside; 0 if there is none
+	more     bool   // there are more messages after examined
 }
 
-// lookForStrays looks at what lies in the ready stream behind a sequence, if anything lies
-// there that no consumer counts. The error is one of reading.
+// lookForStrays examines the messages in the ready stream after a sequence, if the stream has
+// messages that no consumer counts. The error is one of reading.
 func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, error) {
 	found := strayLook{examined: examined}
 	state, err := s.State(ctx, Ready)
@@ -104,13 +104,13 @@ func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, 
 	return found, nil
 }
 
-// An unusable is a message that no executor can be given, and why.
+// An unusable is a message that can't be delivered to any executor, and the reason.
 type unusable struct {
 	*stored
 	reason error
 }
 
-// takeOut sets strays aside, all at the same time, and notes the first that it can't.
+// takeOut sets strays aside concurrently, and notes the first one that failed.
 func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 	errs := make([]error, len(strays))
 	var all sync.WaitGroup
@@ -125,9 +125,10 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 	}
 }
 
-// strays says why nobody will ever record anything of a ready message: no queue's consumer
-// can be on its subject, it has no valid id, in whatever queue, or it hints at an execution
-// that is not recorded; nil if somebody may. The error is one of reading the record.
+// strays returns why nobody will ever record anything about a ready message: no queue's
+// consumer covers its subject, its id is invalid, or it is a hint whose execution is not
+// recorded. It returns nil if an executor may record something. The error is one of reading the
+// record.
 func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
 	if reason := s.layout.strays(m); reason != nil {
 		return reason, nil
@@ -146,7 +147,7 @@ func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
 	return nil, err
 }
 
-// strays is what the message itself says of it.
+// strays returns the reasons that the message alone shows.
 func (l layout) strays(m *stored) error {
 	_, rest := l.split(m.Subject)
 	queue, _, more := strings.Cut(rest, ".")

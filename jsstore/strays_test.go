@@ -8,8 +8,8 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// TestStraysAreSetAsideTogether has a network on which each of so many requests, one after
-// the other, would take longer than the whole may.
+// TestStraysAreSetAsideTogether uses a network on which so many requests, one after the other,
+// would take longer than the test allows for all of them.
 func TestStraysAreSetAsideTogether(t *testing.T) {
 	const strays, way = 1000, 10 * time.Millisecond
 	link := jstest.Proxy(t, jstest.Listening(t).URL())

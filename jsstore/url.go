@@ -7,22 +7,21 @@ import (
 	"strings"
 )
 
-// address is what a host with or without a port looks like.
+// address matches a host, with or without a port.
 var address = regexp.MustCompile(`^[A-Za-z0-9._:%\[\]-]+$`)
 
-// unreadable stands for an address that may be part of a password.
+// unreadable replaces an address that may be part of a password.
 const unreadable = "(an address that can't be read)"
 
-// Redact returns the hosts and ports of a list of URLs of servers, separated by commas:
-// what of them may be shown, without users, passwords and tokens. Where it is not sure
-// what is what it shows nothing.
+// Redact returns the hosts and ports in a comma-separated list of server URLs, without users,
+// passwords and tokens. If it is not sure what a piece is, it does not show the piece.
 func Redact(urls string) string {
 	var list []string
 	pieces := strings.Split(urls, ",")
 	for i, piece := range pieces {
 		_, rest := cutScheme(piece)
 		if !strings.Contains(rest, "@") && i+1 < len(pieces) && goesOn(pieces[i+1]) {
-			continue // user and password, up to a comma in that
+			continue // a user and the first half of a password that contains a comma
 		}
 		rest = rest[strings.LastIndex(rest, "@")+1:]
 		if end := strings.IndexAny(rest, "/?#"); end >= 0 {
@@ -54,15 +53,15 @@ func cutScheme(one string) (scheme, rest string) {
 var errMalformed = errors.New("malformed URL, which is not shown as it may hold a password: " +
 	"want nats://USER:PASSWORD@HOST:PORT, with all but letters, digits and -._~ in user and password written as %XX")
 
-// CheckURL returns an error if one of a list of URLs of servers, separated by commas, can't
-// be what it is meant to be: then part of a password would be taken for a host. The error
-// does not quote it.
+// CheckURL returns an error if one of the URLs in a comma-separated list of servers is
+// malformed: part of a password would then be taken for a host. The error does not quote the
+// URL.
 func CheckURL(urls string) error {
 	pieces := strings.Split(urls, ",")
 	for i, piece := range pieces {
 		scheme, rest := cutScheme(piece)
 		if scheme == "" {
-			scheme = "nats" // as the client has it
+			scheme = "nats" // like the client
 		}
 		if strings.HasPrefix(strings.TrimSpace(piece), "://") {
 			return errMalformed

@@ -23,12 +23,12 @@ var _ = flag.Bool("update", false, "add the test vectors that are missing")
 // storedAt is when the server stored the messages of the vectors.
 var storedAt = time.UnixMilli(1_700_000_000_123).UTC()
 
-// readyMeaning is what a reader makes of a ready message.
+// readyMeaning is what a reader gets from a ready message.
 type readyMeaning struct {
-	// Record is the execution, as it would be recorded now.
+	// Record is the execution as it would be recorded now.
 	Record codec.Payload `json:"record"`
-	// Given are the fields of the policy that the message gives, and metadata; the
-	// definition has the others. Nil if the policy is settled.
+	// Given are the fields of the policy, and the metadata, that the message sets; the
+	// definition decides the others. Nil if the policy is settled.
 	Given     []string `json:"given"`
 	Settled   bool     `json:"settled"`
 	Exclusive bool     `json:"exclusive"`
@@ -56,7 +56,7 @@ func meaningOf(t *testing.T, d *engine.Delivery) json.RawMessage {
 	return vectors.Meaning(t, m)
 }
 
-// vectorOf is a message as a vector.
+// vectorOf returns a message as a vector.
 func vectorOf(name string, m *nats.Msg, meaning json.RawMessage) vectors.Vector {
 	v := vectors.Vector{Name: name, Subject: m.Subject, Meaning: meaning, Bytes: m.Data}
 	for k := range m.Header {
@@ -79,7 +79,7 @@ func messageOf(v vectors.Vector) *stored {
 	return m
 }
 
-// foreign are messages of clients that know nothing but codec/WIRE.md.
+// foreign returns messages of clients that know only codec/WIRE.md.
 func foreign() (names []string, ms []*nats.Msg) {
 	add := func(name, id, body string, headers ...string) {
 		m := &nats.Msg{Subject: "durable.ready.default.greet." + id, Data: []byte(body), Header: nats.Header{}}
@@ -123,7 +123,7 @@ func foreign() (names []string, ms []*nats.Msg) {
 	return names, ms
 }
 
-// settled are messages of Go programs.
+// settled returns messages of Go programs.
 func settled(t *testing.T) (names []string, dues []engine.Due) {
 	t.Helper()
 	in, err := codec.Encode(map[string]any{"name": "world"})
@@ -236,7 +236,7 @@ func TestVectorsOfTheBucket(t *testing.T) {
 	var made []vectors.Vector
 	for _, n := range []namespace{
 		{Version: 1, Shards: 1, LeaseMS: 30_000, RetentionMS: 604_800_000},
-		{Version: 1, Shards: 1, LeaseMS: 2_000}, // for ever
+		{Version: 1, Shards: 1, LeaseMS: 2_000}, // keeps trees for ever
 	} {
 		data := vectors.Meaning(t, n)
 		made = append(made, vectors.Vector{Name: fmt.Sprintf("namespace, lease %d ms", n.LeaseMS), Subject: l.namespaceSubject(), Meaning: data, Bytes: vectors.Hex(data)})

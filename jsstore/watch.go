@@ -9,7 +9,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A watcher is a subscription to notices, which tells them one at a time.
+// A watcher is a subscription to notices. It calls fn for one notice at a time.
 type watcher struct {
 	s   *Store
 	sub *nats.Subscription
@@ -41,7 +41,7 @@ func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.No
 	s.mu.Lock()
 	s.watchers[w] = struct{}{}
 	s.mu.Unlock()
-	if err := s.requests.gone(); err != nil { // in between: nobody would tell
+	if err := s.requests.gone(); err != nil { // the store was closed in between, and nobody would tell this watcher
 		w.stop()
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func endedNotice(id string) func(*nats.Msg) (engine.Notice, bool) {
 	return func(m *nats.Msg) (engine.Notice, bool) {
 		x, err := engine.DecodeRecord(m.Data)
 		if err != nil || x.ID != id {
-			x = engine.Execution{ID: id} // too long for a notice: the record has it
+			x = engine.Execution{ID: id} // the execution is too long for a notice; read its record
 		}
 		return engine.Notice{Finished: &x}, true
 	}
@@ -72,7 +72,7 @@ func (w *watcher) tell(n engine.Notice) {
 }
 
 func (w *watcher) stop() {
-	_ = w.sub.Unsubscribe() // fails only where the connection is closed already
+	_ = w.sub.Unsubscribe() // fails only if the connection is closed already
 	w.s.mu.Lock()
 	delete(w.s.watchers, w)
 	w.s.mu.Unlock()

@@ -64,9 +64,9 @@ func TestWhatIsSetAsideFromTheCommandLine(t *testing.T) {
 	says(exitOK, "no executions", "list")
 	says(exitIncomplete, "can't be read", "get", "bad")
 	says(exitOK, "put back "+list[0].Name+"\n", "putback", list[0].Name)
-	says(exitNotFound, "nothing lies aside", "putback", list[0].Name)
+	says(exitNotFound, "no message is set aside", "putback", list[0].Name)
 	says(exitOK, `"done":"forgot"`, "forget", list[1].Name, "--yes", "--json")
-	says(exitNotFound, "nothing lies aside", "forget", "x", "--yes")
+	says(exitNotFound, "no message is set aside", "forget", "x", "--yes")
 	says(exitUsage, "takes one or more names", "forget")
 	if list = jsonLines[asideView](t, durable(t, "list", "--set-aside", "--jsonl", "--dir", dir).out); len(list) != 1 {
 		t.Errorf("aside: %+v, want the record", list)

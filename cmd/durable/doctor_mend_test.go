@@ -48,7 +48,7 @@ func TestTheDoctorMends(t *testing.T) {
 
 	o := doctor("--problems").want(t, exitIncomplete)
 	wide(t, o.out)
-	for _, want := range []string{"durable.ready.default: no execution", "other: lies in queue typo too", "durable doctor --mend", "3 problems"} {
+	for _, want := range []string{"durable.ready.default: not the subject of an execution", "other: is also in queue typo", "durable doctor --mend", "3 problems"} {
 		if text := strings.Join(strings.Fields(o.out), " "); !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, o.out)
 		}

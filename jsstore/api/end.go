@@ -9,7 +9,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// What ends executions, and starts them again.
+// The requests that end executions, and that start them again.
 
 type cancelRequest struct {
 	ID     string `json:"executionId"`
@@ -31,7 +31,7 @@ func (s *Service) cancel(ctx context.Context, q cancelRequest) (endAnswer, error
 	return endAnswer{q.ID, engine.Cancelled}, s.Client.Cancel(ctx, q.ID, q.Reason)
 }
 
-// wakeRequest has an output or an error, and not both.
+// wakeRequest has either an output or an error.
 type wakeRequest struct {
 	ID     string          `json:"executionId"`
 	Output json.RawMessage `json:"output"`
@@ -43,7 +43,7 @@ func (s *Service) wake(ctx context.Context, q wakeRequest) (endAnswer, error) {
 		return endAnswer{}, err
 	}
 	if (q.Output == nil) == (q.Error == nil) {
-		return endAnswer{}, invalid(errors.New("want one of output and error"))
+		return endAnswer{}, invalid(errors.New("want either output or error"))
 	}
 	if q.Error != nil {
 		return endAnswer{q.ID, engine.Failed}, s.Client.WakeError(ctx, q.ID, *q.Error)
@@ -51,7 +51,7 @@ func (s *Service) wake(ctx context.Context, q wakeRequest) (endAnswer, error) {
 	return endAnswer{q.ID, engine.Completed}, s.Client.Wake(ctx, q.ID, payload(q.Output))
 }
 
-// retryRequest asks for a tree again. Without an input it is the same.
+// retryRequest asks to run a tree again. Without an input, the tree gets the same input.
 type retryRequest struct {
 	ID    string          `json:"executionId"`
 	Input json.RawMessage `json:"input"`

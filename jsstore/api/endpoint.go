@@ -12,18 +12,17 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// An endpoint is one thing that can be asked for, at <namespace>.api.<name>.
+// An endpoint answers one kind of request, at <namespace>.api.<name>.
 type endpoint struct {
 	name, about string
 	handle      func(ctx context.Context, body []byte) (any, error)
 	slots       chan struct{}
-	// patient requests wait for a slot; others are refused without one.
+	// patient requests wait for a slot; other requests are refused if no slot is free.
 	patient bool
 	limit   time.Duration
 }
 
-// How long a request may take. One that waits has its own time and some to read what
-// it waited for.
+// The time-outs of requests. A wait request has its own time, plus some to read the result.
 const (
 	shortTime = 30 * time.Second
 	scanTime  = 2 * time.Minute
@@ -38,23 +37,23 @@ func (s *Service) endpoints() []endpoint {
 	}
 	return []endpoint{
 		short("enqueue", "enqueue an execution", request(s.enqueue)),
-		short("enqueue-many", "enqueue many executions, each accepted or not by itself", request(s.enqueueMany)),
-		short("get", "an execution as it is now", request(s.get)),
-		{"wait", "an execution once it has finished, or as it is after a time", request(s.wait), s.waits, false, longestWait + shortTime},
+		short("enqueue-many", "enqueue many executions; each is accepted or refused by itself", request(s.enqueueMany)),
+		short("get", "an execution in its current state", request(s.get)),
+		{"wait", "an execution once it has finished, or its state when the time-out ends", request(s.wait), s.waits, false, longestWait + shortTime},
 		short("cancel", "end an execution and everything below it", request(s.cancel)),
 		short("wake", "end a sleeping execution with an output or an error", request(s.wake)),
-		short("retry", "start a tree that did not complete again", request(s.retry)),
-		short("delete", "remove a finished tree before its time", request(s.delete)),
+		short("retry", "run a tree that did not complete once more", request(s.retry)),
+		short("delete", "delete a finished tree before its retention ends", request(s.delete)),
 		scan("list", "executions, the newest first, a page at a time", request(s.list)),
 		scan("tree", "the executions of a tree, the oldest first, a page at a time", request(s.tree)),
 		short("tasks", "the tasks that executors have code for, with their JSON Schemas", request(s.tasks)),
-		short("queues", "the queues, with what waits in them", request(s.queues)),
-		short("executors", "the executors, with what they are at", request(s.executors)),
+		short("queues", "the queues, and how many executions wait in them", request(s.queues)),
+		short("executors", "the executors, and what they are doing", request(s.executors)),
 	}
 }
 
-// request makes a handler of a function of its own request and answer. No body is a
-// request without fields.
+// request makes a handler from a function with its own types of request and answer. An empty
+// body is a request without fields.
 func request[Q, A any](fn func(context.Context, Q) (A, error)) func(context.Context, []byte) (any, error) {
 	return func(ctx context.Context, body []byte) (any, error) {
 		var q Q
@@ -67,8 +66,8 @@ func request[Q, A any](fn func(context.Context, Q) (A, error)) func(context.Cont
 	}
 }
 
-// unmarshal decodes one JSON value. A field that nobody knows is a mistake of who
-// asks: passed over, it would not do what was meant.
+// unmarshal decodes one JSON value. It refuses unknown fields: the client would not get what it
+// wanted if they were ignored.
 func unmarshal(data []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -91,7 +90,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// checkID refuses what is no id before the store is asked for it.
+// checkID refuses an invalid id before the store is asked for it.
 func checkID(id string) error {
 	if err := engine.ValidateID(id); err != nil {
 		return invalid(err)

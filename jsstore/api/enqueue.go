@@ -11,18 +11,19 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// enqueueRequest asks for an execution. What it leaves out is the definition's.
+// enqueueRequest asks for an execution. The task's definition decides everything that it leaves
+// out.
 type enqueueRequest struct {
 	Task   string          `json:"taskId"`
 	Input  json.RawMessage `json:"input"`
 	ID     *string         `json:"executionId"`
 	Queue  *string         `json:"queue"`
 	Policy policy          `json:"policy"`
-	// Metadata is added to the definition's.
+	// Metadata is added to the definition's metadata.
 	Metadata engine.Metadata `json:"metadata"`
 }
 
-// policy is what is asked for of an execution's policy, by the names of the record.
+// policy has the settings that a request asks for, with the names that the record uses.
 type policy struct {
 	Timeout        *int64   `json:"timeoutMs"`
 	MaxRetries     *int     `json:"maxRetries"`
@@ -56,7 +57,7 @@ type enqueueManyAnswer struct {
 	Executions []enqueuedOne `json:"executions"`
 }
 
-// enqueuedOne has an id or an error.
+// enqueuedOne has either an id or an error.
 type enqueuedOne struct {
 	ID    string `json:"executionId,omitempty"`
 	Error *Error `json:"error,omitempty"`
@@ -103,7 +104,7 @@ func (q enqueueRequest) request() (engine.Request, error) {
 	return engine.Request{Task: q.Task, Input: payload(q.Input), Options: opts}, nil
 }
 
-// payload is a value of a request.
+// payload returns a value of a request as a payload.
 func payload(data json.RawMessage) codec.Payload {
 	if len(data) == 0 {
 		data = json.RawMessage("null")
@@ -149,7 +150,7 @@ func (p policy) options() ([]engine.Option, error) {
 		retry.MaxRetries = *p.MaxRetries
 		list = append(list, retry)
 	case p.BaseDelay != nil || p.MaxDelay != nil || p.Multiplier != nil || p.Jitter != nil:
-		err = errors.Join(err, errors.New("policy: baseDelayMs, maxDelayMs, delayMultiplier and jitter go with maxRetries"))
+		err = errors.Join(err, errors.New("policy: baseDelayMs, maxDelayMs, delayMultiplier and jitter need maxRetries"))
 	}
 	return list, err
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// An Error is an answer that says why not. The codes are those of HTTP where it has one
-// for it; the name tells apart what has the same.
+// An Error is the answer to a request that failed. The codes are HTTP's where HTTP has a
+// suitable one; the name tells errors with the same code apart.
 type Error struct {
 	Code    int    `json:"-"`
 	Name    string `json:"code"`
@@ -23,7 +23,7 @@ func invalid(err error) error {
 	return &Error{Code: 400, Name: "invalid_request", Message: err.Error()}
 }
 
-// known are the errors that requests can have, the narrower first.
+// known has the errors that requests can cause, the more specific ones first.
 var known = []struct {
 	is   error
 	code int
@@ -46,8 +46,8 @@ var known = []struct {
 	{codec.ErrKey, 409, "no_key"},
 }
 
-// errorOf returns what a client is told of an error. What nothing more is known of is
-// the store's: it did not answer.
+// errorOf returns the error that a client gets. An unknown error comes from the store, which
+// did not answer.
 func errorOf(err error) *Error {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e
@@ -63,7 +63,7 @@ func errorOf(err error) *Error {
 	return &Error{Code: 500, Name: "internal", Message: err.Error()}
 }
 
-// oneLine is s as a header can have it.
+// oneLine returns s in a form that fits into a header.
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' }), " ")
 }

@@ -12,36 +12,37 @@ import (
 // Queues are the queues of a namespace.
 type Queues struct {
 	Queues []Queue `json:"queues"`
-	// Unserved counts what waits in queues that no executor has ever served.
+	// Unserved counts the executions in queues that no executor has ever served.
 	Unserved uint64 `json:"unserved"`
-	// Later counts what waits for its time: executions of all queues, and trees for
-	// the end of their retention.
+	// Later counts what waits for its time: delayed executions of all queues, and trees that
+	// wait for the end of their retention.
 	Later uint64 `json:"later"`
 }
 
 // A Queue is a queue that an executor serves, or has served.
 type Queue struct {
 	Queue string `json:"queue"`
-	// Ready counts the executions that nobody has taken yet, InFlight those in the
-	// hands of executors.
+	// Ready counts the executions that no executor has taken yet, InFlight those that executors
+	// hold.
 	Ready    uint64 `json:"ready"`
 	InFlight int    `json:"inFlight"`
-	// OldestAt is when the oldest of all these was enqueued or, one that was due
-	// later, was due; milliseconds since the epoch, zero if there is none. OldestMS is
-	// how long ago that was.
+	// OldestAt is when the oldest of these executions was enqueued or, if it was delayed,
+	// became due. It is in milliseconds since the epoch, zero if there is none. OldestMS is how
+	// long ago that was.
 	OldestAt int64 `json:"oldestAt,omitempty"`
 	OldestMS int64 `json:"oldestMs"`
-	// Paused says that nothing is taken until PausedUntil, and PauseReason why, if
-	// whoever paused it has said so.
+	// Paused says that executors take nothing until PausedUntil. PauseReason says why, if a
+	// reason was given.
 	Paused      bool   `json:"isPaused"`
 	PausedUntil int64  `json:"pausedUntil,omitempty"`
 	PauseReason string `json:"pauseReason,omitempty"`
-	// MaxInFlight bounds InFlight in the whole fleet; -1 is no bound.
+	// MaxInFlight is the limit for InFlight in the whole fleet; -1 means no limit.
 	MaxInFlight int `json:"maxInFlight"`
-	// Executors counts those that serve it now.
+	// Executors counts the executors that serve the queue now.
 	Executors int `json:"executors"`
-	// InHand counts what these hold, without what they have given back for a moment,
-	// which is in InFlight too; it is InFlight where one of them does not tell.
+	// InHand counts the executions that these executors hold. Unlike InFlight it leaves out
+	// executions that they have just returned for a moment. It equals InFlight if one of the
+	// executors does not report its executions.
 	InHand int `json:"inHand"`
 }
 
@@ -61,10 +62,10 @@ func (s *Service) queues(ctx context.Context, _ none) (Queues, error) {
 	return q, nil
 }
 
-// Count counts for each queue who serves it of those present.
+// Count counts, for each queue, which of the executors that are present serve it.
 func (q *Queues) Count(present []engine.Answer) {
 	if q.Queues == nil {
-		q.Queues = []Queue{} // which JSON has another word for than for nothing
+		q.Queues = []Queue{} // an empty list in JSON, not null
 	}
 	for i := range q.Queues {
 		one := &q.Queues[i]
@@ -83,19 +84,19 @@ func (q *Queues) Count(present []engine.Answer) {
 	}
 }
 
-// Tasks are those that executors have code for.
+// Tasks are the tasks for which executors have code.
 type Tasks struct {
 	Tasks []Task `json:"tasks"`
-	// Cut says that the schemas are left out, or tasks, for want of room.
+	// Cut says that schemas or tasks are left out because the answer has no room for them.
 	Cut bool `json:"isCut,omitempty"`
 }
 
-// A Task is one as some executors have it: there are two of one id where they
-// see different types.
+// A Task is a task as some executors have bound it. If executors disagree on its types, there
+// are several with the same id.
 type Task struct {
 	engine.BoundTask
 	Executors []string `json:"executors"`
-	// Queues are those that these executors serve.
+	// Queues are the queues that these executors serve.
 	Queues []string `json:"queues"`
 }
 
@@ -114,7 +115,7 @@ func (s *Service) tasks(ctx context.Context, _ none) (Tasks, error) {
 	return a, nil
 }
 
-// TasksOf returns the tasks of those present, by id.
+// TasksOf returns the tasks of the executors that are present, sorted by id.
 func TasksOf(present []engine.Answer) Tasks {
 	a := Tasks{Tasks: []Task{}}
 	type key struct{ id, fingerprint string }

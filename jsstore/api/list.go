@@ -13,8 +13,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// How many executions a page has where the request does not say, and at most. It has
-// fewer where an answer has no room for more.
+// The default and the maximum number of executions on a page. A page has fewer if the answer
+// has no room for more.
 const (
 	defaultPage = 100
 	longestPage = 1000
@@ -22,14 +22,14 @@ const (
 
 type listAnswer struct {
 	Executions []json.RawMessage `json:"executions"`
-	// Cursor is where the next page begins; empty if this is the last.
+	// Cursor is the start of the next page; empty on the last page.
 	Cursor string `json:"cursor,omitempty"`
-	// Behind is how many changes the index lacked; left out if none, or without one.
+	// Behind is how many changes the index lacked; left out if there are none, or no index.
 	Behind uint64 `json:"behind,omitempty"`
 }
 
-// list answers from the index, if there is one. Otherwise it reads all that the store
-// has, since the order in which that keeps executions is not that of their creation.
+// list answers from the index, if there is one. Otherwise it reads all executions of the store,
+// since the store does not keep them in the order of their creation.
 func (s *Service) list(ctx context.Context, q listRequest) (listAnswer, error) {
 	f, err := q.filter()
 	if err != nil {
@@ -72,15 +72,15 @@ func (s *Service) tree(ctx context.Context, q treeRequest) (listAnswer, error) {
 	return a, err
 }
 
-// A place is one in the order of a list. It tells executions apart however many come
-// and go between two pages.
+// A place is a position in the order of a list. It identifies an execution, however many others
+// come and go between two pages.
 type place struct {
 	At int64  `json:"a"` // when it was created
 	ID string `json:"i"`
 }
 
 func (p place) cursor() string {
-	data, _ := json.Marshal(p) // a text and a number
+	data, _ := json.Marshal(p) // a text and a number: this can't fail
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
@@ -90,7 +90,7 @@ func parseCursor(text string) (p place, err error) {
 		err = unmarshal(data, &p)
 	}
 	if err != nil {
-		return p, invalid(errors.New("cursor: not one that an answer had"))
+		return p, invalid(errors.New("cursor: not one from an answer"))
 	}
 	return p, nil
 }
@@ -106,8 +106,8 @@ func pageOf(limit *int) (int, error) {
 	return *limit, nil
 }
 
-// page reads all that the filter selects and keeps the first of it behind the cursor:
-// the memory that it takes is that of a page.
+// page reads all executions that the filter selects, and keeps the first ones after the cursor.
+// So it needs only as much memory as a page.
 func (s *Service) page(ctx context.Context, f engine.Filter, n int, cursor string, order func(a, b place) int) (listAnswer, error) {
 	var after place
 	if cursor != "" {
@@ -125,16 +125,16 @@ func (s *Service) page(ctx context.Context, f engine.Filter, n int, cursor strin
 		if cursor != "" && order(at, after) <= 0 {
 			continue
 		}
-		first.keep(n+1, entry{at, View(x)}) // one more tells whether there is another page
+		first.keep(n+1, entry{at, View(x)}) // one more shows whether there is another page
 	}
 	slices.SortFunc(first.list, func(a, b entry) int { return order(a.place, b.place) })
 	return s.fill(first.list, n)
 }
 
-// fill makes an answer of at most n of the entries, as many as it has room for.
+// fill makes an answer from the first n entries, or from fewer if it has no room for them.
 func (s *Service) fill(list []entry, n int) (listAnswer, error) {
 	a := listAnswer{Executions: []json.RawMessage{}}
-	room := s.room() - 256 // for what is around them
+	room := s.room() - 256 // for the fields around them
 	for i, e := range list {
 		data, err := marshal(e.view)
 		if err != nil {
@@ -154,7 +154,7 @@ type entry struct {
 	view Execution
 }
 
-// firstOf keeps the first entries in an order: a heap with the last of them on top.
+// firstOf keeps the first entries in an order: it is a heap with the last of them on top.
 type firstOf struct {
 	order func(a, b place) int
 	list  []entry

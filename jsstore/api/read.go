@@ -26,7 +26,7 @@ func (s *Service) get(ctx context.Context, q getRequest) (Execution, error) {
 	return v, err
 }
 
-// How long a request waits that does not say, and at most.
+// How long a wait request waits by default, and at most.
 const (
 	defaultWait = 10 * time.Second
 	longestWait = 10 * time.Minute
@@ -37,8 +37,8 @@ type waitRequest struct {
 	Timeout *int64 `json:"timeoutMs"`
 }
 
-// wait returns the execution once it has finished or, when the time is over or this
-// instance stops, as it is then.
+// wait returns the execution once it has finished. If the time ends first, or this instance
+// stops, it returns the execution as it is then.
 func (s *Service) wait(ctx context.Context, q waitRequest) (Execution, error) {
 	if err := checkID(q.ID); err != nil {
 		return Execution{}, err
@@ -63,5 +63,5 @@ func (s *Service) wait(ctx context.Context, q waitRequest) (Execution, error) {
 	return s.whole(ctx, x)
 }
 
-// errWaited is why a wait ends that was in vain.
+// errWaited is the cause that ends a wait whose execution has not finished in time.
 var errWaited = errors.New("the time to wait is over")

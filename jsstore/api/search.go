@@ -10,17 +10,17 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// listRequest asks for the executions that everything in it holds for.
+// listRequest selects the executions that meet all of its conditions.
 type listRequest struct {
 	Status statuses `json:"status"`
 	Task   string   `json:"taskId"`
 	Queue  string   `json:"queue"`
 	Parent string   `json:"parentId"`
-	// Prefix is what the id begins with.
+	// Prefix is the beginning of the id.
 	Prefix string `json:"executionIdPrefix"`
-	// Roots leaves out what others have spawned.
+	// Roots leaves out executions that others have spawned.
 	Roots bool `json:"roots"`
-	// Error is part of the error's message, in upper or lower case.
+	// Error is a part of the error's message; upper and lower case are the same.
 	Error    string          `json:"error"`
 	Metadata engine.Metadata `json:"metadata"`
 	Created  span            `json:"createdAt"`
@@ -30,8 +30,8 @@ type listRequest struct {
 	Cursor   string          `json:"cursor"`
 }
 
-// statuses are one status, a text, or a list of them. The empty text, null and the empty
-// list are none.
+// statuses is one status, as a text, or a list of them. The empty text, null and the empty list
+// mean no status.
 type statuses []engine.Status
 
 func (l *statuses) UnmarshalJSON(data []byte) error {
@@ -44,13 +44,13 @@ func (l *statuses) UnmarshalJSON(data []byte) error {
 	}
 	var list []engine.Status
 	if json.Unmarshal(data, &list) != nil {
-		return errors.New("status: want a text or a list of texts")
+		return errors.New("status: want a string or a list of strings")
 	}
 	*l = list
 	return nil
 }
 
-// A span begins at a time and ends just before another; either may be left out.
+// A span begins at a time and ends just before another one; either may be left out.
 type span struct {
 	From  *int64 `json:"from"`
 	Until *int64 `json:"until"`
@@ -73,7 +73,7 @@ func (q listRequest) filter() (engine.Filter, error) {
 	}
 	for _, s := range q.Status {
 		if !s.Valid() {
-			return f, invalid(fmt.Errorf("status %q is none of %v", s, engine.Statuses()))
+			return f, invalid(fmt.Errorf("unknown status %q: want one of %v", s, engine.Statuses()))
 		}
 	}
 	for _, one := range []struct {
@@ -93,23 +93,23 @@ func (q listRequest) filter() (engine.Filter, error) {
 	return f, nil
 }
 
-// ErrNoIndex is returned by an [Index] that can't answer now: it is being built.
+// ErrNoIndex is returned by an [Index] that can't answer because it is still being built.
 var ErrNoIndex = errors.New("there is no index now")
 
-// An Index finds executions without reading the whole namespace. A service that has
-// one answers lists from it.
+// An Index finds executions without reading the whole namespace. A service that has an index
+// answers lists from it.
 type Index interface {
-	// Find returns up to limit of the executions that f selects, behind a place in the
-	// order of [engine.NewestFirst], as they were when it was called or later. They may
-	// be without payloads, children to spawn and history. Where it can't read all that
-	// has happened by then in reasonable time, behind says how many changes it lacks.
-	// After any error but the end of ctx the service does without the index.
+	// Find returns up to limit of the executions that f selects, after a position in the order
+	// of [engine.NewestFirst], in their state at the time of the call or later. They may lack
+	// payloads, children to spawn and history. If Find can't read all recent changes in
+	// reasonable time, behind says how many it lacks. After any error other than the end of
+	// ctx, the service answers without the index.
 	Find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (found []engine.Execution, behind uint64, err error)
 }
 
-// find answers a list from the index; false if the whole namespace has to be read.
+// find answers a list from the index. It returns false if the whole namespace must be read.
 func (s *Service) find(ctx context.Context, f engine.Filter, n int, cursor string) (listAnswer, bool, error) {
-	// What is spawned by one execution is in its tree, which is read at once.
+	// The children of one execution are in its tree, which can be read directly.
 	if s.Index == nil || f.Within() != "" {
 		return listAnswer{}, false, nil
 	}
@@ -121,7 +121,7 @@ func (s *Service) find(ctx context.Context, f engine.Filter, n int, cursor strin
 		}
 		after = engine.Cursor{CreatedAt: time.UnixMilli(at.At).UTC(), ID: at.ID}
 	}
-	found, behind, err := s.Index.Find(ctx, f, after, n+1) // one more tells whether there is another page
+	found, behind, err := s.Index.Find(ctx, f, after, n+1) // one more shows whether there is another page
 	if err != nil {
 		return listAnswer{}, false, ctx.Err()
 	}

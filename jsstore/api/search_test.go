@@ -29,12 +29,12 @@ func TestAListTakesOneStatusOrSeveral(t *testing.T) {
 		}
 	}
 	for body, says := range map[string]string{
-		`{"status":"faild"}`:         `status "faild" is none of`,
-		`{"status":["ready","x"]}`:   `status "x" is none of`,
-		`{"status":["ready",""]}`:    `status "" is none of`,
-		`{"status":1}`:               "want a text or a list of texts",
-		`{"status":[1]}`:             "want a text or a list of texts",
-		`{"status":{"not":"ready"}}`: "want a text or a list of texts",
+		`{"status":"faild"}`:         `unknown status "faild": want one of`,
+		`{"status":["ready","x"]}`:   `unknown status "x": want one of`,
+		`{"status":["ready",""]}`:    `unknown status "": want one of`,
+		`{"status":1}`:               "want a string or a list of strings",
+		`{"status":[1]}`:             "want a string or a list of strings",
+		`{"status":{"not":"ready"}}`: "want a string or a list of strings",
 	} {
 		var q listRequest
 		err := unmarshal([]byte(body), &q)

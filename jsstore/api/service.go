@@ -1,6 +1,6 @@
-// Package api is the API of a namespace: a NATS micro service that speaks JSON, for
-// clients in any language: see codec/WIRE.md. It knows requests and answers; what is
-// done about them is done by an engine.Client, as for any program in Go.
+// Package api is the API of a namespace: a NATS micro service that speaks JSON, for clients in
+// any language: see codec/WIRE.md. It translates requests and answers; an engine.Client carries
+// them out, as it does for any Go program.
 package api
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// Version is that of the API. Its first number grows when a client of before would not
-// be understood, or would misunderstand.
+// Version is the version of the API. Its first number grows when the service would no longer
+// understand an older client, or would misunderstand it.
 const Version = "1.0.0"
 
 // Config says what a service serves.
@@ -27,13 +27,13 @@ type Config struct {
 	Conn      *nats.Conn
 	Namespace string
 	Store     engine.Store
-	// Client is what is enqueued and written through.
+	// Client carries out the requests.
 	Client *engine.Client
-	// Instance is the name that this instance tells of itself.
+	// Instance is the name under which this instance presents itself.
 	Instance string
-	// Queues returns what the store knows of its queues.
+	// Queues returns the state of the store's queues.
 	Queues func(context.Context) (Queues, error)
-	// Index, if there is one, answers lists.
+	// Index answers lists, if it is not nil.
 	Index Index
 }
 
@@ -41,22 +41,22 @@ type Config struct {
 type Service struct {
 	Config
 	micro   micro.Service
-	serving context.Context // ends when the service stops: who waits goes elsewhere
+	serving context.Context // ends when the service stops: waiting requests are answered then
 	end     context.CancelFunc
-	patient context.Context // ends some time later
+	patient context.Context // ends up to stopTime later
 	abort   context.CancelFunc
 
 	mu      sync.Mutex
 	stopped bool
-	running sync.WaitGroup // grows under mu, and not once stopped
+	running sync.WaitGroup // grows while mu is held, and not once stopped is set
 
-	// How many requests of a sort are under way.
+	// The slots of the three kinds of requests.
 	short, waits, scans chan struct{}
 	counts              map[string]*counts // by endpoint
 }
 
-// counts are what is told of an endpoint beside what package micro counts, which
-// takes the time until a request is handed to a goroutine of its own.
+// counts are statistics of an endpoint. Those of package micro measure only the time until a
+// request is handed to its own goroutine.
 type counts struct {
 	Answered atomic.Int64
 	Errors   atomic.Int64
@@ -64,19 +64,19 @@ type counts struct {
 	Nanos    atomic.Int64
 }
 
-// How many requests an instance handles at a time. What comes beyond the first waits
-// in the subscription; beyond the others it is told to try again. A wait takes a
-// goroutine and a subscription; a scan may read the whole namespace.
+// How many requests an instance handles at a time. Further short requests wait in the
+// subscription; for the other kinds the client is told to try again. A wait takes a goroutine
+// and a subscription; a scan may read the whole namespace.
 const (
 	shortAtOnce = 256
 	waitsAtOnce = 4096
 	scansAtOnce = 4
 )
 
-// stopTime is how long requests that are under way hold up the end of a service.
+// stopTime is how long requests under way may delay the end of a service.
 const stopTime = 5 * time.Second
 
-// Start starts an instance. When it returns, the server knows of it.
+// Start starts an instance. When it returns, the server knows the instance.
 func Start(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		Config: c, counts: map[string]*counts{},
@@ -113,16 +113,16 @@ func (s *Service) addEndpoints(ctx context.Context) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, flushTime) // the client takes no context that does not end
+	ctx, cancel := context.WithTimeout(ctx, flushTime) // FlushWithContext needs a context with a deadline
 	defer cancel()
 	return s.Conn.FlushWithContext(ctx)
 }
 
-// flushTime is how long the server may take to know of the endpoints.
+// flushTime is how long the server may take to learn about the endpoints.
 const flushTime = 10 * time.Second
 
-// Stop takes no more requests, sends back who waits, and returns when all that was
-// accepted has been answered, or could not be within stopTime.
+// Stop accepts no more requests and answers waiting requests early. It returns when all
+// accepted requests have been answered, or after stopTime.
 func (s *Service) Stop() error {
 	err := s.micro.Stop()
 	s.settle()
@@ -140,10 +140,10 @@ func (s *Service) Stop() error {
 // settleTime is how long a request may take from the connection to its handler.
 const settleTime = 50 * time.Millisecond
 
-// settle waits until the server sends no more requests here and those that it has sent
-// have come to their handlers: the client drains its subscriptions in the background,
-// and does not tell when it is through. Without it, what came last was lost with the
-// connection, and who had asked waited in vain.
+// settle waits until the server sends no more requests and those already sent have reached
+// their handlers. The client drains its subscriptions in the background and does not say when
+// it is done. Without settle the last requests were lost with the connection, and their clients
+// waited in vain.
 func (s *Service) settle() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
@@ -152,7 +152,7 @@ func (s *Service) settle() {
 	}
 }
 
-// stats are what is told of an endpoint when stats are asked for.
+// stats returns the statistics of an endpoint.
 func (s *Service) stats(e *micro.Endpoint) any {
 	c := s.counts[e.Name]
 	if c == nil {
@@ -166,11 +166,11 @@ func (s *Service) stats(e *micro.Endpoint) any {
 	}{c.Answered.Load(), c.Errors.Load(), c.InFlight.Load(), c.Nanos.Load() / int64(time.Millisecond)}
 }
 
-// take hands a request to a goroutine: the next one of the endpoint is not to wait
-// for its answer.
+// take hands a request to a goroutine, so that the endpoint's next request need not wait for
+// its answer.
 func (s *Service) take(e endpoint, r micro.Request) {
 	if !s.slot(e) {
-		s.refuse(e, r, &Error{Code: 429, Name: "busy", Message: "this instance handles as many of these requests as it may: try again"})
+		s.refuse(e, r, &Error{Code: 429, Name: "busy", Message: "this instance has no free slot for this kind of request: try again"})
 		return
 	}
 	counts, began := s.counts[e.name], time.Now()
@@ -183,14 +183,14 @@ func (s *Service) take(e endpoint, r micro.Request) {
 		}()
 		s.answer(e, r)
 	})
-	if !started { // it lay in a subscription that was drained
+	if !started { // it came from a subscription that was drained
 		counts.InFlight.Add(-1)
 		<-e.slots
-		s.refuse(e, r, &Error{Code: 503, Name: "shutting_down", Message: "this instance of the service stops: try again"})
+		s.refuse(e, r, &Error{Code: 503, Name: "shutting_down", Message: "this instance of the service is stopping: try again"})
 	}
 }
 
-// slot takes a slot for a request, if there is one for its sort.
+// slot takes a slot for a request of this kind. It returns false if none is free.
 func (s *Service) slot(e endpoint) bool {
 	if e.patient {
 		e.slots <- struct{}{}
@@ -224,7 +224,7 @@ func (s *Service) answer(e endpoint, r micro.Request) {
 		data, err = marshal(answer)
 	}
 	if n := len(data); err == nil && n > s.room() {
-		err = &Error{Code: 413, Name: "too_large", Message: fmt.Sprintf("the answer has %d bytes, which a message can't have", n)}
+		err = &Error{Code: 413, Name: "too_large", Message: fmt.Sprintf("the answer has %d bytes, more than a message may have", n)}
 	}
 	if err != nil {
 		s.refuse(e, r, errorOf(err))
@@ -245,14 +245,14 @@ func (s *Service) refuse(e endpoint, r micro.Request, err *Error) {
 	s.respond(r, m)
 }
 
-// respond publishes an answer. Package micro's own calls keep accounts of theirs that
-// a handler must not touch once it has returned.
+// respond publishes an answer. It avoids package micro's own calls: they keep statistics that a
+// handler must not touch once it has returned.
 func (s *Service) respond(r micro.Request, m *nats.Msg) {
 	if m.Subject = r.Reply(); m.Subject == "" {
-		return // nobody asked to hear of it
+		return // the client wants no answer
 	}
-	_ = s.Conn.PublishMsg(m) // who asked hears nothing, and asks again
+	_ = s.Conn.PublishMsg(m) // if this fails, the client hears nothing and asks again
 }
 
-// room is how many bytes an answer may have, next to its headers.
+// room is how many bytes an answer may have, without its headers.
 func (s *Service) room() int { return int(s.Conn.MaxPayload()) - 1024 }

@@ -11,9 +11,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// An Execution is an execution as it is told of in JSON. The names are those of the
-// stored record where it has them; times are milliseconds since the epoch, in UTC, and
-// left out where there is none.
+// An Execution is the JSON form of an execution. The names are those of the stored record where
+// it has the same field. Times are milliseconds since the epoch, in UTC, and left out if there
+// is none.
 type Execution struct {
 	ID         string        `json:"executionId"`
 	Parent     string        `json:"parentId,omitempty"`
@@ -22,7 +22,7 @@ type Execution struct {
 	Task       string        `json:"taskId"`
 	Queue      string        `json:"queue"`
 	Status     engine.Status `json:"status"`
-	// Display is what people see of the status now: see [engine.Execution.Display].
+	// Display is the status in words for people: see [engine.Execution.Display].
 	Display    string                `json:"display"`
 	RetryOf    string                `json:"retryOf,omitempty"`
 	Metadata   engine.Metadata       `json:"metadata,omitempty"`
@@ -43,26 +43,26 @@ type Execution struct {
 	Spawned    int                   `json:"childrenCount"`
 	Ended      int                   `json:"childrenEnded"`
 
-	// What follows is told where one execution is asked for, not in lists.
+	// The following fields are set for a request about one execution, but not in lists.
 
-	// Closed says that a finished execution has told its parent and cancelled what
-	// was below.
+	// Closed says that a finished execution has told its parent and cancelled everything below
+	// it.
 	Closed  *bool           `json:"isClosed,omitempty"`
 	Input   json.RawMessage `json:"input,omitempty"`
 	Output  json.RawMessage `json:"output,omitempty"`
 	History []Attempt       `json:"history,omitempty"`
-	// Omitted names what is too long for an answer: input, output.
+	// Omitted names the payloads that are too long for an answer: input, output.
 	Omitted []string `json:"omitted,omitempty"`
 }
 
-// A Failure is why an attempt or an execution did not complete.
+// A Failure says why an attempt or an execution did not complete.
 type Failure struct {
 	Kind    engine.FailureKind `json:"kind"`
 	Message string             `json:"message"`
 	Stack   string             `json:"stack,omitempty"`
 }
 
-// An Attempt is one of the history.
+// An Attempt is an entry of the history.
 type Attempt struct {
 	Attempt   int      `json:"attempt"`
 	Executor  string   `json:"executor"`
@@ -71,7 +71,7 @@ type Attempt struct {
 	Error     *Failure `json:"error,omitempty"`
 }
 
-// View returns an execution as lists tell of it: without its input, output and history.
+// View returns an execution in the form of lists: without its input, output and history.
 func View(x engine.Execution) Execution {
 	return Execution{
 		ID: x.ID, Parent: x.Parent, Index: x.Index, IsFinalize: x.IsFinalize,
@@ -98,10 +98,9 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// Whole returns an execution with all that is known of it, however long, but whether it
-// is closed: the input and the output, which may have to be gathered from its children,
-// are read from s and shown as [Shown] does. One that is lost is shown as one that can't be
-// opened.
+// Whole returns an execution with all its details, however long, except whether it is closed.
+// It reads the input and the output from s, gathers the output from the children if necessary,
+// and formats both as [Shown] does. It shows a lost payload like one that can't be opened.
 func Whole(ctx context.Context, s engine.Store, x engine.Execution) (Execution, error) {
 	v := withHistory(x)
 	var err error
@@ -140,9 +139,9 @@ func inputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.RawM
 	return marshal(Shown(p))
 }
 
-// outputOf returns the output that others see as JSON; nil if there is none. One that
-// has not completed has at most what its own code has returned: its children may not
-// even be there.
+// outputOf returns the output that others see, as JSON; nil if there is none. If the execution
+// has not completed, that is at most what its own code has returned: its children may not even
+// exist.
 func outputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.RawMessage, error) {
 	if x.Status != engine.Completed {
 		x.Gathers, x.OutputOf = false, ""
@@ -157,7 +156,7 @@ func outputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.Raw
 	return marshal(p)
 }
 
-// whole is [Whole] as far as it fits an answer.
+// whole is [Whole] without the payloads that don't fit into an answer.
 func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, error) {
 	v := withHistory(x)
 	var err error
@@ -167,7 +166,7 @@ func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, err
 	if v.Output, err = s.output(ctx, x); err != nil {
 		return v, fmt.Errorf("output of %s: %w", x.ID, err)
 	}
-	// The output is what is waited for: it stays if one of the two has to go.
+	// Clients wait for the output, so it stays if only one of the two fits.
 	room := s.room()
 	for _, part := range []struct {
 		name string
@@ -187,14 +186,14 @@ func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, err
 	return v, nil
 }
 
-// reserve is what an execution may take of an answer beside input and output: two
-// messages, a stack, a history and children's failures, bounded by the engine.
+// reserve is how many bytes of an answer an execution may need in addition to its input and
+// output: two messages, a stack, a history and children's failures, all limited by the engine.
 const reserve = 96 << 10
 
-// mostGathered is how many children an output is gathered from for an answer.
+// mostGathered is up to how many children the output is gathered from for an answer.
 const mostGathered = 1000
 
-// input returns the input as JSON; nil if it has none or if that can't fit an answer.
+// input returns the input as JSON; nil if there is none or it can't fit into an answer.
 func (s *Service) input(ctx context.Context, x engine.Execution) (json.RawMessage, error) {
 	if s.tooLong(x.Input) {
 		return nil, nil
@@ -209,8 +208,8 @@ func (s *Service) output(ctx context.Context, x engine.Execution) (json.RawMessa
 	return outputOf(ctx, s.Store, x)
 }
 
-// tooLong reports whether a payload is kept in several messages and is longer than an
-// answer can be, so that it need not be read.
+// tooLong reports whether a payload is kept in several messages and is longer than an answer
+// can be. Then it need not be read.
 func (s *Service) tooLong(p codec.Payload) bool {
 	if _, layer := p.Type.Unwrap(); layer != codec.Blob {
 		return false
@@ -218,14 +217,15 @@ func (s *Service) tooLong(p codec.Payload) bool {
 	var sum string
 	var size int
 	if _, err := fmt.Sscan(string(p.Data), &sum, &size); err != nil {
-		return false // reading it says what is wrong
+		return false // reading the payload returns an error that says what is wrong
 	}
 	return size > s.room()
 }
 
-// Shown returns a payload as JSON can have it: out of its layers or, where it can't be
-// opened without a key or is not what its type says, what is known of it, in JSON:
-// {"sealed": its content type, "bytes": its size, "error": why, but for a missing key}.
+// Shown returns a payload in a form that JSON can hold: without its layers. If the payload
+// can't be opened without a key, or does not match its type, Shown describes it in JSON:
+// {"sealed": its content type, "bytes": its size, "error": the reason, unless a key is
+// missing}.
 func Shown(p codec.Payload) codec.Payload {
 	if p.IsZero() {
 		return p
@@ -242,13 +242,13 @@ func Shown(p codec.Payload) codec.Payload {
 	return unread(p, err)
 }
 
-// isLost reports whether err says that a payload, or a part of one, can't be had any more.
-// Its execution is there, and is shown.
+// isLost reports whether err says that a payload, or a part of it, no longer exists. Its
+// execution still exists and is shown.
 func isLost(err error) bool {
 	return errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrDamaged)
 }
 
-// unread is what is shown in place of a payload that can't be shown, and why.
+// unread describes a payload that can't be shown, and why.
 func unread(p codec.Payload, why error) codec.Payload {
 	about := map[string]any{"sealed": string(p.Type), "bytes": len(p.Data)}
 	if !errors.Is(why, codec.ErrKey) {

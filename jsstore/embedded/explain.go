@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// explain adds to err what it most likely comes from and what helps, where that
-// is known.
+// explain adds the most likely cause of err and a remedy, if they are known.
 func explain(err error) error {
 	cause := cause(err)
 	if cause == "" {
@@ -24,7 +23,7 @@ func cause(err error) string {
 		case errors.Is(err, syscall.EADDRINUSE):
 			return "another program has the port; choose another, or -1 for any that is free"
 		case errors.Is(err, syscall.EADDRNOTAVAIL):
-			return "the host is no address of this machine"
+			return "the host is not an address of this machine"
 		case errors.Is(err, fs.ErrPermission):
 			return "ports below 1024 are for root; choose another"
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// These take a disk of their own to provoke.
+// These errors can be provoked only with a disk of its own.
 func TestTroubleWithTheDiskIsExplained(t *testing.T) {
 	for errno, want := range map[syscall.Errno]string{
 		syscall.ENOSPC: "write /d/lock: no space left on device: the disk is full, or its quota is",

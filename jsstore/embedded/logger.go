@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// A logger hands what the server says to Config.Log and keeps the first fatal
-// error. The server expects its logger to end the process then; without one it
-// goes on half started and says nothing.
+// A logger passes the server's log lines to Config.Log and keeps the first fatal error. The
+// server expects its logger to end the process after a fatal error; if the logger does not, the
+// server continues half started and silent.
 type logger struct {
 	hook func(slog.Level, string)
 
@@ -22,12 +22,12 @@ func (l *logger) fatal() error {
 	return l.err
 }
 
-// Fatalf is called with locks of the server held.
+// Fatalf is called while the server holds locks.
 func (l *logger) Fatalf(format string, v ...any) {
 	l.say(slog.LevelError, format, v)
 	err := fmt.Errorf(format, v...)
 	for _, arg := range v {
-		// The text prints its cause; keep the cause itself, which errors.Is can tell.
+		// The text contains its cause; keep the cause itself, which errors.Is can recognize.
 		if cause, ok := arg.(error); ok {
 			err = cause
 		}

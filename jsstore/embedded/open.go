@@ -10,21 +10,21 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// A Store is a namespace on a server of its own, in this process.
+// A Store is a namespace on a server that runs in this process.
 type Store struct {
 	*jsstore.Store
 	server *Server
 	conn   *nats.Conn
 }
 
-// Open starts a server and opens a namespace on it. Close ends both. A directory
-// that another process has open gives an *[InUseError].
+// Open starts a server and opens a namespace on it. Close ends both. It returns an
+// *[InUseError] if another process has the directory open.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	server, err := Start(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := server.Connect(nats.ReconnectBufSize(-1)) // as jsstore.Connect has it
+	conn, err := server.Connect(nats.ReconnectBufSize(-1)) // as in jsstore.Connect
 	if err != nil {
 		return nil, errors.Join(err, server.Close())
 	}
@@ -37,11 +37,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return &Store{Store: store, server: server, conn: conn}, nil
 }
 
-// URL is where other processes connect to; empty without a port.
+// URL returns the address for other processes; empty without a port.
 func (s *Store) URL() string { return s.server.URL() }
 
-// Close closes the namespace and stops the server. What was acknowledged is on
-// the disk when it returns.
+// Close closes the namespace and stops the server. When it returns, all acknowledged writes are
+// on the disk.
 func (s *Store) Close() error {
 	err := s.Store.Close()
 	s.conn.Close()

@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	// lockFile is locked by the process that has the directory open; the system
+	// lockFile is locked by the process that has the directory open; the operating system
 	// unlocks it however that process ends. It holds the process id.
 	lockFile = "lock"
-	// announceFile says where the owner listens. It means something only while
-	// the lock is held: who dies leaves it behind.
+	// announceFile says where the owner listens. It is valid only while the lock is held: a
+	// killed owner leaves it behind.
 	announceFile = "server.json"
 )
 
-// An InUseError is returned by Start for a directory that a server has open, in
-// another process or in this one.
+// An InUseError is returned by Start if a server has the directory open already, in another
+// process or in this one.
 type InUseError struct {
 	Dir string
-	URL string // where that server listens; empty if it has no port
-	PID int    // its process; 0 if unknown
-	// Sync is how that server writes; zero if unknown.
+	URL string // address of that server; empty if it has no port
+	PID int    // id of its process; 0 if unknown
+	// Sync says how that server syncs; zero if unknown.
 	Sync jsstore.Sync
 }
 
@@ -47,7 +47,7 @@ func (e *InUseError) Error() string {
 	if e.URL != "" {
 		return fmt.Sprintf("%s is in use by %s: connect to it at %s, or stop it", e.Dir, by, e.URL)
 	}
-	return fmt.Sprintf("%s is in use by %s, which opens no port: stop it, or start it with one and connect", e.Dir, by)
+	return fmt.Sprintf("%s is in use by %s, which has no port: stop it, or start it with a port and connect", e.Dir, by)
 }
 
 // An announcement is the content of server.json.
@@ -55,19 +55,19 @@ type announcement struct {
 	URL       string    `json:"url"`
 	PID       int       `json:"pid"`
 	StartedAt time.Time `json:"startedAt"`
-	// SyncAlways and SyncMS are how it forces what it writes to the disk.
+	// SyncAlways and SyncMS say how the server syncs.
 	SyncAlways bool  `json:"syncAlways,omitempty"`
 	SyncMS     int64 `json:"syncMs,omitempty"`
 }
 
-// An owner is the right of this process to the directory.
+// An owner is a process's exclusive right to use a directory.
 type owner struct {
 	dir  string
 	lock *flock.Flock
 }
 
-// own makes the directory if it is not there and locks it. It returns an
-// *InUseError if somebody else has it.
+// own creates the directory if it does not exist, and locks it. It returns an *InUseError if
+// the directory has an owner already.
 func own(dir string) (*owner, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -80,12 +80,12 @@ func own(dir string) (*owner, error) {
 	if !locked {
 		return nil, inUse(dir)
 	}
-	// The file of an owner that was killed would send others to a dead port.
+	// The file of a killed owner would send others to a dead port.
 	if err := o.retract(); err != nil {
 		return nil, errors.Join(err, o.lock.Unlock())
 	}
-	// On a full disk this is the first to fail. Windows allows no writing to a
-	// locked file: others then know of an owner, not who it is.
+	// On a full disk this is the first write that fails. Windows does not allow writing to a
+	// locked file: there, others learn that there is an owner, but not which process it is.
 	err = os.WriteFile(o.lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
 	if err != nil && runtime.GOOS != "windows" {
 		return nil, errors.Join(err, o.lock.Unlock())
@@ -93,7 +93,7 @@ func own(dir string) (*owner, error) {
 	return o, nil
 }
 
-// inUse tells what can be known about the owner of dir.
+// inUse returns what is known about the owner of dir.
 func inUse(dir string) *InUseError {
 	e := &InUseError{Dir: dir}
 	if b, err := os.ReadFile(filepath.Join(dir, lockFile)); err == nil {
@@ -104,7 +104,7 @@ func inUse(dir string) *InUseError {
 	if err != nil || json.Unmarshal(b, &a) != nil {
 		return e
 	}
-	// With another id it is that of an owner before this one, who was killed.
+	// If the ids differ, the announcement is left over from an earlier owner that was killed.
 	if e.PID == 0 || e.PID == a.PID {
 		e.URL, e.PID = a.URL, a.PID
 		if a.SyncAlways || a.SyncMS > 0 {
@@ -114,7 +114,7 @@ func inUse(dir string) *InUseError {
 	return e
 }
 
-// announce writes where this process listens. Readers see all of it or nothing.
+// announce writes where this process listens. Readers see all of the file or nothing.
 func (o *owner) announce(url string, sync jsstore.Sync) error {
 	b, err := json.Marshal(announcement{url, os.Getpid(), time.Now().UTC(), sync.Always, sync.Interval.Milliseconds()})
 	if err != nil {
@@ -135,8 +135,8 @@ func (o *owner) retract() error {
 	return err
 }
 
-// release lets the directory go. The lock file stays: removing it could remove
-// the one that the next owner has just locked.
+// release gives the directory up. It keeps the lock file: the next owner may just have locked
+// it.
 func (o *owner) release() error {
 	return errors.Join(o.retract(), o.lock.Unlock())
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// deadline is far beyond what anything here takes, and ends before go test does.
+// deadline is much longer than any step here takes, and ends before go test does.
 func deadline(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// childDir is set in the processes that these tests start of themselves.
+// childDir is set in the child processes that these tests start.
 const childDir = "EMBEDDED_CHILD_DIR"
 
 func TestMain(m *testing.M) {
@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child opens dir and puts keys for ever, saying each one that is acknowledged.
-// It closes the server and ends when its standard input does.
+// child opens dir and puts keys for ever. It prints each key that is acknowledged. It closes
+// the server and ends when its standard input ends.
 func child(dir string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -75,7 +75,7 @@ func child(dir string) error {
 	return s.Close()
 }
 
-// A process is a child on its directory.
+// A process is a child process that has a directory open.
 type process struct {
 	*exec.Cmd
 	url   string
@@ -83,7 +83,7 @@ type process struct {
 	stdin io.Closer
 }
 
-// other starts a process on dir and returns once it writes.
+// other starts a process on dir, and returns once that process writes.
 func other(t *testing.T, dir string) *process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -136,7 +136,7 @@ func TestDirectoryInUseByAnotherProcess(t *testing.T) {
 	p := other(t, dir)
 	wantInUse(t, embedded.InUseError{Dir: dir, URL: p.url, PID: p.Process.Pid, Sync: embedded.Config{Dir: dir, SyncInterval: rarely}.Sync()})
 
-	// When it closes it leaves nothing behind that names it.
+	// When it closes, no file names it any more.
 	_ = p.stdin.Close()
 	for p.said.Scan() {
 	}
@@ -175,7 +175,7 @@ func TestKilledOwnerLosesNothingAndIsFollowed(t *testing.T) {
 	if err := p.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for p.said.Scan() { // what it said before it was gone counts too
+	for p.said.Scan() { // keys that it printed before it was killed count too
 		acknowledged = append(acknowledged, p.said.Text())
 	}
 	_ = p.Wait()
@@ -190,6 +190,6 @@ func TestKilledOwnerLosesNothingAndIsFollowed(t *testing.T) {
 			t.Errorf("%s was acknowledged: %v", key, err)
 		}
 	}
-	// What the dead one announced is nobody's word any more.
+	// The announcement of the killed owner is no longer valid.
 	wantInUse(t, embedded.InUseError{Dir: dir, PID: os.Getpid()})
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// refused starts a server that can't be, and returns why.
+// refused starts a server whose configuration is wrong, and returns the error.
 func refused(t *testing.T, c embedded.Config) error {
 	t.Helper()
 	s, err := embedded.Start(t.Context(), c)
@@ -45,9 +45,9 @@ func TestTakenPortIsSaid(t *testing.T) {
 }
 
 func TestHostOfAnotherMachineIsSaid(t *testing.T) {
-	// 192.0.2.0/24 is nobody's (RFC 5737).
+	// 192.0.2.0/24 belongs to nobody (RFC 5737).
 	err := refused(t, embedded.Config{Dir: t.TempDir(), Host: "192.0.2.1", Port: -1})
-	if !strings.Contains(err.Error(), "no address of this machine") {
+	if !strings.Contains(err.Error(), "not an address of this machine") {
 		t.Errorf("error %q does not say why", err)
 	}
 }

@@ -1,6 +1,5 @@
-// Package embedded runs a NATS server with JetStream inside the process. It owns
-// the server's directory, its life and the connections to it; it knows nothing
-// of what is stored.
+// Package embedded runs a NATS server with JetStream inside the process. It owns the server's
+// directory, its lifetime and the connections to it; it knows nothing about the stored data.
 package embedded
 
 import (
@@ -23,17 +22,16 @@ type Server struct {
 	url   string // empty if it has no port
 
 	mu     sync.Mutex
-	conns  []*nats.Conn // made by Connect; closed ones are dropped now and then
+	conns  []*nats.Conn // made by Connect; closed ones are dropped from time to time
 	closed bool
 	stop   func() error
 }
 
-// Start starts a server on the directory and returns once it has recovered what
-// is stored there and takes connections: a few milliseconds for an empty directory,
-// seconds for millions of messages. It returns an *InUseError if the directory
-// is open already. If ctx ends first it returns ctx's cause; the directory is
-// then let go when recovery, which can't be broken off, is through. Once started
-// the server is independent of ctx.
+// Start starts a server on the directory. It returns once the server has recovered the stored
+// data and accepts connections: a few milliseconds for an empty directory, seconds for millions
+// of messages. It returns an *InUseError if the directory is open already. If ctx ends first,
+// it returns ctx's cause; recovery can't be interrupted, so the directory is released when
+// recovery ends. Once started, the server is independent of ctx.
 func Start(ctx context.Context, c Config) (*Server, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -56,7 +54,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	return s, nil
 }
 
-// start takes the owner over, whatever it returns.
+// start takes over the owner, even if it returns an error.
 func start(ctx context.Context, c Config, owner *owner) (*Server, error) {
 	log := &logger{hook: c.say()}
 	n, err := server.NewServer(c.options())
@@ -85,7 +83,7 @@ func start(ctx context.Context, c Config, owner *owner) (*Server, error) {
 		}()
 		return nil, context.Cause(ctx)
 	}
-	// Start has no result: what it could not do it logs as fatal, and returns.
+	// Start returns no error: it logs a failure as fatal, and returns.
 	if err := log.fatal(); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -109,8 +107,8 @@ func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	nc, err := nats.Connect("", slices.Concat([]nats.Option{
 		nats.InProcessServer(s),
 		nats.MaxReconnects(-1),
-		// The server is here: what cut the connection (a stall past the pings, a
-		// protocol error) is over at once.
+		// The server is in this process, so whatever cut the connection (a stall longer than
+		// the pings allow, a protocol error) is over at once.
 		nats.ReconnectWait(100 * time.Millisecond),
 	}, opts)...)
 	if err != nil {
@@ -120,23 +118,23 @@ func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// InProcessConn returns the client's end of a new connection. It makes a Server
-// an argument for [nats.InProcessServer].
+// InProcessConn returns the client's end of a new connection, so that a Server can be the
+// argument of [nats.InProcessServer].
 func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
 
-// URL returns where other processes connect, or nothing if there is no port.
+// URL returns the address for other processes; empty without a port.
 func (s *Server) URL() string { return s.url }
 
-// Close closes the connections that Connect made, stops the server, waits until
-// it is down and lets the directory go. Who wants pending messages handled
-// drains the connections first. Closing again does nothing.
+// Close closes the connections that Connect made, stops the server, waits for its end and
+// releases the directory. Drain the connections first if pending messages must be handled. A
+// second call does nothing.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	conns := s.conns
 	s.conns = nil
 	s.mu.Unlock()
-	// They would look for the server for ever.
+	// Otherwise they would try to reach the server for ever.
 	for _, nc := range conns {
 		nc.Close()
 	}
@@ -146,8 +144,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// clientURL is where the server listens, as a client on this machine has to say
-// it: 0.0.0.0 is no address to connect to.
+// clientURL returns the server's address for clients on this machine: nobody can connect to
+// 0.0.0.0.
 func clientURL(n *server.Server) string {
 	addr := *n.Addr().(*net.TCPAddr)
 	if addr.IP.IsUnspecified() {

@@ -17,13 +17,13 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// rarely is a SyncInterval for tests that store something. The file store sets its
-// first sync timer without its lock (nats-server 2.15.2, filestore.go:656). One of
-// milliseconds now and then fires meanwhile: harmless, but the race detector
+// rarely is a SyncInterval for tests that store something. The file store sets its first sync
+// timer without its lock (nats-server 2.15.2, filestore.go:656). With an interval of
+// milliseconds the timer sometimes fires during that call: harmless, but the race detector
 // fails the test.
 const rarely = time.Minute
 
-// start returns a server that the test may close; at the end it is closed anyway.
+// start returns a server that the test may close; it is closed at the end of the test anyway.
 func start(t *testing.T, c embedded.Config) *embedded.Server {
 	t.Helper()
 	c.SyncInterval = rarely
@@ -35,7 +35,7 @@ func start(t *testing.T, c embedded.Config) *embedded.Server {
 	return s
 }
 
-// bucket returns the bucket b of s, made if it is not there.
+// bucket returns the bucket b of s, and creates it if it does not exist.
 func bucket(t *testing.T, s *embedded.Server) jetstream.KeyValue {
 	t.Helper()
 	nc, err := s.Connect()
@@ -217,7 +217,7 @@ func TestDurabilityInWords(t *testing.T) {
 		c    embedded.Config
 		want string
 	}{
-		{embedded.Config{}, "a killed process loses no acknowledged write; a power failure may lose those of at most about the last 20ms"},
+		{embedded.Config{}, "a killed process loses no acknowledged write; a power failure may lose the writes of about the last 20ms"},
 		{embedded.Config{SyncAlways: true}, "an acknowledged write is on the disk: neither a killed process nor a power failure loses it"},
 	} {
 		if got := test.c.Durability(); got != test.want {

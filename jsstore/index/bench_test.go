@@ -28,10 +28,10 @@ func past(i int) time.Time {
 	return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(i) * 700 * time.Millisecond)
 }
 
-// inhabitant is the i-th execution of a population such as a fleet leaves behind: of
-// three, one is a root by itself, one a parent and one its child; 20 tasks in 4
-// queues; nine of ten completed; an input and an output of some hundred bytes; an
-// order number and one of a thousand customers with every root.
+// inhabitant returns the i-th execution of a population like that of a real fleet: of three,
+// one is a single root, one a parent and one its child; 20 tasks in 4 queues; nine of ten
+// completed; an input and an output of some hundred bytes; an order number and one of a
+// thousand customers with every root.
 func inhabitant(i int) engine.Execution {
 	own := i
 	if i%3 == 2 {
@@ -82,8 +82,7 @@ func inhabitant(i int) engine.Execution {
 	return x
 }
 
-// populate publishes records straight into the bucket, and every 50th execution
-// into the queue.
+// populate publishes records directly into the bucket, and every 50th execution into the queue.
 func populate(b testing.TB, nc *nats.Conn, s *jsstore.Store, first, n int) {
 	b.Helper()
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4000))
@@ -113,8 +112,8 @@ func populate(b testing.TB, nc *nats.Conn, s *jsstore.Store, first, n int) {
 	<-js.PublishAsyncComplete()
 }
 
-// memory returns the resident and the highest resident memory of this process, which
-// has the server in it.
+// memory returns the current and the highest resident memory of this process, which includes
+// the server.
 func memory() (now, most string) {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -132,14 +131,14 @@ func memory() (now, most string) {
 	return now, most
 }
 
-// processor returns how long this process has used a processor.
+// processor returns how much processor time this process has used.
 func processor() time.Duration {
 	data, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
 		return 0
 	}
-	// Behind the name: the times as user and in the kernel are fields 14 and 15 of all,
-	// in hundredths of a second.
+	// After the name: fields 14 and 15 of the whole line are the times in user mode and in the
+	// kernel, in hundredths of a second.
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	user, _ := strconv.Atoi(fields[11])
 	kernel, _ := strconv.Atoi(fields[12])
@@ -148,8 +147,8 @@ func processor() time.Duration {
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
-// BenchmarkIndex makes a population (-records), builds its index once, catches up
-// with another twentieth, and measures one page of 100 by each filter.
+// BenchmarkIndex creates a population (-records), builds its index, catches up with another
+// twentieth, and measures one page of 100 for each filter.
 func BenchmarkIndex(b *testing.B) {
 	nc := jstest.Server(b)
 	s, err := jsstore.Open(b.Context(), nc, jsstore.Config{})

@@ -10,7 +10,7 @@ import (
 const (
 	// forgotten is how many executions one transaction removes.
 	forgotten = 1000
-	// lookedFor is how many of the queued executions are looked up each time.
+	// lookedFor is how many queued executions one catch-up looks up.
 	lookedFor = 100
 )
 
@@ -86,7 +86,8 @@ func (w *writer) read(ctx context.Context, p jsstore.Area) error {
 	}
 }
 
-// readOn reads the messages that the replica has. It reads while it writes the page before.
+// readOn reads the messages that the replica has. It reads a page while it writes the previous
+// one.
 func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -103,8 +104,9 @@ func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 			if next.err = err; err == nil {
 				next.messages = append(next.messages, m)
 			}
-			// Stop at the last message of the beginning: newer ones are for the next run. For
-			// each answer the server counts the messages left, which blocks its writers.
+			// Stop at the last message that existed when this run began: newer ones are for the
+			// next run. For each answer the server counts the remaining messages, which blocks
+			// its writers.
 			end := err == nil && m.Left == 0 && m.Sequence >= last
 			if err == nil && len(next.messages) < w.batch && !end {
 				continue

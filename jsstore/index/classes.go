@@ -9,7 +9,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A class is what executions have in common that searches ask for most.
+// A class has the properties that searches ask for most. Executions with the same properties
+// are its members.
 type class struct {
 	task, queue string
 	status      engine.Status
@@ -26,7 +27,7 @@ func (c class) within(f engine.Filter) bool {
 		f.Includes(c.status) && (!f.Roots || c.root)
 }
 
-// classes are all classes that there are, with the number of their members.
+// classes holds all existing classes, with the number of their members.
 type classes struct {
 	id      map[class]int64
 	of      map[int64]class
@@ -57,7 +58,7 @@ func (cs *classes) clone() *classes {
 	return &classes{maps.Clone(cs.id), maps.Clone(cs.of), maps.Clone(cs.members), maps.Clone(cs.fresh), maps.Clone(cs.changed)}
 }
 
-// number returns the number of a class, which may be a new one.
+// number returns the number of a class, and adds the class if it is new.
 func (cs *classes) number(c class) int64 {
 	id, ok := cs.id[c]
 	if !ok {
@@ -73,7 +74,7 @@ func (cs *classes) count(id, n int64) {
 	cs.changed[id] = true
 }
 
-// write writes what has changed.
+// write writes the changes.
 func (cs *classes) write(w *writer) error {
 	for c := range cs.fresh {
 		_, err := w.exec("INSERT INTO classes (id, task, queue, status, root, members) VALUES (?, ?, ?, ?, ?, 0)",
@@ -105,7 +106,7 @@ func (cs *classes) row(scan func(...any) error) (row, error) {
 	}
 	c, ok := cs.of[r.class]
 	if !ok {
-		return r, fmt.Errorf("%w: execution %d is of no class", errDamaged, r.key)
+		return r, fmt.Errorf("%w: execution %d has an unknown class", errDamaged, r.key)
 	}
 	r.x.Status = c.status
 	return r, nil

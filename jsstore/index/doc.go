@@ -1,33 +1,32 @@
-// Package index keeps an index of a namespace in a file, from which executions are
-// found by any [engine.Filter] among millions. It is a view that any process can
-// build and throw away: all that it knows it has read from the namespace, it decides
-// nothing, and nothing but lists rests on it.
+// Package index keeps an index of a namespace in a file, in which any [engine.Filter] finds
+// executions among millions. It is a view that any process can build and throw away: it learns
+// everything from the namespace and decides nothing, and only lists depend on it.
 //
-// It reads by sequence what the three parts of a namespace hold, first the queue, then
-// the timers, then the records, and goes on where it stopped, in this process or the
-// next. What is removed leaves no trace there that lasts, so that it forgets
-//   - by its own clock what was stored with a time to live,
-//   - with its tree what it sees the grave of,
-//   - what the bucket turns out not to hold: if that has fewer messages than the
-//     index knows of, it finds by halves where some are missing, and asks the leader
-//     for each,
-//   - what was queued and is not in the queue any more: it looks for that on every
-//     page that it returns, and for some of the rest whenever it catches up.
+// It reads the three areas of a namespace by sequence, first the queue, then the timers, then
+// the records, and continues where it stopped, in this process or the next. Removed executions
+// leave no lasting trace there, so the index forgets
+//   - an execution with a time to live, by its own clock,
+//   - a deleted tree, when it reads the tree's grave,
+//   - records that are missing in the bucket: if the bucket has fewer messages than the index
+//     expects, it finds the gaps by bisection, and asks the leader about each missing record,
+//   - executions that are no longer queued: it looks up those on every page that it returns, and
+//     some of the others whenever it catches up.
 //
-// An index's clock should be right to a second: by it what has a time to live is gone.
-// It does not notice a bucket that is set back to an earlier state and then written
-// past where it was; remove the file then.
+// The index's clock should be right to a second: it decides when an execution with a time to
+// live is gone. The index does not notice a bucket that was restored to an earlier state and
+// has since grown beyond the index's position; remove the file then.
 //
-// What it costs, measured by BenchmarkIndex with a million executions (-records), a
-// third of them below others, 7 % failed, two pairs of metadata with each root, the
-// server in the same process, on two cores with others at work: the first build takes 51
-// to 55 s of a processor, the server's part included, which was 66 to 90 s by the clock
-// with two to four processes for each core and 210 s with ten; 690 MiB of disk; 430 MiB of
-// memory while it builds. Later it takes in 3,000 to 27,000 messages a second. A page of a
-// hundred is found in 0.5 to 35 ms by any filter, however deep, but for these: 50 ms by a
-// text that a hundred errors have, 130 ms by one that tens of thousands have, 130 ms where
-// all are queued and each is looked for. To find that nothing is new takes 35 to 150 ms.
+// Costs, measured by BenchmarkIndex with a million executions (-records), a third of them below
+// others, 7 % failed, two pairs of metadata with each root, the server in the same process, on
+// two cores with other programs running: the first build takes 51 to 55 s of processor time,
+// including the server's share. In wall-clock time that was 66 to 90 s with two to four
+// processes for each core, and 210 s with ten. It takes 690 MiB of disk, and 430 MiB of memory
+// during the build. Later the index reads 3,000 to 27,000 messages a second. Any filter finds a
+// page of a hundred in 0.5 to 35 ms, however deep, with these exceptions: 50 ms for a text that
+// occurs in a hundred errors, 130 ms for one that occurs in tens of thousands, 130 ms if all
+// executions are queued and each is looked up. It takes 35 to 150 ms to find that nothing is
+// new.
 //
-// It is an SQLite database (modernc.org/sqlite, in Go). One process writes at a time,
-// which a lock beside the file sees to; others read meanwhile.
+// It is an SQLite database (modernc.org/sqlite, in Go). A lock file makes sure that only one
+// process writes at a time; others read meanwhile.
 package index

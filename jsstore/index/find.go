@@ -20,17 +20,17 @@ type Page struct {
 	Executions []engine.Record
 	// Next is where the next page begins; the zero Cursor if this is the last.
 	Next engine.Cursor
-	// Total is how many executions the filter selects on all pages, those in front of
-	// the cursor included; -1 if to count them would take long. It may count what has
-	// come to its end since the index caught up.
+	// Total is how many executions the filter selects on all pages, including those before the
+	// cursor; -1 if counting them would take long. It may include executions that have vanished
+	// since the index caught up.
 	Total int
 }
 
-// Find returns the page behind a cursor, of up to limit executions; zero means all.
-// It answers from the file as it is: call [Index.CatchUp] before. For queued executions it
-// asks the namespace whether they are still queued. The error is ErrIncomplete until the
-// first build is complete, and if the file was damaged, so that Find discarded it: call
-// CatchUp to build it again.
+// Find returns the page after a cursor, with up to limit executions; zero means all. It answers
+// from the file as it is: call [Index.CatchUp] before. For queued executions it asks the
+// namespace whether they are still queued. The error is ErrIncomplete until the first build is
+// complete, and if the file was damaged, so that Find discarded it: call CatchUp to build it
+// again.
 func (x *Index) Find(ctx context.Context, f engine.Filter, after engine.Cursor, limit int) (Page, error) {
 	p, err := x.find(ctx, f, after, limit)
 	if damaged(err) {
@@ -84,16 +84,15 @@ type search struct {
 	after   engine.Cursor
 	limit   int
 	now     int64
-	looked  int // how many queued executions were looked up
+	looked  int // how many queued executions have been looked up
 }
 
 const (
-	// mostLooked is how many queued executions are looked for to fill one page, a request
-	// each: of a list of all of them, the beginning.
+	// mostLooked is how many queued executions are looked up to fill one page, with one request
+	// each. In a list of queued executions only, these are the first ones.
 	mostLooked = 1000
-	// together is how many executions are judged at a time, and atOnce how many of them
-	// are looked for at the same time: one after the other the answers take longer to
-	// come than to make.
+	// together is how many executions are judged at a time, and atOnce how many of them are
+	// looked up concurrently: one by one, waiting for the answers would take most of the time.
 	together = 64
 	atOnce   = 16
 )
@@ -126,7 +125,7 @@ func (s *search) page(ctx context.Context) (Page, error) {
 	return p, err
 }
 
-// sorted returns the page out of few candidates.
+// sorted returns the page from a few candidates.
 func (s *search) sorted(ctx context.Context, keys []int64) (Page, error) {
 	rows, err := s.fetch(ctx, keys)
 	if err != nil {
@@ -143,8 +142,8 @@ func (s *search) sorted(ctx context.Context, keys []int64) (Page, error) {
 	return p, nil
 }
 
-// settle adds those of the candidates to a page that are to be shown, and reports
-// whether it takes more.
+// settle adds those candidates to a page that must be shown. It returns false if the page is
+// full.
 func (s *search) settle(ctx context.Context, p *Page, some []row) (more bool, err error) {
 	judged, err := s.judge(ctx, some)
 	if err != nil {
@@ -153,7 +152,7 @@ func (s *search) settle(ctx context.Context, p *Page, some []row) (more bool, er
 	for i, is := range judged {
 		switch {
 		case is == nil && p.Total > 0 && s.filter.Matches(some[i].x):
-			p.Total-- // it was counted, and is gone
+			p.Total-- // it was counted, but is gone
 		case is != nil && !s.add(p, *is):
 			return false, nil
 		}
@@ -171,7 +170,8 @@ func (s *search) add(p *Page, r engine.Record) bool {
 	return true
 }
 
-// judge returns the executions as they are to be shown, nil for each that is not.
+// judge returns the executions that must be shown, in their current state, and nil for the
+// others.
 func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error) {
 	judged, errs := make([]*engine.Record, len(some)), make([]error, len(some))
 	var queued []int
@@ -211,15 +211,15 @@ func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error
 	return judged, errors.Join(errs...)
 }
 
-// A place is where a message lies.
+// A place is the position of a message.
 type place struct {
 	part     jsstore.Area
 	sequence uint64
 }
 
-// present returns where messages lie of those by which the executions are queued. It
-// reads each part from the first of them to the last, unless they lie far apart: then
-// it returns none, and each is asked for by itself.
+// present returns which of the messages of queued executions still exist. It reads each area
+// from the first of these messages to the last. If they are far apart, it returns none, and
+// each is looked up by itself.
 func (s *search) present(ctx context.Context, some []row, queued []int) (map[place]bool, error) {
 	there := map[place]bool{}
 	for _, p := range []jsstore.Area{jsstore.Ready, jsstore.Timers} {

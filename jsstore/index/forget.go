@@ -9,11 +9,11 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// slow is how many milliseconds the server may take, from a quarter of a second up, to
-// remove what has come to the end of its time to live. So long it is counted.
+// slow is how many milliseconds the server may take to remove a message whose time to live has
+// ended; usually it takes a quarter of a second. The message is counted for that long.
 const slow = 1000
 
-// forgetVanished removes what has come to the end of its time.
+// forgetVanished removes executions whose time has ended.
 func (w *writer) forgetVanished(ctx context.Context) error {
 	for last := (row{}); ; {
 		n := 0
@@ -45,8 +45,8 @@ func (w *writer) forgetVanished(ctx context.Context) error {
 	}
 }
 
-// vanish removes an execution that has come to the end of its time. Its message in the
-// bucket is counted for as long as it lies there.
+// vanish removes an execution whose time has ended. Its message in the bucket is counted as
+// long as it is still there.
 func (w *writer) vanish(ctx context.Context, r row) error {
 	if !r.lies {
 		if err := w.lose(ctx, r); err != nil || r.vanishes+slow <= w.now {
@@ -68,7 +68,7 @@ func (w *writer) vanish(ctx context.Context, r row) error {
 	return w.put(ctx, *is)
 }
 
-// forgetBefore removes what is known by messages in front of the first that a part has.
+// forgetBefore removes executions that are known by a message before the first one of an area.
 func (w *writer) forgetBefore(p jsstore.Area, first uint64) error {
 	for first > 1 {
 		gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE part = ? AND sequence BETWEEN 1 AND ? LIMIT ?", int(p), first-1, forgotten)
@@ -87,8 +87,8 @@ func (w *writer) forgetBefore(p jsstore.Area, first uint64) error {
 	return nil
 }
 
-// forget removes an execution, if the index has a record of it. In the queue there
-// may be another of the same id, enqueued since.
+// forget removes an execution, if the index has its record. The queue may hold another
+// execution with the same id, enqueued since.
 func (w *writer) forget(ctx context.Context, id string) error {
 	r, err := w.get(id)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && r.part != jsstore.Records {
@@ -100,10 +100,10 @@ func (w *writer) forget(ctx context.Context, id string) error {
 	return w.lose(ctx, r)
 }
 
-// lose removes an execution the record of which is gone. If the message is still there
-// that it was queued by, it is queued again: who executed it died before the ack, and
-// has not been missed yet; or somebody enqueued the id again. Should there be another
-// record by now, that is still to be read, and it is not forgotten how it was queued.
+// lose removes an execution whose record is gone. If the message that queued it still exists,
+// the execution is queued again: its executor died before the ack and the lease has not ended,
+// or the id was enqueued again. If there is another record by now, catchUp has still to read
+// it, and the row keeps the message that queued the execution.
 func (w *writer) lose(ctx context.Context, r row) error {
 	if err := w.forgetRow(r); err != nil || r.message == 0 {
 		return err
@@ -156,8 +156,8 @@ func (w *writer) forgetError(r row) error {
 	return err
 }
 
-// forgetTree removes what a deleted tree consisted of: all below its root that was
-// recorded before the sequence.
+// forgetTree removes the executions of a deleted tree: those below its root that were recorded
+// before the sequence.
 func (w *writer) forgetTree(ctx context.Context, root string, before uint64) error {
 	from, until := below(root)
 	gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE id >= ? AND id < ? AND part = ? AND sequence < ?",
@@ -174,5 +174,6 @@ func (w *writer) forgetTree(ctx context.Context, root string, before uint64) err
 	return err
 }
 
-// below returns the range of the ids below a root: what it has before a / has a . there.
+// below returns the range of the ids below a root: they have a . after the root's id, and / is
+// the next character.
 func below(root string) (from, until string) { return root + ".", root + "/" }

@@ -139,7 +139,7 @@ func (x *Index) discard(ctx context.Context) error {
 	return x.replace(ctx)
 }
 
-// moved reports whether the file is not the one that was seen, or none was.
+// moved reports whether the file is a different one than see has noted, or see has noted none.
 func (x *Index) moved() bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -153,7 +153,7 @@ func (x *Index) seen() bool {
 	return x.file != nil
 }
 
-// see notes which file the index is in.
+// see notes the identity of the file.
 func (x *Index) see() (err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -161,8 +161,8 @@ func (x *Index) see() (err error) {
 	return err
 }
 
-// follow opens the file that is there now, if it is another one: what is written to one
-// that was removed, nobody else would see. The caller has the lock.
+// follow opens the current file if it is a different one: nobody else would see what is written
+// to a removed file. The caller holds the lock.
 func (x *Index) follow() error {
 	if !x.moved() {
 		return nil
@@ -177,12 +177,12 @@ func (x *Index) reconnect() error {
 	if err != nil {
 		return err
 	}
-	_ = x.db.Close() // what it says no longer matters
+	_ = x.db.Close() // its error no longer matters
 	x.db, x.file = db, nil
 	return nil
 }
 
-// write catches up. The caller has the lock.
+// write catches up. The caller holds the lock.
 func (x *Index) write(ctx context.Context, progress func(Progress)) (Progress, error) {
 	if err := x.follow(); err != nil {
 		return Progress{}, err
@@ -217,11 +217,11 @@ func (x *Index) write(ctx context.Context, progress func(Progress)) (Progress, e
 	return w.done, err
 }
 
-// replace makes a new file in place of the one there is.
+// replace creates a new file in place of the current one.
 func (x *Index) replace(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	_ = x.db.Close() // what it says no longer matters
+	_ = x.db.Close() // its error no longer matters
 	if err := remove(x.path); err != nil {
 		return err
 	}
@@ -231,15 +231,15 @@ func (x *Index) replace(ctx context.Context) error {
 	return prepare(ctx, x.db)
 }
 
-// reader returns the database, and what to call when it is no longer used.
+// reader returns the database, and a function to call when it is no longer used.
 func (x *Index) reader() (*sql.DB, func()) {
 	x.mu.RLock()
 	return x.db, x.mu.RUnlock
 }
 
-// prepared reports whether the database is one of this schema, to who has not the lock:
-// it opens no file that is not there or still empty. Two that make one at the same
-// time get in each other's way.
+// prepared reports whether the database has this schema. It is for callers without the lock: it
+// does not open a file that is missing or still empty, because two processes that create a
+// database at the same time disturb each other.
 func (x *Index) prepared(ctx context.Context, db *sql.DB) (bool, error) {
 	if is, err := os.Stat(x.path); err != nil || is.Size() == 0 {
 		return false, nil

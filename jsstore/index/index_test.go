@@ -27,7 +27,7 @@ const (
 	retention = 10 * time.Second
 )
 
-// A world is a namespace, an index of it, and the two that must say the same.
+// A world is a namespace and an index of it, which must list the same.
 type world struct {
 	t     *testing.T
 	nc    *nats.Conn
@@ -77,7 +77,7 @@ func (w *world) open() {
 	}
 }
 
-// reopen is what another process does.
+// reopen closes and opens the index, as another process would do.
 func (w *world) reopen() {
 	w.t.Helper()
 	check(w.t, w.x.Close())
@@ -96,7 +96,7 @@ func (w *world) catchUp() index.Progress {
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// ready is an execution to enqueue.
+// ready returns an execution to enqueue.
 func ready(id string) engine.Execution {
 	return engine.Execution{ID: id, Task: "t", Queue: "q", Status: engine.Ready, Validated: true,
 		Input:     codec.Payload{Type: codec.JSON, Data: []byte(`{"of":"` + id + `"}`)},
@@ -110,7 +110,7 @@ func (w *world) enqueue(list ...engine.Execution) {
 	}
 }
 
-// move applies events to what is recorded of x, or to x, and writes what it becomes.
+// move applies events to the record of x, or to x itself, and writes the result.
 func (w *world) move(x engine.Execution, events ...engine.Event) (engine.Execution, []engine.Effect) {
 	w.t.Helper()
 	r, err := w.s.Get(w.t.Context(), x.ID)
@@ -134,9 +134,9 @@ func failed(text string) engine.Event {
 	return engine.Erred{At: now(), Failure: engine.Failure{Kind: engine.KindError, Message: text}, Final: true}
 }
 
-// scan is the model: what the store itself lists, in order; and the ids of those of
-// which it is not said: their time is over, and the server takes up to a quarter of a
-// second to see it, after which they are gone or, if they are still queued, ready.
+// scan is the model: it returns what the store lists, in order, and the ids for which the
+// result is uncertain. Their time has ended, and the server takes up to a quarter of a second
+// to notice; then they are gone or, if they are still queued, ready.
 func (w *world) scan(f engine.Filter) (list []engine.Execution, over map[string]bool) {
 	w.t.Helper()
 	list, over = []engine.Execution{}, map[string]bool{}
@@ -157,8 +157,8 @@ func (w *world) scan(f engine.Filter) (list []engine.Execution, over map[string]
 	return list, over
 }
 
-// find returns what the index lists, by pages of a size. The total is not checked
-// while something is over, which a page that comes later counts still.
+// find returns what the index lists, in pages of this size. It does not check the total while
+// some executions are over, because a later page may still count them.
 func (w *world) find(f engine.Filter, limit int, over map[string]bool) []engine.Execution {
 	w.t.Helper()
 	list := []engine.Execution{}
@@ -225,7 +225,7 @@ func TestQueuedAndDelayedOnesAreFound(t *testing.T) {
 		w.enqueue(ready("a"), ready("b"), late)
 		w.catchUp()
 		w.agree(engine.Filter{Status: engine.Ready}, 0)
-		w.claim.Request(3) // which has the delayed one go to the timers
+		w.claim.Request(3) // this moves the delayed one to the timers
 		for range 2 {
 			<-w.claim.Messages()
 		}
@@ -245,9 +245,9 @@ func TestWhatLeftTheQueueWithoutARecordIsForgotten(t *testing.T) {
 		st, err := w.js.Stream(t.Context(), "durable-ready")
 		check(t, err)
 		check(t, st.DeleteMsg(t.Context(), 2)) // b, as an operator does
-		w.agree(engine.Filter{}, 0)            // a page that has it looks for it
+		w.agree(engine.Filter{}, 0)            // a page with it looks it up
 		w.catchUp()
-		w.agree(engine.Filter{}, 1) // and then the total is right too
+		w.agree(engine.Filter{}, 1) // and now the total is right too
 		check(t, st.Purge(t.Context()))
 		w.catchUp()
 		w.agree(engine.Filter{}, 0)
@@ -260,7 +260,7 @@ func TestOfTwoMessagesOfOneIDTheIndexHasTheOneThatTheStoreHas(t *testing.T) {
 		x.Policy.Delay = time.Hour
 		x.StartAt = x.CreatedAt.Add(time.Hour)
 		w.enqueue(x)
-		w.claim.Request(1) // which has it go to the timers
+		w.claim.Request(1) // this moves it to the timers
 		time.Sleep(time.Second)
 		w.move(x, claimed())
 		w.catchUp()
@@ -277,7 +277,7 @@ func TestOfTwoMessagesOfOneIDTheIndexHasTheOneThatTheStoreHas(t *testing.T) {
 
 func TestWhatCanNotBeUnderstoodIsListedUntilAnExecutorSaysWhy(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		for _, id := range []string{"odd", "odd.0"} { // the second is no execution's
+		for _, id := range []string{"odd", "odd.0"} { // the second is not the id of an execution
 			_, err := w.js.PublishMsg(t.Context(), &nats.Msg{Subject: "durable.ready.q.t." + id, Header: nats.Header{codec.HeaderTimeout: {"soon"}}})
 			check(t, err)
 		}
@@ -307,7 +307,7 @@ func TestDeletedTreesAreForgottenThoughNobodyWatched(t *testing.T) {
 		w.catchUp()
 		w.agree(engine.Filter{}, 0)
 		w.agree(engine.Filter{Status: engine.Failed}, 100)
-		// Most of them, which is found in another way than some.
+		// Most of them, which the index finds in another way than a few.
 		for i := 9; i < 150; i++ {
 			id := fmt.Sprintf("root-%d", i)
 			r, err := w.s.Get(t.Context(), id)
@@ -323,7 +323,7 @@ func TestDeletedTreesAreForgottenThoughNobodyWatched(t *testing.T) {
 
 func TestSingleRootsAreForgottenAtTheEndOfTheirTime(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		const retention = 24 * time.Hour // with a shorter one an executor removes them
+		const retention = 24 * time.Hour // with a shorter one, an executor removes them
 		a, b := ready("a"), ready("b")
 		a.Policy.Retention, b.Policy.Retention = retention, retention
 		w.move(a, claimed(), engine.Returned{At: now()})
@@ -360,7 +360,7 @@ func TestWhatIsNoRecordIsPassedOver(t *testing.T) {
 		put("b", []byte{0x80}) // a record that was good
 		w.catchUp()
 		w.agree(engine.Filter{}, 0)
-		// A later version's, in a status that nobody here knows.
+		// The record of a later version, with a status that is unknown here.
 		later, err := codec.Marshal(map[string]any{"v": 99, "executionId": "later", "taskId": "t", "queue": "q", "status": "dreaming", "createdAt": now().UnixMilli()})
 		check(t, err)
 		put("later", later)
@@ -414,8 +414,8 @@ func TestAFileThatIsNoIndexIsReplaced(t *testing.T) {
 	})
 }
 
-// TestADamagedPageIsNeverMoreThanAnotherBuild spoils one page of the file after the
-// other. A search that comes upon it throws the file away.
+// TestADamagedPageIsNeverMoreThanAnotherBuild damages one page of the file after the other. A
+// search that finds the damage throws the file away.
 func TestADamagedPageIsNeverMoreThanAnotherBuild(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		for i := range 80 {

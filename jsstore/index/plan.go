@@ -16,7 +16,7 @@ type limits struct {
 	// batch is how many messages one transaction of a writer takes in.
 	batch int
 
-	// A search fetches and sorts all candidates of a condition that has at most so many. If
+	// A search fetches and sorts all candidates of a condition that has at most this many. If
 	// every condition has more, the search walks through the executions from the newest on
 	// instead: with so many candidates it soon fills the page.
 
@@ -25,7 +25,7 @@ type limits struct {
 	narrowed int
 	// matched is the limit for a text in an error: an index of texts has no order by time.
 	matched int
-	// clustered is the limit for conditions whose executions may all be of one old day, far
+	// clustered is the limit for conditions whose executions may all be from one old day, far
 	// from the newest: half a second.
 	clustered int
 
@@ -49,7 +49,7 @@ type condition struct {
 func (s *search) conditions() []condition {
 	f := s.filter
 	var list []condition
-	// The executions of one tree may be of one old day, behind a million newer ones.
+	// The executions of one tree may be from one old day, behind a million newer ones.
 	if f.Parent != "" {
 		list = append(list, condition{where: "parent = ?", args: []any{f.Parent}, most: s.limits.clustered})
 	}

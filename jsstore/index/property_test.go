@@ -24,8 +24,8 @@ var (
 	seed0 = flag.Uint64("seed", 1, "the first of them")
 )
 
-// TestTheIndexAlwaysListsWhatTheStoreLists makes random lives of a namespace, with
-// an index that is restarted, late, thrown away and damaged on the way.
+// TestTheIndexAlwaysListsWhatTheStoreLists creates random histories of a namespace, with an
+// index that is restarted, late, thrown away and damaged meanwhile.
 func TestTheIndexAlwaysListsWhatTheStoreLists(t *testing.T) {
 	for i := range *seeds {
 		seed := *seed0 + uint64(i)
@@ -43,7 +43,7 @@ func TestTheIndexAlwaysListsWhatTheStoreLists(t *testing.T) {
 	}
 }
 
-// A life is a world in which things happen.
+// A life is a world in which random things happen.
 type life struct {
 	*world
 	rand  *rand.Rand
@@ -52,7 +52,7 @@ type life struct {
 	ends  []time.Time // of times to live
 }
 
-// mortal notes when what has just been written comes to its end, if it does.
+// mortal notes when the execution that was just written vanishes, if it does.
 func (l *life) mortal(x engine.Execution) {
 	if d, ends := x.TimeToLive(l.s.Limits()); ends {
 		l.ends = append(l.ends, now().Add(d))
@@ -62,8 +62,8 @@ func (l *life) mortal(x engine.Execution) {
 	}
 }
 
-// settle waits until nothing is at its end just now: the server and the index say so
-// up to a quarter of a second apart.
+// settle waits until nothing is about to vanish: the server and the index notice it up to a
+// quarter of a second apart.
 func (l *life) settle() {
 	for slices.ContainsFunc(l.ends, func(at time.Time) bool { return time.Until(at).Abs() < 500*time.Millisecond }) {
 		time.Sleep(100 * time.Millisecond)
@@ -116,7 +116,7 @@ func (l *life) enqueueSome() {
 	x := ready(fmt.Sprintf("r%d", l.made))
 	l.made++
 	if len(l.roots) > 0 && l.one(6) {
-		// Again, as a client does: not while it is queued.
+		// Once more, as a client does, but not while it is queued.
 		id := pick(l, l.roots...)
 		if r, err := l.s.Get(l.t.Context(), id); errors.Is(err, engine.ErrNotFound) || err == nil && r.Revision > 0 {
 			x = ready(id)
@@ -135,8 +135,8 @@ func (l *life) enqueueSome() {
 	l.roots = append(l.roots, x.ID)
 }
 
-// execute takes what is due, if anything is, and does with it what an executor
-// might, down to leaving it in the middle.
+// execute takes a due execution, if there is one, and does what an executor might do, including
+// leaving it unfinished.
 func (l *life) execute() {
 	l.claim.Request(1)
 	var d *engine.Delivery
@@ -152,7 +152,7 @@ func (l *life) execute() {
 	}
 	r, err := l.s.Get(ctx, d.Execution.ID)
 	if err != nil || r.Status != engine.Ready && r.Status != engine.Running {
-		check(l.t, d.Done(ctx)) // it ran, or its tree is gone
+		check(l.t, d.Done(ctx)) // it has run, or its tree is gone
 		return
 	}
 	x := r.Execution
@@ -162,7 +162,7 @@ func (l *life) execute() {
 	}
 	var ev engine.Event
 	switch l.rand.IntN(6) {
-	case 0: // nothing more: it runs, and its message comes again
+	case 0: // nothing more: it is running, and its message will be redelivered
 	case 1:
 		ev = engine.Erred{At: now(), Failure: engine.Failure{Kind: engine.KindError, Message: pick(l, "Disk full", "no answer from HOST-1", "hi", "Zoë's disk")}}
 	case 2:
@@ -187,7 +187,7 @@ func (l *life) execute() {
 	case ev == nil:
 	case x.Status == engine.Ready:
 		check(l.t, d.Return(ctx, x.StartAt, true))
-	case !l.one(10): // else it dies before
+	case !l.one(10): // otherwise the executor dies before that
 		check(l.t, d.Done(ctx))
 	}
 }
@@ -231,11 +231,11 @@ func (l *life) deleteOne() {
 	}
 }
 
-// spoil does what nobody should.
+// spoil does what nobody should do.
 func (l *life) spoil() {
 	ctx := l.t.Context()
 	switch l.rand.IntN(4) {
-	case 0: // a record that can't be read, of an id of its own
+	case 0: // an unreadable record with an id of its own
 		_, err := l.js.Publish(ctx, fmt.Sprintf("$KV.durable-executions.bad%d", l.rand.IntN(5)), []byte("rubbish"))
 		check(l.t, err)
 	case 1: // a message that nobody understands
@@ -247,7 +247,7 @@ func (l *life) spoil() {
 		_, err := l.js.PublishMsg(ctx, m)
 		check(l.t, err)
 		l.made++
-	case 2: // a payload beside a record
+	case 2: // a payload of a record
 		if len(l.roots) > 0 {
 			_, err := l.js.Publish(ctx, fmt.Sprintf("$KV.durable-executions.%s.=blob.%d", pick(l, l.roots...), l.rand.IntN(3)), []byte("part"))
 			check(l.t, err)
@@ -258,12 +258,12 @@ func (l *life) spoil() {
 		info, err := st.Info(ctx)
 		check(l.t, err)
 		if info.State.Msgs > 0 {
-			_ = st.DeleteMsg(ctx, info.State.FirstSeq+l.rand.Uint64N(info.State.LastSeq-info.State.FirstSeq+1)) // if it is there
+			_ = st.DeleteMsg(ctx, info.State.FirstSeq+l.rand.Uint64N(info.State.LastSeq-info.State.FirstSeq+1)) // if it exists
 		}
 	}
 }
 
-// interrupt catches up, and is killed on the way.
+// interrupt starts to catch up and is killed meanwhile.
 func (l *life) interrupt() {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	d := &dying{Context: ctx, cancel: cancel}
@@ -277,7 +277,7 @@ func (l *life) interrupt() {
 	}
 }
 
-// A dying context ends when it has been asked so many times.
+// A dying context ends after its Err was called a number of times.
 type dying struct {
 	context.Context
 	cancel context.CancelFunc
@@ -293,7 +293,7 @@ func (d *dying) Err() error {
 
 func (l *life) compare() {
 	l.t.Helper()
-	time.Sleep(20 * time.Millisecond) // acks that are under way arrive
+	time.Sleep(20 * time.Millisecond) // acks under way arrive
 	l.settle()
 	l.catchUp()
 	if !l.agree(engine.Filter{}, pick(l, 0, 1, 7)) {

@@ -12,38 +12,39 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// A row is an execution as the index has it.
+// A row is an execution in the index.
 type row struct {
 	key      int64
 	part     jsstore.Area
 	sequence uint64
-	message  uint64 // see the table
-	vanishes int64  // when it counts as nothing; 0 for never
-	lies     bool   // then its record is in the bucket nevertheless, until somebody deletes it
+	message  uint64 // see tables
+	vanishes int64  // when it stops to count; 0 means never
+	lies     bool   // then its record stays in the bucket nevertheless, until it is deleted
 	class    int64
 	x        engine.Execution
 }
 
-// over reports whether the execution counts as nothing at a time, in milliseconds.
+// over reports whether the execution no longer counts at a time, in milliseconds.
 func (r row) over(now int64) bool { return r.vanishes > 0 && r.vanishes <= now }
 
-// unsure reports whether an execution that is over may be one that counts nevertheless,
-// or queued again: the namespace is to be asked.
+// unsure reports whether an execution that is over may count nevertheless, or be queued again:
+// then the namespace must be asked.
 func (r row) unsure() bool { return r.lies && r.message != 0 }
 
-// brief is what the index keeps of an execution: what lists show, and no payloads.
+// brief returns what the index keeps of an execution: the fields that lists show, without
+// payloads.
 func brief(x engine.Execution) engine.Execution {
 	x.Input, x.Output = engine.Execution{}.Input, engine.Execution{}.Output
 	x.Spawns, x.Steps, x.Finalize, x.History, x.Unknown = nil, nil, nil, nil, nil
 	return x
 }
 
-// apply writes what one message says.
+// apply writes the content of one message.
 func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) error {
 	x := m.Record.Execution
 	switch {
 	case p != jsstore.Records && x.ID == "":
-		return nil // a hint of what is recorded, or nothing that runs
+		return nil // a hint about a recorded execution, or a message that starts nothing
 	case p != jsstore.Records:
 		return w.put(ctx, queued(p, m))
 	case x.ID == "":
@@ -62,17 +63,17 @@ func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) e
 	return w.put(ctx, r)
 }
 
-// several stands for a message where more than one was seen: which of them are left,
-// only the namespace knows.
+// several replaces the message of an execution for which more than one was seen. Only the
+// namespace knows which of them still exist.
 const several = 1
 
-// queued is an execution that is known by a message.
+// queued returns the row of an execution that is known by a message.
 func queued(p jsstore.Area, m jsstore.Message) row {
 	return row{part: p, sequence: m.Sequence, message: 2*m.Sequence + uint64(p), x: brief(m.Record.Execution)}
 }
 
-// putOther writes what is in the bucket and is no execution. What was one is none any
-// more.
+// putOther writes a message of the bucket that is not an execution. If the key was an
+// execution, that no longer exists.
 func (w *writer) putOther(ctx context.Context, m jsstore.Message) error {
 	if !strings.Contains(m.Key, "=") {
 		if err := w.forget(ctx, m.Key); err != nil {
@@ -87,7 +88,7 @@ func (w *writer) putOther(ctx context.Context, m jsstore.Message) error {
 	return w.putKey(m.Key, m.Sequence, millis(m.Vanishes))
 }
 
-// putKey counts a message of the bucket that is no execution, or none any more.
+// putKey counts a message of the bucket that is not an execution, or no longer one.
 func (w *writer) putKey(key string, sequence uint64, vanishes int64) error {
 	_, err := w.exec("INSERT OR REPLACE INTO keys (key, sequence, vanishes) VALUES (?, ?, ?)", key, sequence, null(vanishes))
 	if !strings.Contains(key, "=") {
@@ -96,13 +97,13 @@ func (w *writer) putKey(key string, sequence uint64, vanishes int64) error {
 	return err
 }
 
-// put writes an execution. Most are new.
+// put writes an execution. Most executions are new.
 func (w *writer) put(ctx context.Context, r row) error {
 	r.x = brief(r.x)
 	r.class = w.classes.number(classOf(r.x))
 	kept := r.x
 	if !kept.Status.Valid() {
-		kept.Status = engine.Ready // a later version's: the class has it
+		kept.Status = engine.Ready // the status of a later version; the class has it
 	}
 	data, err := engine.EncodeRecord(kept)
 	if err != nil {
@@ -124,7 +125,7 @@ func (w *writer) put(ctx context.Context, r row) error {
 		return err
 	}
 	if r.part < was.part && was.part != jsstore.Records || r.part == was.part && r.sequence < was.sequence {
-		// Of two messages of one id, that of the later part counts, as in a scan.
+		// If one id has two messages, the one in the later area counts, as in a scan.
 		there, err := w.store.Holds(ctx, was.part, was.sequence)
 		if there && r.message != 0 {
 			_, err = w.exec("UPDATE executions SET message = ? WHERE key = ?", several, was.key)
@@ -134,8 +135,8 @@ func (w *writer) put(ctx context.Context, r row) error {
 		}
 	}
 	if r.part != jsstore.Records && was.part == jsstore.Records {
-		// A message of an execution that is under way; or somebody has enqueued an id
-		// again, the record of which may be gone.
+		// The message of an execution that is under way, or of an id that was enqueued again.
+		// In the second case the earlier record may be gone.
 		recorded := !was.x.Status.Finished()
 		if !recorded {
 			now, err := w.store.Get(ctx, r.x.ID)
@@ -163,7 +164,7 @@ func (w *writer) put(ctx context.Context, r row) error {
 		columns[3] = was.message
 	case was.message == several, was.part == jsstore.Records && was.message != 0 && was.message != r.message:
 		columns[3] = several
-	case was.part != jsstore.Records && was.message != r.message: // mostly, it has gone from one part to the next
+	case was.part != jsstore.Records && was.message != r.message: // usually, it has moved from one area to the next
 		there, err := w.store.Holds(ctx, was.part, was.sequence)
 		if err != nil {
 			return err
@@ -178,8 +179,8 @@ func (w *writer) put(ctx context.Context, r row) error {
 	return errors.Join(err, w.putBeside(r, &was))
 }
 
-// putBeside writes what the other tables have of an execution, nil in place of one
-// that was not there.
+// putBeside writes what the other tables hold about an execution. was is the previous row, or
+// nil.
 func (w *writer) putBeside(r row, was *row) error {
 	w.classes.count(r.class, 1)
 	var old row
@@ -210,7 +211,7 @@ func (w *writer) putBeside(r row, was *row) error {
 	return nil
 }
 
-// errorOf is the text that an execution is found by.
+// errorOf returns the text by which an execution is found.
 func errorOf(x engine.Execution) string {
 	if x.Failure == nil {
 		return ""

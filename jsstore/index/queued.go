@@ -8,9 +8,9 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// lookForQueued looks for some of the executions that are known by a message, and
-// next time for others: what is set aside or purged leaves no record. There are few,
-// or they move on by themselves.
+// lookForQueued looks up some of the executions that are known by a message, and others the
+// next time: messages that are set aside or purged leave no record. There are few such
+// executions, or they move on by themselves.
 func (w *writer) lookForQueued(ctx context.Context) error {
 	return w.transact(ctx, func(ctx context.Context) error {
 		for _, p := range []jsstore.Area{jsstore.Ready, jsstore.Timers} {
@@ -19,7 +19,7 @@ func (w *writer) lookForQueued(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			next := int64(0) // from the beginning again
+			next := int64(0) // start at the beginning again
 			if len(list) == lookedFor {
 				next = int64(list[lookedFor-1].sequence) + 1
 			}
@@ -36,7 +36,7 @@ func (w *writer) lookForQueued(ctx context.Context) error {
 	})
 }
 
-// lookFor writes what became of an execution, if it is not where the index has it.
+// lookFor updates an execution if it has left the position that the index has.
 func (w *writer) lookFor(ctx context.Context, r row) error {
 	is, err := lookFor(ctx, w.store, r, w.now)
 	if err != nil {
@@ -46,16 +46,16 @@ func (w *writer) lookFor(ctx context.Context, r row) error {
 	case is == nil:
 		return w.forgetRow(r)
 	case is.part == r.part && is.sequence == r.sequence, is.part == jsstore.Records:
-		return nil // as it was; or there is a record, which is still to be read
+		return nil // unchanged; or there is a record, which is still to be read
 	}
-	if err := w.forgetRow(r); err != nil { // whatever the parts are
+	if err := w.forgetRow(r); err != nil { // whatever the areas are
 		return err
 	}
 	return w.put(ctx, *is)
 }
 
-// lookFor returns r as it is now, and nil if it is no longer there. The part and
-// the sequence are those of r if it is where it was, and not over.
+// lookFor returns r in its current state, or nil if it no longer exists. The area and the
+// sequence stay the same if it is still there and not over.
 func lookFor(ctx context.Context, s *jsstore.Store, r row, now int64) (*row, error) {
 	if !r.over(now) {
 		there, err := s.Holds(ctx, r.part, r.sequence)
@@ -76,12 +76,12 @@ func lookFor(ctx context.Context, s *jsstore.Store, r row, now int64) (*row, err
 	}
 	p, m, err := s.Queued(ctx, r.x.ID)
 	if errors.Is(err, engine.ErrNotFound) {
-		return nil, nil // it has just left: there is a record, which is still to be read
+		return nil, nil // it has just moved: there is a record, which is still to be read
 	}
 	if err != nil {
 		return nil, err
 	}
 	q := queued(p, m)
-	q.message = several // it is another than there was, and not for certain the only one
+	q.message = several // it is a different one, and perhaps not the only one
 	return &q, nil
 }

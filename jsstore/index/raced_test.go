@@ -2,6 +2,6 @@
 
 package index_test
 
-// sparing is by how much the longest tests do less: the race detector makes SQLite
-// many times slower.
+// sparing divides the work of the longest tests: the race detector makes SQLite many times
+// slower.
 const sparing = 5

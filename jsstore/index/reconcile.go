@@ -6,19 +6,19 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// few is how many messages are read to see which of them are there, where halving
-// further would ask as much.
+// few is how many messages are read to see which of them exist. Further bisection would take as
+// many requests.
 const few = 64
 
-// reconcile removes what the bucket no longer holds. A tree that is deleted, and a
-// key that vanishes otherwise than the index thinks, leaves nothing to be read; but
-// the bucket counts its keys. Where it has fewer than the index knows of, the
-// missing ones are found by counting halves: so many requests as there are gaps,
-// times the logarithm of the size. Messages are what is counted there: where a program of
-// an earlier version has left older revisions, which would hide as many gaps, it takes more.
+// reconcile removes what the bucket no longer holds. A deleted tree, and a key that vanishes
+// earlier than the index expects, leave nothing to read; but the bucket counts its keys. If it
+// has fewer than the index knows, bisection finds the missing ones: the number of requests is
+// the number of gaps times the logarithm of the size. The server counts messages, not keys.
+// Older revisions left by a program of an earlier version would hide as many gaps, so with them
+// it takes more requests.
 func (w *writer) reconcile(ctx context.Context) error {
-	// After all that the index knows of was read, so that what was written since can
-	// only make the number larger.
+	// Read the state after the index has read everything it knows: writes since then can only
+	// make the number larger.
 	state, err := w.store.State(ctx, jsstore.Records)
 	if err != nil {
 		return err
@@ -31,8 +31,8 @@ func (w *writer) reconcile(ctx context.Context) error {
 	return w.halve(ctx, 0, uint64(w.about[position(jsstore.Records)]), known)
 }
 
-// all returns how many keys the index takes to be in the bucket. It does not
-// count the many that there are each time.
+// all returns how many keys the index expects in the bucket. It does not count the many
+// executions each time.
 func (w *writer) all(ctx context.Context) (uint64, error) {
 	var n int64
 	err := w.conn.QueryRowContext(ctx, `SELECT
@@ -41,8 +41,8 @@ func (w *writer) all(ctx context.Context) (uint64, error) {
 	return uint64(max(n, 0)), err
 }
 
-// known returns how many messages of a range of sequences, both ends included, the
-// index takes to be in the bucket.
+// known returns how many messages the index expects in the bucket from one sequence to another,
+// inclusive.
 func (w *writer) known(ctx context.Context, first, last uint64) (uint64, error) {
 	var n uint64
 	err := w.conn.QueryRowContext(ctx, `SELECT
@@ -51,8 +51,8 @@ func (w *writer) known(ctx context.Context, first, last uint64) (uint64, error) 
 	return n, err
 }
 
-// halve looks in a range of sequences, of which the index knows some, for those that
-// the bucket has lost.
+// halve searches a range of sequences for those that the bucket has lost; known is how many the
+// index knows in that range.
 func (w *writer) halve(ctx context.Context, first, last, known uint64) error {
 	if known == 0 {
 		return nil
@@ -85,8 +85,8 @@ func (w *writer) halve(ctx context.Context, first, last, known uint64) error {
 	return w.halve(ctx, middle+1, last, known-half)
 }
 
-// compare reads which sequences of a range the bucket has, and looks for what the
-// index has besides. It asks the leader for each, since who answered may lag behind.
+// compare reads which sequences of a range the bucket has, and looks up the others that the
+// index knows. It asks the leader about each, since the replica that answered may lag behind.
 func (w *writer) compare(ctx context.Context, first, last, messages uint64) error {
 	there := map[uint64]bool{}
 	if messages > 0 {
@@ -110,7 +110,7 @@ func (w *writer) compare(ctx context.Context, first, last, messages uint64) erro
 				continue
 			}
 			if ctx.Err() != nil {
-				return nil // what is removed is removed
+				return nil // what was removed stays removed
 			}
 			if err := w.lookFor(ctx, r); err != nil {
 				return err

@@ -11,14 +11,14 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-// schemaVersion is that of the tables and of what is in them. A file of any other is
-// thrown away and built anew.
+// schemaVersion is the version of the tables and of their content. A file with another version
+// is thrown away and built again.
 const schemaVersion = 2
 
-// The tables. Times are milliseconds since the epoch, null for none. An execution is
-// in one class, which its task, queue, status and place in the tree make, and of
-// which there are few: so any of them narrows a search to the ends of a few ranges of
-// one index, and the numbers of a class's members make counts.
+// The tables. Times are milliseconds since the epoch, null for none. Each execution is in one
+// class, which is given by its task, queue, status and whether it is a root. There are few
+// classes, so each of these properties narrows a search to the ends of a few ranges of one
+// index, and the members of the classes give counts.
 const tables = `
 CREATE TABLE about (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE classes (
@@ -26,23 +26,23 @@ CREATE TABLE classes (
 	members INTEGER NOT NULL);
 CREATE TABLE executions (
 	key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
-	part INTEGER NOT NULL, sequence INTEGER NOT NULL, -- of the message that it is known by
-	message INTEGER NOT NULL, -- that it was queued by: twice the sequence, and the part; 0 none was seen, 1 several
+	part INTEGER NOT NULL, sequence INTEGER NOT NULL, -- of the message that the row comes from
+	message INTEGER NOT NULL, -- the message that queued it: twice the sequence, plus the part; 0 none was seen, 1 several
 	class INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER, finished INTEGER,
-	vanishes INTEGER, lies INTEGER NOT NULL, -- when it counts as nothing; 1 if its record lies in the bucket nevertheless
+	vanishes INTEGER, lies INTEGER NOT NULL, -- when it stops to count; 1 if its record stays in the bucket nevertheless
 	parent TEXT, failed INTEGER, record BLOB NOT NULL);
 CREATE TABLE metadata (
-	name TEXT NOT NULL, value TEXT NOT NULL, made INTEGER NOT NULL, execution INTEGER NOT NULL, -- made when that was created
+	name TEXT NOT NULL, value TEXT NOT NULL, made INTEGER NOT NULL, execution INTEGER NOT NULL, -- made is when the execution was created
 	PRIMARY KEY (name, value, made, execution)) WITHOUT ROWID;
--- All else that the bucket holds, without which its messages could not be counted.
+-- All other keys of the bucket. Without them its messages could not be counted.
 CREATE TABLE keys (key TEXT PRIMARY KEY, sequence INTEGER NOT NULL, vanishes INTEGER) WITHOUT ROWID;
--- Lower case, and by three letters, so that any part of a message is found. It has no
--- positions: what it finds is looked at.
+-- In lower case and by trigrams, so that any part of a message can be found. It has no
+-- positions, so each match is checked.
 CREATE VIRTUAL TABLE errors USING fts5(text, content='', contentless_delete=1, tokenize='trigram case_sensitive 1', detail=none);
 `
 
-// The indexes are made when the first build is through, since sorting a million rows
-// once is faster than a million insertions into each.
+// The indexes are created after the first build, since sorting a million rows once is faster
+// than a million insertions into each index.
 const indexes = `
 CREATE INDEX IF NOT EXISTS by_created ON executions (created);
 CREATE INDEX IF NOT EXISTS by_class ON executions (class, created);
@@ -57,14 +57,14 @@ CREATE INDEX IF NOT EXISTS keys_by_vanishes ON keys (vanishes) WHERE vanishes IS
 CREATE INDEX IF NOT EXISTS strange ON keys (key) WHERE instr(key, '=') = 0;
 `
 
-// connect opens the database. It need not be there, nor be one.
+// connect opens the database. The file may be missing, or may be no database.
 func connect(path string) (*sql.DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(10000)", "journal_mode(wal)",
-		"synchronous(normal)",          // a power failure may lose what was read last, and breaks nothing
+		"synchronous(normal)",          // a power failure may lose the latest reads, and damages nothing
 		"cache_size(-65536)",           // 64 MiB
 		"wal_autocheckpoint(8192)",     // pages: a build writes most of them often
 		"journal_size_limit(67108864)", // 64 MiB
@@ -73,7 +73,7 @@ func connect(path string) (*sql.DB, error) {
 	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 }
 
-// prepared reports whether the database is one of this schema.
+// prepared reports whether the database has this schema.
 func prepared(ctx context.Context, db *sql.DB) (bool, error) {
 	var version int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
@@ -82,7 +82,7 @@ func prepared(ctx context.Context, db *sql.DB) (bool, error) {
 	return version == schemaVersion, nil
 }
 
-// prepare makes the tables in an empty database.
+// prepare creates the tables in an empty database.
 func prepare(ctx context.Context, db *sql.DB) error {
 	_, err := db.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", tables, schemaVersion))
 	return err

@@ -17,7 +17,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// Where the process is told what to index, when this test is run as one.
+// These variables tell the process what to index, when this test runs as one.
 const (
 	urlVariable  = "DURABLE_INDEX_TEST_URL"
 	pathVariable = "DURABLE_INDEX_TEST_PATH"
@@ -49,11 +49,11 @@ func indexOnce(url, path string) error {
 	return errors.Join(err, x.Close())
 }
 
-// building is how many executions the process that is killed is to index.
+// building is how many executions the killed process has to index.
 const building = 15_000 / sparing
 
-// TestProcessesThatAreKilledLoseNothing kills the process that builds an index, again
-// and again, each time later, until one is through.
+// TestProcessesThatAreKilledLoseNothing kills the process that builds an index repeatedly, each
+// time later, until one completes.
 func TestProcessesThatAreKilledLoseNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -79,7 +79,7 @@ func TestProcessesThatAreKilledLoseNothing(t *testing.T) {
 		if ctx.Err() == nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		populate(t, nc, s, building+100*killed, 100) // the world goes on
+		populate(t, nc, s, building+100*killed, 100) // the namespace changes meanwhile
 	}
 	x, err := index.Open(s, path)
 	check(t, err)
@@ -95,8 +95,8 @@ func TestProcessesThatAreKilledLoseNothing(t *testing.T) {
 	w.agree(engine.Filter{Metadata: engine.Metadata{"customer": "customer-5"}}, 0)
 }
 
-// TestAFileThatIsRemovedIsMadeAgain has one process remove the file that another has
-// open, and a third make a new one.
+// TestAFileThatIsRemovedIsMadeAgain removes the file that an index has open, and later lets a
+// second index create a new one.
 func TestAFileThatIsRemovedIsMadeAgain(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.move(ready("a"), claimed())
@@ -122,8 +122,8 @@ func TestAFileThatIsRemovedIsMadeAgain(t *testing.T) {
 	})
 }
 
-// TestSeveralWriteAndReadOneFile has writers that wait for each other, and readers
-// that do not.
+// TestSeveralWriteAndReadOneFile runs writers, which wait for each other, and readers, which
+// don't.
 func TestSeveralWriteAndReadOneFile(t *testing.T) {
 	nc := jstest.Server(t)
 	s, err := jsstore.Open(t.Context(), nc, jsstore.Config{Retention: engine.Forever})

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// selected are the classes that the filter may select of.
+// selected returns the classes of which the filter may select members.
 func (s *search) selected() []int64 {
 	list := []int64{}
 	for c, id := range s.classes.id {
@@ -21,7 +21,8 @@ func (s *search) selected() []int64 {
 	return list
 }
 
-// members returns how many executions are in those classes, and whether that is all.
+// members returns how many executions are in those classes, and whether those are all
+// executions.
 func (s *search) members() (n int64, all bool) {
 	all = true
 	for c, id := range s.classes.id {
@@ -34,7 +35,7 @@ func (s *search) members() (n int64, all bool) {
 	return n, all
 }
 
-// where is what an index or a column can say of the filter, for a walk.
+// where returns the conditions of the filter that an index or a column can check, for a walk.
 func (s *search) where() (string, []any) {
 	var list []string
 	var args []any
@@ -46,7 +47,7 @@ func (s *search) where() (string, []any) {
 		case c.table != "":
 		case strings.HasPrefix(c.where, "created"):
 			add(c.where, c.args...)
-		default: // among many, and SQLite is not to sort them: a + keeps it from their index
+		default: // a + keeps SQLite from using their index and sorting many rows
 			add(strings.NewReplacer("parent ", "+parent ", "id ", "+id ", "started ", "+started ", "finished ", "+finished ").Replace(c.where), c.args...)
 		}
 	}
@@ -54,7 +55,8 @@ func (s *search) where() (string, []any) {
 	if f.Error != "" {
 		add("failed = 1")
 	}
-	// What has happened by then was created by then, which is what a walk goes along.
+	// An execution is created before it starts or finishes, and a walk follows the times of
+	// creation.
 	for _, until := range []time.Time{f.Started.Until, f.Finished.Until} {
 		if !until.IsZero() {
 			add("created <= ?", until.UnixMilli())
@@ -71,13 +73,14 @@ func (s *search) where() (string, []any) {
 	return strings.Join(list, " AND "), args
 }
 
-// walk goes through what the columns select, the newest first, until next says false.
+// walk calls next for each row that the columns select, the newest first, until next returns
+// false.
 func (s *search) walk(ctx context.Context, next func(row) (bool, error)) error {
 	where, with := s.where()
 	query, args := "SELECT "+rowColumns+", created, id FROM executions WHERE "+where, with
 	order := " ORDER BY created DESC, id"
 	if m := s.filter.Metadata; len(m) > 0 {
-		// Along the index of a pair, which may be of old ones alone.
+		// Walk along the index of one pair, which may occur only in old executions.
 		key := slices.Sorted(maps.Keys(m))[0]
 		query = "SELECT " + rowColumns + ", created, id FROM metadata CROSS JOIN executions ON key = execution WHERE name = ? AND value = ? AND " +
 			strings.ReplaceAll(where, "created", "made")
@@ -99,7 +102,7 @@ func (s *search) walk(ctx context.Context, next func(row) (bool, error)) error {
 				return err
 			}
 			query, args = query+" AND class IN (SELECT value FROM json_each(?))", append(slices.Clone(with), string(text))
-		default: // each class in its order, merged
+		default: // merges the classes, each of which is in order
 			var list []string
 			args = nil
 			for _, id := range ids {
@@ -152,19 +155,19 @@ func (s *search) fetch(ctx context.Context, keys []int64) ([]row, error) {
 	return list, rows.Err()
 }
 
-// count returns how many executions the filter selects, where indexes alone can
-// tell; -1 otherwise.
+// count returns how many executions the filter selects if indexes alone can tell, and -1
+// otherwise.
 func (s *search) count(ctx context.Context) (int, error) {
 	n, all := s.members()
 	list := s.conditions()
 	switch {
 	case len(list) == 0 && s.filter.Error == "":
 		return int(n), nil
-	case len(list) > 1, s.filter.Error != "": // which is to be judged
+	case len(list) > 1, s.filter.Error != "": // which must be judged one by one
 		return -1, nil
 	}
 	c := list[0]
-	byTime := strings.HasPrefix(c.where, "created") // which is behind the class in its index
+	byTime := strings.HasPrefix(c.where, "created") // an index has it after the class
 	if !all && !byTime {
 		return -1, nil
 	}

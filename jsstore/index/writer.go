@@ -13,11 +13,11 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// The parts in the order in which they must be read: see [jsstore.Area].
+// The areas in the order in which they must be read: see [jsstore.Area].
 var parts = []jsstore.Area{jsstore.Ready, jsstore.Timers, jsstore.Records}
 
-// The names of what the table about has: the sequence up to which a part has been
-// read, when it was created, in nanoseconds, and whether all was read once.
+// The names in the table about: the sequence up to which an area has been read, its time of
+// creation in nanoseconds, and whether everything was read once.
 const complete = "complete"
 
 // The limits of the namespace, in milliseconds, are in the table too.
@@ -59,12 +59,12 @@ type writer struct {
 	batch    int // messages in one transaction
 	conn     *sql.Conn
 	tx       *sql.Tx
-	prepared map[string]*sql.Stmt // of the transaction, which closes them
+	prepared map[string]*sql.Stmt // statements of the transaction, which closes them
 
 	about   map[string]int64
 	state   [3]jsstore.AreaState // by part
 	classes *classes
-	strange map[string]bool // keys of executions in the table keys: graves, and what can't be read
+	strange map[string]bool // keys in the table keys that look like ids: graves, and unreadable records
 	now     int64
 	older   uint64 // revisions in the bucket that are not the last of their keys
 	lagging uint64 // parts of which a replica lags behind
@@ -94,7 +94,7 @@ func (x *Index) writer(ctx context.Context) (*writer, error) {
 }
 
 func (w *writer) close() {
-	_ = w.conn.Close() // back to the pool; closed before, it says so, which is as good
+	_ = w.conn.Close() // returns it to the pool; it may have been closed before
 }
 
 // recognize reads the state of the streams, and reports whether the index belongs to another
@@ -146,7 +146,7 @@ func (w *writer) transact(ctx context.Context, do func(context.Context) error) e
 	return nil
 }
 
-// exec runs a statement that is prepared once.
+// exec runs a statement, which is prepared only once.
 func (w *writer) exec(query string, args ...any) (sql.Result, error) {
 	s, err := w.statement(query)
 	if err != nil {
@@ -182,10 +182,10 @@ func (w *writer) set(name string, value int64) error {
 	return err
 }
 
-// errDamaged says that what a row has can't be.
+// errDamaged says that a row has an impossible value.
 var errDamaged = errors.New("the file is damaged")
 
-// damaged reports whether err says that the file is no good database.
+// damaged reports whether err says that the file is not an intact database.
 func damaged(err error) bool {
 	var s *sqlite.Error
 	if !errors.As(err, &s) {
@@ -198,7 +198,7 @@ func damaged(err error) bool {
 	return false
 }
 
-// lacking reports whether err says that the database has not the tables that it should.
+// lacking reports whether err says that the database lacks some of its tables.
 func lacking(err error) bool {
 	var s *sqlite.Error
 	return errors.As(err, &s) && s.Code()&0xff == sqlite3.SQLITE_ERROR

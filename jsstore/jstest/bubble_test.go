@@ -19,7 +19,7 @@ func TestHoursPassAtOnce(t *testing.T) {
 		publish(t, nc, "q.a")
 		next(t, c)
 		before := time.Now()
-		m := next(t, c) // not acknowledged: delivered again
+		m := next(t, c) // not acknowledged, so redelivered
 		if waited := time.Since(before); waited < 6*time.Hour || waited > 6*time.Hour+time.Second {
 			t.Errorf("delivered again after %s, want 6h", waited)
 		}
@@ -78,8 +78,7 @@ func TestCrashedHostKeepsWhatItAcknowledged(t *testing.T) {
 	})
 }
 
-// A crash does not flush: what the server only promised to write later is lost.
-// Stop keeps it.
+// A crash does not flush: writes that the server had put off are lost. Stop keeps them.
 func TestCrashFlushesNothing(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		js := jetStream(t, h.Connect())
@@ -107,7 +106,7 @@ func TestCrashFlushesNothing(t *testing.T) {
 	})
 }
 
-// Who waits for messages is told of a shutdown, but not of a crash.
+// A client that waits for messages learns of a shutdown, but not of a crash.
 func TestCrashTellsNobody(t *testing.T) {
 	for name, test := range map[string]struct {
 		down func(*jstest.Host)

@@ -17,15 +17,14 @@ import (
 // Nodes are the servers of a cluster, by index from 0.
 type Nodes struct {
 	t       testing.TB
-	clients []netip.AddrPort // what each node opens for clients
+	clients []netip.AddrPort // the address of each node for clients
 	routes  []netip.AddrPort // and for the other nodes
 	dirs    []string
 	running []*server.Server // nil while a node is down
 }
 
-// Cluster starts n servers on loopback, usually 3, and returns once streams with
-// n replicas can be made: after about half a second. In short mode it skips the
-// test.
+// Cluster starts n servers on loopback, usually 3. It returns once streams with n replicas can
+// be created, after about half a second. In short mode it skips the test.
 //
 // The nodes share a process: they can be stopped, but not killed.
 func Cluster(t testing.TB, n int) *Nodes {
@@ -42,20 +41,19 @@ func Cluster(t testing.TB, n int) *Nodes {
 	for range n {
 		c.dirs = append(c.dirs, t.TempDir())
 	}
-	t.Cleanup(c.close) // before the files go
+	t.Cleanup(c.close) // runs before the files are removed
 	for i := range n {
 		c.start(i)
 	}
 	await(t, fmt.Sprintf("%d nodes form a cluster", n), func() bool {
 		return slices.ContainsFunc(c.running, func(s *server.Server) bool {
-			return len(s.JetStreamClusterPeers()) == n // none unless s leads them
+			return len(s.JetStreamClusterPeers()) == n // none unless s is the leader
 		})
 	})
 	return c
 }
 
-// Connect returns a connection to any node that is up. It is closed with the
-// test.
+// Connect returns a connection to any node that is up. It is closed at the end of the test.
 func (c *Nodes) Connect(opts ...nats.Option) *nats.Conn {
 	c.t.Helper()
 	var urls []string
@@ -73,7 +71,7 @@ func (c *Nodes) Connect(opts ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// URL is where clients of node i connect, also after a restart.
+// URL returns the address of node i for clients. It stays the same after a restart.
 func (c *Nodes) URL(i int) string { return "nats://" + c.clients[i].String() }
 
 // Leader waits until the stream has a leader and returns its node.
@@ -89,7 +87,7 @@ func (c *Nodes) Leader(stream string) int {
 	return leader
 }
 
-// Stop stops node i in good order: it hands over what it leads.
+// Stop shuts node i down cleanly: the node hands over its leaderships.
 func (c *Nodes) Stop(i int) {
 	s := c.running[i]
 	c.running[i] = nil
@@ -97,9 +95,9 @@ func (c *Nodes) Stop(i int) {
 	s.WaitForShutdown()
 }
 
-// Start starts node i on its files again and returns when it counts: every
-// leader of a stream or consumer that it has a replica of holds it for current.
-// Until then stopping another node can leave no majority, for many seconds.
+// Start starts node i on its files again. It returns when every leader of a stream or consumer
+// of which the node has a replica considers the node current. Until then, stopping another node
+// could leave no majority for many seconds.
 func (c *Nodes) Start(i int) {
 	c.t.Helper()
 	c.start(i)
@@ -129,9 +127,9 @@ func (c *Nodes) options(i int) *server.Options {
 type node struct {
 	Index   int
 	Dir     string
-	Clients []netip.AddrPort // what each node opens for clients
+	Clients []netip.AddrPort // the address of each node for clients
 	Routes  []netip.AddrPort // and for the other nodes
-	Sync    bool             // each write before it is acknowledged
+	Sync    bool             // sync each write before acknowledging it
 }
 
 func (n node) options() *server.Options {
@@ -145,7 +143,7 @@ func (n node) options() *server.Options {
 		ServerName: nodeName(n.Index),
 		JetStream:  true,
 		StoreDir:   n.Dir,
-		MaxPayload: server.MAX_PAYLOAD_MAX_SIZE, // as package embedded has it
+		MaxPayload: server.MAX_PAYLOAD_MAX_SIZE, // as in package embedded
 		Routes:     others,
 		NoSigs:     true,
 		NoLog:      true,
@@ -157,7 +155,7 @@ func (n node) options() *server.Options {
 	}
 	o.Cluster.Name = "jstest"
 	o.Cluster.Host, o.Cluster.Port = n.Routes[n.Index].Addr().String(), int(n.Routes[n.Index].Port())
-	o.Cluster.NoAdvertise = true // clients stay behind their Proxy
+	o.Cluster.NoAdvertise = true // so that clients stay behind their Proxy
 	return o
 }
 

@@ -33,7 +33,7 @@ func TestClusterOutlivesItsLeader(t *testing.T) {
 	begin = time.Now()
 	c.Start(first)
 	t.Logf("node %d is back after %s", first, time.Since(begin))
-	c.Stop((first + 1) % 3) // now it counts for the majority
+	c.Stop((first + 1) % 3) // now the first node counts for the majority
 	put(t, js)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -46,8 +46,8 @@ func TestClusterOutlivesItsLeader(t *testing.T) {
 	}
 }
 
-// put publishes to s. What is in flight while the leader steps down is not
-// answered, so it tries again.
+// put publishes to s. A message in flight while the leader steps down gets no answer, so put
+// tries again.
 func put(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

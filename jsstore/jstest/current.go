@@ -10,9 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// awaitCurrent waits until the leaders of all streams and consumers hold node i
-// for a current replica. What the node holds itself for says nothing: after a
-// restart it is current until it hears of a leader.
+// awaitCurrent waits until the leaders of all streams and consumers consider node i a current
+// replica. The node's own view says nothing: after a restart it considers itself current until
+// it hears from a leader.
 func awaitCurrent(t testing.TB, url string, i int) {
 	t.Helper()
 	js, done := dial(t, url)
@@ -36,13 +36,13 @@ func consumersCount(ctx context.Context, js jetstream.JetStream, stream string, 
 		return false
 	}
 	consumers, all := s.ListConsumers(ctx), true
-	for c := range consumers.Info() { // to the end: who lists them waits to tell the next
+	for c := range consumers.Info() { // read all of them: the lister blocks until each is read
 		all = all && counts(c.Cluster, i)
 	}
 	return all && consumers.Err() == nil
 }
 
-// counts tells whether node i is current in the group, if it is a follower there.
+// counts reports whether node i is current in the group, if it is a follower there.
 func counts(group *jetstream.ClusterInfo, i int) bool {
 	return group != nil && group.Leader != "" &&
 		!slices.ContainsFunc(group.Replicas, func(p *jetstream.PeerInfo) bool {

@@ -7,8 +7,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Fill fills what the server has for streams to the last byte, with a stream of its own, and
-// returns what makes room again.
+// Fill fills the server's space for streams to the last byte, with a stream of its own. It
+// returns a function that makes room again.
 func (h *Host) Fill() (empty func()) {
 	h.t.Helper()
 	nc := h.Connect()
@@ -25,7 +25,7 @@ func (h *Host) Fill() (empty func()) {
 			_, err := js.PublishMsg(h.t.Context(), &nats.Msg{Subject: "ballast", Data: make([]byte, size)})
 			var refusal *jetstream.APIError
 			if errors.As(err, &refusal) {
-				break // no room for so much
+				break // no room for this many bytes
 			}
 			if err != nil {
 				h.t.Fatal(err)

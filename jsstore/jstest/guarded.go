@@ -7,22 +7,22 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A Guarded is a server that asks for a password, and whose configuration can be changed
-// while it runs, as by a reload.
+// A Guarded is a server that asks for a password. Its configuration can be changed while it
+// runs, as by a reload.
 type Guarded struct {
 	t       testing.TB
 	server  *server.Server
 	options *server.Options
 }
 
-// The user of a Guarded server, and the password until it is changed.
+// The user of a Guarded server, and the initial password.
 const (
 	GuardedUser     = "user"
 	GuardedPassword = "right"
 )
 
-// Guard starts a server with a port on loopback that asks for a password, configured
-// further by changes.
+// Guard starts a server that asks for a password, with a port on loopback. changes configure it
+// further.
 func Guard(t testing.TB, changes ...func(*server.Options)) *Guarded {
 	t.Helper()
 	g := &Guarded{t: t, options: &server.Options{
@@ -48,7 +48,7 @@ func Guard(t testing.TB, changes ...func(*server.Options)) *Guarded {
 	return g
 }
 
-// URL is where clients connect, with the password that was right at first.
+// URL returns the address for clients, with the initial password.
 func (g *Guarded) URL() string {
 	return "nats://" + GuardedUser + ":" + GuardedPassword + "@" + g.server.Addr().String()
 }
@@ -62,7 +62,7 @@ func (g *Guarded) Reload(change func(*server.Options)) {
 	}
 }
 
-// SetPassword changes the password: whoever is connected by another is thrown out.
+// SetPassword changes the password. The server disconnects clients that have used another one.
 func (g *Guarded) SetPassword(password string) {
 	g.t.Helper()
 	g.Reload(func(o *server.Options) { o.Password = password })

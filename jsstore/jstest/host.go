@@ -15,21 +15,21 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// A Host is a machine in a bubble: files, and a server on them that can be
-// stopped, crashed and started again. Its connections live through that, as
-// those to a real machine would.
+// A Host is a machine in a bubble: files, and a server on them that can be stopped, crashed and
+// started again. Its connections survive that and reconnect, as connections to a real machine
+// would.
 type Host struct {
 	t        *testing.T
 	dir      string
-	maxStore int64                           // for its streams, in bytes; 0 is what the disk has
+	maxStore int64                           // bytes for streams; 0 means as many as the disk has
 	server   atomic.Pointer[embedded.Server] // nil while it is down
 	conns    []*nats.Conn
 
 	mu    sync.Mutex
-	pipes []net.Conn // the clients' ends of connections to the server that is up
+	pipes []net.Conn // the clients' ends of connections to the current server
 }
 
-// Connect returns a connection that finds the server again whenever it is up.
+// Connect returns a connection that reconnects whenever the server is up.
 func (h *Host) Connect(opts ...nats.Option) *nats.Conn {
 	h.t.Helper()
 	nc, err := nats.Connect("", append([]nats.Option{
@@ -44,7 +44,7 @@ func (h *Host) Connect(opts ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// InProcessConn is how connections find the server that is up now.
+// InProcessConn connects to the server that is up now.
 func (h *Host) InProcessConn() (net.Conn, error) {
 	s := h.server.Load()
 	if s == nil {
@@ -60,15 +60,16 @@ func (h *Host) InProcessConn() (net.Conn, error) {
 	return c, nil
 }
 
-// Start starts the server on the files as they are and returns when every
-// connection has found it.
+// Start starts the server on the current files and returns when every connection has
+// reconnected.
 func (h *Host) Start() {
 	h.t.Helper()
 	s, err := embedded.Start(h.t.Context(), embedded.Config{
 		Dir: h.dir,
-		// An hour of fake time has 360,000 rounds at the default, and takes a minute.
+		// With the default, an hour of fake time has 360,000 syncs, which take a minute.
 		SyncInterval: 24 * time.Hour,
-		// As a server has it that nobody has configured: what fits here fits anywhere.
+		// The default of a server without configuration: a message that fits here fits
+		// anywhere.
 		MaxPayload: 1 << 20,
 		MaxStore:   h.maxStore,
 	})
@@ -83,8 +84,8 @@ func (h *Host) Start() {
 	}
 }
 
-// Stop shuts the server down in good order, which clients are told, and returns
-// when every connection has lost it. It does nothing if the server is down.
+// Stop shuts the server down cleanly, which clients are told, and returns when every connection
+// has lost it. It does nothing if the server is down.
 func (h *Host) Stop() {
 	h.t.Helper()
 	if s := h.server.Swap(nil); s != nil {
@@ -92,10 +93,9 @@ func (h *Host) Stop() {
 	}
 }
 
-// Crash takes the server down with the files as they are at this moment, as
-// SIGKILL would leave them: nothing is flushed that waits to be, and connections
-// break without a word. It first lets everything in the bubble run until it
-// waits. It does nothing if the server is down.
+// Crash takes the server down with its files as they are at this moment, as SIGKILL would leave
+// them: pending writes are not flushed, and connections break silently. It first lets
+// everything in the bubble run until it waits. It does nothing if the server is down.
 func (h *Host) Crash() {
 	h.t.Helper()
 	s := h.server.Swap(nil)
@@ -112,7 +112,7 @@ func (h *Host) Crash() {
 	h.shutdown(s)
 }
 
-// cut breaks every connection and returns when both sides know.
+// cut breaks every connection and returns when both sides have noticed.
 func (h *Host) cut() {
 	h.mu.Lock()
 	pipes := h.pipes
@@ -138,6 +138,6 @@ func (h *Host) close() {
 	}
 	h.cut()
 	h.Stop()
-	// Loops of the file store see only at their next tick that it is closed.
+	// Loops of the file store notice only at their next tick that it is closed.
 	time.Sleep(time.Minute)
 }

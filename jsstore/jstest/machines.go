@@ -21,23 +21,23 @@ import (
 
 const nodeRole = "nats-server"
 
-// Machines are servers, by index from 0, each a process of its own: what [Nodes]
-// can't bear happens to them. Their package needs a TestMain that calls [Main].
+// Machines are servers, by index from 0, each in a process of its own. They can be killed and
+// frozen, unlike [Nodes]. Their package needs a TestMain that calls [Main].
 type Machines struct {
 	t       testing.TB
 	nodes   []node
 	running []*Process // nil while one is down
 }
 
-// Processes starts n servers on loopback: one, or a cluster of usually 3, and
-// returns once streams with n replicas can be made. They keep their files in dirs,
-// or where none are given in directories of the test. In short mode it skips the test.
+// Processes starts n servers on loopback: one, or a cluster of usually 3. It returns once
+// streams with n replicas can be created. They keep their files in dirs, or in temporary
+// directories of the test if none are given. In short mode it skips the test.
 func Processes(t testing.TB, n int, dirs ...string) *Machines {
 	t.Helper()
 	return processes(t, n, false, dirs...)
 }
 
-// SyncedProcesses is Processes with servers that force each write to the disk before they
+// SyncedProcesses is Processes with servers that sync each write to the disk before they
 // acknowledge it.
 func SyncedProcesses(t testing.TB, n int) *Machines {
 	t.Helper()
@@ -67,8 +67,8 @@ func processes(t testing.TB, n int, sync bool, dirs ...string) *Machines {
 	return m
 }
 
-// takesStreams makes a stream of as many replicas as there are servers, and
-// deletes it again.
+// takesStreams creates a stream with as many replicas as there are servers, and deletes it
+// again.
 func (m *Machines) takesStreams() bool {
 	js, done := dial(m.t, m.URLs())
 	defer done()
@@ -80,7 +80,7 @@ func (m *Machines) takesStreams() bool {
 	return js.DeleteStream(ctx, "probe") == nil
 }
 
-// runNode is the role of a server: it serves until it is told to stop.
+// runNode is the role of a server process: it serves until SIGTERM.
 func runNode(config []byte, ready func()) error {
 	var n node
 	if err := json.Unmarshal(config, &n); err != nil {
@@ -103,10 +103,10 @@ func runNode(config []byte, ready func()) error {
 	return nil
 }
 
-// URL is where clients of server i connect, also after a restart.
+// URL returns the address of server i for clients. It stays the same after a restart.
 func (m *Machines) URL(i int) string { return "nats://" + m.nodes[i].Clients[i].String() }
 
-// URLs is where clients of any of them connect.
+// URLs returns the addresses of all servers for clients.
 func (m *Machines) URLs() string {
 	var list []string
 	for i := range m.nodes {
@@ -115,7 +115,7 @@ func (m *Machines) URLs() string {
 	return strings.Join(list, ",")
 }
 
-// Connect returns a connection to any server that is up. It is closed with the test.
+// Connect returns a connection to any server that is up. It is closed at the end of the test.
 func (m *Machines) Connect(opts ...nats.Option) *nats.Conn {
 	m.t.Helper()
 	nc, err := nats.Connect(m.URLs(), append([]nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond)}, opts...)...)
@@ -126,7 +126,7 @@ func (m *Machines) Connect(opts ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// Leader waits until a stream has a leader that is up and returns its server.
+// Leader waits until a stream has a leader that is up, and returns its server.
 func (m *Machines) Leader(stream string) int {
 	m.t.Helper()
 	if len(m.nodes) == 1 {
@@ -152,23 +152,23 @@ func (m *Machines) Leader(stream string) int {
 	return leader
 }
 
-// Kill kills a server: SIGKILL, with its files as they are.
+// Kill kills a server with SIGKILL. Its files stay as they are.
 func (m *Machines) Kill(i int) {
 	m.running[i].Kill()
 	m.running[i] = nil
 }
 
-// Stop stops a server in good order.
+// Stop shuts a server down cleanly.
 func (m *Machines) Stop(i int) {
 	m.running[i].Signal(syscall.SIGTERM)
 	<-m.running[i].Exited()
 	m.running[i] = nil
 }
 
-// Freeze stops the process of a server in its tracks, Thaw lets it go on.
+// Freeze stops the process of a server immediately; Thaw continues it.
 func (m *Machines) Freeze(i int) { m.running[i].Signal(syscall.SIGSTOP) }
 
-// Thaw undoes Freeze.
+// Thaw continues a frozen process.
 func (m *Machines) Thaw(i int) { m.running[i].Signal(syscall.SIGCONT) }
 
 // Boot starts a server on its files and does not wait for it.
@@ -177,8 +177,8 @@ func (m *Machines) Boot(i int) {
 	m.running[i] = Spawn(m.t, nodeRole, m.nodes[i])
 }
 
-// Start starts a server on its files and returns when it takes connections and, in
-// a cluster, when it counts: see [Nodes.Start].
+// Start starts a server on its files. It returns when the server accepts connections and, in a
+// cluster, when it is current: see [Nodes.Start].
 func (m *Machines) Start(i int) {
 	m.t.Helper()
 	m.Boot(i)

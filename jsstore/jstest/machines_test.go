@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { jstest.Main(m, nil) }
 
-// TestWhatAKilledServerHasAcknowledgedIsThere kills servers, leaders of a cluster
-// too: who follows is elected after 4 to 9 s, the server's own.
+// TestWhatAKilledServerHasAcknowledgedIsThere kills servers, including leaders of a cluster.
+// The server takes 4 to 9 s to elect the next leader.
 func TestWhatAKilledServerHasAcknowledgedIsThere(t *testing.T) {
 	for name, test := range map[string]struct{ servers, kills int }{"one": {1, 3}, "three": {3, 1}} {
 		t.Run(name, func(t *testing.T) {

@@ -8,13 +8,12 @@ import (
 	"testing"
 )
 
-// Ports that are closed and opened again come from below the range that systems
-// give to outgoing connections (32768 on Linux, 49152 elsewhere). In it somebody
-// takes a port while it is closed, now and then a client that dials this very
-// port and connects to itself.
+// Ports that are closed and opened again must lie below the range of outgoing connections (from
+// 32768 on Linux, 49152 elsewhere). In that range another program may take a port while it is
+// closed, for instance a client that dials this very port and connects to itself.
 const firstPort, portCount = 20000, 10000
 
-// Test binaries that run side by side begin in different places.
+// Test binaries that run at the same time start at different ports.
 var lastPort = func() *atomic.Int64 {
 	n := new(atomic.Int64)
 	n.Store(int64(os.Getpid()) * 64)
@@ -23,7 +22,7 @@ var lastPort = func() *atomic.Int64 {
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// ports returns n loopback addresses that nobody listens on.
+// ports returns n loopback addresses on which nobody listens.
 func ports(t testing.TB, n int) []netip.AddrPort {
 	t.Helper()
 	var free []netip.AddrPort

@@ -15,29 +15,29 @@ import (
 	"testing"
 )
 
-// A Process is this test binary once more, in a role: it can be killed, stopped
-// and continued as the program of a user can. It ends with the test, whatever
-// state it is in, and by itself when the test binary dies.
+// A Process runs this test binary once more, in a role. It can be killed, stopped and continued
+// like a user's program. It ends with the test, whatever its state, and by itself when the test
+// binary dies.
 type Process struct {
 	t      testing.TB
 	role   string
 	cmd    *exec.Cmd
-	life   io.WriteCloser // its standard input: closed, it goes away
+	life   io.WriteCloser // its standard input: the process exits when it is closed
 	out    *output
 	exited chan struct{}
 }
 
-// The environment tells a process its role, and what else it must know as JSON.
+// The environment tells a process its role, and its configuration as JSON.
 const (
 	roleVariable   = "DURABLE_TEST_ROLE"
 	configVariable = "DURABLE_TEST_CONFIG"
 )
 
-// A Role is what a process does. It says by ready that it is at work.
+// A Role is the work of a process. It calls ready when it has started to work.
 type Role func(config []byte, ready func()) error
 
-// Main runs the tests or, in a process of [Spawn], the role: it is all that
-// TestMain does in a package that starts processes.
+// Main runs the tests or, in a process started by [Spawn], the role. A package that starts
+// processes calls it in TestMain, and nothing else.
 func Main(m *testing.M, roles map[string]Role) {
 	name := os.Getenv(roleVariable)
 	if name == "" {
@@ -64,13 +64,13 @@ func Main(m *testing.M, roles map[string]Role) {
 
 const readyLine = "ready"
 
-// Spawn starts a process. Its role is one of those that TestMain gives to [Main].
+// Spawn starts a process in one of the roles that TestMain passes to [Main].
 func Spawn(t testing.TB, role string, config any) *Process {
 	t.Helper()
 	return SpawnProgram(t, os.Args[0], role, config)
 }
 
-// SpawnProgram is Spawn of another test binary, or of the same built in another way.
+// SpawnProgram is Spawn for another test binary, or for this one built differently.
 func SpawnProgram(t testing.TB, path, role string, config any, env ...string) *Process {
 	t.Helper()
 	text, err := json.Marshal(config)
@@ -87,7 +87,7 @@ func SpawnProgram(t testing.TB, path, role string, config any, env ...string) *P
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended is in the state
+		_ = p.cmd.Wait() // ProcessState says how it ended
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
@@ -101,7 +101,7 @@ func SpawnProgram(t testing.TB, path, role string, config any, env ...string) *P
 	return p
 }
 
-// AwaitReady waits until the process is at work; one that ends before fails the test.
+// AwaitReady waits until the process is ready. If the process ends first, the test fails.
 func (p *Process) AwaitReady() {
 	p.t.Helper()
 	await(p.t, p.role+" is ready", func() bool {
@@ -117,16 +117,16 @@ func (p *Process) AwaitReady() {
 // PID is the id of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Signal sends a signal; to a process that has ended it does nothing.
+// Signal sends a signal. It does nothing if the process has ended.
 func (p *Process) Signal(s syscall.Signal) {
 	select {
 	case <-p.exited:
 	default:
-		_ = p.cmd.Process.Signal(s) // it may end this very moment
+		_ = p.cmd.Process.Signal(s) // the process may be ending right now
 	}
 }
 
-// Kill kills the process, even one that is stopped, and returns when it is gone.
+// Kill kills the process, even a stopped one, and returns when it is gone.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.exited
@@ -135,19 +135,19 @@ func (p *Process) Kill() {
 // Exited is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// ExitCode is how it ended: -1 for a signal.
+// ExitCode returns the exit code, or -1 if a signal ended the process. It waits for the end.
 func (p *Process) ExitCode() int {
 	<-p.exited
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// State says how it ended: an exit code, a signal.
+// State says how the process ended: by an exit code or a signal. It waits for the end.
 func (p *Process) State() string {
 	<-p.exited
 	return p.cmd.ProcessState.String()
 }
 
-// Output is what it has written so far.
+// Output returns everything that the process has written so far.
 func (p *Process) Output() string { return p.out.String() }
 
 // output collects what a process writes.

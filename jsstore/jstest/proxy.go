@@ -18,13 +18,13 @@ type Link struct {
 	mu       sync.Mutex
 	listener net.Listener // nil while cut
 	wires    map[*wire]bool
-	flows    chan struct{} // closed while bytes are passed on
+	flows    chan struct{} // closed while the link passes bytes on
 	delay    time.Duration
 }
 
-// Proxy returns a link to the target, a URL or host and port, that works until
-// it is told to fail. Clients connect to its URL. Those that a server tells of
-// other servers would go around it: a [Cluster] tells them nothing.
+// Proxy returns a link to the target (a URL, or a host and port), which works until a method
+// makes it fail. Clients connect to the link's URL. If a server told them about other servers,
+// they would bypass the link; the servers of a [Cluster] do not.
 func Proxy(t testing.TB, target string) *Link {
 	t.Helper()
 	l := &Link{
@@ -43,7 +43,7 @@ func Proxy(t testing.TB, target string) *Link {
 	return l
 }
 
-// URL is where clients connect.
+// URL returns the address for clients.
 func (l *Link) URL() string { return "nats://" + l.addr }
 
 // Cut closes every connection and refuses new ones.
@@ -59,8 +59,8 @@ func (l *Link) Cut() {
 	}
 }
 
-// Stall stops passing bytes on, in both directions, and closes nothing: neither
-// side can tell it from a peer that is slow. What is on its way waits for Heal.
+// Stall stops passing bytes on in both directions and closes nothing: to both sides it looks
+// like a slow peer. Bytes on their way wait for Heal.
 func (l *Link) Stall() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,14 +71,14 @@ func (l *Link) Stall() {
 	}
 }
 
-// Slow delays what is sent from now on by d in each direction.
+// Slow delays bytes that are sent from now on, by d in each direction.
 func (l *Link) Slow(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.delay = d
 }
 
-// Heal undoes Cut, Stall and Slow. Connections that were cut stay closed.
+// Heal undoes Cut, Stall and Slow. Cut connections stay closed.
 func (l *Link) Heal() {
 	l.t.Helper()
 	l.mu.Lock()
@@ -110,7 +110,7 @@ func (l *Link) accept(listener net.Listener) {
 	}
 }
 
-// connect passes on what client and target say until one of them ends.
+// connect passes bytes between client and target until one of them closes.
 func (l *Link) connect(listener net.Listener, client net.Conn) {
 	target, err := net.Dial("tcp", l.target)
 	if err != nil {
@@ -127,8 +127,8 @@ func (l *Link) connect(listener net.Listener, client net.Conn) {
 	w.pass(client, target)
 }
 
-// add has Cut close w too. It returns false if the listener that w came from was
-// cut in the meantime.
+// add registers w, so that Cut closes it. It returns false if the listener of w has been cut
+// meanwhile.
 func (l *Link) add(w *wire, listener net.Listener) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,7 +145,7 @@ func (l *Link) remove(w *wire) {
 	delete(l.wires, w)
 }
 
-// flowing returns a channel that is closed when bytes are passed on.
+// flowing returns a channel that is closed while the link passes bytes on.
 func (l *Link) flowing() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -113,7 +113,7 @@ func TestClientComesBackThroughAHealedLink(t *testing.T) {
 	}
 }
 
-// echo returns the address of a server that says what it hears.
+// echo returns the address of a server that sends back what it receives.
 func echo(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// A Raw speaks the NATS protocol over a connection of its own, byte by byte, so that a
-// test can publish what no client library would: header blocks that can't be parsed,
-// subjects that are no UTF-8. It is not safe for concurrent use.
+// A Raw speaks the NATS protocol byte by byte over a connection of its own. So a test can
+// publish what no client library would: header blocks that can't be parsed, subjects that are
+// not UTF-8. It is not safe for concurrent use.
 type Raw struct {
 	conn net.Conn
 	in   *bufio.Reader
 	sent int
 }
 
-// An Answer is what the server said to a publish with a reply subject.
+// An Answer is the server's answer to a publish with a reply subject.
 type Answer struct {
-	// Stored is the sequence that the message was stored under; 0 if it was not.
+	// Stored is the sequence of the stored message; 0 if it was not stored.
 	Stored uint64
-	// Duplicate says that the server took it for one that it has, by Nats-Msg-Id.
+	// Duplicate says that the server has a message with the same Nats-Msg-Id already.
 	Duplicate bool
-	// Refused is why it was not stored: an error of JetStream, no responders, or an
+	// Refused says why the message was not stored: an error of JetStream, no responders, or an
 	// error of the protocol.
 	Refused string
 }
 
-// NewRaw logs in over conn, which it then owns.
+// NewRaw logs in over conn and takes it over.
 func NewRaw(conn net.Conn) (*Raw, error) {
 	r := &Raw{conn: conn, in: bufio.NewReader(conn)}
 	if _, err := r.in.ReadString('\n'); err != nil { // INFO
@@ -51,12 +51,11 @@ func NewRaw(conn net.Conn) (*Raw, error) {
 // Close closes the connection.
 func (r *Raw) Close() error { return r.conn.Close() }
 
-// Publish sends one message, the bytes as they are, and returns the server's answer to
-// it. A message without a header block is sent as one that has none. The server answers
-// a PING after it has answered the publish only if it has refused to store anything, or
-// if the answer is still on its way from the stream: so Publish waits for the answer, or
-// for an error of the protocol, whichever comes. What is neither stored nor refused, such
-// as a message that starts a batch, must not be published.
+// Publish sends one message, byte by byte as given, and returns the server's answer. A nil
+// header sends a message without a header block. A PING would not help to tell a refusal from
+// an answer that is still on its way from the stream. So Publish waits for the answer or an
+// error of the protocol, whichever comes first. Do not publish a message that is neither stored
+// nor refused, such as the first message of a batch.
 func (r *Raw) Publish(subject string, header, body []byte) (Answer, error) {
 	r.sent++
 	reply := "_RAW." + strconv.Itoa(r.sent)
@@ -96,7 +95,7 @@ func (r *Raw) Publish(subject string, header, body []byte) (Answer, error) {
 				return Answer{}, err
 			}
 			if fields[1] != reply {
-				continue // of one before, which its error was taken for
+				continue // the answer to an earlier message, for which an error was returned
 			}
 			if fields[0] == "HMSG" {
 				return Answer{Refused: strings.TrimSpace(string(data))}, nil

@@ -18,19 +18,19 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// The rules of BubbleHost, each from both sides. Kept, it works: a failure says
-// that an upgrade asks for more. Broken, it shows what the rule is for: a
-// failure says that the rule may go.
+// The rules of BubbleHost, each tested from both sides. A test that keeps a rule must pass: if
+// it fails, an upgrade needs more rules. A test that breaks a rule shows what the rule is for:
+// if it passes, the rule can go.
 
 const (
-	broken = "JSTEST_BROKEN_RULE" // set to a rule in a process that breaks it
-	asleep = "falls asleep"       // what such a process says before it sleeps
+	broken = "JSTEST_BROKEN_RULE" // names the rule that the process breaks
+	asleep = "falls asleep"       // printed by such a process before it sleeps
 )
 
 var rules = map[string]struct {
 	keep     func(*testing.T)
 	violate  func(*testing.T)
-	symptoms []string // of a violation, in what go test prints
+	symptoms []string // of a violation, in the output of go test
 }{
 	"the clock of package ats runs outside": {
 		keep: func(t *testing.T) { jstest.Bubble(t, sleepAnHour) },
@@ -49,7 +49,7 @@ var rules = map[string]struct {
 		violate: func(t *testing.T) {
 			ats.Register()
 			defer ats.Unregister()
-			// More than once: the race detector drops one in four from a pool.
+			// More than once: the race detector drops one in four values from a pool.
 			for range 10 {
 				synctest.Test(t, func(t *testing.T) { flush(t, bare(t, 0)) })
 			}
@@ -86,11 +86,11 @@ func TestRulesOfTheBubble(t *testing.T) {
 	}
 	t.Run("broken", func(t *testing.T) {
 		if testing.Short() {
-			t.Skip("a stopped clock is told from a slow one by waiting: skipped in short mode")
+			t.Skip("only waiting can tell a stopped clock from a slow one: skipped in short mode")
 		}
 		for name, rule := range rules {
 			t.Run(name, func(t *testing.T) {
-				t.Parallel() // they wait, in processes of their own
+				t.Parallel() // they wait in processes of their own
 				said := violate(t, name)
 				for _, symptom := range rule.symptoms {
 					if !strings.Contains(said, symptom) {
@@ -102,8 +102,8 @@ func TestRulesOfTheBubble(t *testing.T) {
 	})
 }
 
-// violate runs this very test in a process of its own that breaks the rule, and
-// returns what it prints and how it ends. Who falls asleep has 2 s to wake up.
+// violate runs this same test in a process that breaks the rule, and returns what it prints and
+// how it ends. A process that falls asleep has 2 s to wake up.
 func violate(t *testing.T, rule string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRulesOfTheBubble$")
@@ -129,7 +129,7 @@ func violate(t *testing.T, rule string) string {
 	return fmt.Sprintf("%s\n%v", strings.Join(said, "\n"), err)
 }
 
-// bare is what Bubble gives a test, without its rules.
+// bare returns a connection like that of Bubble, but without the rules.
 func bare(t *testing.T, port int) *nats.Conn {
 	t.Helper()
 	s, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), Port: port, SyncInterval: time.Hour})
@@ -145,7 +145,7 @@ func bare(t *testing.T, port int) *nats.Conn {
 }
 
 func sleepAnHour(t *testing.T, nc *nats.Conn) {
-	queue(t, nc, time.Minute) // a file store asks for the clock of ats
+	queue(t, nc, time.Minute) // a file store uses the clock of ats
 	if os.Getenv(broken) != "" {
 		fmt.Println(asleep)
 	}

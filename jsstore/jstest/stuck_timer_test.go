@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// The fault of nats-server that jsstore's FireOverdue is for, without anything of ours. The
+// The fault of nats-server that jsstore's FireOverdue works around, without our code. The
 // report:
 //
 //	A schedule that can't be stored when it fires never fires again

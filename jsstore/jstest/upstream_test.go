@@ -10,10 +10,10 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// Faults of nats-server that this project works around, shown without it. Each test passes
-// while the fault is there, and is skipped by the first version that mends it: then the
-// workaround that it names may go, once the oldest server that is supported has the cure.
-// Above each is the text of a report.
+// Faults of nats-server that this project works around, reproduced without the project's code.
+// Each test passes while the fault exists, and is skipped with the first version that has fixed
+// it. Then the workaround that it names can go, once the oldest supported server has the fix.
+// The comment of each test is the text of a report.
 
 // A removal by MaxMsgsPerSubject leaves no tombstone: the older revision is back after a kill
 //

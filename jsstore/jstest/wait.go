@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// patience is how long anything here is waited for in real time. It is reached
-// only when something is wrong.
+// patience is how long a test waits for anything in real time. It is reached only if something
+// is wrong.
 const patience = time.Minute
 
-// await polls until ok holds, which what says in words.
+// await polls until ok returns true; what describes that in words.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

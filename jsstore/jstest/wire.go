@@ -11,21 +11,21 @@ type wire struct {
 	link *Link
 	ends [2]net.Conn
 	once sync.Once
-	done chan struct{} // closed when the wire is
+	done chan struct{} // closed when the wire is closed
 }
 
-// A chunk is what was read at once, at most 32 KiB. An empty one is the end.
+// A chunk is the result of one read, at most 32 KiB. An empty chunk marks the end.
 type chunk struct {
 	data []byte
 	due  time.Time
 }
 
-// pass passes on what from says, each chunk when it is due and the link flows,
-// and closes the wire when from ends. Reading goes on meanwhile, so that a delay
-// costs latency and not throughput.
+// pass passes the bytes of from on to to, each chunk when it is due and the link flows, and
+// closes the wire when from ends. It reads on meanwhile, so a delay costs latency and not
+// throughput.
 func (w *wire) pass(from, to net.Conn) {
 	defer w.close()
-	chunks := make(chan chunk, 64) // so many on the way, then the sender waits
+	chunks := make(chan chunk, 64) // this many chunks on their way, then the sender waits
 	w.link.all.Go(func() { w.read(from, chunks) })
 	for {
 		select {
@@ -45,7 +45,7 @@ func (w *wire) pass(from, to net.Conn) {
 func (w *wire) read(from net.Conn, chunks chan<- chunk) {
 	for {
 		buf := make([]byte, 32<<10)
-		n, err := from.Read(buf) // of TCP, n is 0 with an error
+		n, err := from.Read(buf) // for TCP, n is 0 if there is an error
 		select {
 		case chunks <- chunk{buf[:n], time.Now().Add(w.link.latency())}:
 		case <-w.done:
@@ -57,8 +57,8 @@ func (w *wire) read(from net.Conn, chunks chan<- chunk) {
 	}
 }
 
-// wait returns true at the time due, or when a stall at that time is over, and
-// false if the wire is closed before.
+// wait returns true at the time due or, if the link is stalled then, when the stall is over. It
+// returns false if the wire is closed first.
 func (w *wire) wait(due time.Time) bool {
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
