@@ -16,19 +16,18 @@ const (
 	looksInDoubt = 64
 )
 
-// isOver looks whether y has been cancelled, or something above it has ended: what is cancelled
-// goes down a tree step by step, and code must not begin below it meanwhile. Only y of a tree
-// of which no cancellation was heard, and whose message nobody had before, is spared the look:
-// whoever spawned it was not cancelled.
-func (x *Executor) isOver(ctx context.Context, y *engine.Execution, fresh bool) (engine.Cancel, bool, error) {
+// isOver reports whether y has been cancelled or an execution above it has ended. It reads that
+// many executions above y, because a cancellation goes down a tree step by step, and no code
+// may begin below it meanwhile. No reads are needed if the message is new and no cancellation
+// in the tree was heard: y's parent was not cancelled when it spawned y.
+func (x *Executor) isOver(ctx context.Context, y *engine.Execution, looks int) (engine.Cancel, bool, error) {
 	if c, gone := x.heard.of(y); gone {
 		return c, true, nil
 	}
-	looks := x.heard.looks(y)
-	if fresh && looks == 0 {
+	if looks == 0 {
 		return engine.Cancel{}, false, nil
 	}
-	return x.endedAbove(ctx, y, max(looks, looksAbove))
+	return x.endedAbove(ctx, y, looks)
 }
 
 // endedAbove looks for the end of an execution above y: at the root, and at as many of the

@@ -161,7 +161,7 @@ func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error
 	case r.Status == engine.Ready && isEarly(r, at):
 		return held.Return(ctx, r.StartAt, r.Revision > 0)
 	case r.Status == engine.Ready:
-		c, gone, err := x.isOver(ctx, &r.Execution, true)
+		c, gone, err := x.isOver(ctx, &r.Execution, x.heard.looks(&r.Execution))
 		if err != nil {
 			return err
 		}
@@ -214,8 +214,12 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 // begin claims a ready execution, after the events that make it so. A fresh one
 // is not recorded yet: most are over before it would be of use.
 func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, before ...engine.Event) error {
-	a.looked = x.heard.looks(&r.Execution) > looksAbove
-	c, gone, err := x.isOver(ctx, &r.Execution, a.delivery.Fresh)
+	looks := x.heard.looks(&r.Execution)
+	a.looked = looks > looksAbove
+	if !a.delivery.Fresh {
+		looks = max(looks, looksAbove) // a cancellation may have passed before this executor listened
+	}
+	c, gone, err := x.isOver(ctx, &r.Execution, looks)
 	switch {
 	case errors.Is(err, engine.ErrNotFound) && r.Revision == 0:
 		return a.held.Done(ctx) // it ended, and was deleted with its tree: its acknowledgement got lost
