@@ -38,9 +38,9 @@ type attempt struct {
 	start     engine.Claimed
 	execution *engine.Execution // as the code sees it: running; nobody changes it
 
-	// turn guards the rest: the grace and the outcome may want to write the record
-	// at the same time.
-	turn
+	// mutex guards the fields below: when the grace ends, one goroutine records that the
+	// attempt runs, while another may record its outcome.
+	mutex
 	began    bool            // the code is about to run, or has
 	recorded bool            // that it is running
 	revision engine.Revision // of the record that says so or, before, of the one that it is written over

@@ -20,7 +20,7 @@ func (x *Executor) takeExecutions(l *lane, s *slots) {
 			s.release()
 			x.attempts.finish()
 		}
-		x.crew.do(func() {
+		x.pool.run(func() {
 			if !s.acquire(l, x.stopping) || isClosed(x.stopping) { // also where both were true
 				// It has not begun, so anybody may have it.
 				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })

@@ -120,7 +120,7 @@ type Executor struct {
 	client   *engine.Client
 	bindings map[string]engine.Binding
 
-	crew     *crew
+	pool     *pool
 	hands    hands
 	attempts registry
 	heard    *heard
@@ -153,7 +153,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 		return nil, fmt.Errorf("new executor: %w", err)
 	}
 	x := &Executor{
-		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{}, crew: newCrew(),
+		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{}, pool: newPool(),
 		log: c.Logger.With("executor", c.Name), stopping: make(chan struct{}), gone: make(chan struct{}),
 	}
 	x.trouble.log = x.log
@@ -217,7 +217,7 @@ func (x *Executor) Run(ctx context.Context) error {
 func (x *Executor) run(ctx context.Context) error {
 	defer x.fleet.asks.Wait() // which end ends
 	defer x.end()
-	defer x.crew.dismiss()
+	defer x.pool.close()
 	defer x.client.Close()
 	leave, err := x.attend(ctx)
 	if err != nil {

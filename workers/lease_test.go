@@ -72,6 +72,6 @@ func TestDeliveryThatOutlivedItsLeaseIsNotReturned(t *testing.T) {
 		if n := len(x.hands.all()); n != 0 {
 			t.Errorf("%d messages in hand, want none", n)
 		}
-		x.crew.dismiss()
+		x.pool.close()
 	})
 }
