@@ -11,8 +11,8 @@ import (
 
 // takeExecutions is the loop of a queue: each execution that is due gets a slot
 // and a goroutine.
-func (x *Executor) takeExecutions(l *lane, s *slots) {
-	for d := range l.feed.Messages() {
+func (x *Executor) takeExecutions(q *queue, s *slots) {
+	for d := range q.feed.Messages() {
 		held := x.hands.take(d.Baton, d.Deliveries, d.Execution.Queue)
 		held.lasts(d.Until)
 		x.attempts.begin()
@@ -21,7 +21,7 @@ func (x *Executor) takeExecutions(l *lane, s *slots) {
 			x.attempts.finish()
 		}
 		x.pool.run(func() {
-			if !s.acquire(l, x.stopping) || isClosed(x.stopping) { // also where both were true
+			if !s.acquire(q, x.stopping) || isClosed(x.stopping) { // also where both were true
 				// It has not begun, so anybody may have it.
 				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
 				x.attempts.finish()

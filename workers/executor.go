@@ -277,8 +277,8 @@ func (x *Executor) run(ctx context.Context) error {
 	loops.Go(func() { x.takeCancels(cancels) })
 	loops.Go(func() { x.takeExpiries(expiries) })
 	slots := newSlots(x.config.Slots, queues, weights)
-	for _, l := range slots.lanes {
-		loops.Go(func() { x.takeExecutions(l, slots) })
+	for _, q := range slots.queues {
+		loops.Go(func() { x.takeExecutions(q, slots) })
 	}
 	loops.Go(x.lookForGaps) // which asks who is there, or the first message that is for others found nobody
 	x.log.Info("executor runs", "queues", names, "slots", x.config.Slots)

@@ -64,10 +64,10 @@ func TestDeliveryThatOutlivedItsLeaseIsNotReturned(t *testing.T) {
 			t.Fatal(err)
 		}
 		feed := make(one, 1)
-		feed <- &engine.Delivery{Baton: stillBaton{t}, Until: time.Now().Add(slotPatience / 2)}
+		feed <- &engine.Delivery{Baton: stillBaton{t}, Until: time.Now().Add(maxSlotWait / 2)}
 		close(feed)
-		x.takeExecutions(&lane{feed: feed}, &slots{})
-		time.Sleep(2 * slotPatience)
+		x.takeExecutions(&queue{feed: feed}, &slots{})
+		time.Sleep(2 * maxSlotWait)
 		synctest.Wait()
 		if n := len(x.hands.all()); n != 0 {
 			t.Errorf("%d messages in hand, want none", n)
