@@ -41,16 +41,16 @@ func BenchmarkGroupClosures(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				d := desk{byParent: map[string]*family{}}
+				c := collector{byParent: map[string]*batch{}}
 				var first []string
 				for _, m := range messages {
-					if d.add(m, nil) {
+					if c.add(m, nil) {
 						first = append(first, m.Closure.Parent)
 					}
 				}
 				for _, parent := range first {
-					f := d.next(parent)
-					if _, _, err := engine.Apply(records[parent], f.event()); err != nil {
+					batch := c.next(parent)
+					if _, _, err := engine.Apply(records[parent], batch.event()); err != nil {
 						b.Fatal(err)
 					}
 				}
