@@ -25,16 +25,16 @@ type attempt struct {
 	binding  engine.Binding
 	release  func() // frees the slot
 
-	ctx     context.Context
-	stop    context.CancelCauseFunc
-	decided atomic.Bool // by the first that settles it
-	settled atomic.Bool // the outcome is recorded and the message put down
-	left    latch       // the code has returned
-	looking atomic.Bool // somebody looks above: see lookAbove
-	renew   atomic.Bool // and is to begin anew
+	ctx      context.Context
+	stop     context.CancelCauseFunc
+	decided  atomic.Bool // by the first that settles it
+	settled  atomic.Bool // the outcome is recorded and the message put down
+	left     latch       // the code has returned
+	watching atomic.Bool // a goroutine reads the ancestors: see watchAncestors
+	renew    atomic.Bool // it must start over
 
 	claimed   bool
-	looked    bool // above, before it was claimed, since a cancellation was heard of
+	checked   bool // the ancestors were read before the claim, because a cancellation was heard
 	start     engine.Claimed
 	execution *engine.Execution // as the code sees it: running; nobody changes it
 

@@ -161,7 +161,7 @@ func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error
 	case r.Status == engine.Ready && isEarly(r, at):
 		return held.Return(ctx, r.StartAt, r.Revision > 0)
 	case r.Status == engine.Ready:
-		c, gone, err := x.isOver(ctx, &r.Execution, x.heard.looks(&r.Execution))
+		c, gone, err := x.isOver(ctx, &r.Execution, x.heard.near(&r.Execution))
 		if err != nil {
 			return err
 		}
@@ -214,12 +214,12 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 // begin claims a ready execution, after the events that make it so. A fresh one
 // is not recorded yet: most are over before it would be of use.
 func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, before ...engine.Event) error {
-	looks := x.heard.looks(&r.Execution)
-	a.looked = looks > looksAbove
+	near := x.heard.near(&r.Execution)
+	a.checked = near > nearAncestors
 	if !a.delivery.Fresh {
-		looks = max(looks, looksAbove) // a cancellation may have passed before this executor listened
+		near = max(near, nearAncestors) // a cancellation may have been published before this executor listened
 	}
-	c, gone, err := x.isOver(ctx, &r.Execution, looks)
+	c, gone, err := x.isOver(ctx, &r.Execution, near)
 	switch {
 	case errors.Is(err, engine.ErrNotFound) && r.Revision == 0:
 		return a.held.Done(ctx) // it ended, and was deleted with its tree: its acknowledgement got lost
@@ -281,14 +281,14 @@ func (x *Executor) take(a *attempt) {
 	if isClosed(x.gone) { // since it was claimed
 		go a.abandon(x.health.lost())
 	}
-	if a.execution.Parent != "" && x.heard.looks(a.execution) > looksAbove {
-		if !a.looked {
-			if c, gone, _ := x.endedAbove(x.kill, a.execution, looksInDoubt); gone {
+	if a.execution.Parent != "" && x.heard.near(a.execution) > nearAncestors {
+		if !a.checked {
+			if c, gone, _ := x.endedAncestor(x.kill, a.execution, nearInDoubt); gone {
 				a.cancel(c)
 				return
 			}
 		}
-		a.lookAbove() // it may have been heard before it was recorded
+		a.watchAncestors() // a cancellation may be heard before it is recorded
 	}
 }
 

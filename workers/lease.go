@@ -188,7 +188,7 @@ func (x *Executor) notice(n engine.Notice) {
 		return
 	}
 	if n.Reconnected {
-		x.heard.lost()
+		x.heard.miss()
 		go x.recheck()
 	}
 	if n.Cancel == nil {
@@ -199,6 +199,6 @@ func (x *Executor) notice(n engine.Notice) {
 		go a.cancel(*n.Cancel)
 	}
 	for _, a := range x.attempts.inTree(engine.RootOf(n.Cancel.ID)) {
-		a.lookAbove()
+		a.watchAncestors()
 	}
 }
