@@ -377,7 +377,7 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 	}
 	a.x.parents.remember(r)
 	// From here on only what follows is left to try again.
-	a.x.steady("put a message down", func(ctx context.Context) error { return a.x.putDown(ctx, a.held, fx) })
+	a.x.steady("put a message down", func(ctx context.Context) error { return a.x.acknowledge(ctx, a.held, fx) })
 	return nil
 }
 
@@ -410,7 +410,7 @@ func (a *attempt) lost(ctx context.Context) error {
 	}
 	if r.Status == engine.Ready || r.Status == engine.Running {
 		a.held.drop()
-	} else if err := a.x.leave(ctx, a.held, r.Execution); err != nil {
+	} else if err := a.x.repeatEffects(ctx, a.held, r.Execution); err != nil {
 		return err
 	}
 	if r.Status != engine.Cancelled {

@@ -44,7 +44,7 @@ func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *ha
 		return held.Done(ctx) // that life is over, and its tree removed
 	}
 	r, fx, err := x.modify(ctx, r, requested(c))
-	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
+	if rejected := (*engine.TransitionError)(nil); errors.As(err, &rejected) {
 		if r.Status == engine.Cancelled {
 			fx = engine.Effects(r.Execution) // the caller only wrote the record
 		}
@@ -53,7 +53,7 @@ func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *ha
 	if err != nil {
 		return err
 	}
-	if err := x.putDown(ctx, held, fx); err != nil {
+	if err := x.acknowledge(ctx, held, fx); err != nil {
 		return err
 	}
 	if r.Status == engine.Cancelled {
