@@ -10,7 +10,7 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// unfit is the ending of an attempt whose input is gone or can't be what it was.
+// unfit returns the ending of an attempt whose input was removed or is damaged.
 func (a *attempt) unfit(err error) ending {
 	f := engine.Failure{Kind: engine.KindError, Message: err.Error()}
 	if !errors.Is(err, engine.ErrInvalidInput) {
@@ -19,14 +19,15 @@ func (a *attempt) unfit(err error) ending {
 	f.Kind = engine.KindInvalidInput
 	return func(at time.Time) engine.Event {
 		ev := engine.Fail(*a.execution, f, at, 0)
-		ev.Final = true // what is damaged stays damaged
+		ev.Final = true // a damaged input will not recover
 		return ev
 	}
 }
 
-// input reads what the code is given. The time that it takes is not the code's,
-// and a store that fails is not its fault; only what is gone stays gone, what is
-// damaged stays damaged, and a key that is not here does not come.
+// input reads the input of the code. The time for this does not count towards the timeout, and
+// errors of the store do not count as failures of the code: input tries again. It gives up only
+// if the input was removed, is damaged, is of a later version, or needs a key that this
+// executor lacks.
 func (a *attempt) input() (in engine.Input, err error) {
 	var known []engine.Record
 	if a.execution.IsFinalize {
@@ -42,7 +43,7 @@ func (a *attempt) input() (in engine.Input, err error) {
 			}
 		}
 		if err != nil && isClosed(a.x.stopping) {
-			a.handBack() // no code has run: another executor reads it, maybe
+			a.handBack() // no code has run, and another executor may be able to read the input
 		}
 		if a.ctx.Err() != nil {
 			return nil
@@ -52,9 +53,9 @@ func (a *attempt) input() (in engine.Input, err error) {
 	return in, err
 }
 
-// pass leaves an execution whose input can't be read here to an executor that has
-// the key, or is of the version that wrote it, as one whose task is not bound here:
-// it is never failed for that.
+// pass returns an execution whose input this executor can't read, so that an executor with the
+// key, or of the version that wrote the input, can run it. The attempt does not fail: pass
+// treats the execution like one whose task is not bound here.
 func (a *attempt) pass(reason error) {
 	if !a.decide() {
 		return
@@ -75,6 +76,6 @@ func (a *attempt) pass(reason error) {
 			}
 			moved = true
 		}
-		return a.held.Return(ctx, until, false) // as it came, so that its deliveries are counted on
+		return a.held.Return(ctx, until, false) // the same message, so that its delivery count goes on
 	})
 }
