@@ -310,7 +310,7 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 	a.x.parents.remember(r)
 	// The event is recorded: from here on, only the effects and the acknowledgement are tried
 	// again.
-	a.x.steady("put a message down", func(ctx context.Context) error { return a.x.acknowledge(ctx, a.held, fx) })
+	a.x.steady("acknowledge a message", func(ctx context.Context) error { return a.x.acknowledge(ctx, a.held, fx) })
 	return nil
 }
 

@@ -23,7 +23,7 @@ func (x *Executor) takeExecutions(q *queue, s *slots) {
 		x.pool.run(func() {
 			if !s.acquire(q, x.stopping) || isClosed(x.stopping) { // acquire may succeed although the executor stops
 				// The execution has not begun, so any executor may have it.
-				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
+				x.steady("return an execution", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
 				x.attempts.finish()
 				return
 			}
@@ -266,7 +266,7 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 // loseClaim drops a delivery whose lease ended before its attempt could begin: the server has
 // redelivered the message, or is about to.
 func (a *attempt) loseClaim() {
-	a.x.log.Warn("a delivery was in hand for longer than its lease: it does not begin here",
+	a.x.log.Warn("delivery dropped: its lease ended before the attempt began",
 		"execution", a.delivery.Execution.ID, "task", a.delivery.Execution.Task)
 	a.held.drop()
 }

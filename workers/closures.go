@@ -41,7 +41,7 @@ func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
 func (x *Executor) tellParent(parent string, c *collector, feed engine.Feed[engine.ClosureMessage]) {
 	for b := c.next(parent); b != nil; b = c.next(parent) {
 		taken := len(b.held)
-		x.steadyUntilStop("close children", func(ctx context.Context) error {
+		x.steadyUntilStop("record finished children", func(ctx context.Context) error {
 			err := x.closeChildren(ctx, b)
 			err = x.unread(ctx, err, b.held...)         // without the wakes that closeChildren has set aside
 			b.redelivered = b.redelivered || err != nil // the write may have succeeded

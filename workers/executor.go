@@ -202,7 +202,7 @@ func (x *Executor) Name() string { return x.config.Name }
 // [engine.ErrClosed], and other executors take over the attempts after the lease. The caller
 // must then open the store again, most simply by restarting the program.
 func (x *Executor) Run(ctx context.Context) error {
-	err := errors.New("it has been run before")
+	err := errors.New("Run was called before")
 	if x.started.CompareAndSwap(false, true) {
 		err = x.run(ctx)
 		x.health.stopped(err)
@@ -311,7 +311,7 @@ func (x *Executor) lose(reason error) {
 	close(x.gone)
 	x.end()
 	attempts := x.attempts.all()
-	x.log.Error("store is closed: everything is left to other executors", "running", len(attempts), "error", reason)
+	x.log.Error("store is closed: running attempts are left to other executors", "running", len(attempts), "error", reason)
 	for _, a := range attempts {
 		go a.abandon(reason)
 	}

@@ -10,8 +10,8 @@ import (
 
 const (
 	// fleetFresh is how old the answers of the latest roll call may be before the executor
-	// calls again. Each other executor adds fleetShare, so that an executor gets at most five
-	// answers a second, however large the fleet is.
+	// calls again, unless fleetShare for each other executor is longer. So an executor gets at
+	// most five answers a second from a large fleet.
 	fleetFresh = 2 * time.Second
 	fleetShare = time.Second / 5
 	// foreignRate bounds how many messages per second this executor returns for executors that

@@ -79,7 +79,7 @@ func (x *Executor) tellGaps() {
 	}
 	for _, g := range x.findGaps() {
 		level := x.seldom.level(slog.LevelWarn, "gap", g.String())
-		x.log.Log(context.Background(), level, "executions wait for an executor that is not there", "task", g.Task, "reason", g.String())
+		x.log.Log(context.Background(), level, "executions may wait forever: no executor can run them", "task", g.Task, "reason", g.String())
 	}
 }
 

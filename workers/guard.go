@@ -40,7 +40,7 @@ func (a *attempt) guard(fn func() ending) {
 		if v == nil {
 			return
 		}
-		failure.Message = fmt.Sprintf("panic: a value of type %T, whose text ends the goroutine", v)
+		failure.Message = fmt.Sprintf("panic: a value of type %T, whose conversion to text ends the goroutine", v)
 		failure.Message = "panic: " + textOf(v)
 	}()
 	end = fn()
@@ -50,7 +50,7 @@ func (a *attempt) guard(fn func() ending) {
 func textOf(v any) (text string) {
 	defer func() {
 		if recover() != nil {
-			text = fmt.Sprintf("a value of type %T, whose text panics", v)
+			text = fmt.Sprintf("a value of type %T, whose conversion to text panics", v)
 		}
 	}()
 	return fmt.Sprint(v)

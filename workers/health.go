@@ -98,7 +98,7 @@ func (x *Executor) Health() error {
 	for _, name := range slices.Sorted(maps.Keys(feeds)) {
 		since, err := feeds[name].Fault()
 		if long := time.Since(since); err != nil && long > most {
-			return fmt.Errorf("executor %s has taken no %s for %s: %w", x.config.Name, name, long.Round(time.Second), err)
+			return fmt.Errorf("executor %s has received nothing from %s for %s: %w", x.config.Name, name, long.Round(time.Second), err)
 		}
 	}
 	return nil

@@ -62,7 +62,7 @@ func (a *attempt) pass(reason error) {
 	}
 	wait := a.x.foreign(foreignKind{queue: a.execution.Queue, newer: errors.Is(reason, engine.ErrNewer)}, a.delivery.Deliveries)
 	a.x.log.Log(context.Background(), a.x.seldom.level(slog.LevelWarn, "pass", a.execution.Task),
-		"an input can't be opened here: it is left to another executor", "execution", a.execution.ID,
+		"an input can't be read here: the execution is left to another executor", "execution", a.execution.ID,
 		"task", a.execution.Task, "wait", wait, "error", reason)
 	until, moved := now().Add(wait), false
 	a.end(func(ctx context.Context) error {

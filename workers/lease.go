@@ -164,13 +164,13 @@ func (x *Executor) recheck() {
 				go a.lose() // the record was deleted with its tree, or can't be read
 			}
 		case err != nil:
-			x.trouble.failed("look at the records of attempts", x, err)
+			x.trouble.failed("check the records of attempts", x, err)
 			return
 		case r.Revision != revision && !a.settled.Load():
 			go a.lose()
 		}
 	}
-	x.trouble.over("look at the records of attempts", x)
+	x.trouble.over("check the records of attempts", x)
 }
 
 // claim returns the revision of the record that says that the attempt runs. It returns false if

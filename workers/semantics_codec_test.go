@@ -168,7 +168,7 @@ func TestExecutorWithoutTheKeyLeavesTheExecutionToOneThatHasIt(t *testing.T) {
 					equal(t, "was started", y.StartedAt.IsZero(), true)
 				}
 				ran.wants(t)
-				const message = "an input can't be opened here: it is left to another executor"
+				const message = "an input can't be read here: the execution is left to another executor"
 				if n := x.logged(message); n < 30 || n > 90 { // oftener at first, until the roll says that nobody can
 					t.Errorf("it was tried %d times in 10 minutes, want every 30 s in the end, for each of two", n)
 				}

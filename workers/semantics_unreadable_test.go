@@ -130,7 +130,7 @@ func TestWhatLeadsToADamagedRecordIsSetAside(t *testing.T) {
 			t.Error("the attempt goes on whose record is damaged, want it stopped")
 		}
 		w.nothingWaits()
-		equal(t, "logged as set aside", x.logged("messages that lead nowhere are set aside"), 5)
+		equal(t, "logged as set aside", x.logged("messages are set aside: the record that they need is damaged"), 5)
 		if n := x.Stats().Running; n != 0 {
 			t.Errorf("%d attempts run, want none", n)
 		}

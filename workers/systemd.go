@@ -43,7 +43,7 @@ func (x *Executor) NotifySystemd(ctx context.Context) error {
 		if err := x.Health(); err != nil {
 			state = "STATUS=" + err.Error()
 		} else {
-			state, ready = "WATCHDOG=1\nSTATUS=at work", true
+			state, ready = "WATCHDOG=1\nSTATUS=working", true
 		}
 		if ready {
 			state = "READY=1\n" + state
@@ -54,7 +54,7 @@ func (x *Executor) NotifySystemd(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return tell("STOPPING=1\nSTATUS=running attempts come to their end")
+			return tell("STOPPING=1\nSTATUS=stopping: running attempts may finish")
 		}
 	}
 }

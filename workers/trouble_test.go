@@ -63,7 +63,7 @@ func TestBackgroundErrorsAreLoggedWhenTheyBeginAndWhenTheyEnd(t *testing.T) {
 			equal(t, "output", result(w, h), "out")
 		}
 		// Its messages have come again, too, and could not be claimed.
-		what := []string{"claim an execution", "record an outcome", "extend leases", "look at the records of attempts"}
+		what := []string{"claim an execution", "record an outcome", "extend leases", "check the records of attempts"}
 		x.once(t, what...)
 		for _, l := range began {
 			contains(t, "error", l.ContextMap()["error"].(string), "cut")

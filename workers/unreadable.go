@@ -17,9 +17,9 @@ func (x *Executor) unread(ctx context.Context, err error, held ...*hand) error {
 	}
 	switch {
 	case errors.Is(err, engine.ErrNewer):
-		x.log.Debug("written by a later version: left to its executors", "error", err, "messages", len(held))
+		x.log.Debug("record of a later version: messages are left to executors of that version", "error", err, "messages", len(held))
 	case errors.Is(err, engine.ErrDamaged):
-		x.log.Error("messages that lead nowhere are set aside", "error", err, "messages", len(held))
+		x.log.Error("messages are set aside: the record that they need is damaged", "error", err, "messages", len(held))
 		handle = func(h *hand) error { return h.SetAside(ctx, err.Error()) }
 	default:
 		return err
