@@ -16,10 +16,10 @@ import (
 
 // A node is an execution whose input says how it has to end.
 type node struct {
-	Kind  string        `json:",omitzero"` // its task: see kinds
+	Kind  string        `json:",omitzero"` // its task: one of the constants below
 	Name  int           // its output
 	Nap   time.Duration `json:",omitzero"` // how long an attempt takes
-	Ways  []string      `json:",omitzero"` // how the first attempts fail: see ways
+	Ways  []string      `json:",omitzero"` // how the first attempts fail: one of ways
 	After time.Duration `json:",omitzero"` // the delay of RetryAfter
 	// The policy. Finalizes and steps have the policy of their definition.
 	Delay   time.Duration `json:",omitzero"`
