@@ -195,7 +195,7 @@ func crashEverywhere(t *testing.T, p plot, mode storetest.Mode, k int, in func(*
 	in(t, func(t *testing.T, w *world) { want, _ = w.play(p, 0, mode, false) })
 	first := 1
 	if mode == storetest.After {
-		first = 1 + k/2 // the calls that Before leaves out
+		first = 1 + k/2 // between the calls that storetest.Before uses
 	}
 	crashes := 0
 	for n, died := first, true; died && !t.Failed(); n += k {

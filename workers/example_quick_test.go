@@ -24,7 +24,7 @@ func Example_quick() {
 		func(_ context.Context, word string) (string, error) { return strings.ToUpper(word), nil }))
 	must(err)
 	ended := make(chan error, 1)
-	go func() { ended <- executor.Run(ctx) }() // until ctx ends; then Run drains
+	go func() { ended <- executor.Run(ctx) }() // until ctx ends; then it drains
 
 	handle, err := Loud.Enqueue(ctx, executor.Client(), "hello")
 	must(err)

@@ -79,7 +79,7 @@ func TestOnePublishEnqueues(t *testing.T) {
 		equal(t, "type of the output", kind, codec.JSON)
 
 		// Once the execution has finished, and its message is gone, the same id is accepted, and
-		// nothing is run.
+		// nothing runs.
 		pass(time.Second)
 		ended := w.hears("durable.ended.42", func(m *nats.Msg) string { return "ended" })
 		check(t, w.pub("durable.ready.default.greet.42", `{"name":"moon"}`))
