@@ -367,7 +367,7 @@ func TestInvalidOptionFailsTheParentWhereATaskIsSpawned(t *testing.T) {
 	})
 }
 
-// A broken error is an error whose own methods panic.
+// A broken error panics in its Error method if it is nil.
 type broken struct{ text string }
 
 func (b *broken) Error() string { return b.text }
