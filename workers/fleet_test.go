@@ -35,6 +35,6 @@ func TestAnExecutorThatMissesARollCallIsStillThere(t *testing.T) {
 	f.learn([]engine.Answer{leaving}, "self", began)
 	f.learn(nil, "self", began)
 	if got := x.others(kind); got != (counts{}) {
-		t.Errorf("one that has left: %+v, want nobody", got)
+		t.Errorf("counts after the executor has left = %+v, want none", got)
 	}
 }

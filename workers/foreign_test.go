@@ -157,7 +157,7 @@ func TestPublishThatCannotBeRunEndsWithTheReason(t *testing.T) {
 		x := w.ends("task", engine.Failed)
 		contains(t, "failure", x.Failure.Message, "invalid message", `task id "gr$$t"`)
 		if x.CreatedAt.IsZero() {
-			t.Error("nobody knows when it was enqueued")
+			t.Error("CreatedAt is zero")
 		}
 		equal(t, "user code ran", ran, false)
 		equal(t, "executions", w.count(), 11)
@@ -168,7 +168,7 @@ func TestPublishToASubjectOfNoStreamIsToldByTheServer(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		for _, subject := range []string{"durable.redy.default.greet.1", "other.ready.default.greet.1"} {
 			if err := w.pub(subject, `{}`); !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
-				t.Errorf("%s: %v, want that nobody answers", subject, err)
+				t.Errorf("%s: %v, want an error that says that no stream has the subject", subject, err)
 			}
 		}
 		equal(t, "executions", w.count(), 0)

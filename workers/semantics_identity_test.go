@@ -49,7 +49,7 @@ func TestTaskIDIs1To255OfItsAlphabet(t *testing.T) {
 	for _, id := range []string{"", strings.Repeat("x", 256), "a.b", "a b", "a/b", "ä", "a*", ">"} {
 		said := panics(func() { engine.Define[int, int](id) })
 		if said == "" {
-			t.Errorf("define %q was taken, want it refused", id)
+			t.Errorf("define %q was accepted, want an error", id)
 		}
 		if !here.MatchString(said) {
 			t.Errorf("define %q: %q, want the place in it", id, said)

@@ -447,7 +447,7 @@ func TestInputThatCantBeEncodedIsRefusedInTheCaller(t *testing.T) {
 		task := engine.Define[any, int]("task")
 		_, err := task.Enqueue(t.Context(), w.client, any(make(chan int)))
 		if err == nil {
-			t.Fatal("a channel was taken as an input")
+			t.Fatal("a channel was accepted as an input")
 		}
 		contains(t, "error", err.Error(), `"task"`, "chan int")
 		equal(t, "executions", w.count(), 0)

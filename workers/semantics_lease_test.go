@@ -21,7 +21,7 @@ func TestLeaseIsASecondAtLeast(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		_, err := jsstore.Open(t.Context(), w.nc, jsstore.Config{Namespace: "short", Lease: 999 * time.Millisecond})
 		if err == nil {
-			t.Fatal("a lease of 999ms was taken")
+			t.Fatal("a lease of 999ms was accepted")
 		}
 		contains(t, "error", err.Error(), "lease 999ms", "1s")
 		s, err := jsstore.Open(t.Context(), w.nc, jsstore.Config{Namespace: "short", Lease: time.Second})

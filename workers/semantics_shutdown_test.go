@@ -319,13 +319,13 @@ func TestBadConfigIsRefused(t *testing.T) {
 		} {
 			_, err := workers.New(w.store, c)
 			if err == nil {
-				t.Errorf("%s: taken, want it refused", says)
+				t.Errorf("%s: accepted, want an error", says)
 				continue
 			}
 			contains(t, "error", err.Error(), says)
 		}
 		if _, err := workers.New(w.store, workers.Config{}, engine.Binding{}); err == nil {
-			t.Error("an empty binding was taken")
+			t.Error("an empty binding was accepted")
 		}
 	})
 }

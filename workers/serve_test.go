@@ -677,7 +677,7 @@ func TestServiceIsFound(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		quiet := w.executor(workers.Config{NoAPI: true}, engine.Bind(engine.Define[int, int]("task"), returns[int](1)))
 		if _, err := w.nc.RequestWithContext(w.ctx, "$SRV.INFO.durable-api", nil); err != nats.ErrNoResponders {
-			t.Errorf("with NoAPI: %v, want that nobody is there", err)
+			t.Errorf("with NoAPI: %v, want an error that says that no instance answers", err)
 		}
 		quiet.stop()
 		w.executor(workers.Config{Name: "one"}, engine.Bind(engine.Define[int, int]("task"), returns[int](1)))
