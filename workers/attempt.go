@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"runtime/pprof"
 	"sync/atomic"
@@ -14,10 +13,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// An attempt is one run of a task's code, from the claim until the message is
-// put down. Whoever settles it first - the code that returns, its timeout, a
-// cancellation, the end of the drain - decides the outcome; what comes later is
-// discarded.
+// An attempt is one run of a task's code, from the claim until the message is acknowledged or
+// returned. The first of these settles it and decides the outcome: the code returns, the
+// timeout ends, the execution is cancelled, or the drain time ends. Later ones are discarded.
 type attempt struct {
 	x        *Executor
 	delivery *engine.Delivery
@@ -25,27 +23,27 @@ type attempt struct {
 	binding  engine.Binding
 	release  func() // frees the slot
 
-	ctx     context.Context
-	stop    context.CancelCauseFunc
-	decided atomic.Bool // by the first that settles it
-	settled atomic.Bool // the outcome is recorded and the message put down
-	left    latch       // the code has returned
-	looking atomic.Bool // somebody looks above: see lookAbove
-	renew   atomic.Bool // and is to begin anew
+	ctx      context.Context
+	stop     context.CancelCauseFunc
+	decided  atomic.Bool // set by the first to settle it
+	settled  atomic.Bool // the outcome is recorded, and the message acknowledged or returned
+	left     latch       // the code has returned
+	watching atomic.Bool // a goroutine reads the ancestors: see watchAncestors
+	renew    atomic.Bool // it must start over
 
 	claimed   bool
-	looked    bool // above, before it was claimed, since a cancellation was heard of
+	checked   bool // the ancestors were read before the claim, because a cancellation was heard
 	start     engine.Claimed
-	execution *engine.Execution // as the code sees it: running; nobody changes it
+	execution *engine.Execution // as the code sees it: running; immutable
 
-	// turn guards the rest: the grace and the outcome may want to write the record
-	// at the same time.
-	turn
+	// mutex guards the fields below: when the grace ends, one goroutine records that the
+	// attempt runs, while another may record its outcome.
+	mutex
 	began    bool            // the code is about to run, or has
-	recorded bool            // that it is running
-	revision engine.Revision // of the record that says so or, before, of the one that it is written over
+	recorded bool            // the record says that the attempt runs
+	revision engine.Revision // of the record that says so; before that, of the record that it will replace
 	timers   []*time.Timer
-	deadline time.Time // of the code; zero without a timeout
+	deadline time.Time // when the code times out; zero without a timeout
 }
 
 func newAttempt(x *Executor, d *engine.Delivery, held *hand, release func()) *attempt {
@@ -54,7 +52,7 @@ func newAttempt(x *Executor, d *engine.Delivery, held *hand, release func()) *at
 	return a
 }
 
-// record returns the claim as a record, written or yet to be.
+// record returns the record that says that the attempt runs, written or not.
 func (a *attempt) record() engine.Record {
 	return engine.Record{Execution: *a.execution, Revision: a.revision}
 }
@@ -62,7 +60,7 @@ func (a *attempt) record() engine.Record {
 // run runs the attempt in the calling goroutine.
 func (a *attempt) run() {
 	defer a.stop(nil)
-	// The labels find the goroutine should it ignore its context.
+	// stackOf finds the goroutine by these labels if the code ignores its context.
 	pprof.Do(a.ctx, labels(a.execution), func(ctx context.Context) {
 		a.guard(func() ending { return a.code(ctx) })
 	})
@@ -77,7 +75,7 @@ func (a *attempt) code(ctx context.Context) ending {
 		return settled
 	}
 	if !a.startTimers(y.Policy.Timeout) {
-		return settled // before it began
+		return settled // before the code began
 	}
 	if err != nil {
 		return a.unfit(err)
@@ -93,8 +91,8 @@ func (a *attempt) code(ctx context.Context) ending {
 	}), input))
 }
 
-// timed is the context of an attempt with a timeout. It has the deadline, and no timer: the
-// attempt must be decided before its context ends.
+// timed is the context of an attempt with a timeout. It reports the deadline, but it has no
+// timer of its own: the attempt must be settled before its context ends.
 type timed struct {
 	context.Context
 	deadline time.Time
@@ -102,6 +100,8 @@ type timed struct {
 
 func (c timed) Deadline() (time.Time, bool) { return c.deadline, true }
 
+// startTimers starts the timers of the grace and of the timeout. It returns false if the attempt
+// is settled already: the code must then not begin.
 func (a *attempt) startTimers(timeout time.Duration) bool {
 	a.lock()
 	defer a.unlock()
@@ -121,82 +121,13 @@ func (a *attempt) startTimers(timeout time.Duration) bool {
 
 func prevError(x *engine.Execution) error {
 	if x.Failure == nil {
-		return nil // and not a nil *Failure in an error
+		return nil // not a nil *Failure, which would be a non-nil error
 	}
 	return x.Failure
 }
 
-// unfit is the ending of an attempt whose input is gone or can't be what it was.
-func (a *attempt) unfit(err error) ending {
-	f := engine.Failure{Kind: engine.KindError, Message: err.Error()}
-	if !errors.Is(err, engine.ErrInvalidInput) {
-		return failed(a.execution, f)
-	}
-	f.Kind = engine.KindInvalidInput
-	return func(at time.Time) engine.Event {
-		ev := engine.Fail(*a.execution, f, at, 0)
-		ev.Final = true // what is damaged stays damaged
-		return ev
-	}
-}
-
-// input reads what the code is given. The time that it takes is not the code's,
-// and a store that fails is not its fault; only what is gone stays gone, what is
-// damaged stays damaged, and a key that is not here does not come.
-func (a *attempt) input() (in engine.Input, err error) {
-	var known []engine.Record
-	if a.execution.IsFinalize {
-		if parent, ok := a.x.parents.recall(a.execution.Parent); ok {
-			known = append(known, parent)
-		}
-	}
-	a.x.steady("read an input", func(context.Context) error {
-		in, err = a.x.client.InputOf(a.ctx, *a.execution, known...)
-		for _, lasts := range []error{engine.ErrNotFound, engine.ErrInvalidInput, engine.ErrNewer, codec.ErrKey} {
-			if errors.Is(err, lasts) {
-				return nil
-			}
-		}
-		if err != nil && isClosed(a.x.stopping) {
-			a.handBack() // no code has run: another executor reads it, maybe
-		}
-		if a.ctx.Err() != nil {
-			return nil
-		}
-		return err
-	})
-	return in, err
-}
-
-// pass leaves an execution whose input can't be read here to an executor that has
-// the key, or is of the version that wrote it, as one whose task is not bound here:
-// it is never failed for that.
-func (a *attempt) pass(reason error) {
-	if !a.decide() {
-		return
-	}
-	wait := a.x.foreign(foreignKind{queue: a.execution.Queue, newer: errors.Is(reason, engine.ErrNewer)}, a.delivery.Deliveries)
-	a.x.log.Log(context.Background(), a.x.seldom.level(slog.LevelWarn, "pass", a.execution.Task),
-		"an input can't be opened here: it is left to another executor", "execution", a.execution.ID,
-		"task", a.execution.Task, "wait", wait, "error", reason)
-	until, moved := now().Add(wait), false
-	a.end(func(ctx context.Context) error {
-		if a.recorded && !moved {
-			_, _, err := engine.Move(ctx, a.x.store, a.record(), engine.HandedBack{At: now(), Until: until})
-			if errors.Is(err, engine.ErrConflict) {
-				return a.lost(ctx)
-			}
-			if err != nil {
-				return err
-			}
-			moved = true
-		}
-		return a.held.Return(ctx, until, false) // as it came, so that its deliveries are counted on
-	})
-}
-
-// recordRunning records that the attempt runs, once it has outlived the grace. A
-// conflict says that the execution is not this executor's any more.
+// recordRunning records that the attempt runs, when its grace is over. On a conflict, another
+// process has written the record, unless an earlier try of this executor has.
 func (a *attempt) recordRunning() {
 	a.lock()
 	defer a.unlock()
@@ -223,6 +154,7 @@ func (a *attempt) recordRunning() {
 	}
 }
 
+// recordLater makes recordRunning try again in a second.
 func (a *attempt) recordLater(err error) {
 	if a.x.kill.Err() != nil {
 		return
@@ -231,9 +163,9 @@ func (a *attempt) recordLater(err error) {
 	a.timers = append(a.timers, time.AfterFunc(time.Second, a.recordRunning))
 }
 
-// adopt looks whether the record that a claim conflicts with is what an earlier
-// try of that claim has written, and goes on from it: a store that gave no answer
-// in all its patience may have written all the same.
+// adopt reads the record that a write conflicts with. If an earlier try of this attempt wrote
+// it, adopt continues from its revision and returns true: a write that timed out may have
+// succeeded.
 func (a *attempt) adopt(ctx context.Context) (bool, error) {
 	r, err := a.x.store.Get(ctx, a.execution.ID)
 	if errors.Is(err, engine.ErrNotFound) || unreadable(err) {
@@ -246,7 +178,7 @@ func (a *attempt) adopt(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// wrote reports whether y is what the claim of this attempt makes of its execution.
+// wrote reports whether the claim of this attempt has written y.
 func (a *attempt) wrote(y *engine.Execution) bool {
 	c := a.start
 	return y.Status == engine.Running && !c.At.IsZero() && y.StartedAt.Equal(c.At) &&
@@ -262,7 +194,7 @@ func isClosed(c chan struct{}) bool {
 	}
 }
 
-// holds reports whether the attempt's claim is what the record says at a revision.
+// holds reports whether the record at this revision says that this attempt runs.
 func (a *attempt) holds(r engine.Revision) bool {
 	a.lock()
 	defer a.unlock()
@@ -285,8 +217,8 @@ func (a *attempt) cancel(c engine.Cancel) {
 	a.interrupt(engine.ErrCancelled, func(ctx context.Context) error { return a.move(ctx, requested(c)) })
 }
 
-// requested is the event that a cancellation is. One that does not say when it was
-// asked for counts as asked for now: it is when the execution finishes.
+// requested returns the event of a cancellation. If the cancellation has no time, the event gets
+// the current time, because the execution finishes at the time of the event.
 func requested(c engine.Cancel) engine.CancelRequested {
 	if c.At.IsZero() {
 		c.At = now()
@@ -294,7 +226,7 @@ func requested(c engine.Cancel) engine.CancelRequested {
 	return engine.CancelRequested{At: c.At, Reason: c.Reason, ParentFinished: c.Parent != ""}
 }
 
-// lose ends the attempt because somebody else has written the record.
+// lose ends the attempt because another process has written the record.
 func (a *attempt) lose() { a.interrupt(engine.ErrCancelled, a.lost) }
 
 // handBack ends the attempt because the executor shuts down.
@@ -302,18 +234,18 @@ func (a *attempt) handBack() {
 	a.interrupt(engine.ErrShutdown, func(ctx context.Context) error { return a.putBack(ctx, engine.HandedBack{At: now()}) })
 }
 
-// putBack gives the message to another executor, which makes the attempt again.
+// putBack returns the message, so that another executor repeats the attempt.
 func (a *attempt) putBack(ctx context.Context, ev engine.HandedBack) error {
 	if !a.recorded {
-		// Nothing says that it ever began.
+		// No record says that the attempt began.
 		return a.held.Return(ctx, time.Time{}, false)
 	}
 	return a.move(ctx, ev)
 }
 
-// interrupt settles the attempt from outside of its code, if nobody has settled
-// it. It decides before the context ends, or what the code returns because of
-// that might be the outcome.
+// interrupt settles the attempt from outside its code, unless it is settled already. It decides
+// before it ends the context: otherwise the error that the code returns because its context
+// ended could become the outcome.
 func (a *attempt) interrupt(cause error, fn func(context.Context) error) {
 	if !a.decide() {
 		return
@@ -323,7 +255,7 @@ func (a *attempt) interrupt(cause error, fn func(context.Context) error) {
 	a.x.strays.watch(a)
 }
 
-// settle decides the outcome by how the code has ended, if nobody has.
+// settle records how the code has ended as the outcome, unless the attempt is settled already.
 func (a *attempt) settle(how ending) {
 	if !a.decide() {
 		return
@@ -337,25 +269,25 @@ func (a *attempt) settle(how ending) {
 	})
 }
 
-// decide reports whether the caller is the first, who settles the attempt.
+// decide returns true for its first caller, which settles the attempt.
 func (a *attempt) decide() bool { return a.decided.CompareAndSwap(false, true) }
 
-// end records the outcome with fn, keeps at it until it is done or the executor
-// is killed, and frees the slot.
+// end records the outcome with fn, and then frees the slot. It repeats fn until it succeeds or
+// the executor is killed.
 func (a *attempt) end(fn func(context.Context) error) {
 	a.lock()
 	defer a.unlock()
 	for _, t := range a.timers {
 		t.Stop()
 	}
-	a.x.trouble.over("record that an attempt runs", a) // by its outcome, if not before
+	a.x.trouble.over("record that an attempt runs", a) // the outcome replaces that record
 	a.x.steady("record an outcome", fn)
 	a.x.attempts.remove(a)
 	a.release()
 	a.settled.Store(true)
 }
 
-// move records an event and puts the message down.
+// move records an event, carries out its effects and acknowledges the message.
 func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 	r, fx, err := a.x.move(ctx, a.record(), ev)
 	switch _, returned := ev.(engine.Returned); {
@@ -376,25 +308,27 @@ func (a *attempt) move(ctx context.Context, ev engine.Event) error {
 		return err
 	}
 	a.x.parents.remember(r)
-	// From here on only what follows is left to try again.
-	a.x.steady("put a message down", func(ctx context.Context) error { return a.x.putDown(ctx, a.held, fx) })
+	// The event is recorded: from here on, only the effects and the acknowledgement are tried
+	// again.
+	a.x.steady("acknowledge a message", func(ctx context.Context) error { return a.x.acknowledge(ctx, a.held, fx) })
 	return nil
 }
 
-// remember has the history of an execution that was cancelled tell of this attempt: code ran
-// when its record did not say so yet.
+// remember adds this attempt to the history of an execution that was cancelled within the
+// grace: the code ran, but the record did not say so yet.
 func (a *attempt) remember(ctx context.Context, r engine.Record) error {
 	ev := engine.AttemptEnded{At: now(), Executor: a.start.Executor, StartedAt: a.start.At}
 	_, _, err := a.x.modify(ctx, r, ev)
-	if known := (*engine.TransitionError)(nil); errors.As(err, &known) || errors.Is(err, engine.ErrNotFound) {
-		return nil // by an earlier try; or it was deleted, with its tree
+	if rejected := (*engine.TransitionError)(nil); errors.As(err, &rejected) || errors.Is(err, engine.ErrNotFound) {
+		return nil // an earlier try has added it, or the execution was deleted with its tree
 	}
 	return err
 }
 
-// lost sees to the message of an execution that somebody else has written. One
-// that is over, or waits, needs nothing but its effects; any other is in the
-// hands of whoever wrote it, with the message. A cancellation is no loss.
+// lost handles the message of an attempt when another process has written the record. If the
+// execution has finished, or waits for executions below it, lost repeats the effects and
+// acknowledges the message. Otherwise it drops the message, which now belongs to the other
+// executor. It logs no warning for a cancellation.
 func (a *attempt) lost(ctx context.Context) error {
 	r, err := a.x.store.Get(ctx, a.execution.ID)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -410,7 +344,7 @@ func (a *attempt) lost(ctx context.Context) error {
 	}
 	if r.Status == engine.Ready || r.Status == engine.Running {
 		a.held.drop()
-	} else if err := a.x.leave(ctx, a.held, r.Execution); err != nil {
+	} else if err := a.x.repeatEffects(ctx, a.held, r.Execution); err != nil {
 		return err
 	}
 	if r.Status != engine.Cancelled {

@@ -12,11 +12,12 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// busy is how late news may be on a machine that has much else to do.
+// busy is how late a cancellation may arrive on a busy machine.
 const busy = 250 * time.Millisecond
 
-// TestNothingBeginsBelowACancelledRoot cancels trees that grow: what begins below is what
-// was being spawned at that very moment. It runs in real time, where news takes its time.
+// TestNothingBeginsBelowACancelledRoot cancels trees while they grow. Only executions that were
+// being spawned at that moment may begin. It runs in real time, in which notices are not
+// instantaneous.
 func TestNothingBeginsBelowACancelledRoot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds of real time: skipped in short mode")
@@ -47,7 +48,7 @@ func TestNothingBeginsBelowACancelledRoot(t *testing.T) {
 		time.Sleep(150 * time.Millisecond)
 		check(t, h.Cancel(t.Context(), "enough"))
 		cancelled := time.Now()
-		time.Sleep(3 * time.Second) // whoever begins in it begins late
+		time.Sleep(3 * time.Second) // attempts that begin in this time begin late
 		mu.Lock()
 		late, last := 0, time.Duration(0)
 		for _, at := range began {

@@ -29,7 +29,7 @@ func bench(b *testing.B, c workers.Config, bs ...engine.Binding) *engine.Client 
 	return engine.NewClient(s)
 }
 
-// execute runs an executor of the bindings until b is over.
+// execute runs an executor of the bindings until b ends.
 func execute(b *testing.B, s engine.Store, c workers.Config, bs ...engine.Binding) {
 	b.Helper()
 	x, err := workers.New(s, c, bs...)
@@ -86,7 +86,7 @@ func BenchmarkShortRootTask(b *testing.B) {
 	}
 }
 
-// BenchmarkOneAtATime is the time from enqueue to the outcome in hand.
+// BenchmarkOneAtATime measures the time from Enqueue until Wait has the outcome.
 func BenchmarkOneAtATime(b *testing.B) {
 	task := engine.Define[string, string]("short")
 	c := bench(b, workers.Config{}, engine.Bind(task, func(context.Context, string) (string, error) { return "ok", nil }))
@@ -101,7 +101,7 @@ func BenchmarkOneAtATime(b *testing.B) {
 	}
 }
 
-// BenchmarkFanOut is a parent, ten children and a finalize, parent after parent.
+// BenchmarkFanOut runs one parent after another, each with ten children and a finalize.
 func BenchmarkFanOut(b *testing.B) {
 	child := engine.Define[int, int]("child")
 	parent := engine.Define[int, int]("parent")
@@ -124,8 +124,8 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
-// BenchmarkCancelReachesARunningAttempt is the time from the call of Cancel to
-// the end of the attempt's context, through a server; the promise is 50 ms.
+// BenchmarkCancelReachesARunningAttempt measures the time from the call of Cancel to the end of
+// the attempt's context, through a server. The promise is 50 ms.
 func BenchmarkCancelReachesARunningAttempt(b *testing.B) {
 	task := engine.Define[string, string]("long")
 	started, stopped := make(chan struct{}), make(chan time.Time)

@@ -13,14 +13,14 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A bounded is a namespace that has room for one root, with tasks of every kind.
+// A bounded is a namespace with room for one root, and tasks of every kind.
 type bounded struct {
 	*world
-	limits map[string]int // of queues
+	limits map[string]int // by queue
 
 	mu      sync.Mutex
 	running map[string]int
-	most    map[string]int // at once, by queue
+	most    map[string]int // by queue: the most attempts that ran at once
 }
 
 var (
@@ -34,7 +34,7 @@ var (
 	boundPoll   = engine.DefinePoll[int, int]("bound-poll", engine.Poll{Every: 2 * time.Second})
 )
 
-// attempt is code that says what runs at once.
+// attempt is the code of the tasks: it counts how many attempts run at once.
 func (b *bounded) attempt(ctx context.Context, n int) (int, error) {
 	run := engine.FromContext(ctx)
 	b.mu.Lock()
@@ -81,7 +81,7 @@ func (b *bounded) bindings() []engine.Binding {
 	}
 }
 
-// insists enqueues as somebody who is refused and does not give up.
+// insists enqueues again until it is not refused.
 func insists[In, Out any](b *bounded, task engine.Task[In, Out], in In) string {
 	for {
 		h, err := task.Enqueue(b.ctx, b.client, in)
@@ -123,7 +123,7 @@ func TestABoundOfOneIsForNewRootsOnly(t *testing.T) {
 	}
 }
 
-// crowd has n of every kind enqueued at once, and waits until all have completed.
+// crowd enqueues n executions of every kind at once, and waits until all have completed.
 func (b *bounded) crowd(n int) {
 	b.t.Helper()
 	ids := make(chan string, 100*n)

@@ -20,8 +20,8 @@ import (
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
-// What the next build of this module has changed: it knows version 2 of the wire,
-// writes a field more in every record, and needs the version for one task.
+// nextBuild has the source changes that make the next build of this module: it knows version 2
+// of the wire, writes one more field in every record, and one task needs version 2.
 var nextBuild = map[string][]struct{ this, next string }{"record.go": {
 	{"const Version = 1\n", "const Version = 2\n"},
 	{"version = leastVersion\n", "version = versionOf(x)\n"},
@@ -29,7 +29,7 @@ var nextBuild = map[string][]struct{ this, next string }{"record.go": {
 	{"// leastVersion is", "func versionOf(x *Execution) int {\n\tif x.Task == \"dream\" {\n\t\treturn 2\n\t}\n\treturn 1\n}\n\n// leastVersion is"},
 }}
 
-// build builds the program of the fleet as it is, and as the next build will be.
+// build builds the program of the fleet from this source, and from the source of the next build.
 func build(t *testing.T) (this, next string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -64,10 +64,10 @@ func build(t *testing.T) (this, next string) {
 	return this, next
 }
 
-// TestTwoBuildsShareAFleet runs executors of this build and of the next, which has
-// changed the wire, on the same executions: retries that go to and fro between
-// them, families, and a task that needs the new version. Nothing fails for it,
-// what only the next understands is left to it, and what it has written stays.
+// TestTwoBuildsShareAFleet runs executors of this build and of the next one, which has changed
+// the wire, on the same executions: retries that alternate between the builds, trees, and a task
+// that needs the new version. No execution fails because of that. This build leaves executions
+// of the new version to the next build, and keeps the fields that the next build has written.
 func TestTwoBuildsShareAFleet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds two programs and runs them")
@@ -164,7 +164,7 @@ func TestTwoBuildsShareAFleet(t *testing.T) {
 		t.Error("the builds never met in one execution: nothing was tested")
 	}
 
-	// What only the next build understands waits for it, and nobody touches it.
+	// An execution that only the next build understands waits for it, unchanged.
 	stop(older)
 	h, err := dream.Enqueue(ctx, client, 1, engine.Retry{MaxRetries: 1, BaseDelay: 1200 * time.Millisecond}, engine.ID("waits"))
 	check(t, err)
@@ -176,7 +176,7 @@ func TestTwoBuildsShareAFleet(t *testing.T) {
 	}
 	stop(newer)
 	older = start(this, "this")
-	_, err = flaky.Enqueue(ctx, client, 0, engine.ID("neighbour"), engine.Delay(1300*time.Millisecond)) // due behind it
+	_, err = flaky.Enqueue(ctx, client, 0, engine.ID("neighbour"), engine.Delay(1300*time.Millisecond)) // due after it
 	check(t, err)
 	if _, err := flaky.Handle(client, "neighbour").Wait(ctx); err != nil {
 		t.Fatal(err)

@@ -27,8 +27,8 @@ func (x *Executor) takeCancels(feed engine.Feed[engine.CancelMessage]) {
 	all.Wait()
 }
 
-// carryOutCancel records the cancellation, if the caller has not, cancels what
-// is below, tells the parent, and puts the message down.
+// carryOutCancel records the cancellation, if the caller has not done so, cancels the executions
+// below, tells the parent, and acknowledges the message.
 func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *hand) error {
 	r, err := x.store.Get(ctx, c.ID)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -41,19 +41,19 @@ func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *ha
 		return err
 	}
 	if !c.Means(&r.Execution) {
-		return held.Done(ctx) // that life is over, and its tree removed
+		return held.Done(ctx) // it means an earlier execution with this id, whose tree was removed
 	}
 	r, fx, err := x.modify(ctx, r, requested(c))
-	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
+	if rejected := (*engine.TransitionError)(nil); errors.As(err, &rejected) {
 		if r.Status == engine.Cancelled {
-			fx = engine.Effects(r.Execution) // the caller only wrote the record
+			fx = engine.Effects(r.Execution) // the caller has only written the record
 		}
 		err = nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := x.putDown(ctx, held, fx); err != nil {
+	if err := x.acknowledge(ctx, held, fx); err != nil {
 		return err
 	}
 	if r.Status == engine.Cancelled {
@@ -62,9 +62,9 @@ func (x *Executor) carryOutCancel(ctx context.Context, c engine.Cancel, held *ha
 	return nil
 }
 
-// unborn returns a child that its finished parent cancels before it was spawned,
-// by an executor that is late: recorded as cancelled it can't run any more when
-// it comes. It reports false if there is no such child.
+// unborn returns a child that its finished parent cancels before a slow executor has spawned it.
+// The caller records it as cancelled, so that it can't run once it is spawned. unborn returns
+// false if there is no such child.
 func (x *Executor) unborn(ctx context.Context, c engine.Cancel) (engine.Record, bool, error) {
 	if c.Parent == "" {
 		return engine.Record{}, false, nil

@@ -18,10 +18,10 @@ var (
 	chaosFirst = flag.Uint64("chaos-first", 1, "the first seed")
 )
 
-// A plant is a random tree that says of each execution what becomes of it.
+// A plant is a random tree whose inputs say how each execution has to end.
 type plant struct {
 	Nap      time.Duration
-	Fails    int // so many attempts fail
+	Fails    int // how many attempts fail
 	Retry    engine.Retry
 	WaitAll  bool
 	Branches []plant
@@ -98,10 +98,9 @@ func plantBinding() engine.Binding {
 	})
 }
 
-// TestTreesEndAsTheyShouldInARestlessFleet lets executors die, stall and stop at
-// random while random trees grow, and some are cancelled. What is not cancelled
-// ends as it would have on its own; everything ends, is closed, and nothing is
-// left to do.
+// TestTreesEndAsTheyShouldInARestlessFleet kills, stalls and stops executors at random while
+// random trees run, and cancels some of the trees. The other trees end as they would without
+// these faults. All executions finish and are closed, and no work is left.
 func TestTreesEndAsTheyShouldInARestlessFleet(t *testing.T) {
 	for name, test := range map[string]struct {
 		in    func(*testing.T, func(*testing.T, *world))
@@ -137,16 +136,16 @@ func (w *world) restless(r *rand.Rand) {
 	for range 40 {
 		time.Sleep(time.Duration(r.Int64N(int64(5 * time.Second))))
 		switch i := r.IntN(len(fleet)); r.IntN(5) {
-		case 0: // it dies
+		case 0: // kill it
 			fleet[i].tap.kill()
 			fleet[i].stop()
 			fleet[i] = hire()
-		case 1: // it stalls, for longer than a lease or not
+		case 1: // stall it, sometimes for longer than a lease
 			fleet[i].stall(time.Duration(r.Int64N(int64(3 * lease))))
-		case 2: // it shuts down
+		case 2: // shut it down
 			fleet[i].stop()
 			fleet[i] = hire()
-		case 3: // a tree, or some branch of it, is cancelled
+		case 3: // cancel a tree, or a branch of it
 			tree := trees[r.IntN(len(trees))]
 			id := tree.ID() + []string{"", ".0", ".1", ".f", ".0-0", ".0-f", ".1-0-1"}[r.IntN(7)]
 			err := w.client.Cancel(t.Context(), id, "enough")
@@ -158,7 +157,7 @@ func (w *world) restless(r *rand.Rand) {
 			}
 		}
 	}
-	hire() // somebody is well
+	hire() // one executor without faults
 	for n, tree := range trees {
 		out, err := tree.Wait(w.ctx)
 		if w.ctx.Err() != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// takeExecutions is the loop of a queue: each execution that is due gets a slot
-// and a goroutine.
-func (x *Executor) takeExecutions(l *lane, s *slots) {
-	for d := range l.feed.Messages() {
+// takeExecutions is the loop of a queue: each due execution gets a goroutine, which waits for
+// a slot.
+func (x *Executor) takeExecutions(q *queue, s *slots) {
+	for d := range q.feed.Messages() {
 		held := x.hands.take(d.Baton, d.Deliveries, d.Execution.Queue)
 		held.lasts(d.Until)
 		x.attempts.begin()
@@ -20,10 +20,10 @@ func (x *Executor) takeExecutions(l *lane, s *slots) {
 			s.release()
 			x.attempts.finish()
 		}
-		x.crew.do(func() {
-			if !s.acquire(l, x.stopping) || isClosed(x.stopping) { // also where both were true
-				// It has not begun, so anybody may have it.
-				x.steady("give back", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
+		x.pool.run(func() {
+			if !s.acquire(q, x.stopping) || isClosed(x.stopping) { // acquire may succeed although the executor stops
+				// The execution has not begun, so any executor may have it.
+				x.steady("return an execution", func(ctx context.Context) error { return held.Return(ctx, time.Time{}, false) })
 				x.attempts.finish()
 				return
 			}
@@ -32,8 +32,8 @@ func (x *Executor) takeExecutions(l *lane, s *slots) {
 	}
 }
 
-// execute sees one delivery through: it claims the execution and runs an
-// attempt, or finishes what an earlier holder of the message has left.
+// execute handles one delivery: it claims the execution and runs an attempt, or carries out
+// the effects that an earlier holder of the message may not have carried out.
 func (x *Executor) execute(a *attempt) {
 	x.steadyUntilStop("claim an execution", func(ctx context.Context) error {
 		for {
@@ -41,7 +41,7 @@ func (x *Executor) execute(a *attempt) {
 			if !errors.Is(err, engine.ErrConflict) {
 				return x.unread(ctx, err, a.held)
 			}
-			a.delivery.Fresh = false // somebody has written since: the record decides
+			a.delivery.Fresh = false // another process has written the record: read it
 		}
 	}, a.held)
 	if !a.claimed {
@@ -51,7 +51,8 @@ func (x *Executor) execute(a *attempt) {
 	a.run()
 }
 
-// claim makes the execution a's, or sees to the message if it is not to be run.
+// claim claims the execution for a. If the execution must not run, it acknowledges or returns
+// the message instead.
 func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	d := a.delivery
 	if a.held.isLost() {
@@ -67,8 +68,8 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 		return x.leaveToOthers(ctx, a)
 	}
 	a.binding = b
-	// A message that has lain in the hands of a process that was stopped may be somebody
-	// else's by now, and a cancellation of the execution itself in its record.
+	// If this process was stopped while it held the message, another executor may hold the
+	// message by now, or the record may say that the execution is cancelled.
 	d.Fresh = d.Fresh && !x.heard.doubts(&d.Execution)
 	r := engine.Record{Execution: d.Execution}
 	if !d.Fresh {
@@ -79,17 +80,17 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 			case d.Hint && d.Invalid != nil:
 				return a.held.SetAside(ctx, d.Invalid.Error())
 			case d.Hint:
-				return a.held.Done(ctx) // deleted, with its tree
+				return a.held.Done(ctx) // deleted with its tree
 			case d.Invalid == nil:
-				// The message lies nowhere any more: whoever removed the tree has withdrawn it.
-				// Should it lie there nevertheless, it comes again.
+				// The message has been withdrawn by the executor that removed the tree. If it has
+				// not been, it will be redelivered.
 				a.held.drop()
 				return nil
 			}
 			r, err = engine.Record{Execution: d.Execution}, nil
 		}
 		if r.Message == d.Message {
-			a.held.deliveries -= r.Delivery // before its latest attempt: those since then led to none
+			a.held.deliveries -= r.Delivery // count only the deliveries since the latest attempt
 		}
 		if err != nil {
 			return err
@@ -115,30 +116,31 @@ func (x *Executor) claim(ctx context.Context, a *attempt) error {
 	}
 	switch {
 	case r.Message == d.Message && r.Delivery > d.Deliveries:
-		// It has gone to somebody else since this executor stalled.
+		// This executor stalled, and another one has claimed the message since.
 		a.held.drop()
 		return nil
 	case r.Status == engine.Running:
 		return x.takeOver(ctx, a, r)
 	case r.Status != engine.Ready:
-		return x.leave(ctx, a.held, r.Execution)
+		return x.repeatEffects(ctx, a.held, r.Execution)
 	case isEarly(r, now()):
 		return a.held.Return(ctx, r.StartAt, r.Revision > 0)
 	}
 	return x.begin(ctx, a, r)
 }
 
-// dropLater puts a message down that came after another of its id.
+// dropLater acknowledges a message with the id of an execution that was accepted earlier.
 func (x *Executor) dropLater(ctx context.Context, held *hand, d *engine.Delivery, r engine.Record) error {
 	x.log.Warn("message dropped: another with its id was accepted first", "execution", r.ID,
 		"task", d.Execution.Task, "queue", d.Execution.Queue, "first task", r.Task, "first queue", r.Queue)
 	if r.Status.Finished() && r.Task == d.Execution.Task {
-		return x.leave(ctx, held, r.Execution) // somebody may wait for it
+		return x.repeatEffects(ctx, held, r.Execution) // the sender may wait for the outcome
 	}
 	return held.Done(ctx)
 }
 
-// leaveToOthers gives back what needs code that is not bound here.
+// leaveToOthers returns an execution whose task is not bound here, so that an executor that
+// binds it can claim it.
 func (x *Executor) leaveToOthers(ctx context.Context, a *attempt) error {
 	d := a.delivery
 	wait := x.foreign(foreignKind{queue: d.Execution.Queue, task: d.Execution.Task}, d.Deliveries)
@@ -146,22 +148,22 @@ func (x *Executor) leaveToOthers(ctx context.Context, a *attempt) error {
 	return a.held.Return(ctx, now().Add(wait), false)
 }
 
-// isEarly reports whether the message of an execution has come before its time. What
-// is to wait for nothing is due as soon as its message is there: its times may be
-// those of a clock that is ahead.
+// isEarly reports whether the message of an execution has arrived before its StartAt. An
+// execution without a delay is never early: if its StartAt is in the future, the clock that
+// wrote the record is ahead.
 func isEarly(r engine.Record, at time.Time) bool {
 	return r.StartAt.After(at) && r.StartAt.After(r.ChangedAt)
 }
 
-// sleep puts an execution to sleep, or ends it at its timeout. Nobody holds it in
-// between: its message is a timer, if it has a timeout, and otherwise none.
+// sleep puts an execution to sleep, or ends it at its timeout. No executor holds the execution
+// while it sleeps. Its only message is the timer of its timeout, if it has one.
 func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error {
 	var ev engine.Event
 	switch at := now(); {
 	case r.Status == engine.Ready && isEarly(r, at):
 		return held.Return(ctx, r.StartAt, r.Revision > 0)
 	case r.Status == engine.Ready:
-		c, gone, err := x.isOver(ctx, &r.Execution, true)
+		c, gone, err := x.isOver(ctx, &r.Execution, x.heard.near(&r.Execution))
 		if err != nil {
 			return err
 		}
@@ -172,22 +174,23 @@ func (x *Executor) sleep(ctx context.Context, held *hand, r engine.Record) error
 	case r.Status == engine.Running && !r.ExpiresAt.IsZero() && !at.Before(r.ExpiresAt):
 		ev = timedOut(&r.Execution, at)
 	default:
-		return x.leave(ctx, held, r.Execution)
+		return x.repeatEffects(ctx, held, r.Execution)
 	}
 	_, fx, err := x.move(ctx, r, ev)
 	if err != nil {
 		return err
 	}
-	return x.putDown(ctx, held, fx)
+	return x.acknowledge(ctx, held, fx)
 }
 
-// takeOver decides about an execution that is running by its record.
+// takeOver handles an execution whose record says that it is running.
 func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) error {
 	if r.Message != a.delivery.Message {
-		return a.held.Done(ctx) // another message keeps the attempt
+		return a.held.Done(ctx) // the attempt belongs to another message
 	}
 	if mine := x.attempts.find(r.ID); mine != nil && mine.holds(r.Revision) {
-		// It runs here; its message came again because it was extended too late.
+		// The attempt runs here. Its message was redelivered because its lease was extended
+		// too late.
 		a.held.drop()
 		return nil
 	}
@@ -206,32 +209,36 @@ func (x *Executor) takeOver(ctx context.Context, a *attempt, r engine.Record) er
 		if err != nil {
 			return err
 		}
-		return x.putDown(ctx, a.held, fx)
+		return x.acknowledge(ctx, a.held, fx)
 	}
 	return x.begin(ctx, a, r, lost)
 }
 
-// begin claims a ready execution, after the events that make it so. A fresh one
-// is not recorded yet: most are over before it would be of use.
+// begin claims an execution that is ready after the events before. It does not record the
+// claim of a fresh delivery: most attempts end before the record would be of use.
 func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, before ...engine.Event) error {
-	a.looked = x.heard.looks(&r.Execution) > looksAbove
-	c, gone, err := x.isOver(ctx, &r.Execution, a.delivery.Fresh)
+	near := x.heard.near(&r.Execution)
+	a.checked = near > nearAncestors
+	if !a.delivery.Fresh {
+		near = max(near, nearAncestors) // a cancellation may have been published before this executor listened
+	}
+	c, gone, err := x.isOver(ctx, &r.Execution, near)
 	switch {
 	case errors.Is(err, engine.ErrNotFound) && r.Revision == 0:
-		return a.held.Done(ctx) // it ended, and was deleted with its tree: its acknowledgement got lost
+		return a.held.Done(ctx) // it ended and was deleted with its tree, but the acknowledgement got lost
 	case err != nil && !errors.Is(err, engine.ErrNotFound):
 		return err
 	}
 	if gone {
 		return x.cancel(ctx, a.held, r, c)
 	}
-	if a.held.isLost() { // while it was looked at
+	if a.held.isLost() { // while the ancestors were read
 		a.loseClaim()
 		return nil
 	}
 	at := now()
 	if at.Before(r.CreatedAt) {
-		at = r.CreatedAt // by a clock that is ahead: as the record will have it
+		at = r.CreatedAt // the client's clock is ahead, and the record must not start before it was created
 	}
 	a.start = engine.Claimed{
 		At: at, Executor: x.config.Name,
@@ -242,7 +249,7 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 		if err != nil {
 			return err
 		}
-		// The delivery has done its part: its memory is that of the claim.
+		// The delivery is not needed any more: reuse its memory for the claimed execution.
 		a.delivery.Execution = next
 		a.execution, a.revision = &a.delivery.Execution, r.Revision
 	} else {
@@ -256,51 +263,51 @@ func (x *Executor) begin(ctx context.Context, a *attempt, r engine.Record, befor
 	return nil
 }
 
-// loseClaim lets go of a delivery whose lease ended before it could begin: the server has
-// delivered it again, or is about to.
+// loseClaim drops a delivery whose lease ended before its attempt could begin: the server has
+// redelivered the message, or is about to.
 func (a *attempt) loseClaim() {
-	a.x.log.Warn("a delivery was in hand for longer than its lease: it does not begin here",
+	a.x.log.Warn("delivery dropped: its lease ended before the attempt began",
 		"execution", a.delivery.Execution.ID, "task", a.delivery.Execution.Task)
 	a.held.drop()
 }
 
-// take makes an attempt known that has been claimed.
+// take adds a claimed attempt to those that cancellations and the shutdown can find.
 func (x *Executor) take(a *attempt) {
 	a.claimed = true
 	a.held.keep()
 	x.attempts.add(a)
 	if c, gone := x.heard.of(a.execution); gone {
-		// It passed after the first look, and before the attempt could be found.
+		// The cancellation was heard after begin had asked, and before it could find the attempt.
 		a.cancel(c)
 		return
 	}
-	if isClosed(x.gone) { // since it was claimed
+	if isClosed(x.gone) { // the store was closed during the claim
 		go a.abandon(x.health.lost())
 	}
-	if a.execution.Parent != "" && x.heard.looks(a.execution) > looksAbove {
-		if !a.looked {
-			if c, gone, _ := x.endedAbove(x.kill, a.execution, looksInDoubt); gone {
+	if a.execution.Parent != "" && x.heard.near(a.execution) > nearAncestors {
+		if !a.checked {
+			if c, gone, _ := x.endedAncestor(x.kill, a.execution, nearInDoubt); gone {
 				a.cancel(c)
 				return
 			}
 		}
-		a.lookAbove() // it may have been heard before it was recorded
+		a.watchAncestors() // a cancellation may be heard before it is recorded
 	}
 }
 
-// cancel cancels an execution whose message is in hand.
+// cancel cancels an execution whose message this executor holds.
 func (x *Executor) cancel(ctx context.Context, held *hand, r engine.Record, c engine.Cancel) error {
 	r, fx, err := x.modify(ctx, r, requested(c))
-	if over := (*engine.TransitionError)(nil); errors.As(err, &over) {
-		return x.leave(ctx, held, r.Execution)
+	if rejected := (*engine.TransitionError)(nil); errors.As(err, &rejected) {
+		return x.repeatEffects(ctx, held, r.Execution)
 	}
 	if err != nil {
 		return err
 	}
-	return x.putDown(ctx, held, fx)
+	return x.acknowledge(ctx, held, fx)
 }
 
-// refuse records an execution whose message can't be understood as failed.
+// refuse records that an execution has failed because its message can't be understood.
 func (x *Executor) refuse(ctx context.Context, held *hand, r engine.Record, reason error) error {
 	if r.Queue == "" {
 		r.Queue = engine.DefaultQueue
@@ -313,32 +320,33 @@ func (x *Executor) refuse(ctx context.Context, held *hand, r engine.Record, reas
 	if err != nil {
 		return err
 	}
-	return x.putDown(ctx, held, fx)
+	return x.acknowledge(ctx, held, fx)
 }
 
-// leave finishes what an earlier holder of the message has recorded, and maybe
-// not carried out, and puts the message down.
-func (x *Executor) leave(ctx context.Context, held *hand, y engine.Execution) error {
-	return x.putDown(ctx, held, engine.Effects(y))
+// repeatEffects carries out the effects of y's record, which an earlier holder of the message
+// may not have carried out, and acknowledges the message.
+func (x *Executor) repeatEffects(ctx context.Context, held *hand, y engine.Execution) error {
+	return x.acknowledge(ctx, held, engine.Effects(y))
 }
 
-// putDown carries out effects and then puts the message down: in that order, so
-// that a crash between the two repeats them.
-func (x *Executor) putDown(ctx context.Context, held *hand, fx []engine.Effect) error {
+// acknowledge carries out the effects and then acknowledges the message: in that order, so that
+// a crash in between repeats the effects. If one of the effects requeues the execution,
+// acknowledge only returns the message.
+func (x *Executor) acknowledge(ctx context.Context, held *hand, fx []engine.Effect) error {
 	for _, f := range fx {
-		if again, ok := f.(engine.Requeue); ok {
-			return held.Return(ctx, again.At, true)
+		if requeue, ok := f.(engine.Requeue); ok {
+			return held.Return(ctx, requeue.At, true)
 		}
 	}
 	err := x.carry(fx)
-	if err == nil || errors.Is(err, engine.ErrNotFound) { // deleted, with its tree
+	if err == nil || errors.Is(err, engine.ErrNotFound) { // deleted with its tree
 		return held.Done(ctx)
 	}
 	return x.unread(ctx, err, held)
 }
 
-// carry carries out effects, until it succeeds, finds that what they are about
-// is gone or can't be read, or the executor is killed.
+// carry carries out effects. It tries until it succeeds, until the executor is killed, or until
+// the store says that a record which the effects need was deleted or can't be read.
 func (x *Executor) carry(fx []engine.Effect) error {
 	var lasting error
 	x.steady("carry out effects", func(ctx context.Context) error {
@@ -356,6 +364,8 @@ func (x *Executor) carry(fx []engine.Effect) error {
 	return x.kill.Err()
 }
 
+// carryOnce carries out effects. If the parent waits for nothing but the execution that has
+// just finished, carryOnce writes the parent's record itself instead of sending a closure.
 func (x *Executor) carryOnce(ctx context.Context, fx []engine.Effect) error {
 	for i, f := range fx {
 		tell, ok := f.(engine.TellParent)
@@ -364,7 +374,7 @@ func (x *Executor) carryOnce(ctx context.Context, fx []engine.Effect) error {
 		}
 		err := x.tell(ctx, tell)
 		if unreadable(err) {
-			break // by a message, which is then what somebody else takes, or an operator finds
+			break // send the closure: another executor can read the record, or an operator finds the message
 		}
 		if err != nil {
 			return err

@@ -11,44 +11,44 @@ import (
 )
 
 const (
-	// closureBatch is how many closures an executor has in hand at a time.
-	closureBatch = 512
-	// A parent that still waits for wideParent children will soon be told of more:
-	// an executor that has just written its record gathers for gatherTime before it
-	// writes again, or a thousand children that end together were hundreds of
-	// writes. It costs such a parent up to gatherTime, and no other anything.
+	// closuresAtOnce is how many closures an executor holds at a time.
+	closuresAtOnce = 512
+	// A parent that still waits for wideParent children will soon get more closures. After
+	// each write of its record the executor lets closures gather for gatherTime: otherwise
+	// a thousand children that finish together would cost hundreds of writes. Such a parent
+	// may finish gatherTime later; other parents are not delayed.
 	wideParent = 32
 	gatherTime = 5 * time.Millisecond
 )
 
-// takeClosures is the loop that tells parents what became of their children. A
-// parent is told by one goroutine at a time. While that writes the record, what
-// is to be told next gathers, so that the more children end together, the fewer
-// writes each of them costs.
+// takeClosures is the loop that tells parents that their children have finished. One
+// goroutine at a time writes the record of a parent. Meanwhile further closures for that
+// parent gather, and the next write records all of them: the more children finish together,
+// the fewer writes each of them costs.
 func (x *Executor) takeClosures(feed engine.Feed[engine.ClosureMessage]) {
-	feed.Request(closureBatch)
-	d := desk{byParent: map[string]*family{}}
+	feed.Request(closuresAtOnce)
+	c := collector{byParent: map[string]*batch{}}
 	var all sync.WaitGroup
 	for m := range feed.Messages() {
-		if parent := m.Closure.Parent; d.add(m, x.hands.take(m.Baton, m.Deliveries, "")) {
-			all.Go(func() { x.tellParent(parent, &d, feed) })
+		if parent := m.Closure.Parent; c.add(m, x.hands.take(m.Baton, m.Deliveries, "")) {
+			all.Go(func() { x.tellParent(parent, &c, feed) })
 		}
 	}
 	all.Wait()
 }
 
-// tellParent tells one parent what gathers on the desk, until there is nothing left.
-func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.ClosureMessage]) {
-	for f := d.next(parent); f != nil; f = d.next(parent) {
-		taken := len(f.held)
-		x.steadyUntilStop("close children", func(ctx context.Context) error {
-			err := x.closeChildren(ctx, f)
-			err = x.unread(ctx, err, f.held...) // without the wakes that closeChildren has set aside
-			f.again = f.again || err != nil     // the write may have succeeded
+// tellParent records all closures that gather for one parent, until there are none left.
+func (x *Executor) tellParent(parent string, c *collector, feed engine.Feed[engine.ClosureMessage]) {
+	for b := c.next(parent); b != nil; b = c.next(parent) {
+		taken := len(b.held)
+		x.steadyUntilStop("record finished children", func(ctx context.Context) error {
+			err := x.closeChildren(ctx, b)
+			err = x.unread(ctx, err, b.held...)         // without the wakes that closeChildren has set aside
+			b.redelivered = b.redelivered || err != nil // the write may have succeeded
 			return err
-		}, f.held...)
+		}, b.held...)
 		feed.Request(taken)
-		if f.open < wideParent {
+		if b.open < wideParent {
 			continue
 		}
 		select {
@@ -58,61 +58,61 @@ func (x *Executor) tellParent(parent string, d *desk, feed engine.Feed[engine.Cl
 	}
 }
 
-// tell tells a parent what its one child was told for, which has just ended, in place of
-// the message that would.
+// tell records in the parent that its only child, which this executor has just finished, has
+// ended. No closure message is sent.
 func (x *Executor) tell(ctx context.Context, t engine.TellParent) error {
-	f := family{parent: t.Closure.Parent, step: t.Child}
-	f.count(t.Closure)
-	return x.closeChildren(ctx, &f)
+	b := batch{parent: t.Closure.Parent, direct: t.Child}
+	b.count(t.Closure)
+	return x.closeChildren(ctx, &b)
 }
 
-// A desk is where closures gather until their parents are told.
-type desk struct {
+// A collector gathers closures by parent until a goroutine records them.
+type collector struct {
 	mu sync.Mutex
-	// byParent has a family, maybe an empty one, for each parent that somebody is
-	// about to tell.
-	byParent map[string]*family
+	// byParent has the next batch of each parent that has a goroutine. The batch may be empty.
+	byParent map[string]*batch
 }
 
-// add reports whether nobody is about to tell the parent.
-func (d *desk) add(m engine.ClosureMessage, held *hand) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f, known := d.byParent[m.Closure.Parent]
+// add adds a closure to the next batch of its parent. It returns true if the parent has no
+// goroutine yet: the caller then starts one.
+func (c *collector) add(m engine.ClosureMessage, held *hand) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, known := c.byParent[m.Closure.Parent]
 	if !known {
-		f = &family{parent: m.Closure.Parent}
-		d.byParent[f.parent] = f
+		b = &batch{parent: m.Closure.Parent}
+		c.byParent[b.parent] = b
 	}
-	f.add(m, held)
+	b.add(m, held)
 	return !known
 }
 
-// next takes what is to be told to a parent; nil if there is nothing, and nobody
-// is about to tell it any more.
-func (d *desk) next(parent string) *family {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f := d.byParent[parent]
-	if len(f.held) == 0 {
-		delete(d.byParent, parent)
+// next takes the batch of a parent. It returns nil if no closure has gathered: the parent's
+// goroutine must then end.
+func (c *collector) next(parent string) *batch {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.byParent[parent]
+	if len(b.held) == 0 {
+		delete(c.byParent, parent)
 		return nil
 	}
-	d.byParent[parent] = &family{parent: parent}
-	return f
+	c.byParent[parent] = &batch{parent: parent}
+	return b
 }
 
-// A family is what closures tell one parent at a time.
-type family struct {
-	parent   string
-	held     []*hand
-	children []engine.Closure
-	finalize *engine.Closure
-	wakes    []wake            // of which the first good one counts: there is one outcome
-	wake     *engine.Closure   // that one
-	again    bool              // some of it may have been delivered before
-	retold   bool              // some of it may have been told before, by another message or none
-	step     *engine.Execution // the one child, where there is no message of it
-	open     int               // children that the parent waits for once it is told
+// A batch holds the closures that one write records in a parent.
+type batch struct {
+	parent      string
+	held        []*hand // the messages of the closures
+	children    []engine.Closure
+	finalize    *engine.Closure
+	wakes       []wake            // the first valid one decides the parent's outcome
+	wake        *engine.Closure   // the first valid one, once judgeWakes has found it
+	redelivered bool              // a message may have been delivered before
+	republished bool              // a closure may have been sent before, or recorded without a message
+	direct      *engine.Execution // the only child, if it is recorded without a closure message
+	open        int               // unfinished children of the parent after the write
 }
 
 // A wake is a closure that wakes the parent, with its message.
@@ -121,76 +121,60 @@ type wake struct {
 	held    *hand
 }
 
-func (f *family) add(m engine.ClosureMessage, held *hand) {
-	f.held = append(f.held, held)
-	f.again = f.again || m.Again
+func (b *batch) add(m engine.ClosureMessage, held *hand) {
+	b.held = append(b.held, held)
+	b.redelivered = b.redelivered || m.Again
 	if m.Closure.IsWake {
-		f.wakes = append(f.wakes, wake{m.Closure, held})
+		b.wakes = append(b.wakes, wake{m.Closure, held})
 		return
 	}
-	f.count(m.Closure)
+	b.count(m.Closure)
 }
 
-func (f *family) count(c engine.Closure) {
-	f.retold = f.retold || c.Again
+func (b *batch) count(c engine.Closure) {
+	b.republished = b.republished || c.Again
 	if c.IsFinalize {
-		f.finalize = &c
+		b.finalize = &c
 		return
 	}
-	f.children = append(f.children, c)
+	b.children = append(b.children, c)
 }
 
-func (f *family) event() engine.Event {
-	if f.wake != nil {
-		return f.wake.Woken(now())
+func (b *batch) event() engine.Event {
+	if b.wake != nil {
+		return b.wake.Woken(now())
 	}
-	if f.finalize != nil {
-		return engine.FinalizeEnded{At: now(), Closure: *f.finalize}
+	if b.finalize != nil {
+		return engine.FinalizeEnded{At: now(), Closure: *b.finalize}
 	}
-	return engine.ChildrenEnded{At: now(), Children: f.children}
+	return engine.ChildrenEnded{At: now(), Children: b.children}
 }
 
-// closeChildren records in one write that children have ended, or the finalize,
-// carries out what follows, and puts all the messages down.
-func (x *Executor) closeChildren(ctx context.Context, f *family) error {
-	if err := x.judgeWakes(ctx, f); err != nil || f.isEmpty() {
+// closeChildren records a batch in one write, carries out the effects, and acknowledges all
+// messages of the batch.
+func (x *Executor) closeChildren(ctx context.Context, b *batch) error {
+	if err := x.judgeWakes(ctx, b); err != nil || b.isEmpty() {
 		return err
 	}
-	r, fx, err := x.moveParent(ctx, f)
+	r, fx, err := x.moveParent(ctx, b)
 	if errors.Is(err, engine.ErrNotFound) {
-		// Deleted, with its tree, and so must be what ended too late for that.
-		if err := x.carry(f.expires(now())); err != nil {
+		// The parent was deleted with its tree. Remove the child too, which ended too late
+		// to be removed with the tree.
+		if err := x.carry(b.expires(now())); err != nil {
 			return err
 		}
-		return f.done(ctx)
+		return b.done(ctx)
 	}
-	if late := (*engine.TransitionError)(nil); errors.As(err, &late) {
-		if f.wake != nil && !f.again {
-			x.reportWake(&r.Execution, f.wake)
-		}
-		// The parent knows, or does not care any more. What followed from it may
-		// not have been carried out, if the message had another holder before; but
-		// spawning is the business of the parent's own message.
-		// Who wakes an execution writes its record, and leaves the rest to this.
-		// A parent that is over and does not know of a child that tells again was ended by
-		// somebody else, whose business the rest is: they have the child cancelled, upon which
-		// it tells again; were they to do so once more for that, it would have no end.
-		again := f.again || f.wake != nil || f.retold && f.isKnownTo(&r.Execution)
-		if again && r.Status != engine.Ready && r.Status != engine.Running && r.FollowsClosure() {
-			fx = engine.Effects(r.Execution)
-		}
-		if r.Status.Finished() && r.Parent != "" {
-			fx = append(fx, f.expires(now())...) // the root may be gone already
-		}
-		err = nil
+	if rejected := (*engine.TransitionError)(nil); errors.As(err, &rejected) {
+		fx, err = x.repeatedEffects(&r.Execution, b), nil
 	}
 	if err != nil {
 		return err
 	}
-	if f.step != nil {
+	if b.direct != nil {
 		for i, e := range fx {
 			if s, ok := e.(engine.SpawnChildren); ok {
-				fx[i] = s.Hand(f.step)
+				fx[i] = s.Hand(b.direct)
 			}
 		}
 	}
@@ -199,85 +183,109 @@ func (x *Executor) closeChildren(ctx context.Context, f *family) error {
 		return err
 	}
 	if r.Status == engine.WaitingForChildren {
-		f.open = r.Spawned - r.Ended.Len()
+		b.open = r.Spawned - r.Ended.Len()
 	}
-	return f.done(ctx)
+	return b.done(ctx)
 }
 
-// judgeWakes finds the wake that counts, and sets those aside that would complete the
-// parent with what is no output of its task.
-func (x *Executor) judgeWakes(ctx context.Context, f *family) error {
-	for ; f.wake == nil && len(f.wakes) > 0; f.wakes = f.wakes[1:] {
-		w := f.wakes[0]
-		r, err := x.store.Get(ctx, f.parent)
+// repeatedEffects returns the effects to carry out for a batch whose event the parent does not
+// accept: the parent has already counted the closures, or it has finished.
+func (x *Executor) repeatedEffects(parent *engine.Execution, b *batch) (fx []engine.Effect) {
+	if b.wake != nil && !b.redelivered {
+		x.reportWake(parent, b.wake)
+	}
+	// An earlier holder of the messages may have written the record without carrying out the
+	// effects. A waker writes the record too, and leaves the effects to this executor.
+	//
+	// A finished parent may lack a child whose closure was republished. The executor that
+	// finished the parent cancels that child, and the cancelled child publishes its closure
+	// once more. Repeating the parent's effects for it would cancel the child again, forever.
+	repeat := b.redelivered || b.wake != nil || b.republished && b.isKnownTo(parent)
+	// FollowsClosure leaves out spawns: only the holder of the parent's own message spawns.
+	if repeat && parent.Status != engine.Ready && parent.Status != engine.Running && parent.FollowsClosure() {
+		fx = engine.Effects(*parent)
+	}
+	if parent.Status.Finished() && parent.Parent != "" {
+		fx = append(fx, b.expires(now())...) // the root may have been removed already
+	}
+	return fx
+}
+
+// judgeWakes finds the first valid wake of the batch. It sets aside the wakes before it, whose
+// output is not a valid output of the parent's task.
+func (x *Executor) judgeWakes(ctx context.Context, b *batch) error {
+	for ; b.wake == nil && len(b.wakes) > 0; b.wakes = b.wakes[1:] {
+		w := b.wakes[0]
+		r, err := x.store.Get(ctx, b.parent)
 		if err == nil && !r.Status.Finished() {
 			err = x.client.JudgeWake(ctx, r.Execution, w.closure)
 		}
 		switch {
 		case errors.Is(err, engine.ErrInvalidOutput):
-			x.log.Error("a wake is set aside", "execution", f.parent, "error", err)
+			x.log.Error("a wake is set aside", "execution", b.parent, "error", err)
 			if err := w.held.SetAside(ctx, err.Error()); err != nil {
 				return err
 			}
-			// In a copy: tellParent, which returns the messages at a shutdown, has the old list.
-			f.held = slices.DeleteFunc(slices.Clone(f.held), func(h *hand) bool { return h == w.held })
+			// Copy the list: tellParent keeps the old one, to return the messages at a shutdown.
+			b.held = slices.DeleteFunc(slices.Clone(b.held), func(h *hand) bool { return h == w.held })
 		case err != nil && !errors.Is(err, engine.ErrNotFound):
 			return err
 		default:
-			f.wake = &w.closure
+			b.wake = &w.closure
 		}
 	}
 	return nil
 }
 
-// isEmpty reports whether there is nothing to tell.
-func (f *family) isEmpty() bool { return f.wake == nil && f.finalize == nil && len(f.children) == 0 }
+// isEmpty reports whether the batch has nothing to record.
+func (b *batch) isEmpty() bool { return b.wake == nil && b.finalize == nil && len(b.children) == 0 }
 
-// moveParent records what the family tells. It begins with the record as this executor
-// knows it: where that is the latest, as it mostly is, nothing is read.
-func (x *Executor) moveParent(ctx context.Context, f *family) (engine.Record, []engine.Effect, error) {
-	if r, known := x.parents.recall(f.parent); known {
-		r, fx, err := x.move(ctx, r, f.event())
-		// In a record that is not the latest, what ends may be unheard of.
+// moveParent records the batch. It first tries the parent's record as this executor remembers
+// it, which usually is the latest and saves a read.
+func (x *Executor) moveParent(ctx context.Context, b *batch) (engine.Record, []engine.Effect, error) {
+	if r, known := x.parents.recall(b.parent); known {
+		r, fx, err := x.move(ctx, r, b.event())
+		// A record that is not the latest may not know the child yet.
 		stale := errors.Is(err, engine.ErrConflict) || errors.As(err, new(*engine.TransitionError))
 		x.parents.learn(!stale)
 		if !stale {
 			return r, fx, err
 		}
 	}
-	r, err := x.store.Get(ctx, f.parent)
+	r, err := x.store.Get(ctx, b.parent)
 	if err != nil {
 		return r, nil, err
 	}
-	return x.modify(ctx, r, f.event())
+	return x.modify(ctx, r, b.event())
 }
 
-// isKnownTo reports whether the parent counts any of the family.
-func (f *family) isKnownTo(parent *engine.Execution) bool {
-	return f.finalize != nil && parent.Knows(*f.finalize) || slices.ContainsFunc(f.children, parent.Knows)
+// isKnownTo reports whether the parent has counted a closure of the batch.
+func (b *batch) isKnownTo(parent *engine.Execution) bool {
+	return b.finalize != nil && parent.Knows(*b.finalize) || slices.ContainsFunc(b.children, parent.Knows)
 }
 
-// expires returns what has the tree looked at in which the family ended. Who wakes
-// an execution is no family.
-func (f *family) expires(at time.Time) []engine.Effect {
-	if f.finalize == nil && len(f.children) == 0 {
+// expires returns the effect that schedules the expiry of the tree in which the batch's
+// children ended. It returns nil for a batch of wakes: no execution sent them.
+func (b *batch) expires(at time.Time) []engine.Effect {
+	if b.finalize == nil && len(b.children) == 0 {
 		return nil
 	}
 	return []engine.Effect{engine.Expire{Execution: &engine.Execution{
-		ID: f.child(), Parent: f.parent, FinishedAt: at,
+		ID: b.child(), Parent: b.parent, FinishedAt: at,
 	}}}
 }
 
-// child returns the id of one of the family.
-func (f *family) child() string {
-	if f.finalize != nil {
-		return f.finalize.ID
+// child returns the id of one execution that sent a closure of the batch.
+func (b *batch) child() string {
+	if b.finalize != nil {
+		return b.finalize.ID
 	}
-	return f.children[0].ID
+	return b.children[0].ID
 }
 
-func (f *family) done(ctx context.Context) error {
-	for _, h := range f.held {
+// done acknowledges all messages of the batch.
+func (b *batch) done(ctx context.Context) error {
+	for _, h := range b.held {
 		if err := h.Done(ctx); err != nil {
 			return err
 		}

@@ -9,9 +9,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// BenchmarkGroupClosures is what is done of a thousand closures in hand before the
-// parents' records are written: grouped by parent, and each group applied. What it
-// costs must not depend much on how many parents they are of.
+// BenchmarkGroupClosures measures the work on a thousand closures before the parents' records are
+// written: it groups the closures by parent, and applies each group. The cost must not depend
+// much on the number of parents.
 func BenchmarkGroupClosures(b *testing.B) {
 	const closures = 1000
 	at := time.Now().UTC().Truncate(time.Millisecond)
@@ -22,7 +22,7 @@ func BenchmarkGroupClosures(b *testing.B) {
 			var messages []engine.ClosureMessage
 			for range parents {
 				x := engine.Execution{ID: fmt.Sprintf("te_%026d", len(records)), Task: "parent", Queue: engine.DefaultQueue, Status: engine.Ready, CreatedAt: at}
-				r := engine.Returned{At: at, Children: make([]engine.Spawn, each+1)} // one is left to wait for
+				r := engine.Returned{At: at, Children: make([]engine.Spawn, each+1)} // the parent still waits for one child
 				for i := range r.Children {
 					r.Children[i] = engine.Spawn{Task: "child", Queue: engine.DefaultQueue, Input: codec.Payload{Type: codec.MsgPack, Data: []byte{1}}}
 				}
@@ -41,16 +41,16 @@ func BenchmarkGroupClosures(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				d := desk{byParent: map[string]*family{}}
+				c := collector{byParent: map[string]*batch{}}
 				var first []string
 				for _, m := range messages {
-					if d.add(m, nil) {
+					if c.add(m, nil) {
 						first = append(first, m.Closure.Parent)
 					}
 				}
 				for _, parent := range first {
-					f := d.next(parent)
-					if _, _, err := engine.Apply(records[parent], f.event()); err != nil {
+					batch := c.next(parent)
+					if _, _, err := engine.Apply(records[parent], batch.event()); err != nil {
 						b.Fatal(err)
 					}
 				}

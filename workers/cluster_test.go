@@ -12,9 +12,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// TestTreesCompleteWhileTheNodesOfAClusterRestart is a first look at replicas:
-// real sockets, three nodes, each of them stopped and started while trees are
-// under way.
+// TestTreesCompleteWhileTheNodesOfAClusterRestart is a first test of replicas, with real sockets:
+// each of three nodes is stopped and started while trees run.
 func TestTreesCompleteWhileTheNodesOfAClusterRestart(t *testing.T) {
 	nodes := jstest.Cluster(t, 3)
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -54,7 +53,7 @@ func TestTreesCompleteWhileTheNodesOfAClusterRestart(t *testing.T) {
 	var handles []engine.Handle[int]
 	for node := range 3 {
 		for i := range 20 {
-			// An id of its own makes it safe to enqueue again after an error.
+			// With an id given by the caller it is safe to enqueue again after an error.
 			var h engine.Handle[int]
 			for {
 				h, err = parent.Enqueue(ctx, x.Client(), 10, engine.ID(fmt.Sprintf("p-%d-%d", node, i)))

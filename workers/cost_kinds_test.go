@@ -13,10 +13,10 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A cost is what something stores, by stream, and how much it acknowledges.
+// A cost counts the messages stored, by stream, and the acknowledgements.
 type cost struct{ ready, records, control, timers, acks int }
 
-// costOf returns what fn costs, with all that follows from it.
+// costOf returns the cost of fn, including everything that follows from it.
 func (w *world) costOf(fn func()) cost {
 	w.t.Helper()
 	acks := w.hears("$JS.ACK.>", func(m *nats.Msg) string { return string(m.Data) })
@@ -50,9 +50,9 @@ func TestASequenceStoresAndAcknowledgesNoMoreThanItsSteps(t *testing.T) {
 		got := w.costOf(func() { equal(t, "output", result(w, enqueue(w, sequence, 0)), steps) })
 		equal(t, "cost", got, cost{
 			ready:   1 + steps,
-			records: steps + steps + 1, // each step's own, and the coordinator's before each and at the end
-			timers:  1,                 // the end of its retention
-			acks:    1 + steps,         // who ends a step writes the coordinator's record, too
+			records: steps + steps + 1, // one of each step; the coordinator's before each step and at the end
+			timers:  1,                 // the expiry
+			acks:    1 + steps,         // the executor that finishes a step writes the coordinator's record too
 		})
 	})
 }
@@ -72,8 +72,8 @@ func TestAParentStoresAndAcknowledgesNoMoreThanItsChildren(t *testing.T) {
 			}, func(_ context.Context, j engine.Joined[int, int]) (int, error) { return len(j.Children), nil }))
 		pass(time.Second)
 		got := w.costOf(func() { equal(t, "children", result(w, enqueue(w, parent, n)), n) })
-		// Children that end one by one are told one by one: between one write of the
-		// parent for all of them and one for each.
+		// Children end one by one, so the parent needs between one write for all of them
+		// and one write for each.
 		least := n + 4
 		if got.records < least || got.records > least+n-1 {
 			t.Errorf("records written = %d, want %d to %d", got.records, least, least+n-1)
@@ -88,8 +88,8 @@ func TestADelayedTaskCostsAScheduleAndWhatItFires(t *testing.T) {
 		task := engine.Define[string, string]("later")
 		w.executor(workers.Config{}, engine.Bind(task, returns[string]("out")))
 		pass(time.Second)
-		got := w.costOf(func() { result(w, enqueue(w, task, "in", engine.Delay(5*time.Second))) }) // before anybody looks for overdue timers
-		// It is claimed exclusively, since what the timers fire may come twice.
+		got := w.costOf(func() { result(w, enqueue(w, task, "in", engine.Delay(5*time.Second))) }) // less than the interval at which executors look for overdue timers
+		// The claim is exclusive, because timers may fire twice: it writes a record.
 		equal(t, "cost", got, cost{ready: 1, timers: 2, records: 2, acks: 2})
 	})
 }
@@ -122,17 +122,16 @@ func TestACancelOfARunningTaskCostsAMessageAndARecord(t *testing.T) {
 		got := w.costOf(func() {
 			h := enqueue(w, task, "in")
 			<-began
-			pass(time.Second) // its record says that it runs
+			pass(time.Second) // until the record says that it runs
 			check(t, h.Cancel(w.ctx, "enough"))
 		})
 		equal(t, "cost", got, cost{ready: 1, records: 2, control: 1, acks: 2})
 	})
 }
 
-// TestAShortRootTaskAllocatesLittle counts the allocations of the whole process over
-// a thousand executions: enqueued, claimed, run, recorded, put down. On JetStream those
-// of the server are among them, and of whatever its loops do meanwhile. The bounds are
-// a fifth above what was measured.
+// TestAShortRootTaskAllocatesLittle counts the allocations of the whole process over a thousand
+// executions, from Enqueue to the acknowledgement. On JetStream it includes the allocations of
+// the server and of its background loops. The bounds are a fifth above the measured numbers.
 func TestAShortRootTaskAllocatesLittle(t *testing.T) {
 	if sparing > 1 {
 		t.Skip("the race detector allocates, too")
@@ -147,7 +146,7 @@ func TestAShortRootTaskAllocatesLittle(t *testing.T) {
 			equal(t, "handles", len(hs), n)
 			pass(time.Second)
 		}
-		once() // what is made once
+		once() // allocate what is allocated only once
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		once()
@@ -156,7 +155,7 @@ func TestAShortRootTaskAllocatesLittle(t *testing.T) {
 		each := float64(after.Mallocs-before.Mallocs) / n
 		most := 385.0
 		if w.nc == nil {
-			most = 345 // it keeps records as bytes, and copies what it delivers
+			most = 345 // memstore keeps records as bytes, and copies each delivery
 		}
 		t.Logf("%.1f allocations an execution, at most %g", each, most)
 		if each > most {

@@ -44,8 +44,8 @@ func (w *world) stored() map[string]int {
 	return counts
 }
 
-// kept returns how many messages there are in all streams, but for the key by which
-// executors take turns to look for overdue timers.
+// kept returns how many messages there are in all streams, not counting the key that
+// executors use to take turns at looking for overdue timers.
 func (w *world) kept() int {
 	w.t.Helper()
 	n := 0
@@ -62,7 +62,7 @@ func (w *world) kept() int {
 	return n
 }
 
-// hears counts what passes on a subject, by its last word.
+// hears counts the messages that are published on a subject, by the word that word returns.
 func (w *world) hears(subject string, word func(*nats.Msg) string) func() map[string]int {
 	w.t.Helper()
 	var mu sync.Mutex
@@ -113,7 +113,7 @@ func TestShortRootTaskStoresTwoMessagesAndMakesOneAckAndReadsNothing(t *testing.
 		equal(t, "deliveries", delivered()-already, n)
 		equal(t, "acks", fmt.Sprint(acks()), fmt.Sprint(map[string]int{"+ACK": n}))
 		for call, count := range asked {
-			// To ask for more is no read, and the infos are this test's own.
+			// Pulls are not reads, and the info requests are this test's own.
 			if call != "CONSUMER.MSG.NEXT" && !strings.HasPrefix(call, "STREAM.INFO") && !strings.HasPrefix(call, "CONSUMER.INFO") {
 				t.Errorf("%d calls of %s, want none: it reads nothing", count, call)
 			}
@@ -131,7 +131,7 @@ func TestParentOfAThousandIsWrittenFarFewerThanAThousandTimes(t *testing.T) {
 		for range 4 {
 			x := w.tapped(workers.Config{Slots: 100},
 				engine.Bind(child, func(_ context.Context, i int) (int, error) {
-					time.Sleep(time.Duration(i%7) * time.Second) // they end in another order
+					time.Sleep(time.Duration(i%7) * time.Second) // the children end in another order than they began
 					return 10 * i, nil
 				}),
 				engine.BindFanOut(parent, func(_ context.Context, n int, c *engine.Children) (int, error) {
@@ -157,9 +157,10 @@ func TestParentOfAThousandIsWrittenFarFewerThanAThousandTimes(t *testing.T) {
 		for _, line := range lines {
 			writes += line.written("p")
 		}
-		// Children end on the second. At each, an executor writes what it hears first
-		// and then, once, what gathered meanwhile; the last few dozen are not gathered.
-		// The parent's own attempt and the last closure are two more.
+		// Children end at full seconds. Each second, an executor writes the parent once for
+		// the first closures that it receives, and once for those that gather during that
+		// write. It does not let the last few dozen gather. The parent's own attempt and the
+		// last closure cost two more writes.
 		most := 4*2*(int(took/time.Second)+1) + 32 + 2
 		t.Logf("%d writes of the parent's record in %s, at most %d", writes, took, most)
 		if writes > min(most, n/4) {
@@ -199,9 +200,9 @@ func TestParentOfTenThousandCompletes(t *testing.T) {
 	})
 }
 
-// TestIdleExecutorAsksFiveTimesInHalfALease counts what executors ask of the server that
-// have nothing to do: a request for each pull that is over, of which an executor of one queue
-// has five (ready, timers, closures, cancels, expiries). What else they ask belongs to rounds of its own.
+// TestIdleExecutorAsksFiveTimesInHalfALease counts the requests of idle executors: one for each
+// pull that ends. An executor of one queue has five pulls (ready, timers, closures, cancels,
+// expiries). All other requests belong to periodic duties.
 func TestIdleExecutorAsksFiveTimesInHalfALease(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		task := engine.Define[int, int]("task")

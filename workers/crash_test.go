@@ -21,19 +21,19 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// crashEvery thins out the crashes on JetStream, where one takes 60 ms, and 200 ms
-// with the race detector.
+// crashEvery reduces the number of crashes on JetStream, where each takes 60 ms, or 200 ms with
+// the race detector.
 var crashEvery = flag.Int("crash-every", 2, "on JetStream crash at every k-th store call only; 1 is all of them")
 
-// plotRetention is how long the tree of a plot is kept: longer than it is looked at.
+// plotRetention is how long the tree of a plot is kept: longer than the test reads it.
 const plotRetention = 10 * time.Minute
 
-// A plot is the life of a tree, whose root is r.
+// A plot is a tree, whose root has the id r, and what happens to it.
 type plot struct {
 	name     string
 	bindings []engine.Binding
 	begin    func(ctx context.Context, c *engine.Client) error
-	// cancels says that the root is cancelled when everything runs.
+	// cancels says to cancel the root when all executions run.
 	cancels bool
 	root    engine.Status
 }
@@ -83,7 +83,7 @@ func plots() []plot {
 			name: "fail-fast", root: engine.ChildrenFailed, begin: begin,
 			bindings: append([]engine.Binding{
 				engine.BindParent(root, func(_ context.Context, in string, c *engine.Children) (string, error) {
-					// Late enough for what a crash delays by a lease to be there.
+					// Late enough for all children to run, even if a crash delays some by a lease.
 					kids.Spawn(c, kid{After: 40 * time.Second, Fails: true})
 					middle.Spawn(c, in)
 					kids.Spawn(c, kid{After: time.Hour})
@@ -94,10 +94,10 @@ func plots() []plot {
 	}
 }
 
-// play plays a plot on an executor that dies in its n-th store call, and on
-// another, from the beginning or once the first has died. It returns how every
-// execution ended and whether the first executor died. Nothing may be left to do,
-// and of the tree nothing once its retention is over.
+// play runs a plot on an executor that dies in its n-th store call, and on a second executor,
+// which starts at the same time if together is set, and otherwise when the first has died. It
+// returns how each execution ended, and whether the first executor died. No work may be left at
+// the end, and no record after the retention.
 func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []string, died bool) {
 	w.t.Helper()
 	line := storetest.Crashing(w.store, n, mode)
@@ -125,7 +125,7 @@ func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []
 	if p.cancels {
 		pass(5 * time.Second)
 		if takesOver(); died || together {
-			pass(2 * time.Minute) // until everything runs again
+			pass(2 * time.Minute) // until all executions run again
 		}
 		check(w.t, w.client.Cancel(w.t.Context(), "r", "enough"))
 	}
@@ -144,7 +144,7 @@ func (w *world) play(p plot, n int, mode storetest.Mode, together bool) (ends []
 			text, err := json.Marshal(out)
 			check(w.t, err)
 			end += ": " + string(text)
-		} else if x.Failure != nil && x.Failure.Kind != engine.KindCancelled { // whose reason names what was heard of first
+		} else if x.Failure != nil && x.Failure.Kind != engine.KindCancelled { // the reason of a cancellation depends on which one was heard first
 			end += ": " + x.Failure.Message
 		}
 		ends = append(ends, end)
@@ -187,15 +187,15 @@ func TestCrashAtEveryStoreCallLosesNothing(t *testing.T) {
 	}
 }
 
-// crashEverywhere plays p without a crash, and then with one at each k-th call
-// that an executor makes, in worlds of their own.
+// crashEverywhere plays p once without a crash, and then once for each k-th store call of an
+// executor, with a crash there. Each has a world of its own.
 func crashEverywhere(t *testing.T, p plot, mode storetest.Mode, k int, in func(*testing.T, func(*testing.T, *world))) {
 	t.Helper()
 	var want []string
 	in(t, func(t *testing.T, w *world) { want, _ = w.play(p, 0, mode, false) })
 	first := 1
 	if mode == storetest.After {
-		first = 1 + k/2 // where Before leaves a gap
+		first = 1 + k/2 // between the calls that storetest.Before uses
 	}
 	crashes := 0
 	for n, died := first, true; died && !t.Failed(); n += k {
@@ -213,7 +213,7 @@ func crashEverywhere(t *testing.T, p plot, mode storetest.Mode, k int, in func(*
 	}
 }
 
-// same fails unless every execution ended as in want.
+// same fails unless all executions ended as in want.
 func same(t *testing.T, when string, ends, want []string) {
 	t.Helper()
 	if !slices.Equal(ends, want) {
@@ -227,7 +227,7 @@ func TestCrashAtEveryStoreCallBesideAnotherExecutorLosesNothing(t *testing.T) {
 			t.Run(p.name+"/"+string(mode), func(t *testing.T) {
 				var want []string
 				onMemstore(t, func(t *testing.T, w *world) { want, _ = w.play(p, 0, mode, false) })
-				// How many calls are the mortal's is up to chance.
+				// Chance decides how many of the calls the mortal executor makes.
 				for n, crashes := 1, 0; n <= 100 && !t.Failed(); n++ {
 					onMemstore(t, func(t *testing.T, w *world) {
 						ends, died := w.play(p, n, mode, true)
@@ -242,13 +242,13 @@ func TestCrashAtEveryStoreCallBesideAnotherExecutorLosesNothing(t *testing.T) {
 	}
 }
 
-// onNamespaceOf makes worlds of one server, a namespace for each: ten times as
-// fast as a server for each. Nothing may be left in the streams.
+// onNamespaceOf makes worlds on one server, each with its own namespace. That is ten times as fast
+// as a server for each. No messages may be left in the streams.
 func onNamespaceOf(t *testing.T, nc *nats.Conn) func(*testing.T, func(*testing.T, *world)) {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	check(t, err)
-	// With its last stream the server removes a directory that the next one is about to need.
+	// With the last stream, the server removes a directory that the next stream is about to need.
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "stays"})
 	check(t, err)
 	made := 0

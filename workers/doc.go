@@ -1,10 +1,9 @@
-// Package workers runs attempts: it takes executions that are due from a store,
-// runs the code bound to their tasks, records the outcomes and carries out what
-// follows. It knows no server, and it does not decide when an execution may
-// move: that is engine.Apply.
+// Package workers runs attempts: an [Executor] claims due executions from a store, runs the code
+// that is bound to their tasks, records the outcomes and carries out the effects. The package
+// knows no server, and it does not decide when an execution may move: engine.Apply does.
 //
-// Each duty is one file and one loop: claim.go takes executions, attempt.go runs
-// one, closures.go tells parents of their children, by messages or, where one child is
-// all that a parent waits for, without; cancels.go takes cancellations, lease.go keeps
-// what is in hand, drain.go ends it all. PERFORMANCE.md says what it costs.
+// Each duty has one file and one loop. claim.go claims executions and attempt.go runs an
+// attempt. closures.go records in parents that their children have finished; an only child
+// needs no message for that. cancels.go carries out cancellations, expiries.go removes trees,
+// lease.go extends leases, and drain.go shuts down. PERFORMANCE.md has the costs.
 package workers

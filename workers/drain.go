@@ -7,15 +7,16 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// flushTime is how long a store that does not answer may hold up the end of a
-// shutdown. What is not flushed by then is done by whoever gets the messages.
+// flushTime is how long a store that does not answer may delay the end of a shutdown. After that
+// the executor leaves unfinished work to other executors, which get its messages after the
+// lease.
 const flushTime = 10 * time.Second
 
-// drain stops the claiming, lets running attempts finish for the drain time and
-// hands back the others.
+// drain stops claiming, gives running attempts the drain time to finish, and hands back the
+// others.
 func (x *Executor) drain(queues []engine.Feed[*engine.Delivery]) {
-	x.leaving.Store(true) // before code can be refused, which is handed back for it
-	x.client.Close()      // before stopping: code that sees Stopping must be refused
+	x.leaving.Store(true) // before Close: an attempt that Close makes fail must be handed back
+	x.client.Close()      // before stopping: code that sees Stopping must not be able to enqueue
 	close(x.stopping)
 	for _, q := range queues {
 		q.Close()
@@ -40,7 +41,7 @@ func (x *Executor) drain(queues []engine.Feed[*engine.Delivery]) {
 	}
 }
 
-// flush waits until everything is put down, or for flushTime, and stops the loops.
+// flush waits until all deliveries are handled, but at most for flushTime, and stops the loops.
 func (x *Executor) flush(loops *sync.WaitGroup, stopLease chan<- struct{}) {
 	limit := time.AfterFunc(flushTime, x.end)
 	defer limit.Stop()

@@ -8,8 +8,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A step of a tree waits for a person: days, deploys and restarts later the tree
-// goes on. The execution that sleeps takes no slot and no memory of an executor.
+// A step of a tree waits for a person. The tree continues days, deploys and restarts later. The
+// sleeping execution takes no slot and no memory of an executor.
 func Example_humanApproval() {
 	type request struct {
 		Order  string `json:"order"`
@@ -29,7 +29,7 @@ func Example_humanApproval() {
 		}, func(_ context.Context, j engine.Joined[request, int]) (string, error) {
 			d, err := approval.Result(j.Children).Get()
 			if err != nil {
-				return "", err // nobody decided within 72 hours, or somebody woke it with an error
+				return "", err // no decision within 72 hours, or a wake with an error
 			}
 			return fmt.Sprintf("order %s, approved %v by %s", j.Input.Order, d.Approved, d.By), nil
 		}))
@@ -38,7 +38,7 @@ func Example_humanApproval() {
 	handle, err := order.Enqueue(ctx, client, request{"42", 900}, engine.ID("order-42"))
 	must(err)
 
-	// Another process, later. It lists what waits, and decides.
+	// Later, in another process: list the waiting executions, and decide.
 	for waiting := 0; waiting == 0; {
 		for x, err := range client.List(ctx, engine.Filter{Task: approval.ID(), Status: engine.Running}) {
 			must(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// Tasks are names with types: who enqueues needs no more than these.
+// A task is a name with types. Code that enqueues needs nothing else.
 var (
 	Shout = engine.Define[string, string]("shout", engine.Retry{MaxRetries: 5, BaseDelay: time.Second, Multiplier: 2})
 	Greet = engine.Define[[]string, string]("greet", engine.Timeout(time.Minute))
@@ -47,7 +47,7 @@ func Example() {
 		}))
 	must(err)
 	ended := make(chan error, 1)
-	go func() { ended <- x.Run(ctx) }() // until ctx ends, and what runs has been drained
+	go func() { ended <- x.Run(ctx) }() // until ctx ends and running attempts have been drained
 
 	h, err := Greet.Enqueue(ctx, x.Client(), []string{"hello", "durable", "world"})
 	must(err)

@@ -21,47 +21,47 @@ import (
 // Defaults of a [Config].
 const (
 	DefaultSlots    = 100
-	DefaultGrace    = 50 * time.Millisecond // DESIGN: when `running` is recorded
+	DefaultGrace    = 50 * time.Millisecond // see "When a record is written" in engine/DESIGN.md
 	DefaultDrain    = 30 * time.Second
 	DefaultCrashCap = 10
 )
 
-// Config says how an executor works. The zero Config is a good one.
+// Config configures an executor. The zero Config is a good choice.
 type Config struct {
-	// Name tells this executor from others, in records and logs. Empty means
-	// host, process id and a random part.
+	// Name identifies the executor in records and logs. Empty means host, process id and
+	// a random part.
 	Name string
 	// Slots is how many attempts run at once. Zero means DefaultSlots.
 	Slots int
-	// Queues are those that it serves, each with its weight, 1 at least: while all of
-	// them have work, a queue gets slots in proportion to its weight; while others have
-	// none, it may have all. None means engine.DefaultQueue.
+	// Queues has the queues that the executor serves, each with its weight of at least 1.
+	// While all of them have work, a queue gets slots in proportion to its weight. While the
+	// others have no work, it may use all slots. Empty means engine.DefaultQueue.
 	Queues map[string]int
-	// Grace is how long an attempt runs before its record says running, where
-	// nothing else asks for that: a shorter one is recorded by its outcome alone.
-	// Zero means DefaultGrace.
+	// Grace is how long an attempt runs before its record says running. A shorter attempt
+	// leaves no record but its outcome. Claims that must be exclusive, such as the claim of
+	// a redelivery, are recorded at once. Zero means DefaultGrace.
 	Grace time.Duration
-	// Drain is how long running attempts may go on when the executor shuts down.
-	// Zero means DefaultDrain; NoDrain hands them back at once.
+	// Drain is how long running attempts may continue when the executor shuts down.
+	// Zero means DefaultDrain. NoDrain hands them back at once.
 	Drain time.Duration
 	// CrashCap is how many times an execution may lose its executor in the middle
 	// of an attempt and still be tried again. Zero means DefaultCrashCap.
 	CrashCap int
-	// Codec writes inputs and outputs and reads them; an execution whose input it
-	// lacks a key for is left to other executors. Nil means that of the zero
+	// Codec encodes and decodes inputs and outputs. If it lacks the key of an input, the
+	// executor leaves the execution to other executors. Nil means the codec of the zero
 	// codec.Config.
 	Codec *codec.Codec
-	// NoAPI keeps the executor from serving the API of its store to other clients,
-	// which it does beside its work where the store has one: see [engine.Service].
+	// NoAPI turns off the API for other clients, which the executor otherwise serves if
+	// the store has one: see [engine.Service].
 	NoAPI bool
-	// Logger gets what an operator should know, with the executor's name: WARN for each
-	// attempt that failed and is tried again, ERROR for each execution that failed, INFO
-	// for its own life and cancellations. Nil means slog.Default(). A program that logs by
-	// zap gives slog.New(zapslog.NewHandler(logger.Core())), of go.uber.org/zap/exp/zapslog.
+	// Logger gets WARN for each failed attempt that is tried again, ERROR for each failed
+	// execution, and INFO for cancellations and for the start and the end of the executor.
+	// Each line has the executor's name. Nil means slog.Default(). A program that logs with
+	// zap passes slog.New(zapslog.NewHandler(logger.Core())) of go.uber.org/zap/exp/zapslog.
 	Logger *slog.Logger
 }
 
-// NoDrain hands running attempts back at once when the executor shuts down.
+// NoDrain, as [Config].Drain, hands running attempts back at once when the executor shuts down.
 const NoDrain time.Duration = -1
 
 func (c Config) withDefaults() (Config, error) {
@@ -111,8 +111,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// An Executor runs the attempts of the tasks bound to it. Any number of them
-// share the work of a store.
+// An Executor runs attempts of the tasks that are bound to it. Any number of executors share the
+// work of a store.
 type Executor struct {
 	config   Config
 	log      *slog.Logger
@@ -120,7 +120,7 @@ type Executor struct {
 	client   *engine.Client
 	bindings map[string]engine.Binding
 
-	crew     *crew
+	pool     *pool
 	hands    hands
 	attempts registry
 	heard    *heard
@@ -133,17 +133,18 @@ type Executor struct {
 
 	started  atomic.Bool
 	health   health
-	gone     chan struct{}      // closed when the store is: see lose
+	gone     chan struct{}      // closed when the store is closed: see lose
 	leaving  atomic.Bool        // the shutdown is about to begin
 	stopping chan struct{}      // closed when the shutdown begins
-	kill     context.Context    // ends when what is under way must be left
-	end      context.CancelFunc // of kill
+	kill     context.Context    // ends when the executor must leave all unfinished work
+	end      context.CancelFunc // ends kill
 }
 
-// New returns an executor of the tasks bound by bs. It refuses a task that is bound twice, or
-// defined twice with different types, be it as a finalize or a step of another, and one that is
-// its own finalize or step, and names both places; code for a task that sleeps, which would
-// never run; and what is nil.
+// New returns an executor of the tasks bound by bs. It returns an error, which names both places
+// in the source, if a task is bound twice, or defined twice with different types, also as a
+// finalize or a step of another task, or if a task is its own finalize or step. It also returns
+// an error if code is bound to a task that sleeps, because the code would never run, and if the
+// store, a definition or code is nil.
 func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) {
 	if store == nil {
 		return nil, errors.New("new executor: the store is nil")
@@ -153,7 +154,7 @@ func New(store engine.Store, c Config, bs ...engine.Binding) (*Executor, error) 
 		return nil, fmt.Errorf("new executor: %w", err)
 	}
 	x := &Executor{
-		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{}, crew: newCrew(),
+		config: c, store: store, client: engine.NewClient(store, engine.WithCodec(c.Codec)), bindings: map[string]engine.Binding{}, pool: newPool(),
 		log: c.Logger.With("executor", c.Name), stopping: make(chan struct{}), gone: make(chan struct{}),
 	}
 	x.trouble.log = x.log
@@ -184,29 +185,30 @@ func (x *Executor) bind(b engine.Binding) error {
 	return x.client.Know(b.Definition)
 }
 
-// Client returns a client of the executor's store that refuses to enqueue once
-// the executor shuts down.
+// Client returns a client of the executor's store. It refuses to enqueue once the executor shuts
+// down.
 func (x *Executor) Client() *engine.Client { return x.client }
 
 // Name returns the executor's name.
 func (x *Executor) Name() string { return x.config.Name }
 
-// Run executes until ctx ends, then shuts down: it claims nothing more, gives
-// running attempts the drain time to finish, hands back the others, and returns
-// when every effect of what it has recorded is durable. It returns an error if
-// it can't begin, or was run before. A store that fails later is waited for, however
-// long; but one that is closed, or whose connection is closed for good, ends it at once:
-// the contexts of running attempts end with the error, which wraps [engine.ErrClosed], and
-// others go on with them after the lease. What is then to be done is to open the store
-// again, most simply by starting the program again.
+// Run executes until ctx ends, and then shuts down: it claims nothing more, gives running
+// attempts the drain time to finish, hands back the others, and returns when all effects of
+// the recorded outcomes are durable.
+//
+// Run returns an error if it can't start or was called before. If the store fails later, Run
+// tries again for as long as that takes. If the store is closed, or its connection is closed for
+// good, Run returns at once: the contexts of running attempts end with the error, which wraps
+// [engine.ErrClosed], and other executors take over the attempts after the lease. The caller
+// must then open the store again, most simply by restarting the program.
 func (x *Executor) Run(ctx context.Context) error {
-	err := errors.New("it has been run before")
+	err := errors.New("Run was called before")
 	if x.started.CompareAndSwap(false, true) {
 		err = x.run(ctx)
 		x.health.stopped(err)
 	}
 	if err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
-		return nil // the shutdown came before the start was over
+		return nil // ctx ended before the start was complete
 	}
 	if err != nil {
 		return fmt.Errorf("run executor %s: %w", x.config.Name, err)
@@ -215,16 +217,16 @@ func (x *Executor) Run(ctx context.Context) error {
 }
 
 func (x *Executor) run(ctx context.Context) error {
-	defer x.fleet.asks.Wait() // which end ends
+	defer x.fleet.asks.Wait() // after x.end, which ends the roll calls
 	defer x.end()
-	defer x.crew.dismiss()
+	defer x.pool.close()
 	defer x.client.Close()
 	leave, err := x.attend(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	// Listen before taking anything: a cancellation must not slip in between.
+	// Watch before claiming anything: otherwise a cancellation in between would be missed.
 	unwatch, err := x.store.Watch(ctx, engine.Topic{}, x.notice)
 	if err != nil {
 		return err
@@ -277,10 +279,10 @@ func (x *Executor) run(ctx context.Context) error {
 	loops.Go(func() { x.takeCancels(cancels) })
 	loops.Go(func() { x.takeExpiries(expiries) })
 	slots := newSlots(x.config.Slots, queues, weights)
-	for _, l := range slots.lanes {
-		loops.Go(func() { x.takeExecutions(l, slots) })
+	for _, q := range slots.queues {
+		loops.Go(func() { x.takeExecutions(q, slots) })
 	}
-	loops.Go(x.lookForGaps) // which asks who is there, or the first message that is for others found nobody
+	loops.Go(x.lookForGaps) // its first roll call also tells foreign which executors are present
 	x.log.Info("executor runs", "queues", names, "slots", x.config.Slots)
 
 	x.health.runs(feeds)
@@ -288,7 +290,7 @@ func (x *Executor) run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-x.gone:
 	}
-	go stopServing() // the other instances answer what comes now
+	go stopServing() // from now on, the other executors answer
 	x.drain(queues)
 	closures.Close()
 	cancels.Close()
@@ -301,8 +303,7 @@ func (x *Executor) run(ctx context.Context) error {
 	return nil
 }
 
-// lose leaves everything that is under way, since the store is closed: nothing of it can
-// be recorded.
+// lose leaves all unfinished work, because the store is closed and nothing can be recorded.
 func (x *Executor) lose(reason error) {
 	if !x.health.lose(reason) {
 		return
@@ -310,10 +311,11 @@ func (x *Executor) lose(reason error) {
 	close(x.gone)
 	x.end()
 	attempts := x.attempts.all()
-	x.log.Error("store is closed: everything is left to other executors", "running", len(attempts), "error", reason)
+	x.log.Error("store is closed: running attempts are left to other executors", "running", len(attempts), "error", reason)
 	for _, a := range attempts {
 		go a.abandon(reason)
 	}
 }
 
+// now returns the current time in the precision of records.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// expiriesAtOnce is how many trees are looked at at the same time.
+	// expiriesAtOnce is how many expiries are handled at the same time.
 	expiriesAtOnce = 32
-	// lookAgain is when a tree is looked at again that is active when its time comes:
-	// something below it ended early, or its id is used again.
-	lookAgain = 24 * time.Hour
+	// expiryDelay is how long an expiry is delayed if the root is active: it was scheduled for
+	// an execution below the root that ended early, or the id of the root is used again.
+	expiryDelay = 24 * time.Hour
 )
 
 // takeExpiries is the loop that removes trees whose retention is over.
@@ -38,8 +38,8 @@ func (x *Executor) takeExpiries(feed engine.Feed[engine.ExpiryMessage]) {
 	all.Wait()
 }
 
-// expire removes a tree if it is time, and else has it looked at again. Without a
-// root there is no more than what was written below it too late.
+// expire removes a tree if its retention is over. Otherwise it delays the expiry. If there is no
+// record of the root, expire removes the records that were written below it too late.
 func (x *Executor) expire(ctx context.Context, root string, held *hand) error {
 	r, err := x.store.Get(ctx, root)
 	switch {
@@ -48,7 +48,7 @@ func (x *Executor) expire(ctx context.Context, root string, held *hand) error {
 	case err != nil:
 		return err
 	case !r.Status.Finished():
-		return held.Return(ctx, now().Add(lookAgain), true)
+		return held.Return(ctx, now().Add(expiryDelay), true)
 	default:
 		at, ends := r.RemoveAt(x.store.Limits())
 		if !ends {
@@ -58,8 +58,9 @@ func (x *Executor) expire(ctx context.Context, root string, held *hand) error {
 			return held.Return(ctx, at, true)
 		}
 	}
-	// What led to the end may lie there still: its acknowledgement got lost, with a server for
-	// instance that was down for longer than the retention. Without a record it would run again.
+	// The message of the root may still exist, because its acknowledgement got lost: for example,
+	// a server was down for longer than the retention. Without a record the message would run
+	// the root again.
 	if r.Revision > 0 {
 		if err := x.store.Carry(ctx, engine.Withdraw{Execution: &r.Execution}); err != nil {
 			return err

@@ -9,75 +9,77 @@ import (
 )
 
 const (
-	// fleetFresh is how old what is known of the other executors may be before they are
-	// asked again, and fleetShare how much longer for each of them: an executor gets five
-	// answers a second at most, however many there are.
+	// fleetFresh is how old the answers of the latest roll call may be before the executor
+	// calls again, unless fleetShare for each other executor is longer. So an executor gets at
+	// most five answers a second from a large fleet.
 	fleetFresh = 2 * time.Second
 	fleetShare = time.Second / 5
-	// foreignRate bounds how many messages an executor has come again per second while
-	// those who can run them are busy.
+	// foreignRate bounds how many messages per second this executor returns for executors that
+	// can run them but are busy.
 	foreignRate = 200
-	// foreignMost is the longest pause that foreignRate leads to.
+	// foreignMost is the longest delay that foreignRate leads to.
 	foreignMost = 30 * time.Second
-	// newerRate bounds how many messages of a later version the whole fleet has come again
-	// per second while no executor knows that version: 5,000 of them cost a server nothing
-	// that shows. newerMost is the longest pause that it leads to, after which an executor of
-	// that version, which may have started meanwhile, gets them.
+	// newerRate bounds how many messages of a later version the whole fleet returns per second
+	// while no executor knows that version: the cost of 5,000 such messages is then too small
+	// to measure. newerMost is the longest delay that newerRate leads to: an executor of that
+	// version gets the messages at most that long after it starts.
 	newerRate = 40
 	newerMost = 2 * time.Minute
-	// fleetKept is how long an executor that has answered is taken to be there while it
-	// answers no more: one that has much to do misses a roll call, and were it taken for
-	// gone, the next message of its tasks would wait for seconds.
+	// fleetKept is how long an executor counts as present after its latest answer. A busy
+	// executor misses roll calls, and if it counted as gone, the next message of its tasks
+	// would wait for seconds.
 	fleetKept = 15 * time.Second
 )
 
-// A fleet is what an executor knows of the others, from the roll calls that it makes
-// while it gets messages that are for others.
+// A fleet holds what an executor knows about the other executors. It knows it from roll calls,
+// which it makes when it gets messages that it can't act on.
 type fleet struct {
 	mu      sync.Mutex
 	asking  bool
 	asks    sync.WaitGroup
-	calls   int       // roll calls that were answered
-	asked   time.Time // when the latest of them began
+	calls   int       // how many roll calls have succeeded
+	asked   time.Time // when the latest roll call began
 	present []engine.Answer
-	counted map[foreignKind]counts // of present
+	counted map[foreignKind]counts // the counts of present that were asked for so far
 
-	busy, newer pace // of messages whose executors are busy; of a version that nobody knows
+	busy  pace // of messages whose executors are busy
+	newer pace // of messages of a version that no executor knows
 }
 
-// A pace keeps messages from coming again too often.
+// A pace limits the rate at which returned messages are redelivered.
 type pace struct {
-	next time.Time // when the next may come
+	next time.Time // the earliest time of the next redelivery
 }
 
-// after returns a pause that is at least so long, and that ends a gap after the one before
-// it, or most from now.
+// after returns the delay of the next redelivery: it comes one gap after the one before it, but
+// not earlier than pause from now, and not later than most.
 func (p *pace) after(now time.Time, pause, gap, most time.Duration) time.Duration {
 	if soonest := now.Add(pause); p.next.Before(soonest) {
 		p.next = soonest
 	}
 	wait := p.next.Sub(now)
 	if wait >= most {
-		return most // and the next one does not wait for longer
+		return most // without moving next, so that later messages do not wait longer
 	}
 	p.next = p.next.Add(gap)
 	return wait
 }
 
-// A foreignKind is what a message needs of an executor that can act on it.
+// A foreignKind says what an executor needs to be able to act on a message.
 type foreignKind struct {
-	queue string // empty: any executor takes such messages
-	task  string // it binds this; empty: nobody knows who can
+	queue string // it serves this queue; empty: every executor takes such messages
+	task  string // it binds this task; empty: no answer tells whether it can act
 	newer bool   // it reads later versions
 }
 
-// counts are of the others; asked says that they are not known yet.
+// counts says how many other executors take messages of a kind, and how many of those can act
+// on them. asked says that the numbers are not known yet.
 type counts struct {
 	present, capable int
 	asked            bool
 }
 
-// foreign returns how long to leave a message to others.
+// foreign returns with what delay to return a message that this executor can't act on.
 func (x *Executor) foreign(kind foreignKind, deliveries int) time.Duration {
 	c := x.others(kind)
 	delay := engine.Foreign{Deliveries: deliveries, Present: c.present, Capable: c.capable, Asked: c.asked}.Delay()
@@ -94,8 +96,8 @@ func (x *Executor) foreign(kind foreignKind, deliveries int) time.Duration {
 	return delay
 }
 
-// others returns how many other executors take messages of a kind, and can act on them.
-// It asks them anew, without waiting for it, if it is time to.
+// others counts the other executors that take messages of a kind, and those that can act on
+// them. If the latest answers are too old it starts a roll call, but does not wait for it.
 func (x *Executor) others(kind foreignKind) counts {
 	f := &x.fleet
 	f.mu.Lock()
@@ -113,7 +115,7 @@ func (x *Executor) others(kind foreignKind) counts {
 		c = f.count(kind)
 		f.counted[kind] = c
 	}
-	// Programs that start together hear of each other by the second roll call.
+	// Executors that start together know of each other only after the second roll call.
 	c.asked = f.calls < 2 && c.capable == 0
 	return c
 }
@@ -131,6 +133,7 @@ func (f *fleet) count(kind foreignKind) (c counts) {
 	return c
 }
 
+// can reports whether an executor can act on messages of the kind.
 func (k foreignKind) can(p *engine.Presence) bool {
 	if k.newer {
 		return p.RecordVersion > engine.Version
@@ -138,7 +141,7 @@ func (k foreignKind) can(p *engine.Presence) bool {
 	return k.task != "" && p.Binds(k.task)
 }
 
-// askFleet calls the roll.
+// askFleet makes a roll call and keeps the answers.
 func (x *Executor) askFleet(ctx context.Context) {
 	began := time.Now()
 	answers, err := x.store.RollCall(ctx, engine.RollCall{})
@@ -152,8 +155,8 @@ func (x *Executor) askFleet(ctx context.Context) {
 	}
 }
 
-// learn takes the answers to a roll call that began then. Whoever has answered lately is
-// kept.
+// learn keeps the answers to a roll call that began at the given time, and the earlier answers
+// of other executors that are not older than fleetKept.
 func (f *fleet) learn(answers []engine.Answer, self string, began time.Time) {
 	f.calls++
 	heard := map[string]bool{self: true}
@@ -172,7 +175,8 @@ func (f *fleet) learn(answers []engine.Answer, self string, began time.Time) {
 	f.present, f.counted = present, map[foreignKind]counts{}
 }
 
-// others returns the executors that are there and stay; false if nobody has been asked.
+// others returns the other executors that are present and not stopping. It returns false before
+// the first roll call.
 func (f *fleet) others() ([]engine.Presence, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

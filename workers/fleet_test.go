@@ -11,7 +11,7 @@ func TestAnExecutorThatMissesARollCallIsStillThere(t *testing.T) {
 	kind := foreignKind{queue: engine.DefaultQueue, task: "mail"}
 	x := Executor{}
 	f := &x.fleet
-	f.asking = true // nobody is asked here
+	f.asking = true // the test makes no roll calls
 	began := time.Now()
 	other := engine.Answer{Presence: engine.Presence{Executor: "other", Queues: map[string]int{engine.DefaultQueue: 1}, Tasks: []engine.BoundTask{{ID: "mail"}}}, CalledAt: began}
 	for _, c := range []struct {
@@ -19,7 +19,7 @@ func TestAnExecutorThatMissesARollCallIsStillThere(t *testing.T) {
 		answers []engine.Answer
 		want    counts
 	}{
-		{0, nil, counts{asked: true}}, // it may be starting, too
+		{0, nil, counts{asked: true}}, // the other executor may be starting
 		{time.Second, []engine.Answer{other}, counts{present: 1, capable: 1}},
 		{3 * time.Second, nil, counts{present: 1, capable: 1}},
 		{fleetKept - time.Millisecond, nil, counts{present: 1, capable: 1}},
@@ -35,6 +35,6 @@ func TestAnExecutorThatMissesARollCallIsStillThere(t *testing.T) {
 	f.learn([]engine.Answer{leaving}, "self", began)
 	f.learn(nil, "self", began)
 	if got := x.others(kind); got != (counts{}) {
-		t.Errorf("one that has left: %+v, want nobody", got)
+		t.Errorf("counts after the executor has left = %+v, want none", got)
 	}
 }

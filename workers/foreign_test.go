@@ -19,10 +19,10 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// What a client does that has a NATS connection and codec/WIRE.md, and nothing else.
+// These tests do what a client does that has only a NATS connection and codec/WIRE.md.
 
-// pub publishes a body with headers - name, value, ... - and returns what the
-// server answered.
+// pub publishes a body with headers (name, value, ...) and returns the error that the server
+// answered with.
 func (w *world) pub(subject, body string, headers ...string) error {
 	w.t.Helper()
 	js, err := jetstream.New(w.nc)
@@ -43,7 +43,7 @@ type greeting struct {
 
 func greet(_ context.Context, in greeting) (string, error) { return "hello, " + in.Name, nil }
 
-// answer is the output of an execution that completes, as JSON, and its type.
+// answer waits until an execution completes, and returns its output as JSON, and its type.
 func (w *world) answer(id string) (string, codec.Type) {
 	w.t.Helper()
 	x := w.ends(id, engine.Completed)
@@ -78,8 +78,8 @@ func TestOnePublishEnqueues(t *testing.T) {
 		equal(t, "output", out, `"hello, world"`)
 		equal(t, "type of the output", kind, codec.JSON)
 
-		// Once it has finished, and its message is gone, the same id is taken, and
-		// nothing is run.
+		// Once the execution has finished, and its message is gone, the same id is accepted, and
+		// nothing runs.
 		pass(time.Second)
 		ended := w.hears("durable.ended.42", func(m *nats.Msg) string { return "ended" })
 		check(t, w.pub("durable.ready.default.greet.42", `{"name":"moon"}`))
@@ -157,7 +157,7 @@ func TestPublishThatCannotBeRunEndsWithTheReason(t *testing.T) {
 		x := w.ends("task", engine.Failed)
 		contains(t, "failure", x.Failure.Message, "invalid message", `task id "gr$$t"`)
 		if x.CreatedAt.IsZero() {
-			t.Error("nobody knows when it was enqueued")
+			t.Error("CreatedAt is zero")
 		}
 		equal(t, "user code ran", ran, false)
 		equal(t, "executions", w.count(), 11)
@@ -168,7 +168,7 @@ func TestPublishToASubjectOfNoStreamIsToldByTheServer(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		for _, subject := range []string{"durable.redy.default.greet.1", "other.ready.default.greet.1"} {
 			if err := w.pub(subject, `{}`); !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
-				t.Errorf("%s: %v, want that nobody answers", subject, err)
+				t.Errorf("%s: %v, want an error that says that no stream has the subject", subject, err)
 			}
 		}
 		equal(t, "executions", w.count(), 0)
@@ -194,7 +194,7 @@ func TestPublishToASubjectWithoutAnExecutionIsSetAsideWithTheReason(t *testing.T
 			delete(want, a.Place)
 		}
 		equal(t, "not set aside", len(want), 0)
-		// In a queue that nobody serves it lies, and is counted.
+		// In a queue that no executor serves, the message stays, and is counted.
 		check(t, w.pub("durable.ready.default", `{}`))
 		var queues struct{ Unserved int }
 		w.ask("queues", "").into(&queues)
@@ -227,7 +227,7 @@ func TestPublishOfAPlaceInATreeThatIsNotItsOwnIsNoExecution(t *testing.T) {
 			claim.Input = codec.Payload{Type: codec.JSON, Data: []byte(`{"name":"forger"}`)}
 			check(t, w.pub("durable.ready.default.greet."+id, string(engine.EncodeDue(&claim)), "Nats-Schedule-Target", "durable.due.default.parent.2"))
 		}
-		// What no header says any more is not heeded.
+		// Headers that an earlier version of the wire had are ignored.
 		check(t, w.pub("durable.ready.default.greet.alone", `{"name":"world"}`, "Durable-Parent", "p", "Durable-Index", "0"))
 		pass(2 * time.Second)
 		for _, id := range []string{"forged", "forged2", "reads", "1"} {
@@ -257,7 +257,7 @@ func TestCancellationThatDoesNotSayWhenIsOneOfNow(t *testing.T) {
 func TestUnknownTaskWaitsForWhoKnowsIt(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		w.executor(workers.Config{}, engine.Bind(engine.Define[int, int]("other"), returns[int](1)))
-		// As long as a message may be, so that there is no room for the headers of a timer.
+		// As long as a message may be, so that it has no room for the headers of a timer.
 		long := strings.Repeat("x", 1<<20-len("NATS/1.0\r\n\r\n")-len(`{"name":""}`))
 		check(t, w.pub("durable.ready.default.greet.1", `{"name":"`+long+`"}`))
 		check(t, w.pub("durable.ready.default.greet.2", `{"name":"world"}`, "Durable-Deliveries", "-9223372036854775808"))
@@ -352,8 +352,8 @@ func TestWhoEnqueuesInJSONIsAnsweredInJSON(t *testing.T) {
 	})
 }
 
-// TestHeadersOfTheServerOnAPublish are the rows of the table in WIRE.md on what the server
-// itself says to a publish.
+// TestHeadersOfTheServerOnAPublish tests the rows of the table in WIRE.md that says how the server
+// itself answers a publish.
 func TestHeadersOfTheServerOnAPublish(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		w.executor(workers.Config{}, engine.Bind(engine.Define[greeting, string]("greet"), greet))

@@ -14,14 +14,14 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A node is an execution that is told what becomes of it.
+// A node is an execution whose input says how it has to end.
 type node struct {
-	Kind  string        `json:",omitzero"` // its task: see kinds
-	Name  int           // what it outputs
+	Kind  string        `json:",omitzero"` // its task: one of the constants below
+	Name  int           // its output
 	Nap   time.Duration `json:",omitzero"` // how long an attempt takes
-	Ways  []string      `json:",omitzero"` // how the first attempts fail: see ways
+	Ways  []string      `json:",omitzero"` // how the first attempts fail: one of ways
 	After time.Duration `json:",omitzero"` // the delay of RetryAfter
-	// Its policy. That of a finalize or a step comes from its definition.
+	// The policy. Finalizes and steps have the policy of their definition.
 	Delay   time.Duration `json:",omitzero"`
 	Timeout time.Duration `json:",omitzero"`
 	Retry   engine.Retry  `json:",omitzero"`
@@ -31,16 +31,16 @@ type node struct {
 }
 
 const (
-	leaf   = "leaf"   // has nothing below
+	leaf   = "leaf"   // an execution without children
 	fan    = "fan"    // a parent without a finalize
-	tree   = "tree"   // a parent with one
+	tree   = "tree"   // a parent with a finalize
 	joint  = "joint"  // a parent with a finalize that is a tree itself
 	line   = "line"   // a sequence: walk, or walk and stride, or walk, stride and walk
-	walk   = "walk"   // a step that has nothing below
+	walk   = "walk"   // a step without children
 	stride = "stride" // a step that is a tree
 )
 
-// How an attempt fails.
+// The ways in which an attempt fails.
 const (
 	errs      = "errs"
 	panicky   = "panics"
@@ -54,17 +54,17 @@ const (
 
 var ways = []string{errs, panicky, after, overruns, ignores, timesOut, permanent, quits}
 
-// A sapling is a root, with how it is enqueued and what of it is cancelled.
+// A sapling is a tree, with the way in which it is enqueued and the cancellations in it.
 type sapling struct {
 	node
 	Named   bool                     `json:",omitzero"` // the caller gives the id
-	Cancels map[string]time.Duration `json:",omitzero"` // when, by what the id has after the root's
+	Cancels map[string]time.Duration `json:",omitzero"` // when to cancel, by the rest of the id after the root's
 }
 
-// A forest is what runs in one store.
+// A forest is the set of trees that run in one store.
 type forest struct {
 	Fleet [][]string // the queues of each executor
-	Slots int        // of each: few, so that all wait for them, or enough
+	Slots int        // the slots of each executor: few, so that executions wait for them, or enough
 	Trees []sapling
 }
 
@@ -73,7 +73,7 @@ const (
 	enough = 10_000
 )
 
-// GoString is how rapid shows what it has drawn.
+// GoString is called by rapid to show a forest.
 func (f forest) GoString() string {
 	text, _ := json.MarshalIndent(f, "", " ")
 	return string(text)
@@ -95,13 +95,13 @@ func (n node) options() []engine.Option {
 	return []engine.Option{n.Retry, engine.Timeout(n.Timeout), engine.Delay(n.Delay), policy}
 }
 
-// times draws nothing, or up to so many times a unit. Units that have little in
-// common, and are longer than a timer may be late, keep races rare.
+// times draws a multiple of unit, from 0 to most units; it draws 0 often. The units in use have no
+// small common multiples and are longer than timers are late, so races are rare.
 func times(most int, unit time.Duration) *rapid.Generator[time.Duration] {
 	return rapid.Map(rapid.IntRange(-most/2, most), func(n int) time.Duration { return time.Duration(max(n, 0)) * unit })
 }
 
-// nodes draws a node with so many generations below it.
+// nodes draws a node with at most depth generations below it.
 func nodes(depth int) *rapid.Generator[node] {
 	kinds := []string{leaf, leaf, leaf}
 	if depth > 0 {
@@ -169,7 +169,7 @@ func saplings() *rapid.Generator[sapling] {
 	})
 }
 
-// forests draws groves of trees, as many as a slice of slices has: about 36.
+// forests draws forests. The trees come from a slice of slices, of about 36 trees in all.
 func forests() *rapid.Generator[forest] {
 	both := []string{engine.DefaultQueue, "other"}
 	return rapid.Custom(func(t *rapid.T) forest {
@@ -181,7 +181,7 @@ func forests() *rapid.Generator[forest] {
 			f.Trees = append(f.Trees, grove...)
 		}
 		for i := range f.Trees {
-			if f.Slots == few { // nobody can say when anything happens
+			if f.Slots == few { // the times of events are unknown
 				f.Trees[i].Cancels = nil
 			}
 		}
@@ -189,8 +189,8 @@ func forests() *rapid.Generator[forest] {
 	})
 }
 
-// below returns the id of a child, "f" for the finalize: what is below a root
-// comes after a dot, what is below that after a dash.
+// below returns the id of a child; place is its index, or "f" for the finalize. The first place
+// follows a dot, the others a dash.
 func below(id, place string) string {
 	if strings.Contains(id, ".") {
 		return id + "-" + place
@@ -198,7 +198,7 @@ func below(id, place string) string {
 	return id + "." + place
 }
 
-// ids returns what the ids of n and all below may be.
+// ids returns the possible ids of n and all executions below it.
 func (n node) ids(id string) []string {
 	list := []string{id}
 	for i, b := range n.Below {
@@ -210,7 +210,7 @@ func (n node) ids(id string) []string {
 	return list
 }
 
-// A pack goes from step to step.
+// A pack is the input and the output of the steps of a sequence.
 type pack struct {
 	Rest []node
 	Said string
@@ -228,7 +228,7 @@ var (
 	lines   = []engine.Task[pack, pack]{engine.Define[pack, pack]("line1"), engine.Define[pack, pack]("line2"), engine.Define[pack, pack]("line3")}
 )
 
-// forestBindings binds the tasks. Each attempt is told to began.
+// forestBindings binds the tasks. Each attempt calls began.
 func forestBindings(began func(engine.Run)) []engine.Binding {
 	live := func(ctx context.Context, n node) error { began(engine.FromContext(ctx)); return n.live(ctx) }
 	return []engine.Binding{
@@ -276,7 +276,7 @@ func forestBindings(began func(engine.Run)) []engine.Binding {
 
 func (n node) name() string { return strconv.Itoa(n.Name) }
 
-// live is an attempt of n.
+// live runs an attempt of n.
 func (n node) live(ctx context.Context) error {
 	way := ""
 	if k := engine.FromContext(ctx).Attempt; k < len(n.Ways) {
@@ -345,7 +345,7 @@ func (p sapling) enqueue(ctx context.Context, c *engine.Client, opts ...engine.O
 	return h.ID(), err
 }
 
-// say puts what children have said into one line.
+// say joins the outputs of children into one line.
 func say(list engine.Ended) string {
 	var said []string
 	for i, e := range list {

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// TestForestsThatOnceFailed grows the forests that TestTreesEndAsTheModelSays once failed
-// with: both left a timer behind. A forest that fails there is added to the directory as
-// the test prints it.
+// TestForestsThatOnceFailed runs the forests that once made TestTreesEndAsTheModelSays fail: both
+// left a timer behind. To add one, save a forest in the directory as that test prints it.
 func TestForestsThatOnceFailed(t *testing.T) {
 	files, err := filepath.Glob("testdata/forests/*.json")
 	check(t, err)

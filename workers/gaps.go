@@ -9,27 +9,26 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// gapsEvery is how often an executor looks for what nobody can run: a little less often
-// than it may tell of it.
+// gapsEvery is how often an executor looks for gaps: a little less often than it may log one.
 const gapsEvery = seldomEvery + time.Minute
 
-// gaps notices tasks that nobody binds, and queues that nobody serves: what is enqueued
-// there waits, without any error.
+// gaps finds tasks that no executor binds, and queues that no executor serves: executions that
+// are enqueued there wait, without any error.
 type gaps struct {
 	mu      sync.Mutex
-	spawned map[string]string // from a task that is not bound here to one that has spawned it
-	met     chan struct{}     // has something when there is a new one
+	spawned map[string]string // by task that is not bound here: a task that has spawned it
+	met     chan struct{}     // receives when spawned has a new task
 }
 
-// lookForGaps is the loop that says at the start, when a task is spawned for the first time
-// that is not bound here, and once an hour, what nobody can run.
+// lookForGaps is the loop that logs the gaps: at the start, when an attempt first spawns a task
+// that is not bound here, and once an hour.
 func (x *Executor) lookForGaps() {
 	ctx, cancel := context.WithCancel(x.kill)
 	defer cancel()
 	go func() {
 		select {
 		case <-x.stopping:
-			cancel() // a roll call holds up no shutdown
+			cancel() // a roll call must not delay the shutdown
 		case <-ctx.Done():
 		}
 	}()
@@ -37,7 +36,7 @@ func (x *Executor) lookForGaps() {
 	defer tick.Stop()
 	for {
 		x.askFleet(ctx)
-		if len(x.findGaps()) > 0 && pause(ctx, fleetFresh) { // others may be starting, too
+		if len(x.findGaps()) > 0 && pause(ctx, fleetFresh) { // other executors may be starting
 			x.askFleet(ctx)
 			x.tellGaps()
 		}
@@ -50,7 +49,7 @@ func (x *Executor) lookForGaps() {
 	}
 }
 
-// pause waits, and reports whether ctx has not ended then.
+// pause waits for d. It returns false if ctx ends before that.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -62,7 +61,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// findGaps returns what is missing, by the latest roll call.
+// findGaps returns the gaps according to the latest roll call.
 func (x *Executor) findGaps() []engine.Gap {
 	others, known := x.fleet.others()
 	if !known {
@@ -73,17 +72,19 @@ func (x *Executor) findGaps() []engine.Gap {
 	return engine.Gaps(x.bindings, x.config.Queues, x.gaps.spawned, others)
 }
 
+// tellGaps logs each gap as a warning, once an hour at most.
 func (x *Executor) tellGaps() {
 	if isClosed(x.stopping) {
 		return
 	}
 	for _, g := range x.findGaps() {
 		level := x.seldom.level(slog.LevelWarn, "gap", g.String())
-		x.log.Log(context.Background(), level, "executions wait for an executor that is not there", "task", g.Task, "reason", g.String())
+		x.log.Log(context.Background(), level, "executions may wait forever: no executor can run them", "task", g.Task, "reason", g.String())
 	}
 }
 
-// leads notes what an execution of a task has led to, if nobody here can run it.
+// leads notes that an execution of the task from has spawned executions of tasks that are not
+// bound here.
 func (g *gaps) leads(from string, to []engine.Spawn, bindings map[string]engine.Binding) {
 	for i := range to {
 		id := to[i].Task
@@ -99,12 +100,12 @@ func (g *gaps) leads(from string, to []engine.Spawn, bindings map[string]engine.
 			g.spawned[id] = from
 			select {
 			case g.met <- struct{}{}:
-			default: // it is about to look
+			default: // the loop is about to look for gaps
 			}
 		}
 		g.mu.Unlock()
 	}
 }
 
-// mostGaps bounds the memory of tasks that code makes up as it goes.
+// mostGaps bounds how many tasks gaps remembers, because code may make up names of tasks.
 const mostGaps = 1000

@@ -9,16 +9,16 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// An ending is the event that ends an attempt, once it is known when.
+// An ending returns the event that ends an attempt, given the time at which it ends.
 type ending func(at time.Time) engine.Event
 
-// settled is the ending of an attempt that somebody has settled already.
+// settled is the ending of an attempt that is settled already.
 var settled ending = func(time.Time) engine.Event { return nil }
 
-// guard calls fn and settles the attempt by the ending that it returns. All code of the
-// user's runs in it: the task's, and every method of the values and errors that it brings.
-// If fn panics or ends its goroutine, the attempt fails; if it blocks, the timeout or a
-// cancellation settles the attempt. What is after fn runs no code of the user's.
+// guard calls fn and settles the attempt by the ending that fn returns. All code of the user
+// runs in fn: the code of the task, and every method of its values and errors. If fn panics or
+// ends its goroutine, the attempt fails. If fn blocks, the timeout or a cancellation settles the
+// attempt. After fn has returned, no code of the user runs.
 func (a *attempt) guard(fn func() ending) {
 	var end ending
 	failure := engine.Failure{Kind: engine.KindPanic, Message: "the code ended its goroutine (runtime.Goexit)"}
@@ -29,8 +29,8 @@ func (a *attempt) guard(fn func() ending) {
 		}
 		a.settle(end)
 	}()
-	// The text of what the code panics with is the user's code, too: it may end the
-	// goroutine, so the defer above, which runs in any case, must not make it.
+	// A method of the value that the code panics with may end the goroutine while it makes the
+	// text. So the deferred function above, which must run to its end, does not call it.
 	defer func() {
 		v := recover()
 		if end != nil {
@@ -40,29 +40,29 @@ func (a *attempt) guard(fn func() ending) {
 		if v == nil {
 			return
 		}
-		failure.Message = fmt.Sprintf("panic: a value of type %T, whose text ends the goroutine", v)
+		failure.Message = fmt.Sprintf("panic: a value of type %T, whose conversion to text ends the goroutine", v)
 		failure.Message = "panic: " + textOf(v)
 	}()
 	end = fn()
 }
 
-// textOf returns v as text, whatever v's methods do short of ending the goroutine.
+// textOf returns v as text, even if a method of v panics.
 func textOf(v any) (text string) {
 	defer func() {
 		if recover() != nil {
-			text = fmt.Sprintf("a value of type %T, whose text panics", v)
+			text = fmt.Sprintf("a value of type %T, whose conversion to text panics", v)
 		}
 	}()
 	return fmt.Sprint(v)
 }
 
-// failed is the ending of an attempt that fails for what the engine has found.
+// failed returns the ending of an attempt that fails with f.
 func failed(x *engine.Execution, f engine.Failure) ending {
 	return func(at time.Time) engine.Event { return engine.Fail(*x, f, at, rand.Float64()) }
 }
 
-// ending tells what the code's return makes of the attempt. It reads the error, which
-// runs methods of the user's.
+// ending returns the ending that follows from the results of the code. It calls methods of err,
+// which are code of the user.
 func (a *attempt) ending(ret engine.Return, err error) ending {
 	if err == nil {
 		return func(at time.Time) engine.Event { return ret.Event(*a.execution, at) }

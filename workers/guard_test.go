@@ -12,7 +12,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// odd is a value and an error of the user's whose methods do what mischief does.
+// odd is a value and an error of the user. Each of its methods calls mischief.
 type odd struct{ mischief func() }
 
 func (o odd) Error() string                { o.mischief(); return "odd" }
@@ -48,13 +48,14 @@ type goString struct{ odd }
 
 func (g goString) GoString() string { g.mischief(); return "" }
 
-// itself wraps itself.
+// itself is an error that wraps itself.
 type itself struct{}
 
 func (i itself) Error() string { return "itself" }
 func (i itself) Unwrap() error { return i }
 
-// bringing are the ways in which code brings a method that does mischief.
+// bringing returns functions of a task. Each of them makes the executor call a method that calls
+// mischief.
 func bringing(mischief func()) map[string]func() (any, error) {
 	o := odd{mischief}
 	fails := func(err error) func() (any, error) { return func() (any, error) { return nil, err } }
@@ -82,8 +83,8 @@ func bringing(mischief func()) map[string]func() (any, error) {
 	}
 }
 
-// TestNoMethodOfTheUsersKeepsAnAttemptOrItsSlot has every method that code may bring panic,
-// end its goroutine or block for ever.
+// TestNoMethodOfTheUsersKeepsAnAttemptOrItsSlot lets every method of the user panic, end its
+// goroutine, or block for ever.
 func TestNoMethodOfTheUsersKeepsAnAttemptOrItsSlot(t *testing.T) {
 	for what, mischief := range map[string]func(never chan struct{}){
 		"panics":                        func(chan struct{}) { panic("boom") },
@@ -97,7 +98,7 @@ func TestNoMethodOfTheUsersKeepsAnAttemptOrItsSlot(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			onMemstore(t, func(t *testing.T, w *world) {
 				never := make(chan struct{})
-				defer close(never) // or the bubble could not end
+				defer close(never) // otherwise the bubble could not end
 				keepsNothing(t, w, bringing(func() { mischief(never) }))
 			})
 		})

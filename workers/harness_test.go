@@ -26,16 +26,16 @@ import (
 // late is how late a timer may be: JetStream's schedules are up to 250 ms late.
 const late = 300 * time.Millisecond
 
-// A world is a store with nobody in it, in fake time: a bubble of
-// testing/synctest, where hours pass as soon as everybody waits.
+// A world is a store without executors, in fake time: in a bubble of testing/synctest, hours pass
+// as soon as all goroutines wait.
 type world struct {
 	t      *testing.T
 	store  engine.Store
 	client *engine.Client
 	nc     *nats.Conn // to the server; nil on memstore
-	// ctx ends after a fake day: what has not happened by then never will.
+	// ctx ends after a fake day, so that a test that waits in vain fails.
 	ctx context.Context
-	// calls has a line for each call of the executors that are tapped; nil: none.
+	// calls gets a line for each call of an executor made by tapped; nil: do not keep calls.
 	calls *journal
 }
 
@@ -52,7 +52,7 @@ func onMemstore(t *testing.T, fn func(t *testing.T, w *world)) {
 		s := memstore.New(memstore.Config{})
 		t.Cleanup(func() {
 			s.Close()
-			time.Sleep(time.Minute) // code may take as long to notice that its context has ended
+			time.Sleep(time.Minute) // some code takes that long to return after its context has ended
 		})
 		fn(t, newWorld(t, s, nil))
 	})
@@ -60,11 +60,11 @@ func onMemstore(t *testing.T, fn func(t *testing.T, w *world)) {
 
 func onJetStream(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
-	// What is past 484 KiB takes several messages, which its test does to the full.
+	// Payloads longer than 484 KiB take several messages. Another test tests long payloads.
 	onNamespace(t, jsstore.Config{PayloadLimit: 2 << 20}, fn)
 }
 
-// onNamespace is onJetStream in a namespace that is configured.
+// onNamespace is onJetStream with a configuration of the namespace.
 func onNamespace(t *testing.T, c jsstore.Config, fn func(t *testing.T, w *world)) {
 	t.Helper()
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
@@ -81,22 +81,22 @@ func newWorld(t *testing.T, s engine.Store, nc *nats.Conn) *world {
 	return &world{t: t, store: s, client: engine.NewClient(s), nc: nc, ctx: ctx}
 }
 
-// An executor that runs in a world until it is stopped, or the world ends.
+// An executor is an executor that runs in a world until stop is called or the test ends.
 type executor struct {
 	*workers.Executor
 	stop context.CancelFunc // begins the shutdown
-	done chan error         // gets what Run returned
-	tap  *tap               // its line to the store; nil unless it was made by tapped
+	done chan error         // gets the result of Run
+	tap  *tap               // its tap on the store; nil unless tapped started the executor
 	logs *observer.ObservedLogs
 }
 
-// executor starts an executor that is stopped when the world ends.
+// executor starts an executor. The end of the test stops it.
 func (w *world) executor(c workers.Config, bs ...engine.Binding) *executor {
 	w.t.Helper()
 	return w.start(w.store, c, bs)
 }
 
-// tapped starts an executor with a tap on its line, by which it can be killed.
+// tapped starts an executor with a tap on its store, by which the test can kill it.
 func (w *world) tapped(c workers.Config, bs ...engine.Binding) *executor {
 	w.t.Helper()
 	line := newTap(w.store)
@@ -123,7 +123,7 @@ func (w *world) start(s engine.Store, c workers.Config, bs []engine.Binding) *ex
 		stop()
 		<-ended
 	})
-	synctest.Wait() // it listens now
+	synctest.Wait() // until it has started
 	return e
 }
 
@@ -171,7 +171,7 @@ func (w *world) count() int {
 	return n
 }
 
-// pass lets fake time pass, and everything happen that follows.
+// pass lets fake time pass, and waits until all goroutines are blocked.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -179,7 +179,7 @@ func pass(d time.Duration) {
 
 const zapWarn = zapcore.WarnLevel
 
-// now is the time as records have it.
+// now returns the current time in the precision of records.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 func check(t testing.TB, err error) {
@@ -230,17 +230,17 @@ func between(t *testing.T, what string, got, from, to time.Time) {
 	}
 }
 
-// returns is the code of a task that returns out.
+// returns returns the code of a task that returns out.
 func returns[In, Out any](out Out) func(context.Context, In) (Out, error) {
 	return func(context.Context, In) (Out, error) { return out, nil }
 }
 
-// fails is the code of a task that returns an error.
+// fails returns the code of a task that returns an error.
 func fails[In, Out any](err error) func(context.Context, In) (Out, error) {
 	return func(context.Context, In) (out Out, _ error) { return out, err }
 }
 
-// sleeps is the code of a task that takes d and returns out, unless its context ends before.
+// sleeps returns the code of a task that returns out after d, unless its context ends before.
 func sleeps[In, Out any](d time.Duration, out Out) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, _ In) (Out, error) {
 		select {
@@ -253,7 +253,7 @@ func sleeps[In, Out any](d time.Duration, out Out) func(context.Context, In) (Ou
 	}
 }
 
-// A journal is what the code of tasks says that happened.
+// A journal is a list of events that the code of tasks writes.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
@@ -271,7 +271,7 @@ func (j *journal) all() []string {
 	return slices.Clone(j.lines)
 }
 
-// about returns the lines that contain a text, one below the other.
+// about returns the lines that contain a text, joined by newlines.
 func (j *journal) about(text string) string {
 	list := slices.DeleteFunc(j.all(), func(line string) bool { return !strings.Contains(line, text) })
 	return strings.Join(list, "\n")

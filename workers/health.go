@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// unhealthyAfter is how many leases an executor may be unable to take work before it
-// counts as unhealthy: by the first, others have taken over what it had in hand.
+// unhealthyAfter is how many leases an executor may be unable to receive messages before it
+// counts as unhealthy. After the first lease, other executors have its messages.
 const unhealthyAfter = 3
 
-// faulty is the part of a feed that tells what keeps it from delivering.
+// faulty is the part of a feed that says what prevents it from delivering.
 type faulty interface {
 	Fault() (since time.Time, err error)
 }
 
-// health is what an executor knows of itself.
+// health holds the facts that decide whether an executor is healthy.
 type health struct {
 	mu     sync.Mutex
-	feeds  map[string]faulty // nil before it runs
+	feeds  map[string]faulty // by name; nil until Run has opened all of them
 	ended  bool              // Run has returned
-	result error             // what it returned
-	closed error             // the store is: why
+	result error             // the error that Run returned
+	closed error             // why the store is closed; nil if it is not
 }
 
 func (h *health) runs(feeds map[string]faulty) {
@@ -42,7 +42,7 @@ func (h *health) stopped(err error) {
 	h.ended, h.result = true, err
 }
 
-// lose notes that the store is closed. It reports false if that was known.
+// lose notes that the store is closed. It returns false if that was known already.
 func (h *health) lose(reason error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,23 +60,23 @@ func (h *health) lost() error {
 	return h.closed
 }
 
-// abandon ends the attempt because the store is closed: nothing can be recorded of it, and
-// its message comes to another executor after the lease.
+// abandon ends the attempt because the store is closed. It records nothing. Another executor
+// gets the message after the lease.
 func (a *attempt) abandon(reason error) {
 	a.interrupt(reason, func(context.Context) error { return nil })
 }
 
-// What Health says of an executor that is not at work.
+// The errors of Health for an executor that does not run.
 var (
 	errNotRunning = errors.New("does not run yet")
 	errStopped    = errors.New("has stopped")
 )
 
-// Health returns nil for an executor that is at work, or drains, and otherwise says what
-// keeps it from its work: that Run has not come to claim anything yet, or has returned; that
-// the store is closed; or that for three leases it has not been able to take work from
-// one of its queues, or what belongs to it, since the server can't be reached or refuses. To
-// start an unhealthy executor again costs nothing: others have what it had in hand.
+// Health returns nil for an executor that works or drains. Otherwise it returns an error that
+// says why the executor does not work: Run has not opened its feeds yet, or has returned; the
+// store is closed; or for three leases the executor has not been able to receive messages from
+// one of its queues or of another feed, because the server can't be reached or refuses.
+// Restarting an unhealthy executor loses no work: by then, other executors have its messages.
 func (x *Executor) Health() error {
 	h := &x.health
 	h.mu.Lock()
@@ -92,22 +92,22 @@ func (x *Executor) Health() error {
 	case feeds == nil:
 		return fmt.Errorf("executor %s %w", x.config.Name, errNotRunning)
 	case isClosed(x.stopping):
-		return nil // nothing is taken any more, and what runs is to come to its end
+		return nil // it claims nothing any more, but running attempts must be allowed to finish
 	}
 	most := unhealthyAfter * x.store.Limits().Lease
 	for _, name := range slices.Sorted(maps.Keys(feeds)) {
 		since, err := feeds[name].Fault()
 		if long := time.Since(since); err != nil && long > most {
-			return fmt.Errorf("executor %s has taken no %s for %s: %w", x.config.Name, name, long.Round(time.Second), err)
+			return fmt.Errorf("executor %s has received nothing from %s for %s: %w", x.config.Name, name, long.Round(time.Second), err)
 		}
 	}
 	return nil
 }
 
-// HealthHandler answers each request with what Health says: 200 while it is nil, 503
-// otherwise, and a line of JSON with the executor's name, whether it is healthy, how many
-// attempts run, and the error. It is for probes: it tells a stranger nothing but that, and
-// asks for no password, so that it belongs on an address that strangers do not reach.
+// HealthHandler returns a handler for probes. It answers each request with status 200 if Health
+// returns nil and with 503 otherwise, and with one line of JSON: the executor's name, whether
+// it is healthy, how many attempts run, and the error. It asks for no password, so serve it
+// only on an address that strangers can't reach.
 func (x *Executor) HealthHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer := struct {
@@ -123,6 +123,6 @@ func (x *Executor) HealthHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(answer) // whoever asked has gone
+		_ = json.NewEncoder(w).Encode(answer) // an error means that the caller has gone
 	})
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A store that is closed under an executor ends it: nothing of what it does could be
-// recorded, and it would wait for ever without a word.
+// If the store of a running executor is closed, Run returns: the executor could record nothing,
+// and would silently wait for ever.
 func TestRunEndsWithTheStoreThatIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(memstore.Config{})
@@ -57,8 +57,8 @@ func TestRunEndsWithTheStoreThatIsClosed(t *testing.T) {
 	})
 }
 
-// An executor is healthy from when it claims to when it has drained; a server that is
-// down for a while does not change that, one that is for three leases does.
+// An executor is healthy from its first claim until it has drained. It becomes unhealthy only if
+// the server is down for three leases.
 func TestHealthTellsWhetherAnExecutorCanWork(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		s, err := jsstore.Open(t.Context(), h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{Lease: 10 * time.Second})
@@ -84,7 +84,7 @@ func TestHealthTellsWhetherAnExecutorCanWork(t *testing.T) {
 		go func() { done <- x.Run(ctx) }()
 		pass(time.Second)
 		probe(200, "")
-		pass(time.Hour) // nothing to do is no fault
+		pass(time.Hour) // an idle executor is healthy
 		probe(200, "")
 		h.Stop()
 		pass(20 * time.Second)
@@ -98,7 +98,7 @@ func TestHealthTellsWhetherAnExecutorCanWork(t *testing.T) {
 		js, err := jetstream.New(h.Connect())
 		check(t, err)
 		check(t, js.DeleteConsumer(t.Context(), "durable-ready", "queue-default"))
-		pass(time.Minute) // it is made again
+		pass(time.Minute) // the executor creates the consumer again
 		probe(200, "")
 		check(t, js.DeleteStream(t.Context(), "durable-control"))
 		pass(time.Minute)

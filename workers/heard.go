@@ -9,32 +9,36 @@ import (
 )
 
 const (
-	// maxHeard bounds how many cancellations an executor remembers, and how many trees.
+	// maxHeard bounds how many cancellations, and how many trees, an executor remembers.
 	maxHeard = 10_000
-	// pulse is how often an executor notes that it runs. One that has not for stalled was
-	// stopped: by a signal, by its machine.
+	// pulse is how often an executor notes that its process runs. If it has not noted that
+	// for stalled, a signal or the machine had stopped the process.
 	pulse   = time.Second
 	stalled = 2 * pulse
-	// inHand is how long a message lies in hand, at most, before it is claimed.
-	inHand = 5 * time.Second
+	// maxUnclaimed is the longest time between receiving a message and claiming it.
+	maxUnclaimed = 5 * time.Second
 )
 
-// heard remembers what an executor has heard of cancellations, so that claims know when they
-// have to look. A cancellation names an id, and an id may have another life once its tree has
-// been removed; clocks differ. So what was heard decides by itself only where the cancellation
-// says which life it means; otherwise it is a reason to read the records, which decide.
+// heard remembers the cancellations of which the store has notified this executor. With it a
+// claim knows whether it must read the records of ancestors.
+//
+// A cancellation names an id. After its tree has been removed, the id may belong to another
+// execution, and clocks differ. So a remembered cancellation ends an execution only if it says
+// which of the two it means (see [engine.Cancel.Means]). Any other cancellation is only a
+// reason to read the records, which decide.
 type heard struct {
-	// doubt is for how long a cancellation is a reason to look: two leases. By then somebody
-	// has the message that carries it down the tree, and what that asks for is heard again.
+	// doubt is how long a cancellation is a reason to read records: two leases. By then some
+	// executor holds the message that carries the cancellation down the tree, and each
+	// cancellation below is heard in turn.
 	doubt time.Duration
 
 	mu     sync.Mutex
 	byID   map[string]engine.Cancel
-	ring   []string             // of ids, the oldest at next
-	next   int                  // in the ring
-	trees  map[string]time.Time // from the root's id to when a cancellation in the tree was heard of
-	missed time.Time            // when some may have passed unheard
-	beat   atomic.Int64         // when this process ran, in nanoseconds since born
+	ring   []string             // the ids in byID; the oldest is at next
+	next   int                  // the position in ring of the next id
+	trees  map[string]time.Time // by root: when a cancellation in the tree was heard last
+	missed time.Time            // when cancellations may last have been missed
+	ranAt  atomic.Int64         // when this process was last known to run, in nanoseconds since born
 	born   time.Time
 }
 
@@ -57,7 +61,7 @@ func (h *heard) add(c engine.Cancel) {
 	h.byID[c.ID] = c
 }
 
-// addTree is called with the lock held.
+// addTree must be called with the lock held.
 func (h *heard) addTree(root string) {
 	if len(h.trees) >= maxHeard {
 		for root, at := range h.trees {
@@ -67,13 +71,14 @@ func (h *heard) addTree(root string) {
 		}
 	}
 	if len(h.trees) >= maxHeard {
-		h.missed = time.Now() // too many to tell: look at all
+		h.missed = time.Now() // too many trees to remember: doubt every tree
 		clear(h.trees)
 	}
 	h.trees[root] = time.Now()
 }
 
-// of returns the cancellation of this life of x, if there was one.
+// of returns the cancellation of x, if one was heard that means x and no earlier execution
+// with its id.
 func (h *heard) of(x *engine.Execution) (engine.Cancel, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,61 +86,63 @@ func (h *heard) of(x *engine.Execution) (engine.Cancel, bool) {
 	return c, ok && !c.Born.IsZero() && c.Means(x)
 }
 
-// looks returns how many executions above x are to be looked at before it begins, as far as
-// cancellations were heard: none where none was heard, and none can have been missed.
-func (h *heard) looks(x *engine.Execution) int {
-	h.feel()
+// near returns how many of x's nearest ancestors to read before x begins: none if no
+// cancellation in its tree was heard and none can have been missed.
+func (h *heard) near(x *engine.Execution) int {
+	h.noteRunning()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.trees) > 0 {
 		if at, ok := h.trees[x.Root()]; ok && time.Since(at) < h.doubt {
-			return looksInDoubt
+			return nearInDoubt
 		}
 	}
 	if h.missedWithin(h.doubt) {
-		return looksAbove
+		return nearAncestors
 	}
 	return 0
 }
 
-// doubts reports whether a message that nobody had before may be about an execution that has
-// been cancelled: one with a life of this id was, or it was in hand while nothing was heard.
+// doubts reports whether the execution of a message that nobody had before may have been
+// cancelled: a cancellation with its id was heard, or this executor may have missed one while
+// it held the message.
 func (h *heard) doubts(x *engine.Execution) bool {
-	h.feel()
+	h.noteRunning()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, known := h.byID[x.ID]
-	return known || h.missedWithin(inHand)
+	return known || h.missedWithin(maxUnclaimed)
 }
 
 func (h *heard) missedWithin(d time.Duration) bool {
 	return !h.missed.IsZero() && time.Since(h.missed) < d
 }
 
-// lost notes that cancellations may have passed unheard until now.
-func (h *heard) lost() {
+// miss notes that cancellations may have been missed until now.
+func (h *heard) miss() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.missed = time.Now()
 }
 
-// feel notes that the process runs. If it did not for a while, messages lie in its hands that
-// may be somebody else's by now, and cancellations that it has yet to hear of.
-func (h *heard) feel() {
+// noteRunning notes that the process runs. If it did not run for a while, other executors may
+// hold its messages by now, and it may have missed cancellations.
+func (h *heard) noteRunning() {
 	now := int64(time.Since(h.born))
-	if before := h.beat.Swap(now); now-before > int64(stalled) {
-		h.lost()
+	if before := h.ranAt.Swap(now); now-before > int64(stalled) {
+		h.miss()
 	}
 }
 
-// keepPulse is the loop that tells a process that was stopped from one that has nothing to do.
+// keepPulse is the loop that notes that the process runs. Without it an idle process would
+// look like one that was stopped.
 func (x *Executor) keepPulse(stop <-chan struct{}) {
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			x.heard.feel()
+			x.heard.noteRunning()
 		case <-stop:
 			return
 		}

@@ -11,8 +11,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A poll and a sleeping task stand wherever a task does: as a step at any place of a
-// sequence, and as a finalize.
+// A poll and a sleeping task may be any step of a sequence, and a finalize.
 func TestEveryKindOfTaskIsAStep(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		double := engine.Define[int, int]("double")
@@ -88,7 +87,7 @@ func TestAnExecutionListsItsChildren(t *testing.T) {
 			}
 			equal(t, "status of the last", list[n-1].Status, last)
 		}
-		wants(13, engine.Ready) // the last waits in the timers
+		wants(13, engine.Ready) // the last one waits for its timer
 		x, err := h.WaitExecution(t.Context())
 		check(t, err)
 		equal(t, "status", x.Status, engine.Completed)

@@ -10,20 +10,21 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// hands holds the messages in hand. Each is extended until it is put down, so
-// that nobody else gets it while this executor lives.
+// hands is the set of all messages that this executor holds. The executor extends their leases
+// until it acknowledges or returns them, so that no other executor gets them.
 type hands struct {
 	mu  sync.Mutex
 	set map[*hand]struct{}
 }
 
-// A hand is a baton that is extended while it is held.
+// A hand is one message that this executor holds, and whose lease it extends.
 type hand struct {
 	engine.Baton
 	hands      *hands
 	deliveries int    // how often the message has been delivered
-	queue      string // of an execution; empty for any other message
-	// until is when the lease ends, in nanoseconds since the epoch; 0 if that does not matter.
+	queue      string // the queue of an execution; empty for any other message
+	// until is when the lease ends, in nanoseconds since the epoch. It is 0 for an attempt that
+	// has begun, and for messages that are not executions: isLost is then false.
 	until atomic.Int64
 }
 
@@ -48,32 +49,33 @@ func (h *hands) all() []*hand {
 	return list
 }
 
-// lasts notes when the lease ends, of a message that nothing has begun for.
+// lasts sets the end of the lease of a message whose attempt has not begun.
 func (h *hand) lasts(until time.Time) {
 	if !until.IsZero() {
 		h.until.Store(until.UnixNano())
 	}
 }
 
-// isLost reports whether the lease has ended before anything was begun: this process was
-// frozen, or could not extend it. Nobody says so, and the message is somebody else's by now.
+// isLost reports whether the lease ended before the attempt began, because this process was
+// frozen or could not extend the lease. The server does not tell, but another executor may
+// hold the message by now.
 func (h *hand) isLost() bool {
 	until := h.until.Load()
 	return until != 0 && time.Now().UnixNano() > until
 }
 
-// keep has the message extended whatever the time: an attempt has begun, and its record
-// tells whether it is still this executor's.
+// keep ends the check of isLost, because an attempt has begun: from now on, the record tells
+// whether the message still belongs to this executor.
 func (h *hand) keep() { h.until.Store(0) }
 
-// drop lets go of a message that is somebody else's by now, without a word.
+// drop forgets the message without telling the store, because another executor may hold it.
 func (h *hand) drop() {
 	h.hands.mu.Lock()
 	defer h.hands.mu.Unlock()
 	delete(h.hands.set, h)
 }
 
-// Done puts the message down for good.
+// Done acknowledges the message.
 func (h *hand) Done(ctx context.Context) error {
 	err := h.Baton.Done(ctx)
 	if err == nil {
@@ -82,7 +84,7 @@ func (h *hand) Done(ctx context.Context) error {
 	return err
 }
 
-// SetAside puts the message where an operator finds it.
+// SetAside makes the message a dead letter.
 func (h *hand) SetAside(ctx context.Context, reason string) error {
 	err := h.Baton.SetAside(ctx, reason)
 	if err == nil {
@@ -91,8 +93,8 @@ func (h *hand) SetAside(ctx context.Context, reason string) error {
 	return err
 }
 
-// Return gives the message back. If its lease has ended it is only dropped: a server that is
-// told to deliver it again does so even while its next holder is at work.
+// Return returns the message to the queue. If its lease has ended, Return only drops it: the
+// server would redeliver the message at once, even while the next holder works on it.
 func (h *hand) Return(ctx context.Context, at time.Time, recorded bool) error {
 	if h.isLost() {
 		h.drop()
@@ -105,8 +107,8 @@ func (h *hand) Return(ctx context.Context, at time.Time, recorded bool) error {
 	return err
 }
 
-// keepLeases is the loop that extends what is in hand, at a third of the lease,
-// and looks once in a lease whether the attempts are still this executor's.
+// keepLeases is the loop that extends all leases at a third of the lease, and checks once per
+// lease whether the attempts still belong to this executor.
 func (x *Executor) keepLeases(stop <-chan struct{}) {
 	tick := time.NewTicker(x.store.Limits().Lease / 3)
 	defer tick.Stop()
@@ -123,21 +125,21 @@ func (x *Executor) keepLeases(stop <-chan struct{}) {
 	}
 }
 
-// extend extends all that is in hand: what fails for one must not cost the others
-// their leases.
+// extend extends the leases of all messages that this executor holds. It does not stop at an
+// error, so that one message does not cost the others their leases.
 func (x *Executor) extend() {
 	var failure error
 	until := time.Now().Add(x.store.Limits().Lease).UnixNano()
 	for _, h := range x.hands.all() {
 		if h.isLost() {
-			continue // claim lets it go
+			continue // claim drops it
 		}
 		if err := h.Extend(x.kill); err != nil {
 			failure = err
 			continue
 		}
 		if before := h.until.Load(); before != 0 {
-			h.until.CompareAndSwap(before, until) // or an attempt has begun meanwhile
+			h.until.CompareAndSwap(before, until) // unless an attempt has begun in the meantime
 		}
 	}
 	if failure != nil {
@@ -147,8 +149,8 @@ func (x *Executor) extend() {
 	x.trouble.over("extend leases", x)
 }
 
-// recheck looks at the record of every attempt that has one: a cancellation may
-// have passed unheard, and a lease may have been lost.
+// recheck reads the record of every attempt that is recorded as running: its cancellation may
+// have been missed, or its lease lost.
 func (x *Executor) recheck() {
 	for _, a := range x.attempts.all() {
 		id, revision, ok := a.claim()
@@ -159,20 +161,20 @@ func (x *Executor) recheck() {
 		switch {
 		case errors.Is(err, engine.ErrNotFound), unreadable(err):
 			if !a.settled.Load() {
-				go a.lose() // deleted, with its tree; or what there is can't be read
+				go a.lose() // the record was deleted with its tree, or can't be read
 			}
 		case err != nil:
-			x.trouble.failed("look at the records of attempts", x, err)
+			x.trouble.failed("check the records of attempts", x, err)
 			return
 		case r.Revision != revision && !a.settled.Load():
 			go a.lose()
 		}
 	}
-	x.trouble.over("look at the records of attempts", x)
+	x.trouble.over("check the records of attempts", x)
 }
 
-// claim returns the revision at which the attempt was recorded as running; false
-// if it was not, or is being settled.
+// claim returns the revision of the record that says that the attempt runs. It returns false if
+// there is no such record, or if the attempt is being settled.
 func (a *attempt) claim() (id string, r engine.Revision, ok bool) {
 	if !a.tryLock() {
 		return "", 0, false
@@ -181,14 +183,14 @@ func (a *attempt) claim() (id string, r engine.Revision, ok bool) {
 	return a.execution.ID, a.revision, a.recorded
 }
 
-// notice takes what the store has news of. It must not take long.
+// notice handles a notice of the store. It must return quickly.
 func (x *Executor) notice(n engine.Notice) {
 	if n.Closed != nil {
 		x.lose(n.Closed)
 		return
 	}
 	if n.Reconnected {
-		x.heard.lost()
+		x.heard.miss()
 		go x.recheck()
 	}
 	if n.Cancel == nil {
@@ -199,6 +201,6 @@ func (x *Executor) notice(n engine.Notice) {
 		go a.cancel(*n.Cancel)
 	}
 	for _, a := range x.attempts.inTree(engine.RootOf(n.Cancel.ID)) {
-		a.lookAbove()
+		a.watchAncestors()
 	}
 }

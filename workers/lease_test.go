@@ -10,7 +10,8 @@ import (
 	"github.com/durable-execution/durable/engine/memstore"
 )
 
-// A still baton can't be put down: nothing may touch what is somebody else's.
+// A stillBaton fails the test if it is acknowledged, returned or set aside: the message belongs
+// to another process.
 type stillBaton struct{ t *testing.T }
 
 func (b stillBaton) Extend(context.Context) error { b.t.Error("extended"); return nil }
@@ -21,8 +22,8 @@ func (b stillBaton) Return(context.Context, time.Time, bool) error {
 }
 func (b stillBaton) SetAside(context.Context, string) error { b.t.Error("set aside"); return nil }
 
-// A delivery whose lease ended before it begins - its process was frozen, or cut off - is
-// somebody else's: it is let go without a word, fresh or not.
+// A delivery whose lease ended before its attempt began belongs to another process: this one was
+// frozen, or cut off. The executor drops it silently, fresh or not.
 func TestDeliveryThatOutlivedItsLeaseDoesNotBegin(t *testing.T) {
 	task := engine.Define[int, int]("task")
 	x, err := New(memstore.New(memstore.Config{}), Config{}, engine.Bind(task, func(context.Context, int) (int, error) { return 0, nil }))
@@ -55,8 +56,8 @@ func (one) Request(int)                         {}
 func (one) Fault() (time.Time, error)           { return time.Time{}, nil }
 func (one) Close()                              {}
 
-// An execution that waits for a slot until its lease has ended is not returned: a server takes
-// that for the word of the present holder, and delivers the message once more beside it.
+// An execution whose lease ends while it waits for a slot is not returned: the server would
+// believe that its present holder returned it, and redeliver it while that holder works on it.
 func TestDeliveryThatOutlivedItsLeaseIsNotReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, err := New(memstore.New(memstore.Config{}), Config{})
@@ -64,14 +65,14 @@ func TestDeliveryThatOutlivedItsLeaseIsNotReturned(t *testing.T) {
 			t.Fatal(err)
 		}
 		feed := make(one, 1)
-		feed <- &engine.Delivery{Baton: stillBaton{t}, Until: time.Now().Add(slotPatience / 2)}
+		feed <- &engine.Delivery{Baton: stillBaton{t}, Until: time.Now().Add(maxSlotWait / 2)}
 		close(feed)
-		x.takeExecutions(&lane{feed: feed}, &slots{})
-		time.Sleep(2 * slotPatience)
+		x.takeExecutions(&queue{feed: feed}, &slots{})
+		time.Sleep(2 * maxSlotWait)
 		synctest.Wait()
 		if n := len(x.hands.all()); n != 0 {
 			t.Errorf("%d messages in hand, want none", n)
 		}
-		x.crew.dismiss()
+		x.pool.close()
 	})
 }

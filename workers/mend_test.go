@@ -14,8 +14,9 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// TestTheDoctorStartsNothingBesideALiveExecutor has somebody purge the queue under a running
-// attempt. While its executor answers it is left alone; when the executor has died it is not.
+// TestTheDoctorStartsNothingBesideALiveExecutor purges the queue while an attempt runs. The doctor
+// does not touch the execution while its executor answers, and mends it once the executor has
+// died.
 func TestTheDoctorStartsNothingBesideALiveExecutor(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		s, err := jsstore.Open(t.Context(), nc, jsstore.Config{Lease: 5 * time.Second})
@@ -45,7 +46,7 @@ func TestTheDoctorStartsNothingBesideALiveExecutor(t *testing.T) {
 		purge()
 		pass(time.Minute)
 		stuck := func() (list []string) {
-			for range 2 { // the second has nothing to add
+			for range 2 { // the second run must change nothing
 				found, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{Mend: true})
 				check(t, err)
 				for _, f := range found.Findings {

@@ -9,29 +9,29 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A span is when something happens, as far as can be said: between from and to
-// after the root was enqueued.
+// A span is a range of possible times of an event: between from and to after the root was
+// enqueued.
 type span struct{ from, to time.Duration }
 
 const (
 	never   time.Duration = math.MaxInt64 / 2
-	unknown               = 10_000 * time.Hour    // how long it may take to get a slot where there are few
-	margin                = 60 * time.Millisecond // closer together than this, anything may come first
+	unknown               = 10_000 * time.Hour    // a bound on the wait for a slot if there are few slots
+	margin                = 60 * time.Millisecond // events closer than this may happen in any order
 )
 
 func (s span) near(other span) bool { return s.from <= other.to+margin && other.from <= s.to+margin }
 
-// A fate is what must become of an execution.
+// A fate is the expected end of an execution.
 type fate struct {
-	id       string // what it has after the root's
+	id       string // its id without the prefix of the root's
 	status   engine.Status
-	or       engine.Status // or this, where a race decides
+	or       engine.Status // the other possible status if a race decides
 	said     string        // its output
 	attempts int
 	at       span // when it finished
-	vague    bool // a race decides, of it and of what is below
-	hit      bool // it is its own cancellation that ended it
-	cut      bool // it is that of something above
+	vague    bool // a race decides its end, or the end of an execution below it
+	hit      bool // its own cancellation ended it
+	cut      bool // the end of an ancestor ended it
 	below    []fate
 }
 
@@ -41,19 +41,19 @@ type model struct {
 	cancels    map[string]time.Duration
 }
 
-// fate says what becomes of an execution that is created at a time, and which
-// something above cancels at another.
+// fate returns the expected end of an execution that is created at born, and that an ancestor
+// cancels at end.
 func (m model) fate(id string, n node, born, end span) fate {
 	f := fate{id: id, status: engine.Completed, at: born, said: n.name()}
 	own := false
 	if at, ok := m.cancels[id]; ok {
 		c := span{at, at}
 		f.vague = c.near(end)
-		if own = !f.isAfter(c) && at < end.from; own { // before that it is not there
+		if own = !f.isAfter(c) && at < end.from; own { // an earlier cancellation does not find the execution
 			end = c
 		}
 	}
-	over := func() bool { // it has finished, or was cancelled before it got here
+	over := func() bool { // it has finished, or was cancelled before it got this far
 		if f.status == engine.Completed && f.isAfter(end) {
 			f.end(engine.Cancelled, end)
 			f.hit, f.cut = own, !own
@@ -113,7 +113,7 @@ func (m model) fate(id string, n node, born, end span) fate {
 			}
 		}
 		f.below = nil
-		for i, c := range free { // the others are cancelled, if they have not ended
+		for i, c := range free { // the unfinished children are cancelled
 			if failed > 1 || c.status == engine.Completed || !c.at.near(first) {
 				c = m.fate(c.id, n.Below[i], born, first)
 			}
@@ -141,7 +141,7 @@ func (m model) fate(id string, n node, born, end span) fate {
 	return f
 }
 
-// isAfter reports whether f has got past s; if nobody can say, f is vague.
+// isAfter reports whether f has got past s. If a race decides that, it makes f vague.
 func (f *fate) isAfter(s span) bool {
 	f.vague = f.vague || s.near(f.at)
 	return s.from < f.at.from
@@ -156,7 +156,7 @@ func (f *fate) add(c fate) fate {
 	return c
 }
 
-// told is when the parent hears of it: not of what ends because the parent did.
+// told returns when the parent is told of f's end: never, if f ends because the parent ended.
 func (f fate) told() span {
 	if f.cut {
 		return span{never, never}
@@ -164,7 +164,7 @@ func (f fate) told() span {
 	return f.at
 }
 
-// wait lets a timer pass that takes between two times, and waits for a slot.
+// wait adds a timer of least to most, and the wait for a slot.
 func (m model) wait(f *fate, least, most time.Duration) {
 	f.at.from += least.Truncate(time.Millisecond) // as times are stored
 	if f.at.to += most + m.slot; most > 0 {
@@ -172,7 +172,7 @@ func (m model) wait(f *fate, least, most time.Duration) {
 	}
 }
 
-// way is how an attempt, counted from 0, fails; empty if it does not.
+// way returns how an attempt, counted from 0, fails; empty if it succeeds.
 func (n node) way(attempt int) string {
 	if attempt < len(n.Ways) {
 		return n.Ways[attempt]
@@ -180,8 +180,8 @@ func (n node) way(attempt int) string {
 	return ""
 }
 
-// attempt says how long an attempt takes, what it would end as, and between what
-// times is retry k.
+// attempt returns how long an attempt takes, the status that it would end with, and the shortest
+// and the longest delay before retry k.
 func (n node) attempt(way string, k int) (least, delay, took time.Duration, status engine.Status) {
 	took, status = n.Nap, engine.Failed
 	factor := n.Retry.Multiplier

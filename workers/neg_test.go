@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// TestMistakesDoNotCompile type-checks the programs in testdata/neg. Where one has
-// a comment `ERROR text`, and nowhere else, there must be an error with this text.
+// TestMistakesDoNotCompile type-checks the programs in testdata/neg. Each line with a comment
+// `ERROR text` must have an error with this text, and no other line may have an error.
 func TestMistakesDoNotCompile(t *testing.T) {
 	programs, err := filepath.Glob("testdata/neg/*.go")
 	check(t, err)
@@ -49,7 +49,7 @@ func TestMistakesDoNotCompile(t *testing.T) {
 					delete(want, line)
 				},
 			}
-			_, _ = config.Check("neg", fset, []*ast.File{file}, nil) // Error has been told of it
+			_, _ = config.Check("neg", fset, []*ast.File{file}, nil) // config.Error gets each error
 			for line, text := range want {
 				t.Errorf("line %d compiles, want an error with %q", line, text)
 			}
@@ -57,7 +57,7 @@ func TestMistakesDoNotCompile(t *testing.T) {
 	}
 }
 
-// wanted returns the texts of the errors that a program must have, by line.
+// wanted returns the expected error texts of a program, by line.
 func wanted(fset *token.FileSet, file *ast.File) map[int]string {
 	list := map[int]string{}
 	for _, group := range file.Comments {
@@ -70,8 +70,8 @@ func wanted(fset *token.FileSet, file *ast.File) map[int]string {
 	return list
 }
 
-// exportsOf returns a lookup of what these packages, and those below, export. It
-// needs nothing but the module cache.
+// exportsOf returns a lookup of the export data of these packages and their dependencies. It needs
+// only the module cache.
 func exportsOf(t *testing.T, packages ...string) func(path string) (io.ReadCloser, error) {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, packages...)...)

@@ -26,7 +26,7 @@ type deafFeed struct {
 
 type deafBaton struct{ engine.Baton }
 
-// Done implements [engine.Baton]: it is sent, and never heard.
+// Done implements [engine.Baton]. The acknowledgement gets lost.
 func (deafBaton) Done(context.Context) error { return nil }
 
 func (f deafFeed) Messages() <-chan *engine.Delivery { return f.out }
@@ -47,7 +47,7 @@ func (s deaf) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Deli
 	return f, nil
 }
 
-// outages are tasks of every kind, whose code says that it runs.
+// outages has tasks of every kind, whose code notes in the journal that it runs.
 type outages struct{ journal }
 
 func (o *outages) bindings() []engine.Binding {
@@ -83,7 +83,7 @@ var (
 	outSteps  = engine.Define[int, int]("steps")
 )
 
-// enqueue enqueues one of each kind, and waits for the ends.
+// enqueue enqueues one execution of each kind, and waits until all have ended.
 func (o *outages) enqueue(w *world) {
 	w.t.Helper()
 	all := []string{
@@ -103,9 +103,9 @@ func (o *outages) enqueue(w *world) {
 	}
 }
 
-// afterAnOutage runs fn in a namespace in which everything of every kind has ended, whose
-// acknowledgements got all lost with the server, which was then down for an hour. The retention
-// of everything was over long before.
+// afterAnOutage runs fn in a namespace with one finished execution of every kind. All their
+// acknowledgements got lost, because the server was killed and then down for an hour. Their
+// retention ended long before.
 func afterAnOutage(t *testing.T, fn func(w *world, ran *outages)) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		nc := h.Connect(nats.ReconnectWait(time.Second))
@@ -145,7 +145,7 @@ func TestNothingRunsAgainAfterAnOutageLongerThanItsRetention(t *testing.T) {
 	}
 }
 
-// A lookless is a store that has no trees looked at.
+// A lookless is a store that schedules no expiries.
 type lookless struct{ engine.Store }
 
 type noLooks struct {
@@ -163,8 +163,8 @@ func (lookless) Expiries(context.Context) (engine.Feed[engine.ExpiryMessage], er
 	return noLooks{messages, sync.OnceFunc(func() { close(messages) })}, nil
 }
 
-// TestWhatWasWithdrawnWhileItWasInHandDoesNotRun has an executor that is slow to look what is
-// recorded: another has removed it by then, with the message.
+// TestWhatWasWithdrawnWhileItWasInHandDoesNotRun has an executor that reads the record slowly:
+// meanwhile another executor removes the record and the message.
 func TestWhatWasWithdrawnWhileItWasInHandDoesNotRun(t *testing.T) {
 	afterAnOutage(t, func(w *world, ran *outages) {
 		line, inHand := newTap(lookless{w.store}), make(chan string, 100)

@@ -7,10 +7,10 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// overdueEvery is how often an executor has its store look for timers that did not fire.
+// overdueEvery is about how often an executor makes its store look for timers that did not fire.
 const overdueEvery = 15 * time.Second
 
-// fireOverdue is the loop that has timers fire which the store could not fire in time.
+// fireOverdue is the loop that makes the store fire timers that did not fire in time.
 func (x *Executor) fireOverdue(stop <-chan struct{}) {
 	keeper, ok := x.store.(engine.Timekeeper)
 	if !ok {
@@ -18,7 +18,7 @@ func (x *Executor) fireOverdue(stop <-chan struct{}) {
 	}
 	const what = "look for overdue timers"
 	for {
-		// Not all of a fleet at once, which starts together.
+		// Executors that start together must not all ask at the same time.
 		wait := overdueEvery/2 + rand.N(overdueEvery)
 		select {
 		case <-time.After(wait):

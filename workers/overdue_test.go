@@ -11,8 +11,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// TestTimersFireThatCameDueWhileTheAccountWasFull has timers of every kind come due while
-// the server has no room for what they fire, with one executor and with several.
+// TestTimersFireThatCameDueWhileTheAccountWasFull lets timers of every kind become due while the
+// server has no room for their messages, with one executor and with several.
 func TestTimersFireThatCameDueWhileTheAccountWasFull(t *testing.T) {
 	for _, executors := range []int{1, 5} {
 		jstest.BubbleFull(t, 8<<20, func(t *testing.T, h *jstest.Host) {
@@ -59,8 +59,8 @@ func TestTimersFireThatCameDueWhileTheAccountWasFull(t *testing.T) {
 	}
 }
 
-// TestLookingForOverdueTimersCostsLittle has a fleet idle for an hour beside a timer that
-// is far away.
+// TestLookingForOverdueTimersCostsLittle lets a fleet idle for an hour while one timer is set to a
+// time far in the future.
 func TestLookingForOverdueTimersCostsLittle(t *testing.T) {
 	onNamespace(t, jsstore.Config{}, func(t *testing.T, w *world) {
 		task := engine.Define[int, int]("task")
@@ -71,8 +71,8 @@ func TestLookingForOverdueTimersCostsLittle(t *testing.T) {
 		pass(time.Minute)
 		before := w.nc.Stats().OutMsgs
 		pass(time.Hour)
-		// A round of a quarter of a minute: an executor asks for the stream, tries to take the turn,
-		// and one looks. The rest is pull requests: of each of its five consumers in a round.
+		// In each 15 s, every executor asks for the stream and tries to take the turn, and one of
+		// them scans. All other messages are pull requests: one for each of its five consumers.
 		if n := w.nc.Stats().OutMsgs - before; n > 5*4*60*8 {
 			t.Errorf("five idle executors sent %d messages in an hour, want at most 8 in each round", n)
 		}

@@ -21,10 +21,10 @@ var (
 	ownSleep  = engine.DefineSleeping[string, string]("own-sleep")
 )
 
-// A contest is an id that is given twice.
+// A contest is an id that several messages use.
 type contest struct {
 	*world
-	seen    *journal // inputs that code was run with
+	seen    *journal // the inputs of all attempts
 	execute func()   // starts executors of the queues default and side
 	stop    func()   // stops them
 }
@@ -57,7 +57,7 @@ func newContest(w *world) *contest {
 	return c
 }
 
-// publish enqueues as any client of NATS does, and reports whether the server took it.
+// publish enqueues like a plain NATS client, and reports whether the server accepted the message.
 func (c *contest) publish(queue, task, id, input string, headers ...string) bool {
 	c.t.Helper()
 	m := nats.NewMsg(fmt.Sprintf("durable.ready.%s.%s.%s", queue, task, id))
@@ -70,7 +70,7 @@ func (c *contest) publish(queue, task, id, input string, headers ...string) bool
 	return !strings.Contains(string(answer.Data), `"error"`)
 }
 
-// intrude publishes what comes later under an id.
+// intrude publishes later messages with an id that is taken.
 func (c *contest) intrude(id string) {
 	c.t.Helper()
 	c.publish(engine.DefaultQueue, "own", id, `"intruder: input"`)
@@ -89,7 +89,7 @@ func (c *contest) intrude(id string) {
 	}
 }
 
-// wins fails unless the first message decides, and nothing of the others is run.
+// wins fails unless the first message decides, and no other message runs.
 func (c *contest) wins(id, want string) {
 	c.t.Helper()
 	pass(2 * time.Minute) // every intruder has been claimed by now
@@ -215,8 +215,8 @@ func TestASleepingExecutionKeepsItsID(t *testing.T) {
 	})
 }
 
-// TestAMessageInAQueueThatNobodyServesGoesWithItsID has the id given once more to
-// another queue, where it lies, and removes the first.
+// TestAMessageInAQueueThatNobodyServesGoesWithItsID publishes a second message with the id to a
+// queue that no executor serves, and removes the first execution.
 func TestAMessageInAQueueThatNobodyServesGoesWithItsID(t *testing.T) {
 	onNamespace(t, jsstore.Config{}, func(t *testing.T, w *world) {
 		c := newContest(w)
@@ -231,7 +231,7 @@ func TestAMessageInAQueueThatNobodyServesGoesWithItsID(t *testing.T) {
 			return "", nil
 		}))
 		pass(time.Minute)
-		// The id is free, and what is published from now on is another life.
+		// The id is free: a message that is published now makes a new execution.
 		equal(t, "taken", c.publish(engine.DefaultQueue, "other", "x", `"second"`), true)
 		equal(t, "task", w.ends("x", engine.Completed).Task, "other")
 	})

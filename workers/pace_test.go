@@ -15,14 +15,14 @@ func TestPaceSpreadsWhatWaits(t *testing.T) {
 			t.Fatalf("message %d waits for %s, want %s", i, got, want)
 		}
 	}
-	// However many there were, a later one waits no longer than the longest pause.
+	// However many messages there were, a later one does not wait longer than most.
 	if got := p.after(now.Add(most), pause, gap, most); got != pause {
 		t.Errorf("after all have come: %s, want %s", got, pause)
 	}
 }
 
-// TestThousandsOfALaterVersionCostLittle counts how often 5,000 messages that nobody can
-// read would come again in an hour.
+// TestThousandsOfALaterVersionCostLittle counts how often 5,000 messages that no executor can read
+// would be redelivered in an hour.
 func TestThousandsOfALaterVersionCostLittle(t *testing.T) {
 	const messages, executors = 5000, 4
 	var paces [executors]pace

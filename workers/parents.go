@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// lightRecord is about how many bytes a record may have to be remembered. It is less
-	// than what a store keeps beside the record, which it would keep again each time that
-	// a remembered one is written.
+	// lightRecord is about how long a record may be to be remembered, in bytes. It is less than
+	// the length from which a store keeps a list of children outside the record: it would
+	// store that list again with each write of a remembered record.
 	lightRecord = 7 << 10
-	// maxRemembered is about how many bytes all of them may have.
+	// maxRemembered is about how long all remembered records may be together, in bytes.
 	maxRemembered = 16 << 20
 )
 
-// parents remembers the records of executions that wait for what is below them, as this
-// executor has written them last. It is a help and no promise: whoever else has written
-// one since makes a write over it fail. In a fleet that happens, and costs that write in
-// vain: the more often it does, the less is recalled.
+// parents is a cache of the records of executions that wait for children or a finalize, as this
+// executor last wrote them. It saves a read before the next write. If another executor has
+// written the record since, the next write fails with a conflict. The more writes fail in that
+// way, the fewer records recall returns.
 type parents struct {
-	mu   sync.Mutex
-	byID map[string]*remembered
-	size int
-	luck int // from -maxLuck to maxLuck; nothing is recalled below 0
+	mu    sync.Mutex
+	byID  map[string]*remembered
+	size  int
+	score int // from -maxScore to maxScore; while it is negative, recall returns nothing
 }
 
 type remembered struct {
@@ -32,11 +32,12 @@ type remembered struct {
 }
 
 const (
-	maxLuck = 16
-	badLuck = 4 // what a write in vain costs
+	maxScore = 16
+	missCost = 4 // how much a record that was not the latest lowers the score
 )
 
-// remember keeps r, if it waits and is light, or forgets what it was before.
+// remember replaces the remembered record of r's execution by r. If r does not wait or is not
+// light, it only forgets the old record.
 func (p *parents) remember(r engine.Record) {
 	waits := r.Status == engine.WaitingForChildren || r.Status == engine.WaitingForFinalize
 	size := sizeOf(&r.Execution)
@@ -49,7 +50,8 @@ func (p *parents) remember(r engine.Record) {
 	if p.byID == nil {
 		p.byID = map[string]*remembered{}
 	}
-	// Any goes, and not the oldest: it is what is about to be needed where they take turns.
+	// Forget any record, not the oldest: if all records are used in turn, the oldest is the
+	// next one to be used.
 	for id := range p.byID {
 		if p.size+size <= maxRemembered {
 			break
@@ -60,7 +62,7 @@ func (p *parents) remember(r engine.Record) {
 	p.size += size
 }
 
-// forget is called with the lock held.
+// forget must be called with the lock held.
 func (p *parents) forget(id string) {
 	if r, known := p.byID[id]; known {
 		delete(p.byID, id)
@@ -68,9 +70,9 @@ func (p *parents) forget(id string) {
 	}
 }
 
-// sizeOf estimates how many bytes the record of x has.
+// sizeOf estimates the length of x's record in bytes.
 func sizeOf(x *engine.Execution) int {
-	const fields = 1000 // of the execution itself
+	const fields = 1000 // all fields of x except those below
 	n := fields + len(x.Input.Data) + len(x.Output.Data)
 	for i := range x.Spawns {
 		n += x.Spawns[i].Size()
@@ -81,8 +83,8 @@ func sizeOf(x *engine.Execution) int {
 	return n
 }
 
-// recall returns the record of an execution as far as it is remembered. Whoever asks
-// tells by learn whether it was the latest.
+// recall returns the remembered record of an execution, if there is one. A caller that writes
+// the next record must call learn once it knows whether this one was the latest.
 func (p *parents) recall(id string) (engine.Record, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,19 +92,20 @@ func (p *parents) recall(id string) (engine.Record, bool) {
 	switch {
 	case !known:
 		return engine.Record{}, false
-	case p.luck < 0:
-		p.luck++
+	case p.score < 0:
+		p.score++
 		return engine.Record{}, false
 	}
 	return r.Record, true
 }
 
+// learn adjusts the score: latest says whether the record that recall returned was the latest.
 func (p *parents) learn(latest bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if latest {
-		p.luck = min(p.luck+1, maxLuck)
+		p.score = min(p.score+1, maxScore)
 		return
 	}
-	p.luck = max(p.luck-badLuck, -maxLuck)
+	p.score = max(p.score-missCost, -maxScore)
 }

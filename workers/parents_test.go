@@ -8,8 +8,8 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// TestParentsThatTakeTurnsAreNotAllForgotten has a third more of them than are remembered,
-// each needed when all others have been.
+// TestParentsThatTakeTurnsAreNotAllForgotten uses a third more parents than are remembered, one
+// after the other.
 func TestParentsThatTakeTurnsAreNotAllForgotten(t *testing.T) {
 	var p parents
 	r := engine.Record{Execution: engine.Execution{Status: engine.WaitingForChildren, Input: codec.Payload{Data: make([]byte, 6<<10)}}}

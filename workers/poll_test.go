@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// doneAfter is the code of a poll that is done at its n-th run.
+// doneAfter returns the code of a poll that is done at its n-th run.
 func doneAfter(n int, runs *journal) func(context.Context, string) (string, bool, error) {
 	return func(ctx context.Context, in string) (string, bool, error) {
 		runs.add("run")
@@ -61,7 +61,7 @@ func TestPollIsGivenUp(t *testing.T) {
 		runs    int
 	}{
 		"after so many runs": {engine.Poll{Every: time.Second, Limit: 3}, engine.Failed, "not done after 3 polls", 3},
-		// At 0, 4 and 8 minutes, and at the deadline.
+		// It runs at 0, 4 and 8 minutes, and at the deadline.
 		"after a time": {engine.Poll{Every: 4 * time.Minute, Deadline: 10 * time.Minute}, engine.TimedOut, "not done within 10m0s, after 4 polls", 4},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestPollGoesOnInAnotherExecutor(t *testing.T) {
 		pass(150 * time.Second)
 		first.tap.kill()
 		first.stop()
-		pass(time.Hour) // nobody polls, and nothing is lost
+		pass(time.Hour) // no executor runs, and the poll must survive
 		equal(t, "runs", runs.count("run"), 3)
 		w.executor(workers.Config{}, engine.BindPoll(task, doneAfter(6, &runs)))
 		equal(t, "output", result(w, h), "it is there")
@@ -143,7 +143,7 @@ func TestPollInATree(t *testing.T) {
 
 var pollsOfADay = flag.Bool("poll-for-a-day", false, "poll each second for a day instead of for an hour")
 
-// Each second: for an hour on memstore, for a quarter of it on JetStream.
+// The poll runs each second: for an hour on memstore, for a quarter of an hour on JetStream.
 func TestPollingCostsNoGrowth(t *testing.T) {
 	for name, c := range map[string]struct {
 		in    func(*testing.T, func(*testing.T, *world))
@@ -165,7 +165,7 @@ func TestPollingCostsNoGrowth(t *testing.T) {
 						check(t, err)
 						sizes = append(sizes, len(data))
 						if w.nc != nil {
-							equal(t, "messages kept", w.kept(), 3) // the namespace, the record, what the poll was claimed by
+							equal(t, "messages kept", w.kept(), 3) // the namespace's record, the poll's record, the message by which the poll was claimed
 						}
 					}
 					return in, at.Polls == c.polls, nil
@@ -175,7 +175,7 @@ func TestPollingCostsNoGrowth(t *testing.T) {
 				h := enqueue(w, task.Task, "it")
 				_, err := h.Wait(ctx)
 				check(t, err)
-				// Numbers take a few bytes more when they are large.
+				// Large numbers take a few bytes more than small ones.
 				if len(sizes) != 2 || sizes[1] > sizes[0]+16 {
 					t.Errorf("record of %d bytes at first and at last, want no growth", sizes)
 				}

@@ -11,11 +11,10 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// module is this module's path, by which a build names its version.
+// module is the path of this module in build information.
 const module = "github.com/durable-execution/durable"
 
-// attend has the executor answer when the roll is called, from what it keeps in
-// memory, until stop is called.
+// attend makes the executor answer roll calls, from memory, until stop is called.
 func (x *Executor) attend(ctx context.Context) (stop func(), err error) {
 	constant := x.identity()
 	return x.store.Present(ctx, func(call engine.RollCall) *engine.Presence {
@@ -32,13 +31,13 @@ func (x *Executor) attend(ctx context.Context) (stop func(), err error) {
 	})
 }
 
-// identity is what stays the same while the executor runs.
+// identity returns the fields of an answer that do not change while the executor runs.
 func (x *Executor) identity() engine.Presence {
 	p := engine.Presence{
 		Executor: x.config.Name, PID: os.Getpid(), RecordVersion: engine.Version, StartedAt: now(),
 		Lease: x.store.Limits().Lease, Queues: x.config.Queues, Slots: x.config.Slots,
 	}
-	p.Host, _ = os.Hostname() // without it the name has to do
+	p.Host, _ = os.Hostname() // if this fails, the executor's name must suffice
 	p.Program, p.Version = versions()
 	for _, b := range x.bindings {
 		p.Tasks = append(p.Tasks, b.Bound())
@@ -47,8 +46,8 @@ func (x *Executor) identity() engine.Presence {
 	return p
 }
 
-// versions returns what this program was built from: path and version of its main
-// module, and the version of this one.
+// versions returns path and version of the program's main module, and the version of this
+// module.
 func versions() (program, version string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -63,13 +62,13 @@ func versions() (program, version string) {
 	return program, ""
 }
 
-// failing returns what fails now, and since when.
+// failing returns the kinds of background work that fail now, and since when.
 func (t *trouble) failing() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	list := map[string]time.Time{}
-	for what, s := range t.now {
-		list[what] = s.since
+	for what, f := range t.now {
+		list[what] = f.since
 	}
 	return list
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// roll returns the one that answers a roll call; nil if none does.
+// roll makes a roll call and returns the only answer; nil if there is none.
 func (w *world) roll(call engine.RollCall) *engine.Answer {
 	w.t.Helper()
 	list, err := w.store.RollCall(w.t.Context(), call)

@@ -22,10 +22,9 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// TestTreesEndAsTheModelSays runs random trees of random tasks, and compares each
-// with the model. A forest has 36 trees on average; -rapid.checks=1000 tries ten
-// times as many forests. One that fails is made smaller, shown, and kept in a file
-// for -rapid.failfile.
+// TestTreesEndAsTheModelSays runs random trees of random tasks, and compares each of them with the
+// model. A forest has 36 trees on average; -rapid.checks=1000 tries ten times as many forests.
+// rapid shrinks a forest that fails, shows it, and keeps it in a file for -rapid.failfile.
 func TestTreesEndAsTheModelSays(t *testing.T) {
 	for name, store := range map[string]struct {
 		in    func(*testing.T, func(*testing.T, *world))
@@ -60,9 +59,9 @@ func TestTreesEndAsTheModelSays(t *testing.T) {
 	}
 }
 
-// onRAM is onJetStream with the server's files in memory, where there is a place
-// for that: on a busy disk, a server waits most of its time to rename a file. What
-// has finished stays, without a timer, so that nothing is left but records.
+// onRAM is onJetStream with the server's files in memory if the machine allows that: on a busy
+// disk, a server spends most of its time waiting for renames of files. Finished executions are
+// kept for ever, without a timer, so that only records are left at the end.
 func onRAM(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
 	if shm, err := os.MkdirTemp("/dev/shm", "durable"); err == nil {
@@ -90,9 +89,9 @@ type growth struct {
 
 	mu       sync.Mutex
 	wrong    []string
-	began    map[string][]time.Time      // attempts, by execution
-	finished map[string]engine.Execution // as they first were
-	answers  map[string]map[string]error // of cancels, by tree and what is after its id
+	began    map[string][]time.Time      // when the attempts began, by execution
+	finished map[string]engine.Execution // the first record of each finished execution
+	answers  map[string]map[string]error // the results of Cancel, by root and by the rest of the id
 }
 
 func (g *growth) errorf(format string, args ...any) {
@@ -103,7 +102,7 @@ func (g *growth) errorf(format string, args ...any) {
 	}
 }
 
-// begin hears of each attempt.
+// begin is called at the start of each attempt.
 func (g *growth) begin(r engine.Run) {
 	g.mu.Lock()
 	n := len(g.began[r.ExecutionID])
@@ -117,7 +116,7 @@ func (g *growth) begin(r engine.Run) {
 	}
 }
 
-// A witness sees all that executors write.
+// A witness is a store that reports all writes of executors to g.
 type witness struct {
 	engine.Store
 	g *growth
@@ -131,7 +130,7 @@ func (s witness) Update(ctx context.Context, x engine.Execution, at engine.Revis
 	return r, err
 }
 
-// saw checks that what has finished stays as it is.
+// saw checks that a finished execution does not change.
 func (g *growth) saw(x engine.Execution) {
 	if !x.Status.Finished() {
 		return
@@ -147,8 +146,8 @@ func (g *growth) saw(x engine.Execution) {
 	}
 }
 
-// grow runs the forest in a world. It notes what is wrong, and does not fail the
-// test: it is rapid that has to hear of it.
+// grow runs the forest in a world. It notes errors in g, and does not fail the test itself,
+// because rapid must learn of the failure.
 func (g *growth) grow(w *world) {
 	g.began, g.finished, g.answers = map[string][]time.Time{}, map[string]engine.Execution{}, map[string]map[string]error{}
 	var fleet []*executor
@@ -215,7 +214,7 @@ func (g *growth) grow(w *world) {
 	g.nothingLeft(w)
 }
 
-// compare compares a tree with what the model says of it.
+// compare compares a tree with the model.
 func (g *growth) compare(w *world, i int, tree sapling, id string, began time.Time, stored map[string]engine.Execution) {
 	m := g.model
 	if m.cancels = tree.Cancels; g.Slots == few {
@@ -276,7 +275,7 @@ func (g *growth) compare(w *world, i int, tree sapling, id string, began time.Ti
 		if f.status == engine.Completed {
 			out, err := w.client.Output(w.ctx, x)
 			said := sayOne(engine.EndedChild{Task: x.Task, Status: x.Status, Output: out})
-			whole := !x.IsFinalize && x.Task != walk && x.Task != stride // others add to what has been said
+			whole := !x.IsFinalize && x.Task != walk && x.Task != stride // the outputs of finalizes and steps contain earlier outputs
 			if err != nil || whole && said != f.said {
 				wrong(f.id, "its output is %s, %v, want %s", said, err, f.said)
 			}
@@ -315,8 +314,8 @@ func (g *growth) compare(w *world, i int, tree sapling, id string, began time.Ti
 	}
 }
 
-// nothingLeft checks that nobody would find anything to do in the store, but for a
-// look at a tree, which is for what may have been written too late.
+// nothingLeft checks that the store has no work left for an executor. It allows expiries, which
+// are there to remove records that may have been written too late.
 func (g *growth) nothingLeft(w *world) {
 	if w.nc != nil {
 		js, err := jetstream.New(w.nc)
@@ -347,7 +346,7 @@ func (g *growth) nothingLeft(w *world) {
 	left(g, "cancels", cancels)
 }
 
-// left checks that a feed has nothing to give, now or in an hour.
+// left checks that a feed delivers nothing, now or in an hour.
 func left[M any](g *growth, what string, feed engine.Feed[M]) {
 	feed.Request(100)
 	pass(time.Hour)

@@ -2,6 +2,6 @@
 
 package workers_test
 
-// sparing is by how much the longest tests do less: the race detector makes all
-// five times as slow, and they are there to find more than races.
+// sparing divides the work of the longest tests: the race detector makes everything five times as
+// slow, and these tests mainly look for other errors than races.
 const sparing = 5

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestTheProgramInTheReadmeIsTheExample keeps the README's program one that
-// compiles and does what it says.
+// TestTheProgramInTheReadmeIsTheExample checks that the README's program is an example that
+// compiles and prints the output that the README shows.
 func TestTheProgramInTheReadmeIsTheExample(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -29,8 +29,8 @@ func TestTheProgramInTheReadmeIsTheExample(t *testing.T) {
 	}
 }
 
-// TestEachExampleOfTheReferenceDocumentIsListed keeps the index complete:
-// one row for each example, in the order of the files.
+// TestEachExampleOfTheReferenceDocumentIsListed checks that the index has one row for each
+// example, in the order of the files.
 func TestEachExampleOfTheReferenceDocumentIsListed(t *testing.T) {
 	page, err := os.ReadFile("../engine/docs/reference.md")
 	if err != nil {

@@ -1,6 +1,6 @@
-// Mirrors "Usage: use the durable executor to enqueue tasks". In Go a task is
-// defined apart from the code that is bound to it, and the finalize has the id of
-// its parent with -finalize behind it. To cancel what has finished is ErrFinished.
+// Mirrors "Usage: use the durable executor to enqueue tasks". In Go the definition of a task and
+// its code are separate, and the id of the finalize is the parent's id followed by -finalize.
+// Cancelling a finished execution returns ErrFinished.
 
 package workers_test
 
@@ -81,11 +81,11 @@ func Example_uploadFile() {
 
 	handle, err := uploadFile.Enqueue(ctx, client, upload{"file.txt", "https://example.com/upload"})
 	must(err)
-	execution, err := handle.Get(ctx) // as it is now
+	execution, err := handle.Get(ctx) // its present state
 	must(err)
 	fmt.Println(execution.Task, execution.ID == handle.ID())
 
-	show(handle.Wait(ctx)) // the output alone
+	show(handle.Wait(ctx)) // only the output
 
 	finished, err := client.Wait(ctx, handle.ID()) // the whole execution
 	must(err)

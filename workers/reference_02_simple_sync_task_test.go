@@ -1,5 +1,5 @@
-// Mirrors "Simple sync task". The task and its code are apart, and a function
-// returns an error rather than throws it.
+// Mirrors "Simple sync task". In Go the definition of a task and its code are separate, and a
+// function returns an error instead of throwing it.
 
 package workers_test
 

@@ -1,5 +1,5 @@
-// Mirrors "Simple async task". Go knows no such difference: a function that waits
-// looks like any other, and stops waiting when the context of its attempt ends.
+// Mirrors "Simple async task". Go has no async functions: a function that waits looks like any
+// other, and stops waiting when the context of its attempt ends.
 
 package workers_test
 

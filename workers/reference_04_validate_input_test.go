@@ -1,5 +1,5 @@
-// Mirrors "Validate input". The validator belongs to the task, not to its code, so
-// that the caller is refused before anything is stored.
+// Mirrors "Validate input". The validator belongs to the task, not to its code, so that Enqueue
+// refuses an invalid input before it stores anything.
 
 package workers_test
 

@@ -1,6 +1,6 @@
-// Mirrors "Validate input with schema". The schema is a JSON Schema. The one that
-// the document writes need not be written in Go: it is inferred from the input's
-// type. One that is given with InputSchema may ask for more.
+// Mirrors "Validate input with schema". The schema is a JSON Schema. The schema of the document
+// need not be written in Go: it is inferred from the input's type. A schema that is given with
+// InputSchema may demand more.
 
 package workers_test
 

@@ -1,5 +1,5 @@
-// Mirrors "Retries". The document's maxAttempts is called what it counts, the
-// retries. The record tells the attempts too: no counter is needed for that.
+// Mirrors "Retries". The document's maxAttempts is called MaxRetries here, because it counts
+// retries. The code needs no counter, because the record also has the attempts.
 
 package workers_test
 

@@ -1,5 +1,5 @@
-// Mirrors "Task run context". What the document passes as ctx is found in the
-// context of the attempt. An input that is undefined there is struct{} here.
+// Mirrors "Task run context". The fields of the document's ctx are in the context of the attempt.
+// An undefined input is struct{} here.
 
 package workers_test
 
@@ -33,7 +33,7 @@ func Example_runContext() {
 	handle, err := taskA.Enqueue(ctx, client, struct{}{})
 	must(err)
 	s, err := handle.Wait(ctx)
-	s.ExecutionID = s.ExecutionID[:3] + "..." // each run has another
+	s.ExecutionID = s.ExecutionID[:3] + "..." // each run has a different id
 	show(s, err)
 	// Output:
 	// {

@@ -1,6 +1,6 @@
-// Mirrors "Parent task with parallel children". A parent without a finalize is
-// bound with BindFanOut, and its output is a Gathered. That also says which
-// execution each child was and how it ended; the id is given here to be known.
+// Mirrors "Parent task with parallel children". BindFanOut binds a parent without a finalize, and
+// its output is a Gathered, which also has the id and the status of each child. The example sets
+// the parent's id so that the output is known.
 
 package workers_test
 
@@ -36,7 +36,7 @@ func Example_parallelChildren() {
 	out, err := handle.Wait(ctx)
 	show(out, err)
 
-	fromA, err := taskA.Result(out.Children).Get() // a string, as taskA says
+	fromA, err := taskA.Result(out.Children).Get() // a string, by the type of taskA
 	must(err)
 	fmt.Println(fromA)
 	// Output:

@@ -1,5 +1,5 @@
-// Mirrors "Parent task with parallel children and combined output". The finalize
-// asks for the output of a child by its task, so that it has a type.
+// Mirrors "Parent task with parallel children and combined output". The finalize gets the output
+// of a child through the child's task, so that the output has the right type.
 
 package workers_test
 

@@ -1,5 +1,5 @@
-// Mirrors "Sequential tasks". The compiler checks that each task takes what the
-// one before returns. The sequence has an id of its own, given by the author.
+// Mirrors "Sequential tasks". The compiler checks that the input of each task is the output of the
+// task before it. The sequence is a task with an id of its own, which the author chooses.
 
 package workers_test
 

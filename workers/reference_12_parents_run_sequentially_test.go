@@ -1,6 +1,6 @@
-// Mirrors "Multiple parent tasks with parallel children run sequentially". The
-// document leaves out the sequence; here it is the last binding. Its spread
-// of an object is an embedded struct.
+// Mirrors "Multiple parent tasks with parallel children run sequentially". The document leaves out
+// the sequence; here it is the last binding. Where the document spreads an object, Go embeds a
+// struct.
 
 package workers_test
 

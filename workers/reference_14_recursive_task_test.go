@@ -1,6 +1,6 @@
-// Mirrors "Recursive task". A task holds no code, so that its code can name it
-// without further ado. An integer of at least 0 is a uint, from which the schema
-// follows, and an output that is undefined is struct{}.
+// Mirrors "Recursive task". A task does not contain its code, so the code can simply use the task.
+// An integer of at least 0 is a uint, so that the inferred schema demands it. An undefined
+// output is struct{}.
 
 package workers_test
 

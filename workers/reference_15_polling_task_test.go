@@ -1,5 +1,5 @@
-// Mirrors "Polling task". sleepMsBeforeRun is the option Delay. The value is there
-// at the fifth look, rather than after two seconds, so that the count is certain.
+// Mirrors "Polling task". sleepMsBeforeRun is the option Delay. The value is there at the fifth
+// poll, not after two seconds, so that the count is certain.
 
 package workers_test
 

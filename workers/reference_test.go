@@ -12,21 +12,21 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// The files reference_01 to reference_15 are the examples of the reference
-// document, in its order. What they share is here.
+// The files reference_01 to reference_15 have the examples of the reference document, in its
+// order. This file has the code that they share.
 
-// A person is the input of most of them.
+// A person is the input of most examples.
 type person struct {
 	Name string `json:"name"`
 }
 
-// serve runs an executor of the bindings, on a server of its own, until stop is
-// called. An example that hangs ends with ctx.
+// serve runs an executor of the bindings, on a server of its own, until stop is called. If an
+// example hangs, the end of ctx ends it.
 func serve(bs ...engine.Binding) (ctx context.Context, c *engine.Client, stop func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	dir, err := os.MkdirTemp("", "durable")
 	must(err)
-	// Nothing here has to survive a power failure.
+	// The examples need not survive a power failure.
 	store, err := embedded.Open(ctx, embedded.Config{Dir: dir, SyncInterval: time.Minute})
 	must(err)
 	x, err := workers.New(store, workers.Config{}, bs...)
@@ -41,7 +41,7 @@ func serve(bs ...engine.Binding) (ctx context.Context, c *engine.Client, stop fu
 	}
 }
 
-// show prints the output that came without an error.
+// show prints an output, and panics if there is an error.
 func show(output any, err error) {
 	must(err)
 	text, err := json.MarshalIndent(output, "", "  ")
@@ -49,7 +49,7 @@ func show(output any, err error) {
 	fmt.Println(string(text))
 }
 
-// sleep waits for d, but not for longer than the attempt lasts.
+// sleep waits for d, or until the attempt ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):

@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// What is nil or can never run is refused where the program starts, by New, with the place.
+// New refuses bindings that are nil or can never run. The error names the place in the source.
 
 type (
 	str  = engine.Task[string, string]

@@ -6,17 +6,17 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A registry knows the attempts that run here, by execution, and how many
-// deliveries are being seen to.
+// A registry has the attempts that run here, by execution, and counts the deliveries that this
+// executor is handling.
 type registry struct {
 	mu      sync.Mutex
 	byID    map[string]*attempt
-	busy    int
+	busy    int           // how many deliveries are being handled
 	idle    chan struct{} // closed when busy falls to 0; nil while nobody waits
-	closing bool
+	closing bool          // the drain time is over
 }
 
-// begin counts a delivery, finish ends it.
+// begin counts a delivery until finish is called.
 func (r *registry) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,7 +32,7 @@ func (r *registry) finish() {
 	}
 }
 
-// whenIdle returns a channel that is closed when no delivery is being seen to.
+// whenIdle returns a channel that is closed when no delivery is being handled.
 func (r *registry) whenIdle() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +47,7 @@ func (r *registry) whenIdle() <-chan struct{} {
 	return r.idle
 }
 
-// add makes an attempt known. One that comes after the end of the drain is handed back.
+// add adds an attempt. If the drain time is over, add hands the attempt back.
 func (r *registry) add(a *attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,7 +74,7 @@ func (r *registry) find(id string) *attempt {
 	return r.byID[id]
 }
 
-// inTree returns the attempts below a root.
+// inTree returns the attempts below a root, without the root's own.
 func (r *registry) inTree(root string) []*attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +97,8 @@ func (r *registry) all() []*attempt {
 	return list
 }
 
-// handBackAll ends all attempts, and those that are still being claimed.
+// handBackAll hands back all attempts and returns their number. Attempts that are still being
+// claimed are handed back by add.
 func (r *registry) handBackAll() int {
 	r.mu.Lock()
 	r.closing = true

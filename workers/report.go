@@ -7,13 +7,13 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// The log tells an operator what became of attempts: a line for each that failed, when
-// its failure is durable, by the executor that recorded it.
+// The log tells an operator how attempts ended. The executor that records a failure logs one
+// line for it, once the record is durable.
 //
 //	WARN   attempt failed: trying again
 //	WARN   executor lost in the middle of an attempt: trying again
 //	ERROR  execution failed (also timed out, its children, its finalize, lost too often)
-//	INFO   execution cancelled (DEBUG where its parent had finished)
+//	INFO   execution cancelled (DEBUG if its parent had finished)
 const (
 	attemptFailed      = "attempt failed: trying again"
 	executorLost       = "executor lost in the middle of an attempt: trying again"
@@ -39,14 +39,14 @@ func (x *Executor) modify(ctx context.Context, r engine.Record, ev engine.Event)
 	return next, fx, err
 }
 
-// report logs what a write has made of an execution, if that is a failure. A
-// cancellation that was asked for is logged with its message: see reportCancel.
+// report logs the failure that a write has recorded, if any. It does not log a cancellation that
+// a caller asked for: see reportCancel.
 func (x *Executor) report(was, is *engine.Execution, events ...engine.Event) {
 	if r, ok := events[len(events)-1].(engine.Returned); ok {
 		x.gaps.leads(is.Task, r.Children, x.bindings)
 	}
 	switch {
-	case was.Status.Finished(): // its end was told
+	case was.Status.Finished(): // its end is logged already
 	case is.Status == engine.Completed:
 	case is.Status == engine.Cancelled:
 		if _, asked := events[len(events)-1].(engine.CancelRequested); !asked {
@@ -63,8 +63,8 @@ func (x *Executor) report(was, is *engine.Execution, events ...engine.Event) {
 	}
 }
 
-// failureFields are what a line says of an execution whose attempt has failed. The
-// attempt counts from 0, as in the record.
+// failureFields returns the log fields of an execution whose attempt has failed. Attempts count
+// from 0, as in the record.
 func failureFields(y *engine.Execution) []any {
 	fields := []any{"task", y.Task, "execution", y.ID, "attempt", y.Attempt}
 	if y.Status.Finished() {
@@ -85,17 +85,17 @@ func failureFields(y *engine.Execution) []any {
 	return fields
 }
 
-// reportCancel logs that an execution was cancelled, once its message is put down.
+// reportCancel logs that an execution was cancelled, once the cancellation is acknowledged.
 func (x *Executor) reportCancel(y *engine.Execution, c engine.Cancel) {
 	level := slog.LevelInfo
 	if c.Parent != "" {
-		level = slog.LevelDebug // the parent's end was told
+		level = slog.LevelDebug // the end of the parent is logged already
 	}
 	x.log.Log(context.Background(), level, executionCancelled, "task", y.Task, "execution", y.ID, "reason", c.Reason)
 }
 
-// reportWake logs that a sleeping execution was woken with an error, where whoever woke
-// it has written the record.
+// reportWake logs that a sleeping execution was woken with an error, if the waker has written the
+// record.
 func (x *Executor) reportWake(y *engine.Execution, w *engine.Closure) {
 	if y.Status == engine.Failed && y.Failure != nil && y.Failure.Message == w.Message {
 		x.log.Error(executionFailed, failureFields(y)...)

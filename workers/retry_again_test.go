@@ -38,17 +38,17 @@ func TestTreeIsStartedAgainAsANewOne(t *testing.T) {
 		well = true
 		begun := time.Now()
 
-		id, err := w.client.Retry(t.Context(), h.ID()+".0", nil) // any of the tree
+		id, err := w.client.Retry(t.Context(), h.ID()+".0", nil) // any execution of the tree
 		check(t, err)
 		equal(t, "output", result(w, parent.Handle(w.client, id)), "a")
-		between(t, "finished", time.Now(), begun, begun.Add(time.Second)) // without the delay
+		between(t, "finished", time.Now(), begun, begun.Add(time.Second)) // the delay does not apply again
 		x := w.get(id)
 		equal(t, "retry of", x.RetryOf, h.ID())
 		equal(t, "timeout", x.Policy.Timeout, old.Policy.Timeout)
 		equal(t, "the old one", w.get(h.ID()).Status, engine.ChildrenFailed)
 
 		other := codec.Payload{Type: codec.JSON, Data: []byte(`"b"`)}
-		for range 2 { // the same id again is the same execution
+		for range 2 { // a second Retry with the same id finds the same execution
 			id, err = w.client.Retry(t.Context(), h.ID(), &other, engine.ID("second"))
 			check(t, err)
 			equal(t, "id", id, "second")

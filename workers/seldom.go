@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// seldomEvery is how often the same trouble is told again.
+// seldomEvery is how often the same trouble is logged again.
 const seldomEvery = time.Hour
 
-// seldom keeps trouble that comes with each of many messages from filling the log.
+// seldom limits how often the same trouble is logged, because each of many messages may cause it.
 type seldom struct {
 	mu   sync.Mutex
 	told map[[2]string]time.Time
 }
 
-// level returns at which level to log what happens about a thing: the given one the
-// first time and once an hour, debug in between.
+// level returns the level at which to log an occurrence of what about a subject: l for the first
+// one and then once an hour, debug in between.
 func (s *seldom) level(l slog.Level, what, about string) slog.Level {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A mute store makes writes of records that have a status, and says that it did not.
+// A mute store carries out writes of records with one status, but returns an error.
 type mute struct {
 	engine.Store
 	status  engine.Status
-	answers atomic.Int32 // to be lost
+	answers atomic.Int32 // how many answers to lose
 }
 
 func (m *mute) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
@@ -26,8 +26,8 @@ func (m *mute) Update(ctx context.Context, x engine.Execution, at engine.Revisio
 	return r, err
 }
 
-// TestClaimWhoseAnswerWasLostIsTheExecutorsOwn loses the answer to a claim: that
-// which is recorded before the code runs, and that which is recorded after the grace.
+// TestClaimWhoseAnswerWasLostIsTheExecutorsOwn loses the answer to the write of a claim: of one that
+// is recorded before the code runs, and of one that is recorded after the grace.
 func TestClaimWhoseAnswerWasLostIsTheExecutorsOwn(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts  []engine.Option
@@ -60,9 +60,9 @@ func TestClaimWhoseAnswerWasLostIsTheExecutorsOwn(t *testing.T) {
 	}
 }
 
-// TestTheEndOfChildrenWhoseAnswerWasLostLeadsOn loses the answer to the write by which
-// a parent hears of its children: whoever tries it again finds that the parent knows,
-// and must carry out all the same what follows.
+// TestTheEndOfChildrenWhoseAnswerWasLostLeadsOn loses the answer to the write that records the
+// children in their parent. The executor that tries again finds that the parent has counted the
+// children, and must carry out the effects nevertheless.
 func TestTheEndOfChildrenWhoseAnswerWasLostLeadsOn(t *testing.T) {
 	for name, children := range map[string][]kid{"only child": {{}}, "siblings": {{}, {}}} {
 		t.Run(name, func(t *testing.T) {
@@ -81,13 +81,13 @@ func TestTheEndOfChildrenWhoseAnswerWasLostLeadsOn(t *testing.T) {
 	}
 }
 
-// TestAClosureThatIsToldAgainLeadsOn has a parent that knows of its child, of whose
-// finalize nobody has enqueued: who told it has died. Whoever gets the child's message
-// then may be one that can't write the parent's record, and tells it by a message.
+// TestAClosureThatIsToldAgainLeadsOn has a parent that has counted its child, but whose finalize is
+// not enqueued, because the executor that wrote the record has died. The next executor that gets
+// the child's message may be unable to write the parent's record: then it publishes a closure.
 func TestAClosureThatIsToldAgainLeadsOn(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		parent := engine.Define[string, string]("parent")
-		w.start(w.store, workers.Config{}, []engine.Binding{engine.BindParent(parent, spawns(kid{}), joins)}) // not the child
+		w.start(w.store, workers.Config{}, []engine.Binding{engine.BindParent(parent, spawns(kid{}), joins)}) // without the child's code
 		h := enqueue(w, parent, "in")
 		pass(time.Second)
 		w.want(h.ID(), engine.WaitingForChildren)
@@ -98,7 +98,7 @@ func TestAClosureThatIsToldAgainLeadsOn(t *testing.T) {
 		check(t, err)
 		check(t, w.store.Carry(w.ctx, engine.TellParent{Closure: end}))
 		pass(time.Minute)
-		w.want(h.ID(), engine.WaitingForFinalize) // for the first time: it is somebody else's to go on
+		w.want(h.ID(), engine.WaitingForFinalize) // the closure is new to this executor: it leaves the effects to the executor that wrote the record
 		end.Again = true
 		check(t, w.store.Carry(w.ctx, engine.TellParent{Closure: end}))
 		w.start(w.store, workers.Config{}, []engine.Binding{engine.Bind(kids, grow)})

@@ -14,10 +14,10 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// soon is how fast a cancellation reaches a running attempt, anywhere.
+// soon bounds how long a cancellation takes to reach a running attempt of any executor.
 const soon = 50 * time.Millisecond
 
-// cancels cancels an execution and fails unless its record says so at once.
+// cancels cancels an execution, and fails unless its record is cancelled at once.
 func (w *world) cancels(id, reason string) engine.Execution {
 	w.t.Helper()
 	check(w.t, w.client.Cancel(w.t.Context(), id, reason))
@@ -28,7 +28,7 @@ func (w *world) cancels(id, reason string) engine.Execution {
 	return x
 }
 
-// quiet fails if anything is left for executors to do.
+// quiet fails if any message is left for executors.
 func (w *world) quiet() {
 	w.t.Helper()
 	queue, err := w.store.Claim(w.t.Context(), engine.DefaultQueue)
@@ -45,7 +45,7 @@ func (w *world) quiet() {
 	silent(w.t, "expiry", expiries)
 }
 
-// silent fails if a message comes, be it after a lease.
+// silent fails if the feed delivers a message, at once or after a lease.
 func silent[M any](t *testing.T, what string, f engine.Feed[M]) {
 	t.Helper()
 	defer f.Close()
@@ -146,7 +146,7 @@ func TestCancelEndsARunningContextOnAnyExecutorWithACause(t *testing.T) {
 					w.executor(workers.Config{Slots: 2}, bound)
 				}
 				var hs []engine.Handle[string]
-				for range 6 { // some on each executor
+				for range 6 { // enough that each executor gets some
 					hs = append(hs, enqueue(w, task, "in"))
 				}
 				pass(after)
@@ -159,7 +159,7 @@ func TestCancelEndsARunningContextOnAnyExecutorWithACause(t *testing.T) {
 				}
 				pass(time.Hour)
 				for _, h := range hs {
-					x := w.want(h.ID(), engine.Cancelled) // whatever the code returned
+					x := w.want(h.ID(), engine.Cancelled) // the result of the code does not matter
 					equal(t, "reason", x.Failure.Message, "enough")
 				}
 			})
@@ -204,7 +204,7 @@ func TestCancelOfAWaitingParentCancelsEverythingBelow(t *testing.T) {
 				return grow(ctx, k)
 			}),
 			engine.BindParent(middle, func(_ context.Context, in string, c *engine.Children) (string, error) {
-				leaf.Spawn(c, kid{After: time.Minute}) // will have completed
+				leaf.Spawn(c, kid{After: time.Minute}) // completes before the cancellation
 				leaf.Spawn(c, kid{After: 3 * time.Hour})
 				leaf.Spawn(c, kid{}, engine.Delay(3*time.Hour))
 				return in, nil
@@ -434,17 +434,17 @@ func TestCancelWithoutExecutorsIsCarriedOutByTheNextOne(t *testing.T) {
 		w.want("r.0-1", engine.Running)
 		equal(t, "kids that began", len(begun.all()), 2)
 		dead.tap.kill()
-		dead.stop() // the code goes with its process
+		dead.stop() // the code ends with its process
 		w.cancels("r", "enough")
 		pass(time.Hour)
-		w.want("r.0-1", engine.Running) // as far as anybody knows
+		w.want("r.0-1", engine.Running) // according to its record
 
 		w.executor(workers.Config{}, bound...)
 		pass(time.Minute)
 		for _, id := range []string{"r", "r.0", "r.0-0", "r.0-1"} {
 			w.want(id, engine.Cancelled)
 		}
-		// The news comes from above, step by step: none begins before it does.
+		// The cancellation goes down the tree step by step: no execution begins before it arrives.
 		pass(2 * time.Hour)
 		equal(t, "kids that began", len(begun.all()), 2)
 		for _, id := range []string{"r", "r.0", "r.0-0", "r.0-1"} {
@@ -562,7 +562,7 @@ func TestCancelOfAnEarlierLifeOfAnIDIsNoneOfTheNext(t *testing.T) {
 		pass(time.Second)
 		enqueue(w, root, "second", engine.ID("r"))
 		pass(time.Second)
-		// The message comes once more, from a caller whose clock is ahead.
+		// A second message comes from a caller whose clock is ahead.
 		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "r", At: now().Add(time.Hour), Reason: "enough", Born: born}))
 		w.ends("r", engine.Completed)
 		w.want("r.0", engine.Completed)
@@ -581,7 +581,7 @@ func TestCancelWithAReasonThatIsNotStoredAsItIsSucceeds(t *testing.T) {
 				x := w.tapped(workers.Config{}, engine.Bind(task, sleeps[string](time.Hour, "")))
 				h := enqueue(w, task, "in")
 				pass(time.Second)
-				// The executor is faster than the caller, who finds it done.
+				// The executor is faster than the caller, which then finds the record cancelled.
 				line := newTap(w.store)
 				line.on(func(call, _ string) error {
 					if call == "Update" {
@@ -610,8 +610,8 @@ func TestWakeWithALongErrorSucceeds(t *testing.T) {
 	})
 }
 
-// A caller's cancellation that comes before the record says that code runs leaves its trace:
-// every attempt is kept.
+// If a caller cancels an attempt before the record says that it runs, the history nevertheless
+// gets the attempt.
 func TestAnAttemptCancelledWithinTheGraceIsInTheHistory(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		task := engine.Define[string, string]("task", engine.Retry{MaxRetries: 1, BaseDelay: time.Second})

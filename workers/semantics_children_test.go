@@ -13,7 +13,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A kid is the input of a child that says what becomes of it.
+// A kid is the input of a child. It says how the child has to end.
 type kid struct {
 	After time.Duration
 	Fails bool
@@ -21,7 +21,7 @@ type kid struct {
 
 var kids = engine.Define[kid, string]("kid", engine.NoTimeout)
 
-// grow is the code of kids. It ends when its context does.
+// grow is the code of kids. It returns when its context ends.
 func grow(ctx context.Context, k kid) (string, error) {
 	select {
 	case <-time.After(k.After):
@@ -34,7 +34,7 @@ func grow(ctx context.Context, k kid) (string, error) {
 	return fmt.Sprint("grown after ", k.After), nil
 }
 
-// spawns is the run function of a parent of these kids.
+// spawns returns the run function of a parent of these kids.
 func spawns(list ...kid) func(context.Context, string, *engine.Children) (string, error) {
 	return func(_ context.Context, in string, c *engine.Children) (string, error) {
 		for _, k := range list {
@@ -261,7 +261,7 @@ func TestTaskMaySpawnItself(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		count := engine.Define[int, int]("recursive")
 		w.executor(workers.Config{}, engine.BindParent(count, func(_ context.Context, index int, c *engine.Children) (string, error) {
-			if index < 30 { // far deeper than a path of ids may be long
+			if index < 30 { // far deeper than the longest path that an id can hold
 				count.Spawn(c, index+1)
 			}
 			return "", nil

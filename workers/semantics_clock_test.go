@@ -9,8 +9,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// TestWhatComesFromAClockAheadIsRunAtOnce enqueues as an executor would that spawns
-// by a clock an hour ahead.
+// TestWhatComesFromAClockAheadIsRunAtOnce enqueues executions like those that an executor spawns
+// whose clock is an hour ahead.
 func TestWhatComesFromAClockAheadIsRunAtOnce(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		task := engine.Define[string, string]("task")
@@ -26,7 +26,7 @@ func TestWhatComesFromAClockAheadIsRunAtOnce(t *testing.T) {
 		pass(time.Second)
 		w.want("x", engine.Completed)
 
-		// Handed back by such an executor.
+		// One that such an executor has handed back.
 		due.ID = "back"
 		handed := due.Execution
 		handed.Message = "lost"

@@ -14,11 +14,11 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// secret is what none of the stores may ever see.
+// secret is a text that must never be stored unencrypted.
 const secret = "the secret of the tests"
 
-// keyed returns a codec that compresses and encrypts. Keys are told apart by their
-// ids, k1, or by what comes behind a colon, k1:other. The first is the current one.
+// keyed returns a codec that compresses and encrypts. Each id makes a key. k1 and k1:other make
+// different keys with the id k1. The first key is the current one.
 func keyed(t *testing.T, ids ...string) *codec.Codec {
 	t.Helper()
 	keys, current := map[string][]byte{}, ""
@@ -42,8 +42,8 @@ func (w *world) with(c *codec.Codec) *world {
 	return w
 }
 
-// keeps fails if a record holds the secret, or a payload that is not encrypted,
-// and returns how many payloads there are.
+// keeps fails if a record contains the secret, or a payload that is not encrypted. It returns the
+// number of payloads.
 func (w *world) keeps(what string) int {
 	w.t.Helper()
 	n := 0
@@ -168,8 +168,8 @@ func TestExecutorWithoutTheKeyLeavesTheExecutionToOneThatHasIt(t *testing.T) {
 					equal(t, "was started", y.StartedAt.IsZero(), true)
 				}
 				ran.wants(t)
-				const message = "an input can't be opened here: it is left to another executor"
-				if n := x.logged(message); n < 30 || n > 90 { // oftener at first, until the roll says that nobody can
+				const message = "an input can't be read here: the execution is left to another executor"
+				if n := x.logged(message); n < 30 || n > 90 { // more often at first, until roll calls say that no executor can
 					t.Errorf("it was tried %d times in 10 minutes, want every 30 s in the end, for each of two", n)
 				}
 				line := x.logs.FilterMessage(message).All()[0].ContextMap()
@@ -235,7 +235,7 @@ func TestSameIDWithTheSameInputIsTheSameExecutionThoughItIsEncryptedAnew(t *test
 		tea := order{"tea", 1}
 		enqueue(w, task, tea, engine.ID("order"))
 		enqueue(w, task, tea, engine.ID("order"))
-		enqueue(w.with(keyed(t, "k2", "k1")), task, tea, engine.ID("order")) // rotated meanwhile
+		enqueue(w.with(keyed(t, "k2", "k1")), task, tea, engine.ID("order")) // the keys were rotated in the meantime
 		enqueue(w, task, tea, engine.ID("order"), engine.Encoding{Type: codec.JSON})
 		_, err := task.Enqueue(t.Context(), w.client, order{"tea", 2}, engine.ID("order"))
 		if !errors.Is(err, engine.ErrIDConflict) {
@@ -347,7 +347,7 @@ func TestWhatWakesAnEncryptedExecutionIsEncrypted(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.with(keyed(t, "k1"))
 		ask := engine.DefineSleeping[string, string]("ask")
-		w.executor(workers.Config{}) // who puts it to sleep needs no key
+		w.executor(workers.Config{}) // an executor needs no key to put it to sleep
 		h := enqueue(w, ask.Task, secret)
 		pass(time.Second)
 		check(t, ask.Wake(t.Context(), w.client, h.ID(), secret))

@@ -14,7 +14,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// raw returns a connection on which any bytes can be published.
+// raw returns a connection that can publish any bytes.
 func (w *world) raw() *jstest.Raw {
 	w.t.Helper()
 	conn, err := w.nc.Opts.InProcessServer.InProcessConn()
@@ -25,7 +25,7 @@ func (w *world) raw() *jstest.Raw {
 	return r
 }
 
-// keep publishes any bytes and fails unless they are stored.
+// keep publishes any bytes, and fails unless the server stores them.
 func (w *world) keep(r *jstest.Raw, subject, header, body string) {
 	w.t.Helper()
 	a, err := r.Publish(subject, blockOf(header), []byte(body))
@@ -35,8 +35,8 @@ func (w *world) keep(r *jstest.Raw, subject, header, body string) {
 	}
 }
 
-// blockOf returns a header block: nil for none, what follows raw: as it is, and otherwise
-// the lines in a block as it should be.
+// blockOf returns a header block: nil if header is empty, the bytes after "raw:" unchanged if it
+// starts with that, and otherwise a valid block of the lines in header.
 func blockOf(header string) []byte {
 	switch {
 	case header == "":
@@ -47,7 +47,7 @@ func blockOf(header string) []byte {
 	return []byte("NATS/1.0\r\n" + header + "\r\n\r\n")
 }
 
-// listed returns the status of every execution that a list shows, by id.
+// listed returns the status of every execution in a list, by id.
 func (w *world) listed() map[string]engine.Status {
 	w.t.Helper()
 	all := map[string]engine.Status{}
@@ -58,7 +58,7 @@ func (w *world) listed() map[string]engine.Status {
 	return all
 }
 
-// viewsAnswer fails unless every view of the store can be had.
+// viewsAnswer fails unless all views of the store work.
 func (w *world) viewsAnswer() {
 	w.t.Helper()
 	s := w.store.(*jsstore.Store)
@@ -87,8 +87,8 @@ func (w *world) viewsAnswer() {
 
 const completed, failed, aside, ready = string(engine.Completed), string(engine.Failed), "aside", string(engine.Ready)
 
-// hostile are messages that a publisher can store who has no right but that, and what
-// becomes of each.
+// hostile has messages that a publisher without any other permission can store, and how each of
+// them must end.
 var hostile = []struct{ name, subject, header, body, want, reason string }{
 	// Header blocks.
 	{"line break in a value", "greet.newline", "Durable-Meta-note: one\ntwo", `{"name":"x"}`, failed, "header block can't be parsed"},
@@ -164,8 +164,8 @@ var hostile = []struct{ name, subject, header, body, want, reason string }{
 	{"c1, and a retry of itself", "greet.c1self", "", "\xc1\x81\xa7retryOf\xa6c1self", failed, "retry of"},
 }
 
-// TestWhateverIsStoredIsSeenTo publishes what a hostile client may, to executors with one
-// slot, so that any message that keeps one would stop the queue.
+// TestWhateverIsStoredIsSeenTo publishes the hostile messages to executors with one slot, so that
+// a message that keeps its slot would stop the queue.
 func TestWhateverIsStoredIsSeenTo(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		ran := atomic.Int32{}
@@ -191,7 +191,7 @@ func TestWhateverIsStoredIsSeenTo(t *testing.T) {
 			ran.Add(1)
 			return in.Name, nil
 		}))
-		// In fake time all that counts is waiting: none of them has the canary wait for long.
+		// Only waiting takes fake time: no hostile message makes the canary wait for long.
 		between(t, "end of the canary", w.ends("canary", engine.Completed).FinishedAt, began, began.Add(time.Second))
 		pass(3 * time.Minute)
 

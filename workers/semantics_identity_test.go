@@ -16,7 +16,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// panics returns what fn panics with; nothing if it does not.
+// panics returns the text that fn panics with; empty if it does not panic.
 func panics(fn func()) (said string) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -37,7 +37,7 @@ func contains(t *testing.T, what, text string, parts ...string) {
 	}
 }
 
-// here matches a place in this package's tests.
+// here matches a line of this package's tests.
 var here = regexp.MustCompile(`_test\.go:\d+`)
 
 func TestTaskIDIs1To255OfItsAlphabet(t *testing.T) {
@@ -49,7 +49,7 @@ func TestTaskIDIs1To255OfItsAlphabet(t *testing.T) {
 	for _, id := range []string{"", strings.Repeat("x", 256), "a.b", "a b", "a/b", "ä", "a*", ">"} {
 		said := panics(func() { engine.Define[int, int](id) })
 		if said == "" {
-			t.Errorf("define %q was taken, want it refused", id)
+			t.Errorf("define %q was accepted, want an error", id)
 		}
 		if !here.MatchString(said) {
 			t.Errorf("define %q: %q, want the place in it", id, said)
@@ -101,7 +101,7 @@ func TestTaskDefinedTwiceWithOtherTypesIsRefusedWithBothPlaces(t *testing.T) {
 		}
 	}
 	run(t, func(t *testing.T, w *world) {
-		// Where it is enqueued.
+		// In the client that enqueues it.
 		enqueue(w, one, "in", engine.Delay(time.Hour))
 		enqueue(w, same, "in", engine.Delay(time.Hour))
 		_, err := two.Enqueue(t.Context(), w.client, 1)
@@ -110,7 +110,7 @@ func TestTaskDefinedTwiceWithOtherTypesIsRefusedWithBothPlaces(t *testing.T) {
 		wants(t, err, "from string to string", "from string to int")
 		equal(t, "executions", w.count(), 2)
 
-		// Where it runs.
+		// In the executor that runs it.
 		var spawned error
 		parent := engine.Define[string, engine.Gathered[int]]("parent")
 		x := w.executor(workers.Config{}, engine.Bind(one, returns[string]("")),
@@ -272,7 +272,7 @@ func TestAnIDIsGivenWhereOneExecutionIsEnqueuedAndNowhereElse(t *testing.T) {
 	})
 }
 
-// A family of three generations, with finalizes.
+// A family is a tree of three generations, with finalizes.
 type family struct {
 	root   engine.Task[string, string]
 	middle engine.Task[int, string]
@@ -288,7 +288,7 @@ func newFamily() *family {
 	}
 }
 
-// note writes down what an attempt knows of its place.
+// note notes what an attempt knows about its position in the tree.
 func (f *family) note(ctx context.Context) {
 	r := engine.FromContext(ctx)
 	f.places.add("%s %s of %s in %s", r.TaskID, r.ExecutionID, r.ParentID, r.RootID)

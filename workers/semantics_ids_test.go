@@ -16,10 +16,10 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// callers is how many enqueue at the same time.
+// callers is how many callers enqueue at the same time.
 const callers = 64
 
-// A parcel is a task whose executions a caller names.
+// A parcel is a task whose executions get their ids from the caller.
 type parcel struct {
 	task, other engine.Task[string, string]
 	ran         journal
@@ -42,9 +42,9 @@ func (o *parcel) bindings() []engine.Binding {
 	}
 }
 
-// again has many callers enqueue an id at once, each through a client of its own.
-// An even one asks for the same and must get it; the others ask for another task
-// or another input, and must be refused.
+// again lets many callers enqueue the same id at once, each with a client of its own. Those with an
+// even number enqueue the same execution, and must get it. The others enqueue another task or
+// another input, and must be refused.
 func (o *parcel) again(w *world, id, when string) {
 	w.t.Helper()
 	var all sync.WaitGroup
@@ -85,7 +85,7 @@ func TestOneIDIsOneExecutionForManyCallersInEveryState(t *testing.T) {
 		o.again(w, "o", "running")
 		w.ends("o", engine.Completed)
 		o.again(w, "o", "completed")
-		pass(3 * time.Hour) // longer than a server remembers ids
+		pass(3 * time.Hour) // longer than a server remembers message ids
 		o.again(w, "o", "completed long ago")
 		pass(time.Hour)
 		o.ran.wants(t, "order")
@@ -119,8 +119,8 @@ func TestOneIDIsOneExecutionHoweverItEnded(t *testing.T) {
 	})
 }
 
-// TestOneOfManyNewCallersWins has callers that know nothing of each other be the
-// first to use an id, with different inputs.
+// TestOneOfManyNewCallersWins lets callers that do not know of each other use a new id at once, with
+// different inputs.
 func TestOneOfManyNewCallersWins(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		o := newParcel()
@@ -165,8 +165,8 @@ func TestOneOfManyNewCallersWins(t *testing.T) {
 	})
 }
 
-// TestSecondTaskOfAnIDIsRefused has a caller look for an id before, and store
-// after, another one enqueues an execution of another task under it.
+// TestSecondTaskOfAnIDIsRefused has two callers that use an id for different tasks: the first one
+// checks the id before the second one enqueues, and enqueues after it.
 func TestSecondTaskOfAnIDIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		o := newParcel()
@@ -181,7 +181,7 @@ func TestSecondTaskOfAnIDIsRefused(t *testing.T) {
 		if !errors.Is(err, engine.ErrIDConflict) {
 			t.Errorf("enqueue of the second task: %v, want ErrIDConflict", err)
 		}
-		enqueue(w, o.task, "in", engine.ID("o")) // is the same again
+		enqueue(w, o.task, "in", engine.ID("o")) // the same execution is not refused
 		equal(t, "task", w.get("o").Task, "order")
 		w.executor(workers.Config{}, o.bindings()...)
 		pass(time.Hour)
@@ -189,7 +189,7 @@ func TestSecondTaskOfAnIDIsRefused(t *testing.T) {
 	})
 }
 
-// A server that was stopped, or crashed, has forgotten what it only kept in mind.
+// A server that was stopped or has crashed has lost everything that it keeps only in memory.
 func TestOneIDIsOneExecutionAfterARestartOfTheServer(t *testing.T) {
 	for name, down := range map[string]func(*jstest.Host){"stopped": (*jstest.Host).Stop, "crashed": (*jstest.Host).Crash} {
 		t.Run(name, func(t *testing.T) {

@@ -73,8 +73,8 @@ func TestSchemaIsInferredFromTheGoType(t *testing.T) {
 	contains(t, "schema", string(text), `"name":{"type":"string"}`, `"count":{"type":"integer","minimum":-9223372036854776000,"exclusiveMaximum":9223372036854776000}`, `"required":["name","count"]`)
 }
 
-// fromElsewhere enqueues an execution as a client would that knows nothing of
-// the task's definition but its name.
+// fromElsewhere enqueues an execution like a client that knows only the name of the task, not its
+// definition.
 func fromElsewhere(w *world, task, id, input string) {
 	w.t.Helper()
 	if w.nc == nil {
@@ -351,7 +351,7 @@ func TestParentWithoutChildrenOrFinalizeCompletesWithAnEmptyList(t *testing.T) {
 	})
 }
 
-// tooLarge fails unless err tells that something of this size is past the limit.
+// tooLarge fails unless err says that this size is over the limit.
 func tooLarge(t *testing.T, w *world, message string, size int) {
 	t.Helper()
 	contains(t, "error", message, "too large", fmt.Sprint(size), fmt.Sprint(w.store.Limits().Payload))
@@ -412,7 +412,7 @@ func TestInputAndOutputAtTheLimitFitOneRecordWithAFullHistory(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		limit := w.store.Limits().Payload
 		if w.nc != nil {
-			limit = (1<<20 - 80<<10) / 2 // the most that is in the record itself
+			limit = (1<<20 - 80<<10) / 2 // the longest payload that is stored in the record itself
 		}
 		task := engine.Define[[]byte, []byte]("task", engine.Retry{MaxRetries: 20})
 		h := enqueue(w, task, make([]byte, limit-5))
@@ -447,7 +447,7 @@ func TestInputThatCantBeEncodedIsRefusedInTheCaller(t *testing.T) {
 		task := engine.Define[any, int]("task")
 		_, err := task.Enqueue(t.Context(), w.client, any(make(chan int)))
 		if err == nil {
-			t.Fatal("a channel was taken as an input")
+			t.Fatal("a channel was accepted as an input")
 		}
 		contains(t, "error", err.Error(), `"task"`, "chan int")
 		equal(t, "executions", w.count(), 0)
@@ -457,7 +457,7 @@ func TestInputThatCantBeEncodedIsRefusedInTheCaller(t *testing.T) {
 func TestOutputsOfManyChildrenTogetherNeverWedgeTheParent(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		const n = 12
-		size := w.store.Limits().Payload / 4 // together far past what a message may have
+		size := w.store.Limits().Payload / 4 // together far more than the longest message
 		child := engine.Define[int, []byte]("child")
 		parent := engine.Define[string, int]("parent")
 		gathers := engine.Define[string, engine.Gathered[int]]("gathers")

@@ -18,10 +18,10 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// large is many times what a message may have in these tests.
+// large is many times the length of the longest message in these tests.
 const large = 20 << 20 / sparing
 
-// onLarge calls fn in a world on JetStream that takes large payloads.
+// onLarge calls fn in a world on JetStream that accepts large payloads.
 func onLarge(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
 	if testing.Short() {
@@ -38,7 +38,7 @@ func onLarge(t *testing.T, fn func(t *testing.T, w *world)) {
 	})
 }
 
-// noise is n bytes that don't repeat, so that nothing compresses or shares them.
+// noise returns n bytes that do not repeat, so that they can't be compressed or shared.
 func noise(n int, seed uint64) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -68,7 +68,7 @@ func TestLargeInputAndOutputGoThroughARetryUnharmed(t *testing.T) {
 		in := noise(large, 1)
 		h := enqueue(w, task, in, engine.ID("x"))
 		isNoise(t, "output", result(w, h), large, 2)
-		enqueue(w, task, in, engine.ID("x")) // the same input is known again
+		enqueue(w, task, in, engine.ID("x")) // the input counts as the same
 		_, err := task.Enqueue(t.Context(), w.client, noise(large, 3), engine.ID("x"))
 		if !errors.Is(err, engine.ErrIDConflict) {
 			t.Errorf("another input: %v, want ErrIDConflict", err)
@@ -85,7 +85,7 @@ func TestLargePayloadsOfALoneRootGoWithIt(t *testing.T) {
 		w.executor(workers.Config{}, engine.Bind(task, func(_ context.Context, in []byte) ([]byte, error) { return in[1:], nil }))
 		out := result(w, enqueue(w, task, append([]byte{0}, noise(large, 1)...)))
 		isNoise(t, "output", out, large, 1)
-		pass(25 * time.Hour) // a look a day
+		pass(25 * time.Hour) // an active tree delays its expiry by a day
 		equal(t, "messages kept", w.kept(), 1)
 	})
 }
@@ -93,7 +93,7 @@ func TestLargePayloadsOfALoneRootGoWithIt(t *testing.T) {
 func TestLargePayloadsGoThroughParentChildrenAndFinalizeUnharmed(t *testing.T) {
 	onLarge(t, func(t *testing.T, w *world) {
 		const kids = 2
-		c := keyed(t, "k1") // encrypted, they are as large
+		c := keyed(t, "k1") // encrypted noise is as long
 		w.with(c)
 		child := engine.Define[[]byte, []byte]("child")
 		parent := engine.Define[[]byte, []byte]("parent")
@@ -174,8 +174,8 @@ func TestLargePayloadsSurviveAnExecutorThatDies(t *testing.T) {
 				return 0, nil
 			}),
 		}
-		// It dies after the record that refers to the child's input, before the child
-		// is spawned.
+		// The executor dies after it has written the record that refers to the child's input, and
+		// before it spawns the child.
 		x := w.tapped(workers.Config{}, bs...)
 		x.tap.on(func(call, _ string) error {
 			if call == "SpawnChildren" {

@@ -21,7 +21,7 @@ func TestLeaseIsASecondAtLeast(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		_, err := jsstore.Open(t.Context(), w.nc, jsstore.Config{Namespace: "short", Lease: 999 * time.Millisecond})
 		if err == nil {
-			t.Fatal("a lease of 999ms was taken")
+			t.Fatal("a lease of 999ms was accepted")
 		}
 		contains(t, "error", err.Error(), "lease 999ms", "1s")
 		s, err := jsstore.Open(t.Context(), w.nc, jsstore.Config{Namespace: "short", Lease: time.Second})
@@ -67,7 +67,7 @@ func TestWhatWaitsInHandForASlotRunsOnce(t *testing.T) {
 	})
 }
 
-// crashes starts an executor of task whose code kills it after d of its first attempt.
+// crashes starts an executor of task. The code of the first attempt kills the executor after d.
 func crashes(w *world, task engine.Task[string, string], d time.Duration) *executor {
 	var x *executor
 	x = w.tapped(workers.Config{Name: "dead", Drain: workers.NoDrain}, engine.Bind(task, func(ctx context.Context, in string) (string, error) {
@@ -193,7 +193,7 @@ func TestTaskThatKillsItsProcessAtOnceIsCaughtOneRunLater(t *testing.T) {
 			var x *executor
 			x = w.tapped(workers.Config{CrashCap: 2, Drain: workers.NoDrain}, engine.Bind(task, func(ctx context.Context, _ string) (string, error) {
 				runs.add("run")
-				x.tap.kill() // before the grace is over: nothing says that it began
+				x.tap.kill() // before the grace is over: no record says that the attempt began
 				<-ctx.Done()
 				return "", context.Cause(ctx)
 			}))
@@ -206,7 +206,7 @@ func TestTaskThatKillsItsProcessAtOnceIsCaughtOneRunLater(t *testing.T) {
 
 const leaseLost = "lease lost: the result of an attempt is discarded"
 
-// stall holds up every call of an executor for d, as a process that is stopped.
+// stall delays every call of an executor for d, like a stopped process.
 func (e *executor) stall(d time.Duration) {
 	until := time.Now().Add(d)
 	e.tap.on(func(string, string) error {
@@ -226,7 +226,7 @@ func TestStalledExecutorsLateResultIsDiscardedAndLoggedOnce(t *testing.T) {
 				stalled := w.tapped(workers.Config{Name: "stalled"}, engine.Bind(task, sleeps[string](2*time.Minute, "late")))
 				h := enqueue(w, task, "in")
 				pass(time.Second)
-				stalled.stall(3 * time.Minute) // past the end of its code, which goes on
+				stalled.stall(3 * time.Minute) // longer than the code runs, which does not stall
 				w.executor(workers.Config{Name: "other"}, engine.Bind(task, sleeps[string](second, "out")))
 				pass(time.Hour)
 				x := w.want(h.ID(), engine.Completed)
@@ -247,12 +247,12 @@ func TestStalledExecutorPutsDownNothingThatAnotherHolds(t *testing.T) {
 		task := engine.Define[string, string]("task", engine.NoTimeout)
 		stalled := w.tapped(workers.Config{Name: "stalled", Slots: 1}, engine.Bind(task, returns[string]("late")))
 		stalled.stall(3 * time.Minute)
-		h := enqueue(w, task, "in", engine.ID("order-1")) // an id of the caller's: claimed exclusively
+		h := enqueue(w, task, "in", engine.ID("order-1")) // an id that the caller gives makes the claim exclusive
 		pass(time.Second)
 		second := w.tapped(workers.Config{Name: "second", Drain: workers.NoDrain}, engine.Bind(task, sleeps[string](time.Hour, "late")))
 		pass(lease)
 		equal(t, "executor", w.want(h.ID(), engine.Running).Executor, "second")
-		pass(5 * time.Minute) // the first one has woken with a message that is the second's
+		pass(5 * time.Minute) // the first executor has woken with a message that the second one holds
 		equal(t, "executor", w.want(h.ID(), engine.Running).Executor, "second")
 		equal(t, "crashes", w.get(h.ID()).Crashes, 0)
 		second.tap.kill()
@@ -265,7 +265,7 @@ func TestStalledExecutorPutsDownNothingThatAnotherHolds(t *testing.T) {
 	})
 }
 
-// warnings counts what an operator of x is told to look at.
+// warnings counts the log lines of x from WARN up.
 func warnings(x *executor) int {
 	n := 0
 	for _, l := range x.logs.All() {
@@ -319,7 +319,7 @@ func TestUnknownTaskWaitsForAnExecutorThatKnowsIt(t *testing.T) {
 		began := now()
 		w.executor(workers.Config{}, engine.Bind(unknown, returns[string]("out")))
 		equal(t, "output", result(w, h), "out")
-		// It may come to the other once more, which asked first.
+		// The other executor may get it once more, because it requested first.
 		between(t, "start", w.get(h.ID()).StartedAt, began, began.Add(61*time.Second))
 	})
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// told returns what the log of an executor says of executions, a line each, in the
-// order of their texts: level, message, execution, attempt, status and kind.
+// told returns the log lines of an executor about executions, sorted by text. Each has level,
+// message, execution, attempt, status and kind.
 func (e *executor) told() []string {
 	var lines []string
 	for _, l := range e.logs.All() {
@@ -45,7 +45,7 @@ const (
 	ended   = "error execution failed: "
 )
 
-// TestEveryFailureIsLoggedOnce tries each kind of failure in each path of an execution.
+// TestEveryFailureIsLoggedOnce makes executions fail in each way, on each path of an execution.
 func TestEveryFailureIsLoggedOnce(t *testing.T) {
 	boom := errors.New("boom")
 	once := engine.Retry{MaxRetries: 1, BaseDelay: time.Minute}

@@ -22,7 +22,7 @@ func TestMetadataIsSeenByTheCodeAndStaysInTheRecord(t *testing.T) {
 			engine.BindFanOut(parent, func(ctx context.Context, _ int, kids *engine.Children) (int, error) {
 				r := engine.FromContext(ctx)
 				if seen = append(seen, r.Metadata); r.Attempt == 0 {
-					return 0, context.DeadlineExceeded // tried again through the timers
+					return 0, context.DeadlineExceeded // the retry goes through the timers
 				}
 				child.Spawn(kids, 1)
 				child.Spawn(kids, 2, engine.Metadata{"part": "2"})

@@ -11,7 +11,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A turnstile counts what runs, by queue.
+// A turnstile counts attempts by queue.
 type turnstile struct {
 	mu      sync.Mutex
 	running map[string]int
@@ -28,7 +28,7 @@ func (c *turnstile) run(d time.Duration) func(context.Context, int) (int, error)
 		c.began[queue]++
 		c.running[queue]++
 		c.all++
-		d := d * time.Duration(90+7*c.all%20) / 100 // or all would end in the same instant
+		d := d * time.Duration(90+7*c.all%20) / 100 // otherwise all attempts would end at the same time
 		c.mu.Unlock()
 		defer func() {
 			c.mu.Lock()
@@ -67,8 +67,8 @@ func TestQueuesShareSlotsByTheirWeights(t *testing.T) {
 				b, _ := c.of("b")
 				rest, _ := c.of("c")
 				all := a + b + rest
-				// What a round between server and executor takes is idle: little of a long
-				// nap, and a part of a short one.
+				// A slot is idle during the round trip to the server: a small part of a long nap, a larger
+				// part of a short one.
 				if all < 700 || all > 1030 {
 					t.Errorf("%d began in 100 naps on 10 slots", all)
 				}
@@ -95,8 +95,8 @@ func TestAQueueAloneHasAllSlots(t *testing.T) {
 	})
 }
 
-// TestWhatWaitsForASlotIsLeftToWhoHasOne has an executor whose slots are taken for
-// hours, and another that comes later.
+// TestWhatWaitsForASlotIsLeftToWhoHasOne has an executor whose slots are taken for hours, and a
+// second executor that starts later and has free slots.
 func TestWhatWaitsForASlotIsLeftToWhoHasOne(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		busy, idle := newTurnstile(), newTurnstile()
@@ -118,8 +118,8 @@ func TestWhatWaitsForASlotIsLeftToWhoHasOne(t *testing.T) {
 	})
 }
 
-// TestManyQueuesLoseNothing has a few slots, many queues and executors that come
-// and go, each with other queues and weights.
+// TestManyQueuesLoseNothing has few slots, many queues, and executors that start and stop, each
+// with different queues and weights.
 func TestManyQueuesLoseNothing(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		c := newTurnstile()

@@ -14,14 +14,14 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// grace is what a tree is kept on top of its retention: two leases.
+// grace is how much longer than its retention a tree is kept: two leases.
 const grace = 2 * lease
 
-// vanishing is how late the record of a single root may go: the server counts its
-// time to live in whole seconds.
+// vanishing is how late the record of a root without children may be removed: the server counts
+// the time to live in whole seconds.
 const vanishing = time.Second + late
 
-// absent fails if anything is known of an execution.
+// absent fails if the store knows an execution.
 func (w *world) absent(id string) {
 	w.t.Helper()
 	if x, err := w.client.Get(w.t.Context(), id); !errors.Is(err, engine.ErrNotFound) {
@@ -29,8 +29,8 @@ func (w *world) absent(id string) {
 	}
 }
 
-// goes fails unless all n executions of the tree are there until their time, which
-// is d after the end of the root, and then none of them is, nor anything else.
+// goes fails unless all n executions of the tree exist until d after the end of the root, and
+// after that neither they nor any other key of the tree exists.
 func (w *world) goes(root string, n int, d time.Duration) {
 	w.t.Helper()
 	x := w.get(root)
@@ -45,7 +45,7 @@ func (w *world) goes(root string, n int, d time.Duration) {
 	w.empty(root)
 }
 
-// tree returns how many executions there are of a tree.
+// tree returns the number of executions of a tree.
 func (w *world) tree(root string) int {
 	w.t.Helper()
 	n := 0
@@ -56,8 +56,8 @@ func (w *world) tree(root string) int {
 	return n
 }
 
-// empty fails if the bucket has any key of a tree, be it no record; in memory
-// there is nothing but records.
+// empty fails if the bucket has any key of a tree, also one that is not a record. memstore has
+// only records.
 func (w *world) empty(root string) {
 	w.t.Helper()
 	if w.nc == nil {
@@ -65,7 +65,7 @@ func (w *world) empty(root string) {
 	}
 	js, err := jetstream.New(w.nc)
 	check(w.t, err)
-	pass(vanishing) // the trace of a deletion lasts a second
+	pass(vanishing) // the marker of a deletion lasts a second
 	for _, key := range []string{root, root + ".>"} {
 		s, err := js.Stream(w.t.Context(), "KV_durable-executions")
 		check(w.t, err)
@@ -107,7 +107,7 @@ func TestSingleRootGoesAfterItsRetentionHoweverItEnded(t *testing.T) {
 
 func TestTreeGoesAsAWhole(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		// The retention of a child says nothing.
+		// The retention of a child has no effect.
 		middle := engine.Define[string, string]("middle", engine.Retention(time.Second))
 		parent := engine.Define[string, string]("parent", engine.Retention(5*time.Second))
 		w.executor(workers.Config{}, engine.Bind(kids, grow),
@@ -172,11 +172,11 @@ func TestNamespaceKeepsATreeForAWeek(t *testing.T) {
 			result(w, h)
 		}
 		result(w, single)
-		x.stop() // nobody needs to be there
+		x.stop() // the removal needs no executor
 		pass(7*24*time.Hour + grace - time.Minute)
 		equal(t, "executions in the last minute", w.count(), 7)
 		pass(2 * time.Minute)
-		w.absent(single.ID()) // which the server removes
+		w.absent(single.ID()) // the server removes it
 		w.executor(workers.Config{}, engine.Bind(kids, grow), engine.BindParent(parent, spawns(kid{}), joins))
 		pass(time.Minute)
 		w.absent(h.ID())
@@ -187,8 +187,8 @@ func TestNamespaceKeepsATreeForAWeek(t *testing.T) {
 
 func TestChildrenThatEndAfterTheirTreeIsGoneLeaveNothing(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		// The fleet is lost just when the tree has failed: its children are in its
-		// hands, in the queue and in the timers, and their cancellations on their way.
+		// The executors die when the tree has just failed: some children run, others are in the
+		// queue and in the timers, and their cancellations are on their way.
 		middle := engine.Define[string, string]("middle")
 		parent := engine.Define[string, string]("parent", engine.Retention(time.Second))
 		bound := []engine.Binding{
@@ -246,8 +246,8 @@ func TestChildThatNoCancellationReachesIsRemovedAtItsEnd(t *testing.T) {
 	})
 }
 
-// A child that was written when its tree had been removed, and which nobody
-// cancelled, is found by who is told of its end.
+// A child that was written after its tree was removed, and that no cancellation reaches, is
+// removed by the executor that receives its closure.
 func TestChildWrittenBelowNothingIsRemovedAtItsEnd(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		middle := engine.Define[string, string]("middle")
@@ -267,7 +267,7 @@ func TestChildWrittenBelowNothingIsRemovedAtItsEnd(t *testing.T) {
 	})
 }
 
-// Its parent has finished, and its look came before the child was written.
+// The parent has finished, and the expiry of the tree came before the child was written.
 func TestChildThatEndsBelowALateParentIsRemoved(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.executor(workers.Config{}, engine.Bind(kids, grow))
@@ -291,7 +291,7 @@ func TestChildThatEndsBelowALateParentIsRemoved(t *testing.T) {
 func TestAttemptWhoseRecordIsGoneStopsWithinALease(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		stopped := make(chan error, 1)
-		// A retry, since the message of a first attempt would be the execution itself.
+		// Test with a retry, because the message of a first attempt holds the whole execution.
 		task := engine.Define[string, string]("task", engine.NoTimeout, engine.Retry{MaxRetries: 1, BaseDelay: 2 * time.Second})
 		w.executor(workers.Config{}, engine.Bind(task, func(ctx context.Context, _ string) (string, error) {
 			if engine.FromContext(ctx).Attempt == 0 {
@@ -305,7 +305,7 @@ func TestAttemptWhoseRecordIsGoneStopsWithinALease(t *testing.T) {
 		pass(5 * time.Second)
 		r, err := w.store.Get(t.Context(), h.ID())
 		check(t, err)
-		check(t, w.store.Delete(t.Context(), h.ID(), r.Revision)) // as no client would
+		check(t, w.store.Delete(t.Context(), h.ID(), r.Revision)) // clients never do that
 		began := now()
 		select {
 		case cause := <-stopped:
@@ -339,8 +339,8 @@ func TestDeleteRemovesATreeAtOnce(t *testing.T) {
 		if _, err := h.Wait(w.ctx); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("wait: %v, want ErrNotFound", err)
 		}
-		// The id is free, and the tree that takes it is left alone by what is
-		// still to come of the old one.
+		// The id is free. Late messages of the old tree do not touch the new tree that takes
+		// the id.
 		again := enqueue(w, parent, "other", engine.ID("one"), engine.KeepForever)
 		equal(t, "output", result(w, again), "other, mid of other")
 		pass(10 * time.Minute)
@@ -368,7 +368,7 @@ func TestDeleteRefusesWhatIsActiveAndWhatIsNoRoot(t *testing.T) {
 		pass(time.Second)
 		refused(h.ID(), engine.ErrActive, "waiting_for_children_tasks")
 		refused(h.ID()+".0", engine.ErrNotRoot, h.ID())
-		x.tap.on(func(call, id string) error { // the cancellation below is late
+		x.tap.on(func(call, id string) error { // delay the cancellation of the executions below
 			if call == "CancelBelow" {
 				time.Sleep(10 * time.Second)
 			}
@@ -390,7 +390,7 @@ func TestDeleteThatIsCutShortIsFinished(t *testing.T) {
 		w.executor(workers.Config{}, engine.Bind(kids, grow), engine.BindParent(parent, spawns(kid{}, kid{}), joins))
 		h := enqueue(w, parent, "in")
 		result(w, h)
-		// The process dies between the root's record and those below.
+		// The process dies after removing the root's record, and before removing those below.
 		line := newTap(w.store)
 		line.on(func(call, id string) error {
 			if call == "Delete" {
@@ -422,7 +422,7 @@ func TestWaiterLearnsThatTheExecutionIsGone(t *testing.T) {
 			return nil
 		})
 		h := enqueue(w, kids, kid{After: 61 * time.Second}, engine.Retention(time.Second))
-		// The polls are half a minute apart by then: this one comes when all is over.
+		// By then the waiter reads every half minute: this read comes after the removal.
 		line := newTap(w.store)
 		line.on(func(call, _ string) error {
 			if call == "Get" {
@@ -438,8 +438,8 @@ func TestWaiterLearnsThatTheExecutionIsGone(t *testing.T) {
 	})
 }
 
-// TestWhatWasDeletedDoesNotRunAgain deletes an execution whose executor has died
-// between its outcome and the message, which comes again after the lease.
+// TestWhatWasDeletedDoesNotRunAgain deletes an execution whose executor has died between recording
+// the outcome and acknowledging the message. The message is redelivered after the lease.
 func TestWhatWasDeletedDoesNotRunAgain(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		var runs journal

@@ -15,8 +15,8 @@ import (
 
 var errLuck = errors.New("no luck")
 
-// starts is the code of a task that notes when each attempt starts and fails all
-// but the last.
+// starts returns the code of a task that notes when each attempt starts. All attempts but the last
+// fail.
 func starts(j *[]time.Time, last int) func(context.Context, string) (string, error) {
 	return func(ctx context.Context, _ string) (string, error) {
 		*j = append(*j, now())
@@ -162,7 +162,7 @@ func TestCodeThatEndsItsGoroutineFailsAsAPanic(t *testing.T) {
 		equal(t, "kind", y.Failure.Kind, engine.KindPanic)
 		contains(t, "error", y.Failure.Message, "Goexit")
 		equal(t, "output of the next in its slot", result(w, enqueue(w, task, "next")), "next")
-		pass(time.Second) // the outcome is announced before the attempt is put away
+		pass(time.Second) // the waiter may get the outcome before the executor removes the attempt
 		equal(t, "running", x.Stats().Running, 0)
 	})
 }
@@ -293,7 +293,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	})
 }
 
-// badOptions are those that SEMANTICS.md says are refused wherever they are given.
+// badOptions has options that every call refuses, according to SEMANTICS.md.
 var badOptions = map[string]engine.Option{
 	"timeout -1ns":                    engine.Timeout(-1),
 	"timeout 1µs":                     engine.Timeout(time.Microsecond),
@@ -367,7 +367,7 @@ func TestInvalidOptionFailsTheParentWhereATaskIsSpawned(t *testing.T) {
 	})
 }
 
-// A broken error is one that can't even say what it is.
+// A broken error panics in its Error method if it is nil.
 type broken struct{ text string }
 
 func (b *broken) Error() string { return b.text }

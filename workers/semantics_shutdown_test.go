@@ -23,7 +23,7 @@ func TestShutdownClaimsNothingMore(t *testing.T) {
 		first := enqueue(w, task, "first")
 		pass(time.Second)
 		x.stop()
-		pass(time.Millisecond) // until it has heard of it
+		pass(time.Millisecond) // until the executor has noticed
 		second := enqueue(w, task, "second")
 		check(t, <-x.done)
 		pass(time.Hour)
@@ -137,7 +137,7 @@ func TestShutdownLetsAttemptsFinishForTheDrainTime(t *testing.T) {
 func TestShutdownHandsBackWhatHasNotFinishedAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		drain time.Duration
-		early time.Duration // before the shutdown
+		early time.Duration // how long before the shutdown
 	}{
 		"after the drain time": {20 * time.Second, time.Minute},
 		"without a drain":      {workers.NoDrain, time.Minute},
@@ -246,7 +246,7 @@ func TestShutdownFlushesEffectsBeforeRunReturns(t *testing.T) {
 		equal(t, "executions once Run has returned", w.count(), 3)
 		equal(t, "messages in hand", x.Stats().InHand, 0)
 
-		// What is left needs no lease to end.
+		// Other executors get the rest at once, not after a lease.
 		began := now()
 		w.executor(workers.Config{}, engine.Bind(kids, grow), engine.BindParent(parent, spawns(), joins))
 		result(w, h)
@@ -286,7 +286,7 @@ func TestShutdownEndsThoughTheStoreDoesNotAnswer(t *testing.T) {
 		x.stop()
 		check(t, <-x.done)
 		between(t, "end of Run", now(), began, began.Add(20*time.Second+15*time.Second))
-		// The lease takes care of the rest.
+		// Another executor gets the rest after the lease.
 		w.executor(workers.Config{}, engine.Bind(task, returns[string]("out")))
 		equal(t, "output", result(w, h), "out")
 	})
@@ -319,13 +319,13 @@ func TestBadConfigIsRefused(t *testing.T) {
 		} {
 			_, err := workers.New(w.store, c)
 			if err == nil {
-				t.Errorf("%s: taken, want it refused", says)
+				t.Errorf("%s: accepted, want an error", says)
 				continue
 			}
 			contains(t, "error", err.Error(), says)
 		}
 		if _, err := workers.New(w.store, workers.Config{}, engine.Binding{}); err == nil {
-			t.Error("an empty binding was taken")
+			t.Error("an empty binding was accepted")
 		}
 	})
 }
@@ -351,8 +351,8 @@ func TestShutdownHandsBackThoughTheCodeReturnsAnErrorForIt(t *testing.T) {
 	})
 }
 
-// A context that a signal ends has the signal as its cause, and what broke off has
-// the one or the other.
+// A context that a signal ends has the signal as its cause. The call that was cut short returns
+// either the cause or the context's error.
 func TestShutdownBeforeTheStartIsOverIsNoError(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		for _, cause := range []error{nil, errors.New("terminated")} {
@@ -367,8 +367,8 @@ func TestShutdownBeforeTheStartIsOverIsNoError(t *testing.T) {
 	})
 }
 
-// What can't be read, written or set aside here is tried again as long as the executor runs,
-// and is no reason to stay.
+// While the executor runs, it keeps trying to handle messages whose records it can't read or write,
+// or which it can't set aside. They must not delay the shutdown.
 func TestShutdownDoesNotWaitForMessagesThatNothingCanBeDoneAbout(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		task := engine.Define[string, string]("task")
@@ -380,7 +380,7 @@ func TestShutdownDoesNotWaitForMessagesThatNothingCanBeDoneAbout(t *testing.T) {
 			return nil
 		})
 		var hs []engine.Handle[string]
-		for _, id := range []engine.ID{"a", "b", "c", "d"} { // whose records are read before they begin
+		for _, id := range []engine.ID{"a", "b", "c", "d"} { // a claim of an id that the caller gave reads the record first
 			hs = append(hs, enqueue(w, task, "in", id))
 		}
 		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "e", Reason: "enough"}))

@@ -67,12 +67,12 @@ func TestFinalizeIsReadyAndStartsAfterItsDelay(t *testing.T) {
 	})
 }
 
-// noChildren is the run function of a parent that spawns none.
+// noChildren is the run function of a parent that spawns no children.
 func noChildren(_ context.Context, in string, _ *engine.Children) (string, error) {
 	return "mid of " + in, nil
 }
 
-// joins is a finalize that tells what it was given.
+// joins is a finalize that returns what it was given, as text.
 func joins(_ context.Context, j engine.Joined[string, string]) (string, error) {
 	return j.Input + ", " + j.Output, nil
 }
@@ -243,7 +243,7 @@ func TestFinishedNeverChanges(t *testing.T) {
 		before, err := w.store.Get(t.Context(), h.ID())
 		check(t, err)
 
-		// Children and a finalize that come late, more than once, and with other news.
+		// Closures of children and a finalize come late, more than once, and with other outcomes.
 		for _, c := range []engine.Closure{
 			{Parent: h.ID(), ID: h.ID() + ".1", Task: "child", Index: 1, Status: engine.Completed},
 			{Parent: h.ID(), ID: h.ID() + ".0", Task: "child", Index: 0, Status: engine.Failed, Message: "again"},
@@ -251,7 +251,7 @@ func TestFinishedNeverChanges(t *testing.T) {
 		} {
 			check(t, w.store.Carry(t.Context(), engine.TellParent{Closure: c}))
 		}
-		// A cancellation, and the message that it was enqueued with.
+		// A cancellation comes, and then the message that enqueued the execution.
 		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: h.ID(), At: now(), Reason: "too late"}))
 		again := before.Execution
 		again.Status = engine.Ready

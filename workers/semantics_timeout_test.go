@@ -61,7 +61,7 @@ func TestTimeoutEndsTheContextWithACauseAndIsRecordedAtOnce(t *testing.T) {
 		w.executor(workers.Config{}, engine.Bind(task, func(ctx context.Context, _ string) (string, error) {
 			<-ctx.Done()
 			cause <- context.Cause(ctx)
-			time.Sleep(time.Second) // it tidies up
+			time.Sleep(time.Second) // the code cleans up
 			return "late", nil
 		}))
 		begin := now()

@@ -11,11 +11,10 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// TestOneOfTwoTasksWinsAnID has callers that know nothing of each other give one
-// id to different tasks, at once. On JetStream Get reads the record, which is not
-// there, then the queue. In between, the execution that has the id may have run and
-// left the queue, so that the message of the one that has lost is found: who finds a
-// message and no record looks for the record once more (Client.same).
+// TestOneOfTwoTasksWinsAnID lets callers that do not know of each other use one id for different
+// tasks at once. On JetStream, Get first reads the record, which is missing, and then the queue.
+// In between, the winner may have run and left the queue, so that Get finds the loser's message.
+// So a client that finds a message and no record reads the record once more (Client.same).
 func TestOneOfTwoTasksWinsAnID(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		o := newParcel()

@@ -17,7 +17,7 @@ import (
 
 const recordSubject = "$KV.durable-executions."
 
-// publish stores a message as somebody does who does not go through the engine.
+// publish stores a message without using the engine.
 func (w *world) publish(m *nats.Msg) {
 	w.t.Helper()
 	js, err := jetstream.New(w.nc)
@@ -26,7 +26,7 @@ func (w *world) publish(m *nats.Msg) {
 	check(w.t, err)
 }
 
-// record returns the fields of a record as they are stored.
+// record returns the stored fields of a record.
 func (w *world) record(id string) map[string]any {
 	w.t.Helper()
 	js, err := jetstream.New(w.nc)
@@ -40,7 +40,7 @@ func (w *world) record(id string) map[string]any {
 	return fields
 }
 
-// rewrite stores a record with fields changed, as another version would.
+// rewrite stores a record with changed fields, like another version.
 func (w *world) rewrite(id string, fields map[string]any) {
 	w.t.Helper()
 	all := w.record(id)
@@ -52,7 +52,7 @@ func (w *world) rewrite(id string, fields map[string]any) {
 	w.publish(&nats.Msg{Subject: recordSubject + id, Data: data})
 }
 
-// aside returns what lies aside, each by its place.
+// aside returns the Place of each dead letter.
 func (w *world) aside() []string {
 	w.t.Helper()
 	var list []string
@@ -63,7 +63,7 @@ func (w *world) aside() []string {
 	return list
 }
 
-// nothingWaits fails unless nothing is left to be delivered.
+// nothingWaits fails if any message is left.
 func (w *world) nothingWaits() {
 	w.t.Helper()
 	for name, state := range w.streams() {
@@ -73,10 +73,10 @@ func (w *world) nothingWaits() {
 	}
 }
 
-// TestWhatLeadsToADamagedRecordIsSetAside cuts records in half: that of a parent
-// whose child ends, of a running attempt, of one that waits for its retry, of one
-// that is cancelled and of a root whose time is over. Nothing loops, what leads
-// there is set aside, and everything else goes on.
+// TestWhatLeadsToADamagedRecordIsSetAside cuts records in half: the record of a parent whose child
+// ends, of a running attempt, of an execution that waits for its retry, of one that is cancelled,
+// and of a root whose retention is over. No executor loops, the messages that need these records
+// are set aside, and all other executions continue.
 func TestWhatLeadsToADamagedRecordIsSetAside(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		child := engine.Define[int, int]("child", engine.Delay(10*time.Second))
@@ -130,15 +130,15 @@ func TestWhatLeadsToADamagedRecordIsSetAside(t *testing.T) {
 			t.Error("the attempt goes on whose record is damaged, want it stopped")
 		}
 		w.nothingWaits()
-		equal(t, "logged as set aside", x.logged("messages that lead nowhere are set aside"), 5)
+		equal(t, "logged as set aside", x.logged("messages are set aside: the record that they need is damaged"), 5)
 		if n := x.Stats().Running; n != 0 {
 			t.Errorf("%d attempts run, want none", n)
 		}
 	})
 }
 
-// TestWhatALaterVersionHasWrittenIsLeftToIt has everything that this version finds
-// say that it needs the next.
+// TestWhatALaterVersionHasWrittenIsLeftToIt makes all records say that a reader needs the next
+// version.
 func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		child := engine.Define[int, int]("child")
@@ -160,8 +160,8 @@ func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 				return 1, nil
 			}))
 		enqueue(w, parent, 1, engine.ID("parent"))
-		pass(time.Second)                             // they have nothing to do with each other: together, either may be first
-		enqueue(w, parent, 1000, engine.ID("doomed")) // its child does not end by itself
+		pass(time.Second)                             // the executions are independent: enqueued together, either could be first
+		enqueue(w, parent, 1000, engine.ID("doomed")) // its child never ends on its own
 		pass(time.Second)
 		enqueue(w, flaky, 1, engine.ID("flaky"))
 		pass(time.Second)
@@ -189,7 +189,7 @@ func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 		}
 		equal(t, "status of what waits", w.get("new").Status, engine.Ready)
 
-		// With the version in reach everything goes on from where it was.
+		// With a version that this executor knows, everything continues from where it was.
 		w.rewrite("flaky", map[string]any{"v": 1})
 		w.rewrite("parent", map[string]any{"v": 1})
 		w.rewrite("doomed", map[string]any{"v": 1})

@@ -13,7 +13,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// The tasks of a sequence: text becomes words, their number, a verdict.
+// The tasks of a sequence turn a text into words, the words into their number, and the number
+// into a verdict.
 var (
 	split = engine.Define[string, []string]("split")
 	tally = engine.Define[[]string, int]("tally")
@@ -143,8 +144,7 @@ func TestCancelOfASequenceEndsTheStepThatRuns(t *testing.T) {
 	})
 }
 
-// A sequence goes on from where it was, whichever call to the store was the
-// executor's last.
+// A sequence continues where it was, at whichever store call its executor dies.
 func TestSequenceSurvivesACrashAtEveryStoreCall(t *testing.T) {
 	onMemstore(t, func(t *testing.T, w *world) {
 		for _, mode := range []storetest.Mode{storetest.Before, storetest.After} {

@@ -7,9 +7,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// serve has the executor serve the API of its store, if the store has one, until stop
-// is called. Called again, stop waits until the first call is through: on a channel,
-// since who waits for a mutex stops the clock of a synctest bubble.
+// serve serves the API of the store, if the store has one, until stop is called. A second call of
+// stop waits until the first one has returned. It waits on a channel, because a goroutine that
+// waits for a mutex stops the clock of a synctest bubble.
 func (x *Executor) serve(ctx context.Context) (stop func(), err error) {
 	s, ok := x.store.(engine.Service)
 	if !ok || x.config.NoAPI {

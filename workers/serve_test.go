@@ -19,16 +19,16 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// The API as a client in any language has it: requests in JSON and nothing else.
+// These tests use the API like a client in any language, with requests in JSON only.
 
 // reply is an answer of the API.
 type reply struct {
 	t    *testing.T
-	code string // of the error; empty if it is none
+	code string // the code of the error; empty if there is none
 	text string
 }
 
-// ask makes a request to the API. It waits for an hour, which only a wait takes.
+// ask makes a request to the API. It waits up to an hour, which only the wait endpoint needs.
 func (w *world) ask(endpoint, format string, args ...any) reply {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Hour)
@@ -40,7 +40,7 @@ func (w *world) ask(endpoint, format string, args ...any) reply {
 	return reply{w.t, m.Header.Get("Nats-Service-Error-Code"), string(m.Data)}
 }
 
-// into decodes an answer that is no error.
+// into decodes an answer that is not an error.
 func (r reply) into(v any) {
 	r.t.Helper()
 	if r.code != "" {
@@ -62,7 +62,7 @@ func (r reply) refused(code, name string, parts ...string) {
 	contains(r.t, "message", e.Error.Message, parts...)
 }
 
-// seen is what the tests read of an execution.
+// seen has the fields of an execution that the tests read.
 type seen struct {
 	ID          string          `json:"executionId"`
 	Parent      string          `json:"parentId"`
@@ -111,7 +111,7 @@ func TestAPIEnqueuesWaitsAndAnswersInJSON(t *testing.T) {
 		equal(t, "closed", x.IsClosed, true)
 		equal(t, "attempts", len(x.HistorySize), 1)
 
-		h := enqueue(w, task, greeting{"go"}) // by a program in Go
+		h := enqueue(w, task, greeting{"go"}) // a Go program enqueues
 		w.ask("wait", `{"executionId":%q}`, h.ID()).into(&x)
 		equal(t, "input", string(x.Input), `{"name":"go"}`)
 	})
@@ -244,7 +244,7 @@ func TestOneIDIsOneExecutionThroughTheAPI(t *testing.T) {
 
 func TestTaskThatTheInstanceDoesNotKnowGetsTheRestOfItsPolicyFromWhoDoes(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
-		stop, err := w.store.(engine.Service).Serve(t.Context(), w.client, "alone") // as durable serve does
+		stop, err := w.store.(engine.Service).Serve(t.Context(), w.client, "alone") // like durable serve
 		check(t, err)
 		t.Cleanup(stop)
 		w.ask("enqueue", `{"taskId":"orders","executionId":"a","input":{"name":"tea","count":1},"policy":{"timeoutMs":9000,"sleepMsBeforeRun":60000}}`)
@@ -376,7 +376,7 @@ func TestListAndTreeComeInPages(t *testing.T) {
 		got, _ = pages("tree", `,"executionId":"r3.1"`, 2)
 		equal(t, "tree", strings.Join(got, " "), "r3 r3.0 r3.1 r3.2")
 
-		// A page is cut where an answer has no more room.
+		// A page ends where the answer is full.
 		w.ends(enqueue(w, parent, 1200, engine.ID("wide")).ID(), engine.Completed)
 		var page seenList
 		w.ask("tree", `{"executionId":"wide","limit":1000}`).into(&page)
@@ -444,7 +444,7 @@ func TestListSelectsByEverythingThatIsAskedFor(t *testing.T) {
 	})
 }
 
-// catalogue is an index that has what it has, or fails.
+// catalogue is an index with fixed contents, or one that fails.
 type catalogue struct {
 	list []engine.Execution
 	err  error
@@ -491,7 +491,7 @@ func TestListIsAnsweredFromAnIndexIfThereIsOne(t *testing.T) {
 		equal(t, "id without an index", page.Executions[0].ID, "stored")
 		equal(t, "behind without an index", page.Behind, 0)
 		list(`"parentId":"stored"`)
-		equal(t, "times asked", len(c.asked), 3) // a tree is read at once
+		equal(t, "times asked", len(c.asked), 3) // one question for a whole tree
 	})
 }
 
@@ -514,13 +514,13 @@ func TestWhatDoesNotFitAnAnswerIsNamed(t *testing.T) {
 
 		w.with(keyed(t, "k1"))
 		w.executor(workers.Config{Codec: keyed(t, "k1")}, engine.Bind(engine.Define[string, string]("secret"), func(_ context.Context, in string) (string, error) { return in, nil }))
-		for range 20 { // whichever instance answers
+		for range 20 { // enough that each instance answers some
 			var x seen
 			w.ask("enqueue", `{"taskId":"secret","executionId":"secret","input":"tea"}`)
 			w.ask("wait", `{"executionId":"secret"}`).into(&x)
 			contains(t, "output", string(x.Output), `"sealed":"application/json; enc=aes-gcm.k1"`)
 		}
-		// What is not what it says is shown as that.
+		// A body that does not match its content type is shown as damaged.
 		check(t, w.pub("durable.ready.default.echo.broken", `{"a":`))
 		w.ends("broken", engine.Failed)
 		var x seen
@@ -579,13 +579,13 @@ func TestFleetIsTold(t *testing.T) {
 			t.Fatalf("queues = %+v, want two", queues)
 		}
 		q := queues.Queues[0]
-		equal(t, "queue", fmt.Sprint(q.Queue, " ", q.Ready+q.InFlight, " ", q.MaxInFlight, q.IsPaused, q.Executors), "default 3 -1 false 2") // one runs at two, and two wait for a slot there
+		equal(t, "queue", fmt.Sprint(q.Queue, " ", q.Ready+q.InFlight, " ", q.MaxInFlight, q.IsPaused, q.Executors), "default 3 -1 false 2") // one runs of two in flight, and two wait
 		if q.OldestMS < 59_000 || q.OldestMS > 62_000 {
 			t.Errorf("oldest = %d ms, want about a minute", q.OldestMS)
 		}
 		equal(t, "other queue", fmt.Sprint(queues.Queues[1].Queue, " ", queues.Queues[1].Executors), "mail 1")
 		equal(t, "unserved", queues.Unserved, 1)
-		equal(t, "later", queues.Later, 1) // the delayed one
+		equal(t, "later", queues.Later, 1) // the delayed execution
 	})
 }
 
@@ -635,7 +635,7 @@ func TestInstancesShareTheLoadAndOneMayGo(t *testing.T) {
 			t.Errorf("answered %v, want 100 together, 20 each at least, and 10 errors", got)
 		}
 
-		// Both hold waits; those of the one that stops come back at once.
+		// Both instances hold waits. Those of the instance that stops are answered at once.
 		const n = 40
 		answers := make(chan string, n)
 		for range n {
@@ -677,7 +677,7 @@ func TestServiceIsFound(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		quiet := w.executor(workers.Config{NoAPI: true}, engine.Bind(engine.Define[int, int]("task"), returns[int](1)))
 		if _, err := w.nc.RequestWithContext(w.ctx, "$SRV.INFO.durable-api", nil); err != nats.ErrNoResponders {
-			t.Errorf("with NoAPI: %v, want that nobody is there", err)
+			t.Errorf("with NoAPI: %v, want an error that says that no instance answers", err)
 		}
 		quiet.stop()
 		w.executor(workers.Config{Name: "one"}, engine.Bind(engine.Define[int, int]("task"), returns[int](1)))

@@ -16,7 +16,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// approval waits for a person. It is bound nowhere.
+// approval waits for a person. No executor binds it.
 var approval = engine.DefineSleeping[string, bool]("approval")
 
 func TestSleepingExecutionWaitsToBeWoken(t *testing.T) {
@@ -126,8 +126,8 @@ func TestWakeSaysWhatItCanNotWake(t *testing.T) {
 	})
 }
 
-// A waker makes four calls: it looks, tells, writes, and takes the message out of
-// the queue. From the second on, the rest is seen to by others.
+// A waker makes four calls: it reads the record, publishes the wake, writes the record, and
+// withdraws the message. If it dies after the second call, executors do the rest.
 func TestWakeOutlivesTheWaker(t *testing.T) {
 	parent := engine.Define[string, bool]("parent")
 	for n := 1; n <= 4; n++ {
@@ -210,7 +210,7 @@ func TestSleepingExecutionIsWokenWhileNobodyExecutes(t *testing.T) {
 			check(t, approval.Wake(t.Context(), w.client, h.ID(), true))
 			w.want(h.ID(), engine.Completed)
 		}
-		pass(time.Hour) // the record of the first is gone, and must not be missed
+		pass(time.Hour) // the first record was removed, and must not be needed
 		w.executor(workers.Config{})
 		pass(2 * time.Hour)
 		if _, err := gone.Get(t.Context()); !errors.Is(err, engine.ErrNotFound) {
@@ -241,7 +241,7 @@ func TestSleepingExecutionsAreCancelled(t *testing.T) {
 			w.want(tree.ID()+id, engine.Cancelled)
 		}
 		if w.nc != nil {
-			equal(t, "messages kept", w.kept(), 1+5+1) // the namespace, the records, and when the tree goes
+			equal(t, "messages kept", w.kept(), 1+5+1) // the namespace's record, five records, the expiry of the tree
 		}
 		w.quiet()
 	})
@@ -286,7 +286,7 @@ func TestSleepingExecutionOfAnotherClientSleepsWhereItIsBound(t *testing.T) {
 
 func TestSleepingExecutionOfAnotherClientWaitsForItsDefinition(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
-		w.executor(workers.Config{}) // knows nothing of the task, whose policy the message leaves out
+		w.executor(workers.Config{}) // it does not know the task, and the message has no policy
 		m := nats.NewMsg("durable.ready.default.approval.order-42")
 		m.Header.Set(codec.HeaderSleeping, "1")
 		_, err := w.nc.RequestMsgWithContext(t.Context(), m)

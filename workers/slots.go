@@ -8,44 +8,46 @@ import (
 )
 
 const (
-	// slotPatience is how long an execution waits in hand for a slot before it is
-	// given back to whoever has one free.
-	slotPatience = time.Second
-	// gatherSlot is how long a slot that is free stays so, for all queues to answer
-	// that were not asked while none was.
-	gatherSlot = 5 * time.Millisecond
-	// handful is the part of a queue's share of the slots that may wait in hand, so
-	// that the next is there when a slot is free: one in so many.
-	handful = 8
+	// maxSlotWait is how long an execution waits for a slot of this executor. After that
+	// the executor returns it, so that an executor with a free slot gets it.
+	maxSlotWait = time.Second
+	// answerTime is how long a released slot stays free, so that queues that nothing was
+	// requested from while no slot was free have time to deliver.
+	answerTime = 5 * time.Millisecond
+	// prefetchShare bounds how many executions of a queue wait for a slot: one for each
+	// prefetchShare slots of the queue's share.
+	prefetchShare = 8
 )
 
-// slots share what an executor can run at once among its queues, by weight. A queue
-// that is alone in having work may use all slots. Each queue is asked for as many
-// executions as there are free slots. An executor of several queues also asks for
-// a handful more of each, which wait in hand: the slot that comes free goes to the
-// queue that has had the least for its weight. An executor of one has nothing wait.
+// slots shares the slots of an executor among its queues by weight, as weighted fair queueing
+// does. A queue may use all slots while no other queue has work. From each queue the executor
+// requests as many executions as there are free slots. An executor of several queues also
+// prefetches a few executions of each queue: when a slot becomes free, it goes to the waiting
+// execution of the queue that has used the fewest slots for its weight. An executor of one
+// queue prefetches nothing.
 type slots struct {
 	mu     sync.Mutex
 	free   int
-	lanes  []*lane
-	clock  float64 // the turn of the lane that had the last slot
-	gather *time.Timer
+	queues []*queue
+	vtime  float64     // the virtual time at which the latest slot was given
+	delay  *time.Timer // runs while released slots stay free for answerTime; otherwise nil
 }
 
-// A lane is a queue of an executor.
-type lane struct {
-	feed    engine.Feed[*engine.Delivery]
-	weight  float64
-	handful int
-	open    int       // requested, and not received
-	waiting []*waiter // received, and without a slot; the oldest first
-	turn    float64   // slots that it has had by its weight: the least is next
-	shy     bool      // something of it waited in vain: it is not asked before a slot is free
+// A queue is a queue that this executor serves.
+type queue struct {
+	feed      engine.Feed[*engine.Delivery]
+	weight    float64
+	prefetch  int       // how many executions may wait for a slot
+	requested int       // executions requested, and not received yet
+	waiting   []*waiter // executions received that have no slot yet; the oldest first
+	vtime     float64   // grows by 1/weight with each slot; the queue with the least is next
+	paused    bool      // an execution waited in vain: request nothing until a slot is released
 }
 
+// A waiter is an execution that waits for a slot. Closing start gives it one.
 type waiter struct{ start chan struct{} }
 
-// newSlots shares n slots among feeds by their weights, and asks for as many.
+// newSlots shares n slots among feeds by their weights, and requests the first executions.
 func newSlots(n int, feeds []engine.Feed[*engine.Delivery], weights []int) *slots {
 	s := &slots{free: n}
 	total := 0
@@ -53,38 +55,38 @@ func newSlots(n int, feeds []engine.Feed[*engine.Delivery], weights []int) *slot
 		total += w
 	}
 	for i, f := range feeds {
-		l := &lane{feed: f, weight: float64(weights[i])}
+		q := &queue{feed: f, weight: float64(weights[i])}
 		if len(feeds) > 1 {
-			l.handful = max(1, n*weights[i]/total/handful)
+			q.prefetch = max(1, n*weights[i]/total/prefetchShare)
 		}
-		s.lanes = append(s.lanes, l)
+		s.queues = append(s.queues, q)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ask()
+	s.request()
 	return s
 }
 
-// acquire waits until an execution that was received has a slot. It reports false
-// if it waited in vain or the executor stops: then the execution is given back.
-func (s *slots) acquire(l *lane, stopping <-chan struct{}) bool {
+// acquire waits for a slot for an execution that was received from q. It returns false after
+// maxSlotWait, or when the executor stops: the caller then returns the execution.
+func (s *slots) acquire(q *queue, stopping <-chan struct{}) bool {
 	s.mu.Lock()
-	l.open--
-	if s.free > 0 && len(l.waiting) == 0 && s.gather == nil {
-		s.give(l)
-		s.ask()
+	q.requested--
+	if s.free > 0 && len(q.waiting) == 0 && s.delay == nil {
+		s.give(q)
+		s.request()
 		s.mu.Unlock()
 		return true
 	}
 	w := &waiter{start: make(chan struct{})}
-	if len(l.waiting) == 0 {
-		l.turn = max(l.turn, s.clock) // it has saved nothing while it had no work
+	if len(q.waiting) == 0 {
+		q.vtime = max(q.vtime, s.vtime) // a queue without work saves up no slots
 	}
-	l.waiting = append(l.waiting, w)
-	s.ask()
+	q.waiting = append(q.waiting, w)
+	s.request()
 	s.mu.Unlock()
 
-	timer := time.NewTimer(slotPatience)
+	timer := time.NewTimer(maxSlotWait)
 	defer timer.Stop()
 	select {
 	case <-w.start:
@@ -92,18 +94,18 @@ func (s *slots) acquire(l *lane, stopping <-chan struct{}) bool {
 	case <-timer.C:
 	case <-stopping:
 	}
-	return s.leave(l, w)
+	return s.leave(q, w)
 }
 
-// leave ends a wait. It reports true if the wait was just over.
-func (s *slots) leave(l *lane, w *waiter) bool {
+// leave ends the wait of w. It returns true if w has been given a slot in the meantime.
+func (s *slots) leave(q *queue, w *waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, other := range l.waiting {
+	for i, other := range q.waiting {
 		if other == w {
-			l.waiting = append(l.waiting[:i:i], l.waiting[i+1:]...)
-			l.shy = true
-			s.ask()
+			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
+			q.paused = true
+			s.request()
 			return false
 		}
 	}
@@ -115,33 +117,31 @@ func (s *slots) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++
-	shy := 0
-	for _, l := range s.lanes {
-		if l.shy {
-			shy++
-		}
-		l.shy = false
+	paused := false
+	for _, q := range s.queues {
+		paused = paused || q.paused
+		q.paused = false
 	}
-	if shy > 0 && len(s.lanes) > 1 && s.gather == nil {
-		// Nothing waits of a queue that may have work: were the slot to go to the first
-		// that answers, it would go by chance and not by weight.
-		s.gather = time.AfterFunc(gatherSlot, func() {
+	if paused && len(s.queues) > 1 && s.delay == nil {
+		// A paused queue may have work, but none of it waits here. If the first queue to
+		// deliver got the slot, chance would decide and not the weights.
+		s.delay = time.AfterFunc(answerTime, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.gather = nil
+			s.delay = nil
 			s.start()
 		})
 	}
 	s.start()
 }
 
-// start gives the free slots to what waits, and asks for more.
+// start gives the free slots to waiting executions, and requests more.
 func (s *slots) start() {
-	for s.gather == nil && s.free > 0 {
-		var next *lane
-		for _, l := range s.lanes {
-			if len(l.waiting) > 0 && (next == nil || l.turn < next.turn) {
-				next = l
+	for s.delay == nil && s.free > 0 {
+		var next *queue
+		for _, q := range s.queues {
+			if len(q.waiting) > 0 && (next == nil || q.vtime < next.vtime) {
+				next = q
 			}
 		}
 		if next == nil {
@@ -151,28 +151,29 @@ func (s *slots) start() {
 		next.waiting = next.waiting[1:]
 		s.give(next)
 	}
-	s.ask()
+	s.request()
 }
 
-// give gives a slot to l.
-func (s *slots) give(l *lane) {
+// give counts a free slot as used by q.
+func (s *slots) give(q *queue) {
 	s.free--
-	l.turn = max(l.turn, s.clock)
-	s.clock = l.turn
-	l.turn += 1 / l.weight
+	q.vtime = max(q.vtime, s.vtime)
+	s.vtime = q.vtime
+	q.vtime += 1 / q.weight
 }
 
-// ask has each queue deliver what there is room for.
-func (s *slots) ask() {
-	for _, l := range s.lanes {
-		want := max(s.free, l.handful)
-		if l.shy {
+// request asks each queue for as many executions as there is room for. It takes requests
+// back if there is less room than before.
+func (s *slots) request() {
+	for _, q := range s.queues {
+		want := max(s.free, q.prefetch)
+		if q.paused {
 			want = 0
 		}
-		if n := want - l.open - len(l.waiting); n != 0 && (n > 0 || l.open > 0) {
-			n = max(n, -l.open)
-			l.open += n
-			l.feed.Request(n)
+		if n := want - q.requested - len(q.waiting); n != 0 && (n > 0 || q.requested > 0) {
+			n = max(n, -q.requested)
+			q.requested += n
+			q.feed.Request(n)
 		}
 	}
 }

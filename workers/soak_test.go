@@ -27,7 +27,7 @@ var (
 // soakStreams are the streams of the namespace as streamsOf names them, in order.
 var soakStreams = []string{"ready", "timers", "control", "records"}
 
-// A sample is what there is at one time.
+// A sample holds the measured sizes at one time.
 type sample struct {
 	at       time.Duration
 	done     int64
@@ -45,9 +45,9 @@ func (s sample) String() string {
 	return line + fmt.Sprintf("  disk %6.1fMB  heap %5.1fMB", float64(s.disk)/1e6, float64(s.heap)/1e6)
 }
 
-// TestSoakOfManyShortExecutionsLevelsOff runs, in real time on a server with files,
-// many executions that are kept for 2 s: nine of ten are single roots, which the
-// server removes, and one is a tree of three, which executors remove.
+// TestSoakOfManyShortExecutionsLevelsOff runs many executions that are kept for 2 s, in real time
+// on a server with files. Nine of ten are roots without children, which the server removes. One
+// of ten is a tree of three, which executors remove.
 func TestSoakOfManyShortExecutionsLevelsOff(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("takes -soak=30s, or as long as you like")
@@ -86,7 +86,7 @@ func TestSoakOfManyShortExecutionsLevelsOff(t *testing.T) {
 		for name, state := range streamsOf(t, nc) {
 			s.messages[name], s.bytes[name] = state.Msgs, state.Bytes
 		}
-		// Files come and go meanwhile: what has gone takes no room.
+		// Files may vanish during the walk: they count as empty.
 		_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 			if err == nil && !e.IsDir() {
 				if info, err := e.Info(); err == nil {
@@ -133,7 +133,7 @@ func TestSoakOfManyShortExecutionsLevelsOff(t *testing.T) {
 		}
 		return m
 	}
-	// In the second half there is no more than in the first, but for what chance does.
+	// The second half must have no more than the first, apart from chance.
 	half := len(samples) / 2
 	for what, of := range map[string]func(sample) float64{
 		"records": func(s sample) float64 { return float64(s.messages["records"]) },
@@ -147,13 +147,13 @@ func TestSoakOfManyShortExecutionsLevelsOff(t *testing.T) {
 		}
 	}
 
-	// And when nothing more comes, everything goes.
+	// When no more executions come, everything must be removed.
 	time.Sleep(10 * time.Second)
 	last := measure()
 	for _, st := range soakStreams {
 		want := uint64(0)
 		if st == "records" {
-			want = 1 // the namespace's own
+			want = 1 // the namespace's own record
 		}
 		if got := last.messages[st]; got != want {
 			t.Errorf("%d messages left in %s, want %d", got, st, want)

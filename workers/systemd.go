@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// NotifySystemd tells systemd how the executor fares, until ctx ends, for a unit of
-// Type=notify: that it is ready, when it claims; that it is alive, each second or
-// twice in WatchdogSec if that is less than 2 s, for as long as Health is nil; and that it stops, when ctx ends. It is
-// to be run beside Run, with the same context. Without systemd, which is known by
-// NOTIFY_SOCKET in the environment, it returns nil at once. An error says that systemd
-// can't be told.
+// NotifySystemd tells systemd the state of the executor until ctx ends, for a unit of
+// Type=notify. It reports that the executor is ready once it claims executions; that it is
+// alive, as long as Health returns nil, each second or, if WatchdogSec is less than 2 s, twice
+// in WatchdogSec; and that it is stopping, when ctx ends. Call it in a goroutine of its own,
+// with the context of Run. If NOTIFY_SOCKET is not in the environment, systemd does not
+// expect notifications, and NotifySystemd returns nil at once. It returns an error if it can't
+// reach systemd.
 func (x *Executor) NotifySystemd(ctx context.Context) error {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {
@@ -42,7 +43,7 @@ func (x *Executor) NotifySystemd(ctx context.Context) error {
 		if err := x.Health(); err != nil {
 			state = "STATUS=" + err.Error()
 		} else {
-			state, ready = "WATCHDOG=1\nSTATUS=at work", true
+			state, ready = "WATCHDOG=1\nSTATUS=working", true
 		}
 		if ready {
 			state = "READY=1\n" + state
@@ -53,13 +54,13 @@ func (x *Executor) NotifySystemd(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return tell("STOPPING=1\nSTATUS=running attempts come to their end")
+			return tell("STOPPING=1\nSTATUS=stopping: running attempts may finish")
 		}
 	}
 }
 
-// watchdogPause is how often systemd is told: each second, or twice in the watchdog's time
-// if that is less than 2 s.
+// watchdogPause returns the time between two notifications: a second, or half of the watchdog's
+// time if that is less.
 func watchdogPause(microseconds string) time.Duration {
 	n, err := strconv.ParseInt(microseconds, 10, 64)
 	if err != nil || n <= 0 {

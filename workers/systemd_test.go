@@ -12,8 +12,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A unit of Type=notify with a watchdog is told that it is ready once the executor claims,
-// that it is alive while it is healthy, and no more once its store is closed.
+// With a unit of Type=notify and a watchdog, the executor reports that it is ready once it claims,
+// and that it is alive while it is healthy, but not after its store is closed.
 func TestSystemdIsToldHowTheExecutorFares(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

@@ -11,25 +11,25 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// What a hook on a tap answers with.
+// The errors that a tap and its hook return.
 var (
 	errDead    = errors.New("tap: the process is dead")
 	errSkipped = errors.New("tap: the call is skipped")
 )
 
-// A tap is the store as one process sees it, with a hand on the line: a hook
-// hears of each call before it is made and may hold it up, answer it with an
-// error, or have it skipped; and the process can be killed. Then each call
-// returns errDead and does nothing, feeds deliver nothing, watchers hear nothing,
-// and what the process held stays held until its lease ends.
+// A tap wraps the store of one process, so that a test can disturb the process. A hook is called
+// before each call of the store: it may delay the call, make it return an error, or skip it.
+// The test can also kill the process: then each call returns errDead and does nothing, feeds
+// deliver nothing, watchers get no notices, and the process's messages stay leased until their
+// leases end.
 type tap struct {
 	store engine.Store
 	dead  chan struct{}
-	calls *journal // that were made; nil: they are not kept
+	calls *journal // all calls so far; nil: do not keep them
 
 	mu     sync.Mutex
 	hook   func(call string, id string) error
-	writes map[string]int // of records, that succeeded
+	writes map[string]int // by execution: how many writes of its record succeeded
 }
 
 var _ engine.Store = (*tap)(nil)
@@ -38,8 +38,9 @@ func newTap(s engine.Store) *tap {
 	return &tap{store: s, dead: make(chan struct{}), writes: map[string]int{}}
 }
 
-// on sets the hook: call is the name of the method, id that of the execution that
-// it is about, if any. Baton calls are Extend, Done, Return and SetAside, notices are Notice.
+// on sets the hook. Its call is the name of the method, and id the id of the execution that the
+// call is about, if any. Calls of a baton are Extend, Done, Return and SetAside; the delivery
+// of a notice is Notice.
 func (p *tap) on(hook func(call, id string) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,7 +78,7 @@ func (p *tap) call(name, id string, do func() error) (err error) {
 		}
 	}
 	if p.isDead() {
-		return errDead // it was killed while the hook held it up
+		return errDead // the process was killed while the hook delayed the call
 	}
 	err = do()
 	if p.isDead() {
@@ -117,7 +118,7 @@ func (p *tap) Update(ctx context.Context, x engine.Execution, at engine.Revision
 	return r, err
 }
 
-// written returns how often the record of an execution was written over this line.
+// written returns how often the record of an execution was written through this tap.
 func (p *tap) written(id string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -174,7 +175,7 @@ func (p *tap) Delete(ctx context.Context, root string, at engine.Revision) error
 
 func (p *tap) Claim(ctx context.Context, queue string) (engine.Feed[*engine.Delivery], error) {
 	return tapFeed(p, func() (engine.Feed[*engine.Delivery], error) { return p.store.Claim(ctx, queue) },
-		func(m **engine.Delivery) { // a copy: a feed may wrap a message more than once
+		func(m **engine.Delivery) { // wrap a copy, because a feed may wrap a message more than once
 			d := **m
 			d.Baton = tapBaton{p, d.Baton, d.Execution.ID}
 			*m = &d
@@ -196,8 +197,8 @@ func (p *tap) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage], 
 		func(m *engine.ExpiryMessage) { m.Baton = tapBaton{p, m.Baton, m.Root} })
 }
 
-// Watch tells what it hears in a goroutine of its own: a hook that holds up the
-// process must not hold up the store.
+// Watch calls fn in a goroutine of its own: a hook that delays the process must not delay the
+// store.
 func (p *tap) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Notice)) (func(), error) {
 	return tapped(p, "Watch", topic.Outcome, func() (func(), error) {
 		heard := make(chan engine.Notice, 10_000)
@@ -272,8 +273,8 @@ func (b tapBaton) SetAside(ctx context.Context, reason string) error {
 	return b.tap.call("SetAside", b.id, func() error { return b.baton.SetAside(ctx, reason) })
 }
 
-// A feed that takes every message as it arrives, so that a dead process holds
-// what came to it and the feed behind can be closed without giving any of it back.
+// A wireFeed receives every message as soon as the wrapped feed has it. So a dead process keeps
+// its messages, and closing the wrapped feed returns none of them.
 type wireFeed[M any] struct {
 	engine.Feed[M]
 	tap     *tap
@@ -316,9 +317,9 @@ func (f *wireFeed[M]) run(wrap func(M) M, back func(M) error) {
 		case <-f.tap.dead:
 			return
 		case <-f.closing:
-			f.Feed.Close() // or what is given back would come here again
+			f.Feed.Close() // otherwise the returned messages would be redelivered to this feed
 			for _, m := range held {
-				_ = back(m) // one that can't be returned comes back after its lease
+				_ = back(m) // a message that can't be returned is redelivered after its lease
 			}
 			return
 		}

@@ -13,74 +13,75 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// trouble keeps account of what fails in the background. Each sort of failure is
-// logged when it begins and when it is over, and counted in between: one that
-// goes on among others that succeed is one failure all the time.
+// trouble tracks failures of background work, by kind of work. It logs when a kind of work
+// begins to fail and when it works again, and counts the failures in between. A kind of work
+// fails as long as one of its callers has not succeeded since its failure, whatever the others
+// do.
 type trouble struct {
 	log *slog.Logger
 
-	spells atomic.Int64 // of now, to be seen without the lock by all that has not failed
+	failures atomic.Int64 // the length of now, so that over rarely needs the lock
 
 	mu     sync.Mutex
-	now    map[string]*spell
-	counts map[string]int
+	now    map[string]*failure // by kind of work
+	counts map[string]int      // of all failures so far, by kind of work
 }
 
-// A spell is a failure that goes on.
-type spell struct {
+// A failure is a kind of background work that fails now.
+type failure struct {
 	since time.Time
 	count int
-	who   map[any]bool // has not succeeded since it failed
+	who   map[any]bool // the callers that have not succeeded since they failed
 }
 
-// failed notes that what has failed for who, which must tell of the end by over.
+// failed notes that the work named what has failed for who. Later, who must call over.
 func (t *trouble) failed(what string, who any, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now == nil {
-		t.now, t.counts = map[string]*spell{}, map[string]int{}
+		t.now, t.counts = map[string]*failure{}, map[string]int{}
 	}
 	t.counts[what]++
-	s := t.now[what]
-	if s == nil {
-		s = &spell{since: time.Now(), who: map[any]bool{}}
-		t.now[what] = s
-		t.spells.Add(1)
+	f := t.now[what]
+	if f == nil {
+		f = &failure{since: time.Now(), who: map[any]bool{}}
+		t.now[what] = f
+		t.failures.Add(1)
 		t.log.Warn("background work fails: it is tried again", "what", what, "error", err)
 	}
-	s.count++
-	s.who[who] = true
+	f.count++
+	f.who[who] = true
 }
 
-// over notes that what has succeeded for who, or is not wanted any more.
+// over notes that the work named what has succeeded for who, or is not needed any more.
 func (t *trouble) over(what string, who any) {
-	if t.spells.Load() == 0 {
+	if t.failures.Load() == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.now[what]
-	if s == nil || !s.who[who] {
+	f := t.now[what]
+	if f == nil || !f.who[who] {
 		return
 	}
-	if delete(s.who, who); len(s.who) > 0 {
+	if delete(f.who, who); len(f.who) > 0 {
 		return
 	}
 	delete(t.now, what)
-	t.spells.Add(-1)
+	t.failures.Add(-1)
 	t.log.Info("background work succeeds again", "what", what,
-		"failures", s.count, "after", time.Since(s.since))
+		"failures", f.count, "after", time.Since(f.since))
 }
 
-// The pause between two tries of what must be done grows from the first to the second.
+// The pause between two tries of background work grows from firstPause to lastPause.
 const (
 	firstPause = 20 * time.Millisecond
 	lastPause  = 2 * time.Second
 )
 
-// steady does fn, again and again until it succeeds or the executor is killed.
+// steady calls fn until it succeeds or the executor is killed.
 func (x *Executor) steady(what string, fn func(context.Context) error) {
-	var who *int // this call and no other, once it has failed
+	var who *int // identifies this call of steady, once fn has failed
 	for pause := firstPause; x.kill.Err() == nil; pause = min(2*pause, lastPause) {
 		err := fn(x.kill)
 		if err == nil && who != nil {
@@ -100,8 +101,8 @@ func (x *Executor) steady(what string, fn func(context.Context) error) {
 	}
 }
 
-// steadyUntilStop is steady for what another executor can do as well, with the messages held:
-// once this one shuts down, a try that fails is the last, and the messages go back at once.
+// steadyUntilStop is steady for work that another executor can do if it gets the messages held:
+// once this executor shuts down, it returns the messages after the next try that fails.
 func (x *Executor) steadyUntilStop(what string, fn func(context.Context) error, held ...*hand) {
 	x.steady(what, func(ctx context.Context) error {
 		err := fn(ctx)
@@ -110,23 +111,23 @@ func (x *Executor) steadyUntilStop(what string, fn func(context.Context) error, 
 		}
 		for _, h := range held {
 			if h.Return(ctx, time.Time{}, false) != nil {
-				h.drop() // it comes to somebody after the lease
+				h.drop() // another executor gets it after the lease
 			}
 		}
 		return nil
 	})
 }
 
-// strays counts attempts whose code goes on after its outcome was recorded.
+// strays counts attempts whose code still runs strayAfter after they were stopped.
 type strays struct {
 	mu  sync.Mutex
 	now int
 }
 
-// strayAfter is how long code may take to notice that its context has ended.
+// strayAfter is how long code may take to return after its context has ended.
 const strayAfter = 5 * time.Second
 
-// watch finds out whether the code of an attempt that has been stopped returns.
+// watch counts an attempt that was stopped as a stray from strayAfter until its code returns.
 func (s *strays) watch(a *attempt) {
 	if a.left.isOpen() {
 		return
@@ -163,8 +164,8 @@ func labels(x *engine.Execution) pprof.LabelSet {
 	return pprof.Labels("durable.task", x.Task, "durable.execution", x.ID)
 }
 
-// stackOf returns the stack of the goroutine that runs x, found by its labels in
-// a goroutine profile: blocks separated by empty lines.
+// stackOf returns the stack of the goroutine that runs x. It finds the goroutine by its labels
+// in a goroutine profile, which separates goroutines by empty lines.
 func stackOf(x *engine.Execution) string {
 	var profile bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
@@ -178,21 +179,23 @@ func stackOf(x *engine.Execution) string {
 	return "not found"
 }
 
-// Stats is what an executor is at.
+// Stats says what an executor does at the moment.
 type Stats struct {
-	// Running counts attempts whose outcome is open.
+	// Running counts attempts whose outcome is not recorded yet.
 	Running int
-	// InHand counts messages in hand, Held those of them that are executions, by queue.
+	// InHand counts all messages that the executor holds. Held counts those of executions,
+	// by queue.
 	InHand int
 	Held   map[string]int
-	// Strays counts attempts that are over and whose code ignores it: it has not returned
-	// 5 s after its context ended.
+	// Strays counts attempts whose code ignores that its context has ended: it has not
+	// returned 5 s later.
 	Strays int
-	// Failures counts, by what it was, the background work that has failed.
+	// Failures counts failures of background work, by the kind of work, since the executor
+	// was made.
 	Failures map[string]int
 }
 
-// Stats returns what the executor is at.
+// Stats returns what the executor does at the moment.
 func (x *Executor) Stats() Stats {
 	hands := x.hands.all()
 	s := Stats{Running: len(x.attempts.all()), InHand: len(hands), Held: map[string]int{}, Failures: map[string]int{}}

@@ -18,7 +18,7 @@ const (
 
 var errCut = errors.New("cut")
 
-// spells returns, by what fails, how often its begin and its end were logged.
+// spells returns how often the begin and the end of failures were logged, by kind of work.
 func (e *executor) spells() (begins, ends map[string]int) {
 	begins, ends = map[string]int{}, map[string]int{}
 	for _, l := range e.logs.FilterMessage(troubleBegins).All() {
@@ -30,7 +30,7 @@ func (e *executor) spells() (begins, ends map[string]int) {
 	return begins, ends
 }
 
-// once fails unless each of these began and ended once, and nothing else did.
+// once fails unless exactly these kinds of work began to fail once, and worked again once.
 func (e *executor) once(t *testing.T, what ...string) {
 	t.Helper()
 	begins, ends := e.spells()
@@ -62,8 +62,8 @@ func TestBackgroundErrorsAreLoggedWhenTheyBeginAndWhenTheyEnd(t *testing.T) {
 		for _, h := range hs {
 			equal(t, "output", result(w, h), "out")
 		}
-		// Its messages have come again, too, and could not be claimed.
-		what := []string{"claim an execution", "record an outcome", "extend leases", "look at the records of attempts"}
+		// Its messages were redelivered, too, and could not be claimed.
+		what := []string{"claim an execution", "record an outcome", "extend leases", "check the records of attempts"}
 		x.once(t, what...)
 		for _, l := range began {
 			contains(t, "error", l.ContextMap()["error"].(string), "cut")
@@ -79,7 +79,7 @@ func TestBackgroundErrorsAreLoggedWhenTheyBeginAndWhenTheyEnd(t *testing.T) {
 			}
 		}
 
-		// Trouble that comes again is told again.
+		// A new failure of the same work is logged again.
 		h := enqueue(w, task, time.Minute)
 		pass(time.Second)
 		cut()
@@ -103,7 +103,7 @@ func TestTroubleWithOneExecutionAmongManyIsToldOnce(t *testing.T) {
 			return nil
 		})
 		enqueue(w, task, "in", engine.ID("poor"))
-		for range 30 { // that succeed meanwhile
+		for range 30 { // these succeed in the meantime
 			result(w, enqueue(w, task, "in", engine.ID(fmt.Sprint("rich-", time.Now().Unix()))))
 			pass(10 * time.Second)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// countReturns counts what an executor gives back.
+// countReturns counts the messages that an executor returns.
 func (e *executor) countReturns(n *atomic.Int64) {
 	e.tap.on(func(call, _ string) error {
 		if call == "Return" {
@@ -62,7 +62,7 @@ func TestOneOfTenServicesGetsItsTasksWithoutAPause(t *testing.T) {
 			tasks = append(tasks, task)
 			w.executor(workers.Config{Name: fmt.Sprint("service", n)}, engine.Bind(task, returns[string]("out")))
 		}
-		result(w, enqueue(w, tasks[0], "in")) // now they know each other
+		result(w, enqueue(w, tasks[0], "in")) // until the executors know of each other
 		pass(time.Second)
 		for range 5 {
 			for _, task := range tasks {
@@ -117,8 +117,8 @@ func TestTasksOfABusyServiceAreNoStorm(t *testing.T) {
 	})
 }
 
-// TestLatencyOfTwoServicesOnOneQueue measures, and prints, what two services cost each
-// other, in turns with one service alone. It is run by hand: DURABLE_MEASURE=1.
+// TestLatencyOfTwoServicesOnOneQueue measures and prints how much two services on one queue slow
+// each other down, alternating with one service alone. Run it by hand with DURABLE_MEASURE=1.
 func TestLatencyOfTwoServicesOnOneQueue(t *testing.T) {
 	if os.Getenv("DURABLE_MEASURE") == "" {
 		t.Skip("measures; DURABLE_MEASURE=1 runs it")
@@ -146,8 +146,8 @@ func TestLatencyOfTwoServicesOnOneQueue(t *testing.T) {
 	}
 }
 
-// latencies runs so many services with a task each on one queue, each with a caller
-// that waits for one execution after the other, and returns how long each took.
+// latencies runs services on one queue. Each has a task of its own, and a caller that waits for one
+// execution after the other. It returns the latencies by service.
 func latencies(t *testing.T, services, each int) [][]time.Duration {
 	s, err := embedded.Open(t.Context(), embedded.Config{Dir: t.TempDir()})
 	check(t, err)

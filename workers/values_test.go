@@ -17,7 +17,7 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// cents says itself what its JSON is.
+// cents makes its own JSON.
 type cents struct{ n int64 }
 
 func (c cents) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, `"%d ct"`, c.n), nil }
@@ -35,8 +35,8 @@ type bill struct {
 
 func inJSON(text string) codec.Payload { return codec.Payload{Type: codec.JSON, Data: []byte(text)} }
 
-// TestAValueArrivesAsItWasSent sends values that MessagePack has no words for through every
-// way that a value can take, enqueued by Go and by a client that writes JSON.
+// TestAValueArrivesAsItWasSent sends values that MessagePack can't express on every path that a
+// value can take, enqueued by Go and by a client that writes JSON.
 func TestAValueArrivesAsItWasSent(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		large, _ := new(big.Int).SetString("123456789012345678901234567890", 10)
@@ -109,8 +109,8 @@ func TestAnOutputThatNobodyCanReadCompletesNothing(t *testing.T) {
 	})
 }
 
-// TestAnInputThatCanNotBePutTogetherEndsItsExecution is about outputs of programs of
-// before, who wrote numbers in MessagePack that JSON has no word for.
+// TestAnInputThatCanNotBePutTogetherEndsItsExecution is about outputs of earlier versions, which
+// wrote numbers in MessagePack that JSON can't express.
 func TestAnInputThatCanNotBePutTogetherEndsItsExecution(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		nan := codec.Payload{Type: codec.MsgPack, Data: []byte{0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 1}}
@@ -141,11 +141,11 @@ func TestWakeRefusesWhatIsNoOutput(t *testing.T) {
 		for _, out := range []codec.Payload{
 			{Type: codec.JSON, Data: []byte("{")}, {Type: codec.MsgPack, Data: []byte{0xc1}}, {Type: "text/xml", Data: []byte("<a/>")},
 			{Type: "application/json; enc=gzip", Data: []byte("x")}, inJSON(`{"a":1,"a":2}`),
-			inJSON(`"yes"`), inJSON("null"), {Type: codec.MsgPack, Data: []byte{0x01}}, // no output of this task
+			inJSON(`"yes"`), inJSON("null"), {Type: codec.MsgPack, Data: []byte{0x01}}, // not an output of this task
 		} {
 			client := x.Client()
 			if out.Check() != nil {
-				client = w.client // anybody sees that
+				client = w.client // every client notices that
 			}
 			if err := client.Wake(t.Context(), h.ID(), out); !errors.Is(err, engine.ErrInvalidOutput) {
 				t.Errorf("wake with %s %q: %v, want ErrInvalidOutput", out.Type, out.Data, err)
@@ -157,7 +157,7 @@ func TestWakeRefusesWhatIsNoOutput(t *testing.T) {
 	})
 }
 
-// publishWake wakes an execution as any program may that has the right to publish.
+// publishWake wakes an execution like any program that has the permission to publish.
 func (w *world) publishWake(id string, out codec.Payload) {
 	w.t.Helper()
 	data, err := engine.EncodeClosure(engine.Closure{Parent: id, IsWake: true, Status: engine.Completed, Output: out})
@@ -184,8 +184,8 @@ func TestExecutorsSetAWakeAsideThatIsNoOutput(t *testing.T) {
 	})
 }
 
-// TestShutdownReturnsTheWakesThatAreStillInHand has an executor set one of two wakes aside, and
-// stop before it can read the record for the other.
+// TestShutdownReturnsTheWakesThatAreStillInHand stops an executor that has set one of two wakes
+// aside, before it can read the record for the other one.
 func TestShutdownReturnsTheWakesThatAreStillInHand(t *testing.T) {
 	onJetStream(t, func(t *testing.T, w *world) {
 		x := w.tapped(workers.Config{}, engine.BindSleeping(approval))
@@ -200,7 +200,7 @@ func TestShutdownReturnsTheWakesThatAreStillInHand(t *testing.T) {
 					pass(time.Second)
 				}
 			case call == "Get" && asides == 0:
-				time.Sleep(time.Second) // both of the others are in hand by then
+				time.Sleep(time.Second) // by then the executor holds both of the other messages
 			case call == "Get" && asides == 2:
 				return errors.New("no answer")
 			}
@@ -220,7 +220,7 @@ func TestShutdownReturnsTheWakesThatAreStillInHand(t *testing.T) {
 	})
 }
 
-// TestWhatIsJudgedIsWhatIsRun is about keys that encoding/json takes for one field.
+// TestWhatIsJudgedIsWhatIsRun is about different keys that encoding/json reads as the same field.
 func TestWhatIsJudgedIsWhatIsRun(t *testing.T) {
 	type job struct {
 		Failures int `json:"failures,omitempty"`
@@ -232,7 +232,7 @@ func TestWhatIsJudgedIsWhatIsRun(t *testing.T) {
 			if _, err := x.Client().Enqueue(t.Context(), engine.Request{Task: "task", Input: inJSON(in)}); !errors.Is(err, engine.ErrInvalidInput) {
 				t.Errorf("%s: %v, want ErrInvalidInput", in, err)
 			}
-			id, err := engine.NewClient(w.store).Enqueue(t.Context(), engine.Request{Task: "task", Input: inJSON(in)}) // which has not met the task
+			id, err := engine.NewClient(w.store).Enqueue(t.Context(), engine.Request{Task: "task", Input: inJSON(in)}) // a client that does not know the task
 			check(t, err)
 			equal(t, "kind", w.ends(id, engine.Failed).Failure.Kind, engine.KindInvalidInput)
 		}

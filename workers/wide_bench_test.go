@@ -19,9 +19,9 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// A gauge reports what executions cost, each: time, processor, messages stored,
-// bytes sent to the server and bytes written to its files; and the most heap that
-// was in use. It is of the whole process, server included.
+// A gauge reports the costs of one execution: time, processor time, messages stored, bytes sent to
+// the server, and bytes written to files. It also reports the most heap that was in use. The
+// costs are those of the whole process, including the server.
 type gauge struct {
 	b      *testing.B
 	server *embedded.Server
@@ -44,7 +44,7 @@ func gauged(b *testing.B, bs ...engine.Binding) *gauge {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { // the last of all
+	b.Cleanup(func() { // runs after all other cleanups
 		if err := server.Close(); err != nil {
 			b.Error(err)
 		}
@@ -67,11 +67,11 @@ func (g *gauge) stored() (n uint64) {
 	return n
 }
 
-// sent returns the bytes of all that was published or asked, payload and headers.
+// sent returns how many bytes were published or requested, payloads and headers.
 func (g *gauge) sent() uint64 { return g.nc.Stats().OutBytes }
 
-// written returns the bytes that the process has written to files: its connections
-// stay inside of it. Zero where Linux does not tell.
+// written returns how many bytes the process has written to files; its connections are in memory.
+// It returns zero if the system does not say.
 func written() (n uint64) {
 	text, err := os.ReadFile("/proc/self/io")
 	if err != nil {
@@ -108,10 +108,10 @@ func peak() (done func() uint64) {
 	return func() uint64 { close(stop); <-stopped; return most.Load() }
 }
 
-// each runs fn again and again, and reports what each of n executions costs.
+// each runs fn repeatedly, and reports the cost of one of its n executions.
 func (g *gauge) each(n int, fn func() error) {
 	g.b.Helper()
-	if err := fn(); err != nil { // the first pays for what is made once
+	if err := fn(); err != nil { // the first call pays for everything that is made only once
 		g.b.Fatal(err)
 	}
 	stored, sent, files, cpu, heap := g.stored(), g.sent(), written(), processTime(g.b), peak()
@@ -129,12 +129,12 @@ func (g *gauge) each(n int, fn func() error) {
 	g.b.ReportMetric(float64(g.stored()-stored)/all, "stored/each")
 	g.b.ReportMetric(float64(g.sent()-sent)/all, "sent-B/each")
 	g.b.ReportMetric(float64(written()-files)/all, "written-B/each")
-	g.b.ReportMetric(0, "ns/op") // says nothing that µs/each does not
+	g.b.ReportMetric(0, "ns/op") // µs/each says the same
 }
 
-// BenchmarkWide is a parent with a finalize that reads the output of each child.
-// What a child costs must not grow with how many there are; with few, the cost of
-// the parent and the finalize is a good part of it.
+// BenchmarkWide runs a parent with a finalize that reads the output of each child. The cost of a
+// child must not grow with the number of children. With few children, the parent and the
+// finalize are a large part of the cost.
 func BenchmarkWide(b *testing.B) {
 	child := engine.Define[int, int]("child")
 	parent := engine.Define[int, int]("parent")
@@ -171,8 +171,8 @@ func BenchmarkWide(b *testing.B) {
 	}
 }
 
-// BenchmarkDeep is a task that spawns itself, each level with a finalize. What a
-// level costs must not depend on how many there are.
+// BenchmarkDeep runs a task that spawns itself. Each level has a finalize. The cost of a level must
+// not depend on the number of levels.
 func BenchmarkDeep(b *testing.B) {
 	level := engine.Define[int, int]("level")
 	for _, n := range []int{10, 100, 1000} {

@@ -23,8 +23,8 @@ var (
 	wildSeed     = flag.Uint64("wild-seed", 1, "what the wild messages are made from")
 )
 
-// wildPatience is how long the canary may take behind all that was published: on a
-// machine of its own it takes milliseconds.
+// wildPatience is how long the canary may take after all other messages. On a machine of its own it
+// takes milliseconds.
 const wildPatience = 10 * time.Second
 
 // A wildPlace is a server that listens on TCP, in real time, with an executor.
@@ -34,7 +34,7 @@ type wildPlace struct {
 	stop  func()
 }
 
-// execute has another executor, with few slots, in place of the one that there is.
+// execute replaces the executor by a new one with few slots.
 func (p *wildPlace) execute() {
 	p.t.Helper()
 	p.stop()
@@ -50,9 +50,8 @@ func (p *wildPlace) execute() {
 	}
 }
 
-// lost returns those of the subjects that were acknowledged and of which nothing is to
-// be seen: no execution, and nothing set aside. Those that lie in the ready stream still
-// are in left.
+// lost returns the acknowledged messages that have left no trace: neither an execution nor a dead
+// letter. It returns those that are still in the ready stream as left.
 func (p *wildPlace) lost(subjects map[string]wild) (lost, left []wild) {
 	p.t.Helper()
 	seen := map[string]bool{}
@@ -70,7 +69,7 @@ func (p *wildPlace) lost(subjects map[string]wild) (lost, left []wild) {
 		lies[legible(m.Key)] = true
 	}
 	for subject, m := range subjects {
-		// What a later version says is known by its id alone, a hint not even so.
+		// Only the id of a message of a later version is known, and of a hint not even that.
 		switch id := legible(idOf(subject)); {
 		case seen[id], seen[legible(subject)]:
 		case lies[id]:
@@ -82,19 +81,19 @@ func (p *wildPlace) lost(subjects map[string]wild) (lost, left []wild) {
 	return lost, left
 }
 
-// legible is text as JSON has it, in which the server tells of a message whose header
-// block can't be parsed: what is no UTF-8 is replaced.
+// legible replaces bytes that are not UTF-8, like the JSON in which the server reports a message
+// whose header block can't be parsed.
 func legible(text string) string { return string([]rune(text)) }
 
-// idOf is what stands behind queue and task.
+// idOf returns the rest of a subject after queue and task.
 func idOf(subject string) string {
 	tokens := strings.SplitN(subject, ".", 5)
 	return tokens[len(tokens)-1]
 }
 
-// TestWildMessagesHurtNobody publishes random messages, byte by byte over TCP, with all
-// that a publisher can choose: a canary behind them runs, every view answers, and of each
-// message that the server has acknowledged there is something to be seen.
+// TestWildMessagesHurtNobody publishes random messages over TCP, in which everything is random that
+// a publisher can choose. A canary that is published after them must run, all views must work,
+// and each message that the server has acknowledged must leave a trace.
 func TestWildMessagesHurtNobody(t *testing.T) {
 	t.Logf("-wild=%d -wild-seed=%d", *wildMessages, *wildSeed)
 	store, err := embedded.Open(t.Context(), embedded.Config{Dir: t.TempDir(), Port: -1, Store: jsstore.Config{Lease: 2 * time.Second}})
@@ -109,14 +108,14 @@ func TestWildMessagesHurtNobody(t *testing.T) {
 	for range *wildMessages {
 		m := random.message()
 		if ids[idOf(m.subject)] {
-			continue // of two that share an id one counts, which is another matter
+			continue // only one of two messages with the same id counts, which other tests check
 		}
 		ids[idOf(m.subject)] = true
 		a, err := r.Publish(m.subject, m.header, m.body)
 		if err != nil {
 			t.Fatalf("publish %s: %v", m, err)
 		}
-		if strings.HasPrefix(a.Refused, "-ERR") { // the server closes the connection
+		if strings.HasPrefix(a.Refused, "-ERR") { // the server has closed the connection
 			_ = r.Close()
 			r = p.dial()
 		}
@@ -143,14 +142,14 @@ func TestWildMessagesHurtNobody(t *testing.T) {
 	if _, err := store.ListQueues(t.Context()); err != nil {
 		t.Error(err)
 	}
-	p.execute() // an executor looks for strays when it starts, and then once a minute
+	p.execute() // an executor looks for messages that no consumer delivers when it starts, and then once a minute
 	began = time.Now()
 	var lost, left []wild
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if lost, left = p.lost(subjects); len(lost) == 0 && unexplained(left) == 0 {
 			break
 		}
-		<-time.After(500 * time.Millisecond) // each look reads everything, which is in the way of what it waits for
+		<-time.After(500 * time.Millisecond) // each check reads everything, which delays the executor
 	}
 	t.Logf("everything else took %s", time.Since(began))
 	for _, m := range lost {
@@ -173,8 +172,8 @@ func unexplained(list []wild) (n int) {
 	return n
 }
 
-// isLater reports whether a message says that it is of a later version, to whose
-// executors it is left.
+// isLater reports whether a message says that it is of a later version. This version leaves it to
+// executors of that one.
 func isLater(m wild) bool { return strings.Contains(string(m.header), "Durable-Version") }
 
 func (p *wildPlace) dial() *jstest.Raw {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A wild message is one that no client library would send: random bytes where something
-// has a meaning, and things that have one where they have none.
+// A wild message is a message that no client library would send. It has random bytes where a
+// meaning is expected, and meaningful words where none are expected.
 type wild struct {
 	subject      string
 	header, body []byte
@@ -17,7 +17,7 @@ func (m wild) String() string {
 	return fmt.Sprintf("%.300q, header %.300q, body %.100q", m.subject, m.header, m.body)
 }
 
-// A wilderness makes wild messages of a seed.
+// A wilderness makes wild messages from a seed.
 type wilderness struct {
 	*rand.Rand
 	n int
@@ -25,7 +25,7 @@ type wilderness struct {
 
 func one[T any](r *wilderness, list ...T) T { return list[r.IntN(len(list))] }
 
-// bytes returns up to n bytes that are anything.
+// bytes returns up to n random bytes.
 func (r *wilderness) bytes(n int) []byte {
 	b := make([]byte, r.IntN(n+1))
 	for i := range b {
@@ -34,7 +34,7 @@ func (r *wilderness) bytes(n int) []byte {
 	return b
 }
 
-// bend changes a few bytes of b, or none.
+// bend changes a few bytes of b, or no byte.
 func (r *wilderness) bend(b []byte) []byte {
 	for range one(r, 0, 0, 0, 1, 2, 5) {
 		switch at := r.IntN(len(b) + 1); r.IntN(3) {
@@ -56,8 +56,8 @@ func (r *wilderness) message() wild {
 	return wild{r.subject(), r.block(), r.body()}
 }
 
-// subject is one that a publish may have: the server parts its arguments at spaces, and
-// takes nothing with wildcards or empty tokens.
+// subject returns a subject that a publish may have: the server splits the arguments at spaces, and
+// refuses wildcards and empty tokens.
 func (r *wilderness) subject() string {
 	id := fmt.Sprintf("w%d", r.n)
 	text := one(r,
@@ -80,8 +80,8 @@ func (r *wilderness) subject() string {
 	return prefix + rest
 }
 
-// names of headers that mean something to somebody. Those by which a server stores a
-// batch, or traces a message and stores none, have other answers than a publish.
+// wildNames has names of headers that have a meaning. It leaves out the headers of batches and of
+// message traces, because the server answers these differently from a publish.
 var wildNames = []string{
 	"Content-Type", "Durable-Exclusive", "Durable-Delay", "Durable-Timeout", "Durable-Retries", "Durable-Base-Delay", "Durable-Multiplier",
 	"Durable-Max-Delay", "Durable-Jitter", "Durable-On-Child-Failure", "Durable-Meta-order", "Durable-Meta-", "Durable-Meta-a b", "Durable-Created",

@@ -16,7 +16,8 @@ import (
 	"github.com/durable-execution/durable/workers"
 )
 
-// TestTheWorkerFromThePageHasNothingOfThisModule keeps it a proof of the page.
+// TestTheWorkerFromThePageHasNothingOfThisModule checks that the worker uses only the page, so that
+// its tests prove that the page is complete.
 func TestTheWorkerFromThePageHasNothingOfThisModule(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "wire_worker_test.go", nil, parser.ImportsOnly)
 	check(t, err)
@@ -27,8 +28,8 @@ func TestTheWorkerFromThePageHasNothingOfThisModule(t *testing.T) {
 	}
 }
 
-// TestAWorkerFromThePageWorksBesideAnExecutor has a worker in a queue of its own, and in one
-// that it shares with an executor of this module which does not know its task.
+// TestAWorkerFromThePageWorksBesideAnExecutor runs a worker on a queue of its own, and on a queue
+// that it shares with an executor of this module that does not know its task.
 func TestAWorkerFromThePageWorksBesideAnExecutor(t *testing.T) {
 	for _, queue := range []string{"wire", "default"} {
 		t.Run(queue, func(t *testing.T) {
@@ -39,7 +40,7 @@ func TestAWorkerFromThePageWorksBesideAnExecutor(t *testing.T) {
 
 var errWire = errors.New("no luck")
 
-// wireWorkerOf returns a worker with a task "shout", whose input says what happens.
+// wireWorkerOf returns a worker with a task "shout", whose input says how an attempt ends.
 func (w *world) wireWorkerOf(queue string, runs *atomic.Int32) *wireWorker {
 	shout := func(ctx context.Context, input string, attempt int) (string, error) {
 		runs.Add(1)
@@ -59,7 +60,7 @@ func (w *world) wireWorkerOf(queue string, runs *atomic.Int32) *wireWorker {
 
 func (w *world) worksBeside(queue string) {
 	t := w.t
-	feed, err := w.store.Claim(t.Context(), queue) // which makes the consumers, as durable setup does
+	feed, err := w.store.Claim(t.Context(), queue) // this makes the consumers, like durable setup
 	check(t, err)
 	feed.Close()
 	w.executor(workers.Config{Name: "go"}, engine.Bind(engine.Define[greeting, string]("greet"), greet))
@@ -83,17 +84,17 @@ func (w *world) worksBeside(queue string) {
 	equal(t, "entries in the history of luck", len(x.History), 2)
 	equal(t, "attempt of soon", w.get("soon").Attempt, 3)
 	equal(t, "why it never ends well", w.ends("never", engine.Failed).Failure.Message, errWire.Error())
-	// The worker takes two at a time, one of which is busy for five minutes.
+	// The worker runs two executions at a time, and one of them takes five minutes.
 	between(t, "end of never", w.get("never").FinishedAt, began, began.Add(6*time.Minute))
 
-	// A program that has the definition writes a message that begins with c1.
+	// A program with the definition writes a message that begins with the byte c1.
 	h := enqueue(w, engine.Define[string, string]("shout", engine.Queue(queue)), "typed", engine.Delay(5*time.Second))
 	equal(t, "output for a Go client", result(w, h), "TYPED")
 
 	w.cancelsAtTheWorker(queue)
 	w.timesOutAtTheWorker(queue)
 
-	// A message that is delivered again once all is done tells of the end, and runs nothing.
+	// A message that is redelivered after the end only announces the end, and runs nothing.
 	ran := runs.Load()
 	check(t, w.pub("durable.ready."+queue+".shout.hello", `"again"`))
 	pass(time.Minute)
@@ -120,8 +121,8 @@ func (w *world) timesOutAtTheWorker(queue string) {
 	equal(w.t, "the attempt took", x.FinishedAt.Sub(x.StartedAt), 5*time.Second)
 }
 
-// succeeds has a worker die with an execution in hand, which an executor takes over, and the
-// other way round.
+// succeeds lets a worker die while it holds an execution, which an executor then takes over, and
+// the other way round.
 func (w *world) succeeds(queue string, runs *atomic.Int32) {
 	t := w.t
 	check(t, w.pub("durable.ready."+queue+".shout.dies", `"dies"`, "Durable-Settled", "1"))

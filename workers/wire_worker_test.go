@@ -16,16 +16,16 @@ import (
 )
 
 // A wireWorker is an executor written from "An executor, step by step" in codec/WIRE.md,
-// with a NATS client and MessagePack and nothing of this module. Its inputs and outputs
-// are texts in JSON.
+// with a NATS client and MessagePack, and without any code of this module. Its inputs and outputs
+// are strings in JSON.
 type wireWorker struct {
 	nc    *nats.Conn
 	name  string
 	queue string
-	// lease and retention are the namespace's.
+	// lease and retention are settings of the namespace.
 	lease, retention time.Duration
 	tasks            map[string]wireTask
-	// dies has it vanish once it has claimed an execution.
+	// dies makes the worker vanish once it has claimed an execution.
 	dies bool
 
 	mu      sync.Mutex
@@ -38,7 +38,7 @@ type fields = map[string]any
 
 var errWireCancel = errors.New("cancelled")
 
-// work takes executions until ctx ends, or until the worker dies: two at a time.
+// work handles executions, two at a time, until ctx ends or the worker dies.
 func (w *wireWorker) work(ctx context.Context) error {
 	w.running = map[string]context.CancelCauseFunc{}
 	ctx, stop := context.WithCancel(ctx)
@@ -63,7 +63,7 @@ func (w *wireWorker) work(ctx context.Context) error {
 	return errors.Join(<-errs, <-errs)
 }
 
-// answerRoll says which tasks it runs: step 1.
+// answerRoll answers a roll call with the worker's tasks: step 1.
 func (w *wireWorker) answerRoll(m *nats.Msg) {
 	tasks := []fields{}
 	for id := range w.tasks {
@@ -88,7 +88,7 @@ func (w *wireWorker) hearCancel(m *nats.Msg) {
 	}
 }
 
-// pull takes one message after the other: step 2.
+// pull handles one message after the other: step 2.
 func (w *wireWorker) pull(ctx context.Context, stream string) error {
 	sub, err := w.nc.SubscribeSync(w.nc.NewInbox())
 	if err != nil {
@@ -105,7 +105,7 @@ func (w *wireWorker) pull(ctx context.Context, stream string) error {
 			break
 		}
 		if m.Reply == "" {
-			continue // a status: the pull is over
+			continue // a status message: the pull has ended
 		}
 		if done, err := w.take(ctx, m); err != nil || done {
 			return err
@@ -114,7 +114,7 @@ func (w *wireWorker) pull(ctx context.Context, stream string) error {
 	return nil
 }
 
-// A wireDelivery is a message and what its subjects say.
+// A wireDelivery is a message and the fields of its subjects.
 type wireDelivery struct {
 	*nats.Msg
 	queue, task, id string
@@ -122,7 +122,7 @@ type wireDelivery struct {
 	deliveries      int64
 }
 
-// take sees one message through, and reports whether the worker has died of it.
+// take handles one message, and reports whether the worker has died.
 func (w *wireWorker) take(ctx context.Context, m *nats.Msg) (died bool, err error) {
 	subject := strings.SplitN(m.Subject, ".", 5)
 	token := strings.Split(m.Reply, ".")
@@ -145,7 +145,7 @@ func (w *wireWorker) take(ctx context.Context, m *nats.Msg) (died bool, err erro
 	}
 }
 
-// renew keeps a message until it is told to stop: step 3.
+// renew extends the lease of a message until stop is called: step 3.
 func (w *wireWorker) renew(m *nats.Msg) (stop func()) {
 	done := make(chan struct{})
 	go func() {
@@ -161,8 +161,8 @@ func (w *wireWorker) renew(m *nats.Msg) (stop func()) {
 	return func() { close(done) }
 }
 
-// look returns the record to claim and its revision: step 4. Without one the message has
-// been seen to.
+// look returns the record to claim and its revision: step 4. Without a record, it has handled the
+// message.
 func (w *wireWorker) look(d wireDelivery) (x fields, revision int64, err error) {
 	x, revision, err = w.record(d.id)
 	if err != nil {
@@ -199,7 +199,7 @@ func (w *wireWorker) look(d wireDelivery) (x fields, revision int64, err error) 
 	return x, revision, nil
 }
 
-// fresh returns the record of an execution of which nothing is recorded.
+// fresh returns the first record of an execution that has no record yet.
 func fresh(d wireDelivery) fields {
 	now := time.Now().UnixMilli()
 	x := fields{"v": 1, "executionId": d.id, "taskId": d.task, "queue": d.queue, "createdAt": now, "status": "ready"}
@@ -224,7 +224,7 @@ func fresh(d wireDelivery) fields {
 	return x
 }
 
-// claim writes that the attempt is this worker's: step 5.
+// claim records that this worker runs the attempt: step 5.
 func (w *wireWorker) claim(d wireDelivery, x fields, over int64) (revision int64, ok bool, err error) {
 	now := time.Now().UnixMilli()
 	x["status"], x["executor"], x["startedAt"], x["changedAt"] = "running", w.name, now, now
@@ -235,7 +235,7 @@ func (w *wireWorker) claim(d wireDelivery, x fields, over int64) (revision int64
 	return w.write(x, over)
 }
 
-// run runs the code and records what has become of it: steps 6 and 7.
+// run runs the code and records the outcome: steps 6 and 7.
 func (w *wireWorker) run(ctx context.Context, d wireDelivery, x fields, revision int64) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -296,7 +296,7 @@ func attempted(x, failure fields) {
 	delete(x, "expiresAt")
 }
 
-// end records the end, then tells of it, then acknowledges: step 7.
+// end records the end, then announces it, then acknowledges the message: step 7.
 func (w *wireWorker) end(d wireDelivery, x fields, revision int64, status string, failure fields) error {
 	attempted(x, failure)
 	x["status"], x["finishedAt"], x["isClosed"] = status, x["changedAt"], true
@@ -313,14 +313,14 @@ func (w *wireWorker) end(d wireDelivery, x fields, revision int64, status string
 	if _, ok, err := w.write(x, revision, ttl...); err != nil || ok {
 		return errors.Join(err, w.tell(d, x))
 	}
-	x, _, err := w.look(d) // somebody cancelled it: the result is discarded
+	x, _, err := w.look(d) // the execution was cancelled: discard the result
 	if err == nil && x != nil {
 		err = fmt.Errorf("%s: written by somebody who has not ended it: %v", d.id, x)
 	}
 	return err
 }
 
-// retry records that there is another attempt, and has its message come: step 8.
+// retry records that another attempt follows, and schedules its message: step 8.
 func (w *wireWorker) retry(d wireDelivery, x fields, revision int64, failure fields) error {
 	attempted(x, failure)
 	x["status"], x["attempt"] = "ready", number(x["attempt"])+1
@@ -333,7 +333,7 @@ func (w *wireWorker) retry(d wireDelivery, x fields, revision int64, failure fie
 	return err
 }
 
-// later has an execution come again when it is to start: step 8.
+// later schedules a message for the time at which an execution has to start: step 8.
 func (w *wireWorker) later(d wireDelivery, x fields) error {
 	at := time.UnixMilli(number(x["startAt"]))
 	if wait := time.Until(at); wait < time.Second {
@@ -341,7 +341,7 @@ func (w *wireWorker) later(d wireDelivery, x fields) error {
 	}
 	if _, revision, err := w.record(d.id); err != nil {
 		return err
-	} else if revision == 0 { // the timer is a hint, which needs a record
+	} else if revision == 0 { // the timer is only a hint: it needs a record
 		if _, _, err := w.write(x, 0); err != nil {
 			return err
 		}
@@ -365,7 +365,7 @@ func (w *wireWorker) tell(d wireDelivery, x fields) error {
 	return errors.Join(err, d.Respond([]byte("+ACK")))
 }
 
-// record reads a record from the leader; nil without one.
+// record reads a record from the leader; nil if there is none.
 func (w *wireWorker) record(id string) (x fields, revision int64, err error) {
 	query := fmt.Sprintf(`{"last_by_subj":"$KV.durable-executions.%s"}`, id)
 	m, err := w.nc.Request("$JS.API.STREAM.MSG.GET.KV_durable-executions", []byte(query), time.Second)
@@ -388,8 +388,8 @@ func (w *wireWorker) record(id string) (x fields, revision int64, err error) {
 	return x, answer.Message.Sequence, msgpack.Unmarshal(answer.Message.Data, &x)
 }
 
-// write writes a record over a revision, with headers - name, value, ... - and reports
-// whether nobody else has.
+// write replaces a record at a revision, with headers (name, value, ...). It returns false if
+// another process has replaced it before.
 func (w *wireWorker) write(x fields, over int64, headers ...string) (revision int64, ok bool, err error) {
 	m := nats.NewMsg("$KV.durable-executions." + x["executionId"].(string))
 	if m.Data, err = msgpack.Marshal(x); err != nil {
@@ -406,7 +406,7 @@ func (w *wireWorker) write(x fields, over int64, headers ...string) (revision in
 	return w.store(m)
 }
 
-// store publishes a message; ok says that the server has stored it.
+// store publishes a message. ok says that the server has stored it.
 func (w *wireWorker) store(m *nats.Msg) (sequence int64, ok bool, err error) {
 	answer, err := w.nc.RequestMsg(m, time.Second)
 	if err != nil {
@@ -431,7 +431,7 @@ func policy(x fields, name string) any {
 	return p[name]
 }
 
-// number is an integer, whatever it was decoded to.
+// number returns an integer, whatever type it was decoded to.
 func number(v any) int64 {
 	n, _ := strconv.ParseInt(fmt.Sprint(v), 10, 64)
 	return n

@@ -60,7 +60,7 @@ func run(ctx context.Context, url, name string) error {
 	return x.Run(ctx)
 }
 
-// fail fails its first n attempts.
+// fail returns an error in its first n attempts.
 func fail(ctx context.Context, n int) (int, error) {
 	if a := engine.FromContext(ctx).Attempt; a < n {
 		return a, errors.New("not yet")

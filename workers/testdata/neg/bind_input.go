@@ -1,4 +1,4 @@
-// The function takes another input than the task.
+// The function has a different input type than the task.
 package neg
 
 import (

@@ -1,4 +1,4 @@
-// The function returns another output than the task.
+// The function has a different output type than the task.
 package neg
 
 import (

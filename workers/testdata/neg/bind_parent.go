@@ -1,4 +1,4 @@
-// A function with children is bound as one without.
+// Bind gets a function that spawns children.
 package neg
 
 import (

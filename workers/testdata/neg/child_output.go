@@ -1,4 +1,4 @@
-// The handle of a child is taken for that of a child with another output.
+// The handle of a child is assigned to a handle with a different output type.
 package neg
 
 import (

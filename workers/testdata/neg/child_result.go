@@ -1,4 +1,4 @@
-// The output of a child is taken for another type.
+// The output of a child is used as a different type.
 package neg
 
 import (

@@ -1,4 +1,4 @@
-// One input where a list of them is wanted.
+// EnqueueMany gets one input, not a list.
 package neg
 
 import (

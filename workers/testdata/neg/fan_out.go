@@ -1,4 +1,4 @@
-// A parent without a finalize whose output is not gathered.
+// The output type of a parent without a finalize is not Gathered.
 package neg
 
 import (

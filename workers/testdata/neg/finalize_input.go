@@ -1,4 +1,4 @@
-// The finalize takes another output of the run function than that returns.
+// The finalize expects an output of the run function that the run function does not return.
 package neg
 
 import (

@@ -1,4 +1,4 @@
-// The finalize returns another output than its parent has.
+// The finalize has a different output type than its parent.
 package neg
 
 import (

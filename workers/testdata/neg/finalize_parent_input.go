@@ -1,4 +1,4 @@
-// The finalize takes another input of its parent than that has.
+// The finalize expects a different input type than its parent has.
 package neg
 
 import (

@@ -1,4 +1,4 @@
-// A task that is no finalize of this parent.
+// The task is not a finalize for this parent.
 package neg
 
 import (

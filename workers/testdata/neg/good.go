@@ -1,4 +1,4 @@
-// Without a mistake, so that the others are known to fail by theirs.
+// This program has no mistake: so the other programs fail only because of their mistakes.
 package neg
 
 import (

@@ -1,4 +1,4 @@
-// A duration that does not say of what.
+// A duration is not an option: it does not say what it limits.
 package neg
 
 import (

@@ -1,4 +1,4 @@
-// The input of a child is not of its type.
+// The input of a child has the wrong type.
 package neg
 
 import (
