@@ -119,6 +119,16 @@ func (c *Nodes) start(i int) {
 	}
 }
 
+// An account is what the clients of [AccountProcesses] are in. Programs log in as
+// GuardedUser, with a password that may change; what tests themselves ask of the servers goes
+// by another user, who is never thrown out.
+type account struct {
+	Password string
+	MaxFile  int64 // what the streams may take on disk, in bytes; -1 is without a limit
+}
+
+func (n node) name() string { return nodeName(n.Index) }
+
 func nodeName(i int) string { return fmt.Sprintf("node%d", i) }
 
 func (c *Nodes) options(i int) *server.Options {
@@ -132,6 +142,7 @@ type node struct {
 	Clients []netip.AddrPort // what each node opens for clients
 	Routes  []netip.AddrPort // and for the other nodes
 	Sync    bool             // each write before it is acknowledged
+	Account *account         // nil asks nobody for a password
 }
 
 func (n node) options() *server.Options {
