@@ -36,6 +36,10 @@ const (
 	// retention, or a deletion, was to remove.
 	Gone Kind = "gone"
 
+	// Renewed says that the id of a root that is gone is about to be enqueued again. What
+	// follows is about another execution, which has to run.
+	Renewed Kind = "renewed"
+
 	// Struck is a fault that is over at once: a kill, a cut. FaultBegan and
 	// FaultEnded frame one that lasts: a stop, a stall, a server that is down.
 	Struck     Kind = "struck"
@@ -82,6 +86,9 @@ type Event struct {
 	// come to if nobody cancels it: no status says that this is not known.
 	Status engine.Status `json:"status,omitempty"`
 	Output string        `json:"output,omitempty"`
+	// Keep is how long an Accepted root is kept once it has finished; zero is until the end
+	// of the run, or as long as anybody needs to see how it ended.
+	Keep time.Duration `json:"keep,omitempty"`
 	// FinishedAt is that of a Saw.
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 

@@ -29,9 +29,18 @@ func (e *evidence) orphans() {
 }
 
 // revenants finds code that began after its own execution had finished: an executor
-// that stood still may do so, between the claim and the code, and no other.
+// that stood still may do so, between the claim and the code, and no other. That a server was
+// away is no excuse, since nobody who had to ask it would begin; but for a cancel, which an
+// executor that had asked before may not have heard of.
 func (e *evidence) revenants() {
 	for _, r := range e.runs {
+		if saw := e.outcome(r.Execution); saw != nil && saw.Status != engine.Cancelled {
+			if late := e.unstalled(r.Process, saw.FinishedAt, r.At); late > Slack+e.Skew {
+				e.broken(r.Execution, "attempt %d began in %s at %s, %s after it was %s, as %s was told at %s (%s of that in which nothing kept %s)",
+					r.Attempt, r.Process, at(r.At), r.At.Sub(saw.FinishedAt), saw.Status, saw.Process, at(saw.At), late, r.Process)
+				continue
+			}
+		}
 		x, ok := e.finished(r.Execution)
 		if !ok {
 			continue
@@ -53,7 +62,7 @@ func (e *evidence) cancellations() {
 		if x, ok := e.finished(c.Execution); ok && x.Status != engine.Cancelled {
 			e.broken(c.Execution, "was cancelled, said %s at %s, and is %s", c.Process, at(c.At), x.Status)
 		}
-		for _, r := range e.runs {
+		for _, r := range e.below[engine.RootOf(c.Execution)] {
 			steps := 1 + slices.Index(append([]string{r.Execution}, e.above(r.Execution)...), c.Execution)
 			if steps == 0 {
 				continue
@@ -143,11 +152,11 @@ func (e *evidence) attempts() {
 // strikes counts the faults that may have cost an execution its executor.
 func (e *evidence) strikes(from, to time.Time) int {
 	n := 0
-	for _, v := range e.Events {
+	for _, v := range e.faults {
 		// It may have been struck before it was created, by the times of its parent,
 		// and what it was struck by may have begun before.
 		early := v.At.Add(e.after(v.Place) + e.Skew + time.Minute).Before(from)
-		if late := v.At.After(to.Add(e.Skew)); !late && !early && (v.Kind == Struck || v.Kind == FaultBegan) {
+		if late := v.At.After(to.Add(e.Skew)); !late && !early {
 			n++
 			if v.Place != Executor {
 				n += 2 // each reconnection, and the server's own, may have it delivered again
