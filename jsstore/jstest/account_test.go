@@ -43,6 +43,9 @@ func TestAccountOfMachinesChangesWhileTheyRun(t *testing.T) {
 			if _, err := js.Publish(t.Context(), "s", make([]byte, 100)); !errors.As(err, &refused) || refused.ErrorCode != 10002 && refused.ErrorCode != 10023 {
 				t.Errorf("publish past the account's limit: %v, want it refused for want of room", err)
 			}
+			m.LimitFile(-1)
+			put(t, js)
+			m.LimitFile(1)
 			m.KillAll()
 			m.LimitFile(-1)
 			m.StartAll()

@@ -162,6 +162,9 @@ func (n node) options() *server.Options {
 		NoLog:      true,
 		SyncAlways: n.Sync,
 	}
+	if n.Account != nil {
+		o.SyncInterval = 10 * time.Millisecond // as deploy/nats-single.conf has it, and package embedded
+	}
 	o.Host, o.Port = n.Clients[n.Index].Addr().String(), int(n.Clients[n.Index].Port())
 	if len(n.Routes) == 1 {
 		return o
