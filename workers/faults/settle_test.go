@@ -32,10 +32,16 @@ func (f *fleet) settle() history.History {
 	f.t.Helper()
 	done := make(chan struct{})
 	go func() { f.watching.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(settleTime):
-		f.note(history.Event{Kind: history.Note, Text: "waiting for outcomes was given up"})
+	for idle := f.idle(settleTime); ; {
+		select {
+		case <-done:
+		case <-time.After(100 * time.Millisecond):
+			if !idle() {
+				continue
+			}
+			f.note(history.Event{Kind: history.Note, Text: "waiting for outcomes was given up"})
+		}
+		break
 	}
 	f.drained(settleTime / 2)
 	for _, m := range f.alive() {
@@ -49,19 +55,37 @@ func (f *fleet) settle() history.History {
 	return h
 }
 
-// settleTime is how long what was enqueued may take once nothing disturbs it. It is
-// reached only where something is wrong.
+// settleTime is for how long nothing may happen while something is still to come, once
+// nothing disturbs it. It is reached only where something is wrong.
 const settleTime = 40 * time.Second
+
+// idle returns what reports whether nothing has been written to the history for so long: how
+// long everything takes together depends on the machine, and who else is at work on it.
+func (f *fleet) idle(patience time.Duration) func() bool {
+	size, since := int64(-1), time.Now()
+	return func() bool {
+		info, err := os.Stat(f.path)
+		f.check(err)
+		if info.Size() != size {
+			size, since = info.Size(), time.Now()
+		}
+		return time.Since(since) > patience
+	}
+}
 
 // drained waits until the streams are empty, and returns what lies in them if they are not.
 func (f *fleet) drained(patience time.Duration) {
 	f.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	most := 0
+	for idle := f.idle(patience); ; time.Sleep(50 * time.Millisecond) {
 		left, err := f.left()
 		if err == nil && len(left) == 0 {
 			return
 		}
-		if !time.Now().After(deadline) {
+		if err == nil && len(left) != most {
+			most, idle = len(left), f.idle(patience)
+		}
+		if !idle() {
 			continue
 		}
 		if patience > 0 {
