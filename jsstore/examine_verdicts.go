@@ -117,8 +117,7 @@ func (e *examiner) judgeSync() {
 		}
 		if !s.Sync.Always && s.Sync.Interval > slowSync {
 			e.find(Warning, "server.sync", s.label(), fmt.Sprintf("sync_interval is %s", s.Sync.Interval),
-				fmt.Sprintf("a power failure may lose what was acknowledged in the last %[1]s, and on a replicated stream leave servers that disagree; "+
-					"a server killed twice, the first time within %[1]s after a file filled up, may bring back what was removed", s.Sync.Interval),
+				fmt.Sprintf("a power failure may lose what was acknowledged in the last %s, and on a replicated stream leave servers that disagree", s.Sync.Interval),
 				`jetstream { sync_interval: always } in the server's configuration; "10ms" on a single server that must be fast`)
 		}
 		e.judgeStoreDir(s)

@@ -20,7 +20,7 @@ const operatorUser = "operator"
 // what the account may store. Both can be changed while they run, as an operator does by a
 // reload: see [Machines.SetPassword] and [Machines.LimitFile]. The URLs of programs have the
 // password that is right at first. The servers flush, and compact their files, every 10 ms,
-// which leaves little time for what is shown in upstream_compaction_test.go.
+// as deploy/nats-single.conf has it.
 func AccountProcesses(t testing.TB, n int) *Machines {
 	t.Helper()
 	return processes(t, n, func(n *node) { n.Account = &account{Password: GuardedPassword, MaxFile: -1} })
