@@ -48,6 +48,7 @@ type fleet struct {
 	client  *engine.Client
 	ns      string
 	lease   time.Duration
+	mend    bool // what killed servers have brought back: see mended
 	ctx     context.Context
 
 	mu       sync.Mutex

@@ -34,7 +34,9 @@ import (
 //   - Every server is down for longer than what ends meanwhile is kept: nothing of which an
 //     outcome was seen runs again.
 //   - Trees vanish by their retention, and their ids are enqueued again: nothing that was
-//     removed is back, and what is enqueued again runs.
+//     removed is back, and what is enqueued again runs. Finished records that nats-server itself
+//     brings back (see upstream_compaction_test.go in package jstest) the doctor removes first;
+//     the test logs how many.
 //   - Deep trees are cancelled: no attempt begins below a cancel once the news is due there.
 //   - Ids are claimed twice: the second is refused, the first is what runs.
 //
@@ -67,6 +69,7 @@ func nightly(t *testing.T, servers int, bound int64) {
 		s.replicas, s.lease, every = servers, 2*time.Second, 2*time.Second
 	}
 	f := newFleet(t, s)
+	f.mend = true
 	t.Logf("seed %d", f.seed)
 	n := storm{fleet: f, size: 4, every: every, faults: []func(*storm){
 		killServer, killServer, stopServer, freezeServer, outage, cutLinks, stallLinks, slowLinks, rotatePassword,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/engine/history"
+	"github.com/durable-execution/durable/jsstore"
 )
 
 // engineError returns how an execution ended, if that is what an error tells.
@@ -48,6 +49,9 @@ func (f *fleet) settle() history.History {
 		m.stop()
 	}
 	f.drained(0)
+	if f.mend {
+		f.mended()
+	}
 	f.records()
 	h, err := history.Open(f.path)
 	f.check(err)
@@ -128,6 +132,27 @@ func (f *fleet) left() ([]string, error) {
 		}
 	}
 	return list, nil
+}
+
+// mended has the doctor remove what killed servers have brought back (package jstest shows
+// how nats-server comes to that), as an operator would. Whatever else it finds to mend
+// is a fault of ours. The histories of such a run tell what it removed.
+func (f *fleet) mended() {
+	f.t.Helper()
+	found, err := jsstore.Examine(f.ctx, f.servers.Connect(), jsstore.ExamineConfig{Namespace: f.ns, Sample: 1_000_000, Mend: true})
+	f.check(err)
+	for _, x := range found.Findings {
+		if x.Mended == "" {
+			continue
+		}
+		what := fmt.Sprintf("%s: %s: %s", x.Check, x.Found, x.Mended)
+		f.note(history.Event{Kind: history.Note, Text: "doctor --mend: " + what})
+		if x.Check == "work.expired" || x.Check == "work.orphans" {
+			f.t.Logf("doctor --mend: %s", what)
+			continue
+		}
+		f.t.Errorf("there was something for doctor --mend to do: %s", what)
+	}
 }
 
 // records writes all records as they are, each read from the leader.
