@@ -34,9 +34,8 @@ import (
 //   - Every server is down for longer than what ends meanwhile is kept: nothing of which an
 //     outcome was seen runs again.
 //   - Trees vanish by their retention, and their ids are enqueued again: nothing that was
-//     removed is back, and what is enqueued again runs. Finished records that nats-server itself
-//     brings back (see upstream_compaction_test.go in package jstest) the doctor removes first;
-//     the test logs how many.
+//     removed is back, and what is enqueued again runs. What nats-server itself brings back or
+//     passes over the doctor mends first, and the test logs it: see mended.
 //   - Deep trees are cancelled: no attempt begins below a cancel once the news is due there.
 //   - Ids are claimed twice: the second is refused, the first is what runs.
 //
