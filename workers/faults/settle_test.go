@@ -34,11 +34,16 @@ func (f *fleet) settle() history.History {
 	f.t.Helper()
 	done := make(chan struct{})
 	go func() { f.watching.Wait(); close(done) }()
-	for idle := f.idle(settleTime); ; {
+	for idle, mend := f.idle(settleTime), f.mend; ; {
 		select {
 		case <-done:
 		case <-time.After(100 * time.Millisecond):
 			if !idle() {
+				continue
+			}
+			if mend { // a message that its consumer has passed over is in the way
+				f.mended()
+				idle, mend = f.idle(settleTime), false
 				continue
 			}
 			f.note(history.Event{Kind: history.Note, Text: "waiting for outcomes was given up"})
@@ -138,9 +143,8 @@ func (f *fleet) left() ([]string, error) {
 
 // mended has the doctor mend, as an operator would, what nats-server is known to do when it is
 // killed: it brings back what was removed (package jstest shows how), and passes over a message,
-// or brings an acknowledged one back below what its consumer has finished with. By then
-// every outcome is there, or it is a violation. Whatever else the doctor finds to mend is a
-// fault of ours.
+// or brings an acknowledged one back below what its consumer has finished with. It is asked
+// when everything has come to a halt, and logged: whatever else it finds to mend is a fault of ours.
 func (f *fleet) mended() {
 	f.t.Helper()
 	found, err := jsstore.Examine(f.ctx, f.servers.Connect(), jsstore.ExamineConfig{Namespace: f.ns, Sample: 1_000_000, Mend: true})
