@@ -131,8 +131,7 @@ func TestFaultTimersComeDueWhileTheAccountIsFull(t *testing.T) {
 		f.check(err)
 	}
 	for n := range trees {
-		_, err := plants.Handle(f.client, id(n)).Wait(f.ctx)
-		f.check(err)
+		f.event(history.Left, id(n)+".f")
 		f.event(history.Left, fmt.Sprint("retried", n))
 	}
 	f.withoutRoom(0, func() { time.Sleep(4 * time.Second) })
@@ -144,12 +143,12 @@ func TestFaultTimersComeDueWhileTheAccountIsFull(t *testing.T) {
 	f.settle()
 }
 
-// TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain has executors die between outcomes
-// and their acknowledgements, and the server be down until everything is past its retention.
+// TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain has the acknowledgements of an
+// executor get lost, and the server be down until everything is past its retention.
 func TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
-	const roots, keep = 8, 2 * time.Second
+	const roots, keep = 8, 5 * time.Second
 	id := func(n int) string { return fmt.Sprint("root", n) }
 	for n := range roots {
 		options := []engine.Option{engine.ID(id(n)), engine.Retention(keep)}
@@ -160,15 +159,17 @@ func TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain(t *testing.T) {
 		f.check(err)
 		f.note(history.Event{Kind: history.Accepted, Execution: id(n), Task: plants.ID(), Status: engine.Completed, Output: text(1), Keep: keep})
 	}
-	f.enqueue("stays", plant{Nap: 5 * time.Second})
+	f.enqueue("stays", plant{})
+	x := f.hire(program{Slots: 2 * roots, Deaf: true})
 	for n := range roots {
-		for {
-			x, err := f.client.Get(f.ctx, id(n))
-			if err == nil && x.Status.Finished() {
-				f.note(history.Outcome(x))
-				break
-			}
-			<-f.boot(program{Slots: 2 * roots, Strike: strike{Phase: phaseDone}}).Exited()
+		_, err := f.client.Wait(f.ctx, id(n))
+		f.check(err)
+	}
+	f.watching.Wait() // for what stays
+	x.kill()
+	for n := range roots {
+		if x, err := f.client.Get(f.ctx, id(n)); err == nil {
+			f.note(history.Outcome(x))
 		}
 	}
 	f.down(keep + 3*f.lease)
