@@ -66,6 +66,18 @@ func (h History) calmFor(process string) calm {
 	return merge(list)
 }
 
+// stallsOf returns when a process stood still, or was cut off.
+func (h History) stallsOf(process string) calm {
+	own := h
+	own.Events = nil
+	for _, e := range h.Events {
+		if e.Place == Link || e.Process == process {
+			own.Events = append(own.Events, e)
+		}
+	}
+	return own.calmFor(process)
+}
+
 // after returns how long a fault can be felt after its end.
 func (h History) after(p Place) time.Duration {
 	switch p {

@@ -62,7 +62,12 @@ type evidence struct {
 	about   map[string][]Event // by execution, in order
 	ids     []string           // of all executions in the records or events, in order
 	runs    []run
-	calms   map[string]calm // by process
+	faults  []Event          // each where it begins
+	below   map[string][]run // by root
+	renewed map[string]bool  // roots whose id had another life before
+	stopped map[string]bool  // roots of trees that somebody may have cancelled something of
+	calms   map[string]calm  // by process
+	stalls  map[string]calm  // by process: see stalled
 
 	rule  string
 	found []Violation
@@ -75,7 +80,12 @@ type run struct {
 }
 
 func gather(h History) *evidence {
-	e := &evidence{History: h, records: map[string]engine.Execution{}, about: map[string][]Event{}, calms: map[string]calm{}}
+	e := &evidence{
+		records: map[string]engine.Execution{}, about: map[string][]Event{}, below: map[string][]run{}, stopped: map[string]bool{},
+		calms: map[string]calm{}, stalls: map[string]calm{},
+	}
+	h, e.renewed = h.lives()
+	e.History = h
 	for _, x := range h.Records {
 		e.records[x.ID] = x
 		e.about[x.ID] = nil
@@ -85,8 +95,13 @@ func gather(h History) *evidence {
 		if v.Execution != "" {
 			e.about[v.Execution] = append(e.about[v.Execution], v)
 		}
-		if v.Kind == Left {
+		switch v.Kind {
+		case Left:
 			left[v.Run] = v.At
+		case Struck, FaultBegan:
+			e.faults = append(e.faults, v)
+		case CancelAsked:
+			e.stopped[engine.RootOf(v.Execution)] = true
 		}
 	}
 	for id := range e.about {
@@ -95,7 +110,9 @@ func gather(h History) *evidence {
 	slices.Sort(e.ids)
 	for _, v := range h.Events {
 		if v.Kind == Began {
-			e.runs = append(e.runs, run{v, left[v.Run]})
+			r, root := run{v, left[v.Run]}, engine.RootOf(v.Execution)
+			e.runs = append(e.runs, r)
+			e.below[root] = append(e.below[root], r)
 		}
 	}
 	return e
@@ -115,6 +132,17 @@ func (e *evidence) calm(process string, from, to time.Time) time.Duration {
 	return c.between(from, to)
 }
 
+// unstalled returns how much of a time a process was not kept from going on by itself: it was
+// not stopped, and could reach the servers.
+func (e *evidence) unstalled(process string, from, to time.Time) time.Duration {
+	c, known := e.stalls[process]
+	if !known {
+		c = e.stallsOf(process)
+		e.stalls[process] = c
+	}
+	return c.between(from, to)
+}
+
 // finished returns the record of an execution that has finished.
 func (e *evidence) finished(id string) (engine.Execution, bool) {
 	x, ok := e.records[id]
@@ -125,16 +153,6 @@ func (e *evidence) finished(id string) (engine.Execution, bool) {
 // it will run.
 func (e *evidence) accepted(id string) bool {
 	return slices.ContainsFunc(e.about[id], func(v Event) bool { return v.Kind == Accepted })
-}
-
-// cancelled reports whether a client may have cancelled any execution of the tree.
-func (e *evidence) cancelled(root string) bool {
-	for _, id := range e.ids {
-		if engine.RootOf(id) == root && slices.ContainsFunc(e.about[id], func(v Event) bool { return v.Kind == CancelAsked }) {
-			return true
-		}
-	}
-	return false
 }
 
 const clock = "15:04:05.000"

@@ -87,6 +87,24 @@ func removed(h *history.History) {
 	h.Records = slices.DeleteFunc(h.Records, func(x engine.Execution) bool { return engine.RootOf(x.ID) == "r" })
 }
 
+// renewed has the tree of r removed at 8, and its id enqueued again at 9, which runs and ends.
+func renewed(h *history.History) {
+	removed(h)
+	h.Events = append(h.Events,
+		history.Event{At: sec(9), Kind: history.Renewed, Execution: "r"},
+		history.Event{At: sec(9.1), Kind: history.Accepted, Execution: "r", Status: engine.Completed, Output: "3"},
+		history.Event{At: sec(9.5), Kind: history.Saw, Execution: "r", Status: engine.Completed, Output: "3", FinishedAt: sec(9.4)})
+	ran(h, "r", "a", 0, 9.2, 9.4)
+	h.Records = append(h.Records, engine.Execution{ID: "r", Task: "t", Status: engine.Completed, Closed: true, CreatedAt: sec(9), FinishedAt: sec(9.4)})
+}
+
+// untold has the tree of r removed before anybody was told how it ended; it was kept for 1 s.
+func untold(h *history.History) {
+	removed(h)
+	h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Saw })
+	h.Events[1].Keep = time.Second
+}
+
 // TestEveryRuleFindsItsViolations checks histories that break each promise, and similar histories
 // that break none.
 func TestEveryRuleFindsItsViolations(t *testing.T) {
@@ -129,6 +147,44 @@ func TestEveryRuleFindsItsViolations(t *testing.T) {
 		"a tree that was removed before its outcome was seen": {"exactly one outcome", func(h *history.History) {
 			removed(h)
 			h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Saw })
+		}},
+
+		"an id that is enqueued again, and runs": {none, renewed},
+		"an id that is enqueued again, and does not run": {"exactly one outcome", func(h *history.History) {
+			renewed(h)
+			h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Began && e.At.After(sec(9)) })
+		}},
+		"an id that is enqueued again, with the outcome of before": {"has the outcome that its task defines", func(h *history.History) {
+			renewed(h)
+			h.Events = append(h.Events, history.Event{At: sec(9.6), Kind: history.Saw, Execution: "r", Status: engine.Completed, Output: "2", FinishedAt: sec(9.4)})
+			h.Events[len(h.Events)-4].Output = "2" // what it was told first
+		}},
+		"an id that is enqueued again, with the end of before": {"never changes", func(h *history.History) {
+			renewed(h)
+			h.Events = append(h.Events, history.Event{At: sec(9.6), Kind: history.Saw, Execution: "r", Status: engine.Completed, Output: "3", FinishedAt: sec(5)})
+		}},
+		"what is back before its id is enqueued again": {"does not come back", func(h *history.History) {
+			renewed(h)
+			ran(h, "r.0", "a", 0, 8.5, 8.6)
+		}},
+		"one that is kept for a moment, of which nobody was told in an outage": {none, func(h *history.History) {
+			untold(h)
+			strike(h, history.FaultBegan, history.Server, "s", 0.2)
+			strike(h, history.FaultEnded, history.Server, "s", 7.9)
+		}},
+		"one that is kept for a moment, and of which nobody was told": {"exactly one outcome", untold},
+		"one that is kept for a moment, and did not run": {"exactly one outcome", func(h *history.History) {
+			untold(h)
+			h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Began })
+			strike(h, history.FaultBegan, history.Server, "s", 0.2)
+			strike(h, history.FaultEnded, history.Server, "s", 7.9)
+		}},
+		"one that is removed, and runs again after an outage": {"does not run again", func(h *history.History) {
+			strike(h, history.FaultBegan, history.Server, "s", 6.1)
+			strike(h, history.FaultEnded, history.Server, "s", 19)
+			ran(h, "r", "a", 0, 19.1, 19.2)
+			h.Events = append(h.Events, history.Event{At: sec(21), Kind: history.Gone, Execution: "r"})
+			h.Records = slices.DeleteFunc(h.Records, func(x engine.Execution) bool { return engine.RootOf(x.ID) == "r" })
 		}},
 
 		"a status that changes": {"never changes", func(h *history.History) {

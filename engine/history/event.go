@@ -36,6 +36,10 @@ const (
 	// deletion.
 	Gone Kind = "gone"
 
+	// Renewed says that a client is about to enqueue the id of a removed root once more. The
+	// later events with this id are about the new execution, which has to run.
+	Renewed Kind = "renewed"
+
 	// Struck is a fault without a duration: a kill, or a cut connection. FaultBegan and
 	// FaultEnded are the beginning and the end of a longer fault: a stopped process, a stalled
 	// connection, a server that is down.
@@ -83,6 +87,9 @@ type Event struct {
 	// execution must have if nobody cancels it; an empty status means that it is not known.
 	Status engine.Status `json:"status,omitempty"`
 	Output string        `json:"output,omitempty"`
+	// Keep is the retention of an Accepted root. Zero means that the root is kept to the end of
+	// the run, or for as long as any process needs to see its outcome.
+	Keep time.Duration `json:"keep,omitempty"`
 	// FinishedAt is the finish time in a Saw.
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 

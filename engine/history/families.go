@@ -74,7 +74,8 @@ func (e *evidence) counted(p engine.Execution, children map[int]engine.Execution
 
 // tooEarly finds a finalize that began before the children had finished.
 func (e *evidence) tooEarly(p engine.Execution, children map[int]engine.Execution) {
-	begins := slices.IndexFunc(e.runs, func(r run) bool {
+	runs := e.below[engine.RootOf(p.ID)]
+	begins := slices.IndexFunc(runs, func(r run) bool {
 		x, ok := e.records[r.Execution]
 		return ok && x.IsFinalize && x.Parent == p.ID
 	})
@@ -82,7 +83,7 @@ func (e *evidence) tooEarly(p engine.Execution, children map[int]engine.Executio
 		return
 	}
 	for i, c := range children {
-		if r := e.runs[begins]; c.FinishedAt.After(r.At.Add(e.Skew)) {
+		if r := runs[begins]; c.FinishedAt.After(r.At.Add(e.Skew)) {
 			e.broken(p.ID, "its finalize began in %s at %s, but child %d finished at %s", r.Process, at(r.At), i, at(c.FinishedAt))
 		}
 	}

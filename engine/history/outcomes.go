@@ -22,9 +22,7 @@ func (e *evidence) outcomes() {
 		x, recorded := e.records[id]
 		switch ran := e.firstRun(id); {
 		case !recorded && e.gone(id) != nil:
-			if e.accepted(id) && e.outcome(id) == nil {
-				e.broken(id, "was accepted, but was removed before any process saw its outcome")
-			}
+			e.untold(id)
 		case !recorded && e.accepted(id):
 			e.broken(id, "was accepted, but has no record")
 		case !recorded && ran != nil:
@@ -35,11 +33,31 @@ func (e *evidence) outcomes() {
 			e.broken(id, "is %s, but has no finish time", x.Status)
 		}
 	}
+	for _, id := range e.ids {
+		if e.renewed[id] && e.accepted(id) && e.firstRun(id) == nil {
+			e.broken(id, "was enqueued again when it was gone, and did not run")
+		}
+	}
 	twice := map[string]int{}
 	for _, x := range e.Records {
 		if twice[x.ID]++; twice[x.ID] == 2 {
 			e.broken(x.ID, "has two records")
 		}
+	}
+}
+
+// untold finds an execution that was accepted and removed before any process saw its outcome. A
+// root with a very short retention may be removed that early, if it ran.
+func (e *evidence) untold(id string) {
+	a := e.first(id, Accepted)
+	if a == nil || e.outcome(id) != nil {
+		return
+	}
+	switch gone := e.gone(id); {
+	case a.Keep == 0 || e.calm("", a.At, gone.At) >= a.Keep:
+		e.broken(id, "was accepted, but was removed before any process saw its outcome")
+	case e.firstRun(id) == nil:
+		e.broken(id, "was accepted, but was removed before it ran")
 	}
 }
 
@@ -120,7 +138,7 @@ func (e *evidence) changes() {
 func (e *evidence) expectations() {
 	for _, id := range e.ids {
 		for _, want := range e.about[id] {
-			if want.Kind != Accepted || want.Status == "" || e.cancelled(engine.RootOf(id)) {
+			if want.Kind != Accepted || want.Status == "" || e.stopped[engine.RootOf(id)] {
 				continue
 			}
 			x, ok := e.finished(id)

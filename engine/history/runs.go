@@ -29,9 +29,18 @@ func (e *evidence) orphans() {
 }
 
 // revenants finds code that began after its own execution had finished. Only an executor that
-// stood still between the claim and the code may do so.
+// stood still between the claim and the code may do so. A server that was down is no excuse,
+// because an executor that needs its answer does not begin. A cancel is an exception: an executor
+// that had asked before may not have heard of it.
 func (e *evidence) revenants() {
 	for _, r := range e.runs {
+		if saw := e.outcome(r.Execution); saw != nil && saw.Status != engine.Cancelled {
+			if late := e.unstalled(r.Process, saw.FinishedAt, r.At); late > Slack+e.Skew {
+				e.broken(r.Execution, "attempt %d began in %s at %s, %s after it was %s, as %s was told at %s (%s of that in which nothing kept %s)",
+					r.Attempt, r.Process, at(r.At), r.At.Sub(saw.FinishedAt), saw.Status, saw.Process, at(saw.At), late, r.Process)
+				continue
+			}
+		}
 		x, ok := e.finished(r.Execution)
 		if !ok {
 			continue
@@ -53,7 +62,7 @@ func (e *evidence) cancellations() {
 		if x, ok := e.finished(c.Execution); ok && x.Status != engine.Cancelled {
 			e.broken(c.Execution, "was cancelled by %s at %s, but is %s", c.Process, at(c.At), x.Status)
 		}
-		for _, r := range e.runs {
+		for _, r := range e.below[engine.RootOf(c.Execution)] {
 			steps := 1 + slices.Index(append([]string{r.Execution}, e.above(r.Execution)...), c.Execution)
 			if steps == 0 {
 				continue
@@ -143,11 +152,11 @@ func (e *evidence) attempts() {
 // strikes counts the faults between two times that may have made an execution lose its executor.
 func (e *evidence) strikes(from, to time.Time) int {
 	n := 0
-	for _, v := range e.Events {
+	for _, v := range e.faults {
 		// A child's record gets its creation time from its parent, and a fault may have begun
 		// before the execution was created: count earlier faults, too.
 		early := v.At.Add(e.after(v.Place) + e.Skew + time.Minute).Before(from)
-		if late := v.At.After(to.Add(e.Skew)); !late && !early && (v.Kind == Struck || v.Kind == FaultBegan) {
+		if late := v.At.After(to.Add(e.Skew)); !late && !early {
 			n++
 			if v.Place != Executor {
 				n += 2 // each reconnection of the client, and of the server, may redeliver the message

@@ -117,6 +117,16 @@ func (c *Nodes) start(i int) {
 	}
 }
 
+// An account is what the clients of [AccountProcesses] are in. Programs log in as
+// GuardedUser, with a password that may change; what tests themselves ask of the servers goes
+// by another user, who is never thrown out.
+type account struct {
+	Password string
+	MaxFile  int64 // what the streams may take on disk, in bytes; -1 is without a limit
+}
+
+func (n node) name() string { return nodeName(n.Index) }
+
 func nodeName(i int) string { return fmt.Sprintf("node%d", i) }
 
 func (c *Nodes) options(i int) *server.Options {
@@ -130,6 +140,7 @@ type node struct {
 	Clients []netip.AddrPort // the address of each node for clients
 	Routes  []netip.AddrPort // and for the other nodes
 	Sync    bool             // sync each write before acknowledging it
+	Account *account         // nil if the servers ask for no password
 }
 
 func (n node) options() *server.Options {
@@ -148,6 +159,9 @@ func (n node) options() *server.Options {
 		NoSigs:     true,
 		NoLog:      true,
 		SyncAlways: n.Sync,
+	}
+	if n.Account != nil {
+		o.SyncInterval = 10 * time.Millisecond // as deploy/nats-single.conf has it, and package embedded
 	}
 	o.Host, o.Port = n.Clients[n.Index].Addr().String(), int(n.Clients[n.Index].Port())
 	if len(n.Routes) == 1 {

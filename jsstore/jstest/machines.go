@@ -34,17 +34,17 @@ type Machines struct {
 // directories of the test if none are given. In short mode it skips the test.
 func Processes(t testing.TB, n int, dirs ...string) *Machines {
 	t.Helper()
-	return processes(t, n, false, dirs...)
+	return processes(t, n, func(*node) {}, dirs...)
 }
 
 // SyncedProcesses is Processes with servers that sync each write to the disk before they
 // acknowledge it.
 func SyncedProcesses(t testing.TB, n int) *Machines {
 	t.Helper()
-	return processes(t, n, true)
+	return processes(t, n, func(n *node) { n.Sync = true })
 }
 
-func processes(t testing.TB, n int, sync bool, dirs ...string) *Machines {
+func processes(t testing.TB, n int, change func(*node), dirs ...string) *Machines {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("servers in processes of their own: skipped in short mode")
@@ -52,11 +52,17 @@ func processes(t testing.TB, n int, sync bool, dirs ...string) *Machines {
 	m := &Machines{t: t, nodes: make([]node, n), running: make([]*Process, n)}
 	clients, routes := ports(t, n), ports(t, n)
 	for i := range m.nodes {
-		m.nodes[i] = node{Index: i, Clients: clients, Routes: routes, Sync: sync}
+		m.nodes[i] = node{Index: i, Clients: clients, Routes: routes}
+		change(&m.nodes[i])
 		if i < len(dirs) {
 			m.nodes[i].Dir = dirs[i]
 		} else {
 			m.nodes[i].Dir = t.TempDir()
+		}
+		if m.nodes[i].Account != nil {
+			if err := m.nodes[i].writeAccount(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		m.Boot(i)
 	}
@@ -70,7 +76,7 @@ func processes(t testing.TB, n int, sync bool, dirs ...string) *Machines {
 // takesStreams creates a stream with as many replicas as there are servers, and deletes it
 // again.
 func (m *Machines) takesStreams() bool {
-	js, done := dial(m.t, m.URLs())
+	js, done := dial(m.t, m.operatorURLs())
 	defer done()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -86,9 +92,14 @@ func runNode(config []byte, ready func()) error {
 	if err := json.Unmarshal(config, &n); err != nil {
 		return err
 	}
-	stop := make(chan os.Signal, 1)
+	stop, reload := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
-	s, err := server.NewServer(n.options())
+	signal.Notify(reload, syscall.SIGHUP)
+	var s *server.Server
+	err := n.withAccount(func(o *server.Options) (err error) {
+		s, err = server.NewServer(o)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -97,14 +108,25 @@ func runNode(config []byte, ready func()) error {
 		return errors.New("no ports")
 	}
 	ready()
-	<-stop
-	s.Shutdown()
-	s.WaitForShutdown()
-	return nil
+	for {
+		select {
+		case <-reload:
+			if err := n.withAccount(s.ReloadOptions); err != nil {
+				return err
+			}
+		case <-stop:
+			s.Shutdown()
+			s.WaitForShutdown()
+			return nil
+		}
+	}
 }
 
-// URL returns the address of server i for clients. It stays the same after a restart.
-func (m *Machines) URL(i int) string { return "nats://" + m.nodes[i].Clients[i].String() }
+// URL returns the address of server i for clients, with user and password if the server asks for
+// them. It stays the same after a restart.
+func (m *Machines) URL(i int) string {
+	return m.nodes[i].as(GuardedUser, GuardedPassword, m.nodes[i].Clients[i].String())
+}
 
 // URLs returns the addresses of all servers for clients.
 func (m *Machines) URLs() string {
@@ -118,7 +140,7 @@ func (m *Machines) URLs() string {
 // Connect returns a connection to any server that is up. It is closed at the end of the test.
 func (m *Machines) Connect(opts ...nats.Option) *nats.Conn {
 	m.t.Helper()
-	nc, err := nats.Connect(m.URLs(), append([]nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond)}, opts...)...)
+	nc, err := nats.Connect(m.operatorURLs(), append([]nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond)}, opts...)...)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -132,7 +154,7 @@ func (m *Machines) Leader(stream string) int {
 	if len(m.nodes) == 1 {
 		return 0
 	}
-	js, done := dial(m.t, m.URLs())
+	js, done := dial(m.t, m.operatorURLs())
 	defer done()
 	leader := -1
 	await(m.t, "stream "+stream+" has a leader", func() bool {
@@ -182,8 +204,31 @@ func (m *Machines) Boot(i int) {
 func (m *Machines) Start(i int) {
 	m.t.Helper()
 	m.Boot(i)
+	m.awaitUp(i)
+}
+
+func (m *Machines) awaitUp(i int) {
+	m.t.Helper()
 	m.running[i].AwaitReady()
 	if len(m.nodes) > 1 {
-		awaitCurrent(m.t, m.URL(i), i)
+		awaitCurrent(m.t, m.operatorURL(i), i)
+	}
+}
+
+// KillAll kills every server, StartAll starts them again and returns as Start does.
+func (m *Machines) KillAll() {
+	for i := range m.nodes {
+		m.Kill(i)
+	}
+}
+
+// StartAll undoes KillAll.
+func (m *Machines) StartAll() {
+	m.t.Helper()
+	for i := range m.nodes {
+		m.Boot(i)
+	}
+	for i := range m.nodes {
+		m.awaitUp(i)
 	}
 }

@@ -12,6 +12,7 @@ import (
 type Link struct {
 	t      testing.TB
 	addr   string
+	user   string // of the target's URL, with its password and an @; empty without
 	target string
 	all    sync.WaitGroup // every goroutine of the link
 
@@ -23,14 +24,18 @@ type Link struct {
 }
 
 // Proxy returns a link to the target (a URL, or a host and port), which works until a method
-// makes it fail. Clients connect to the link's URL. If a server told them about other servers,
-// they would bypass the link; the servers of a [Cluster] do not.
+// makes it fail. Clients connect to the link's URL, which has the user and the password of the
+// target. If a server told them about other servers, they would bypass the link; the servers of a
+// [Cluster] do not.
 func Proxy(t testing.TB, target string) *Link {
 	t.Helper()
+	target = strings.TrimPrefix(target, "nats://")
+	at := strings.LastIndex(target, "@") + 1
 	l := &Link{
 		t:      t,
 		addr:   ports(t, 1)[0].String(),
-		target: strings.TrimPrefix(target, "nats://"),
+		user:   target[:at],
+		target: target[at:],
 		wires:  map[*wire]bool{},
 		flows:  make(chan struct{}),
 	}
@@ -44,7 +49,7 @@ func Proxy(t testing.TB, target string) *Link {
 }
 
 // URL returns the address for clients.
-func (l *Link) URL() string { return "nats://" + l.addr }
+func (l *Link) URL() string { return "nats://" + l.user + l.addr }
 
 // Cut closes every connection and refuses new ones.
 func (l *Link) Cut() {

@@ -34,6 +34,7 @@ type program struct {
 	CrashCap  int
 	Strike    strike
 	Strangers bool // it has bound these too
+	Deaf      bool // what it acknowledges of executions gets lost
 
 	path        string // of another binary
 	environment []string
@@ -52,7 +53,7 @@ func runExecutor(config []byte, ready func()) error {
 	if err != nil {
 		return err
 	}
-	diary, due = book, p.Strike
+	diary, due, deaf = book, p.Strike, p.Deaf
 	store, err := jsstore.Connect(ctx, p.URL, jsstore.Config{Namespace: p.Namespace})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -46,6 +47,8 @@ type fleet struct {
 	store   *jsstore.Store
 	client  *engine.Client
 	ns      string
+	lease   time.Duration
+	mend    bool // what killed servers have brought back: see mended
 	ctx     context.Context
 
 	mu       sync.Mutex
@@ -91,7 +94,7 @@ func newFleet(t testing.TB, s setup) *fleet {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute+*long)
 	t.Cleanup(cancel)
 	f := &fleet{
-		t: t, seed: s.seed, rand: rand.New(rand.NewPCG(s.seed, 0)), servers: s.servers, ns: ns, ctx: ctx,
+		t: t, seed: s.seed, rand: rand.New(rand.NewPCG(s.seed, 0)), servers: s.servers, ns: ns, lease: s.lease, ctx: ctx,
 		path: filepath.Join(t.TempDir(), "history.jsonl"),
 	}
 	var err error
@@ -245,6 +248,17 @@ func (f *fleet) enqueue(id string, p plant) {
 	f.submit(e, try, wait)
 }
 
+// enqueueLater enqueues an execution that is due after a delay.
+func (f *fleet) enqueueLater(id string, delay time.Duration) {
+	f.submit(history.Event{Kind: history.Accepted, Execution: id, Task: plants.ID(), Status: engine.Completed, Output: text(1)}, func() error {
+		_, err := plants.Enqueue(f.ctx, f.client, plant{Nap: 10 * time.Millisecond}, engine.ID(id), engine.Delay(delay))
+		return err
+	}, func(ctx context.Context) (string, error) {
+		out, err := plants.Handle(f.client, id).Wait(ctx)
+		return text(out), err
+	})
+}
+
 // submit enqueues with try and waits in the background, until the channel is closed.
 func (f *fleet) submit(e history.Event, try func() error, wait func(context.Context) (string, error)) <-chan struct{} {
 	seen := make(chan struct{})
@@ -254,24 +268,34 @@ func (f *fleet) submit(e history.Event, try func() error, wait func(context.Cont
 			f.note(e)
 			break
 		}
-		f.note(history.Event{Kind: history.Unsure, Execution: e.Execution, Text: err.Error()})
+		kind := history.Unsure
+		if errors.Is(err, engine.ErrQueueFull) {
+			kind = history.Refused
+		}
+		f.note(history.Event{Kind: kind, Execution: e.Execution, Text: err.Error()})
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-f.ctx.Done():
+			close(seen)
 			return seen
 		}
 	}
 	f.watching.Go(func() {
 		defer close(seen)
-		f.await(e.Execution, wait)
+		f.await(e, wait)
 	})
 	return seen
 }
 
-// await writes the outcome as a waiter sees it, and then as a reader does.
-func (f *fleet) await(id string, wait func(context.Context) (string, error)) {
+// await writes the outcome as a waiter sees it, and then as a reader does. What is kept for
+// a while only may be gone before anybody does.
+func (f *fleet) await(e history.Event, wait func(context.Context) (string, error)) {
+	id := e.Execution
 	for f.ctx.Err() == nil {
 		out, err := wait(f.ctx)
+		if e.Keep > 0 && errors.Is(err, engine.ErrNotFound) {
+			return
+		}
 		if err != nil && engineError(err) == nil {
 			continue // of the store
 		}
