@@ -58,11 +58,12 @@ func (r Return) Event(x Execution, at time.Time) Event {
 }
 
 // Bind binds fn to t: an executor calls fn for each attempt of an execution of t.
-func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error)) Binding {
+func Bind[In, Out any](t Bindable[In, Out], fn func(context.Context, In) (Out, error)) Binding {
+	def := t.definition()
 	if fn == nil {
-		return Binding{Definition: t.def, Place: caller(2), reason: nilFunction}
+		return Binding{Definition: def, Place: caller(2), reason: nilFunction}
 	}
-	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
+	return Binding{Definition: def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
 			return Return{}, refuseInput(err)
@@ -71,7 +72,7 @@ func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error
 		if err != nil {
 			return Return{}, err
 		}
-		p, err := t.def.encodeOutput(ctx, input, &out)
+		p, err := def.encodeOutput(ctx, input, &out)
 		return Return{Output: p}, err
 	}}
 }
@@ -81,16 +82,18 @@ func Bind[In, Out any](t Task[In, Out], fn func(context.Context, In) (Out, error
 // output of t. The options are the finalize's. The finalize's task id is t's id followed
 // by -finalize. BindParent panics on an invalid option, as Define does.
 func BindParent[In, Mid, Out any](
-	t Task[In, Out],
+	t Bindable[In, Out],
 	run func(context.Context, In, *Children) (Mid, error),
 	finalize func(context.Context, Joined[In, Mid]) (Out, error),
 	opts ...Option,
 ) Binding {
 	place := caller(2)
-	if t.def == nil {
+	def := t.definition()
+	if def == nil {
 		return Binding{Place: place}
 	}
-	ft := define[Joined[In, Mid], Out](t.def.ID+"-finalize", place, append([]Option{Queue(t.def.options.queue), t.def.options.encoding}, opts...))
+	ft := define[Joined[In, Mid], Out](def.ID+"-finalize", place, append([]Option{Queue(def.options.queue), def.options.encoding}, opts...))
+	ft.def.parentInput = parentInput(t)
 	b := parent(t, run, ft.def, place)
 	fin := Bind(ft, finalize)
 	fin.Place = place
@@ -109,33 +112,34 @@ func (t Task[In, Out]) definition() *Definition { return t.def }
 // BindParentTask is BindParent with a finalize that is a task with a binding of its
 // own. That finalize may itself be a parent (bound with BindParent or BindParentTask, to
 // any depth), a poll, or a sleeping task.
-func BindParentTask[In, Mid, Out any](
-	t Task[In, Out],
+func BindParentTask[In, Mid, Out, Raw any](
+	t BindableFrom[Raw, In, Out],
 	run func(context.Context, In, *Children) (Mid, error),
-	finalize TaskOf[Joined[In, Mid], Out],
+	finalize TaskOf[Joined[Raw, Mid], Out],
 ) Binding {
 	place := caller(2)
 	if finalize == nil || finalize.definition() == nil {
-		return Binding{Definition: t.def, Place: place, reason: "its finalize is not defined: it is nil or the zero Task (create it with Define)"}
+		return Binding{Definition: t.definition(), Place: place, reason: "its finalize is not defined: it is nil or the zero Task (create it with Define)"}
 	}
-	return parent(t, run, finalize.definition(), place)
+	return parent[In, Mid, Out](t, run, finalize.definition(), place)
 }
 
 // BindFanOut binds to t a function that may spawn children, without a finalize. The
 // output of t combines the function's return value with the outcome of each child.
-func BindFanOut[In, Mid any](t Task[In, Gathered[Mid]], run func(context.Context, In, *Children) (Mid, error)) Binding {
+func BindFanOut[In, Mid any](t Bindable[In, Gathered[Mid]], run func(context.Context, In, *Children) (Mid, error)) Binding {
 	return parent(t, run, nil, caller(2))
 }
 
-func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Children) (Mid, error), finalize *Definition, place string) Binding {
+func parent[In, Mid, Out any](t Bindable[In, Out], run func(context.Context, In, *Children) (Mid, error), finalize *Definition, place string) Binding {
+	def := t.definition()
 	var follow []*Definition
 	if finalize != nil {
 		follow = append(follow, finalize)
 	}
 	if run == nil {
-		return Binding{Definition: t.def, Place: place, follow: follow, reason: nilFunction}
+		return Binding{Definition: def, Place: place, follow: follow, reason: nilFunction}
 	}
-	return Binding{Definition: t.def, Place: place, follow: follow, Run: func(ctx context.Context, input Input) (Return, error) {
+	return Binding{Definition: def, Place: place, follow: follow, Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
 			return Return{}, refuseInput(err)
@@ -148,7 +152,7 @@ func parent[In, Mid, Out any](t Task[In, Out], run func(context.Context, In, *Ch
 		if children.err != nil {
 			return Return{}, refuseSpawns(children.err)
 		}
-		p, err := t.def.encodeOutput(ctx, input, &mid)
+		p, err := def.encodeOutput(ctx, input, &mid)
 		if err != nil {
 			return Return{}, err
 		}

@@ -14,10 +14,14 @@ type Joined[In, Mid any] struct {
 	Children Ended `json:"childrenTasksOutputs"`
 }
 
-// join decodes the parts of a Joined, each from its own encoding.
-func (j *Joined[In, Mid]) join(parts Joined[codec.Payload, codec.Payload]) error {
+// join decodes the parts of a Joined, each from its own encoding. If parentInput is not nil, it
+// decodes the input.
+func (j *Joined[In, Mid]) join(parts Joined[codec.Payload, codec.Payload], parentInput func(codec.Payload, any) error) error {
 	j.Children = parts.Children
-	if err := parts.Input.Decode(&j.Input); err != nil {
+	if parentInput == nil {
+		parentInput = codec.Payload.Decode
+	}
+	if err := parentInput(parts.Input, &j.Input); err != nil {
 		return fmt.Errorf("input of the parent: %w", err)
 	}
 	if err := parts.Output.Decode(&j.Output); err != nil {

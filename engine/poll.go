@@ -86,11 +86,12 @@ func (t PollTask[In, Out]) ValidateInput(fn func(In) (In, error)) PollTask[In, O
 
 // BindPoll binds to t a function that an executor calls repeatedly until it returns done.
 // The output is ignored before that.
-func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (out Out, done bool, err error)) Binding {
+func BindPoll[In, Out any](t BindablePoll[In, Out], fn func(context.Context, In) (out Out, done bool, err error)) Binding {
+	def := t.definition()
 	if fn == nil {
-		return Binding{Definition: t.def, Place: caller(2), reason: nilFunction}
+		return Binding{Definition: def, Place: caller(2), reason: nilFunction}
 	}
-	return Binding{Definition: t.def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
+	return Binding{Definition: def, Place: caller(2), Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
 			return Return{}, refuseInput(err)
@@ -100,13 +101,13 @@ func BindPoll[In, Out any](t PollTask[In, Out], fn func(context.Context, In) (ou
 			return Return{}, err
 		}
 		if !done {
-			again := t.poll
+			again := t.polled()
 			if again.Wait != nil { // called here, so that a panic counts as a panic of the task's code
 				again.Every = max(again.Wait(FromContext(ctx).Polls+1), 0)
 			}
 			return Return{Poll: &again}, nil
 		}
-		p, err := t.def.encodeOutput(ctx, input, &out)
+		p, err := def.encodeOutput(ctx, input, &out)
 		return Return{Output: p}, err
 	}}
 }

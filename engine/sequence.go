@@ -69,19 +69,19 @@ func Seq6[In, A, B, C, D, E, Out any](first Step[In, A], second Step[A, B], thir
 // binding of its own, in this executor or another, and may be a parent or a sequence. If a
 // step does not complete, t fails under either [ChildPolicy], and no later step is created.
 // BindSequence panics if there are no steps.
-func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
-	place := caller(2)
-	if t.def == nil || s == nil {
-		return Binding{Definition: t.def, Place: place, reason: "its steps are nil"}
+func BindSequence[In, Out any](t Bindable[In, Out], s Step[In, Out]) Binding {
+	place, def := caller(2), t.definition()
+	if def == nil || s == nil {
+		return Binding{Definition: def, Place: place, reason: "its steps are nil"}
 	}
 	list := s.steps()
 	if i := slices.Index(list, nil); i >= 0 {
-		return Binding{Definition: t.def, Place: place, reason: fmt.Sprintf("step %d is not defined: it is the zero Task", i+1)}
+		return Binding{Definition: def, Place: place, reason: fmt.Sprintf("step %d is not defined: it is the zero Task", i+1)}
 	}
 	if len(list) == 0 {
-		panic(fmt.Sprintf("bind sequence %q at %s: it has no steps", t.def.ID, place))
+		panic(fmt.Sprintf("bind sequence %q at %s: it has no steps", def.ID, place))
 	}
-	return Binding{Definition: t.def, Place: place, follow: list, Run: func(ctx context.Context, input Input) (Return, error) {
+	return Binding{Definition: def, Place: place, follow: list, Run: func(ctx context.Context, input Input) (Return, error) {
 		in, err := t.decode(input, FromContext(ctx).Validated)
 		if err != nil {
 			return Return{}, refuseInput(err)
@@ -89,7 +89,7 @@ func BindSequence[In, Out any](t Task[In, Out], s Step[In, Out]) Binding {
 		first, err := codec.EncodeAs(input.contentType(), &in)
 		if err == nil {
 			c := FromContext(ctx).Client
-			first, err = c.seal("input", first, append(c.layersOf(t.def.options.encoding), input.Layers...))
+			first, err = c.seal("input", first, append(c.layersOf(def.options.encoding), input.Layers...))
 		}
 		if err != nil {
 			return Return{}, refuseOutput(err)

@@ -29,7 +29,11 @@ type Definition struct {
 	sleeping bool
 	explicit *codec.Schema
 	validate any // func(In) (In, error); nil without one
-	inferred func() *codec.Schema
+	// convertible is a func(In) error that says whether ConvertInput's conversion takes an input; nil without one.
+	convertible any
+	// parentInput decodes the parent's input for a finalize whose parent converts it; nil: as it is stored.
+	parentInput func(p codec.Payload, in any) error
+	inferred    func() *codec.Schema
 }
 
 // Define declares a task. The id has 1 to 255 characters of A-Z a-z 0-9 _ - and is
@@ -243,6 +247,11 @@ func (t Task[In, Out]) encode(c *Client, in In, e Encoding) (codec.Payload, erro
 	if err != nil {
 		return codec.Payload{}, t.def.invalid(err)
 	}
+	if fn, ok := t.def.convertible.(func(In) error); ok {
+		if err := fn(in); err != nil {
+			return codec.Payload{}, t.def.invalid(err)
+		}
+	}
 	return c.seal("input", p, c.layersOf(e))
 }
 
@@ -290,7 +299,7 @@ func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
 func (t Task[In, Out]) read(p Input, validated bool) (In, error) {
 	var in In
 	if p.Joined != nil {
-		if err := joinInto(&in, *p.Joined); err != nil {
+		if err := joinInto(&in, *p.Joined, t.def.parentInput); err != nil {
 			return in, t.def.invalid(err)
 		}
 		return in, nil
@@ -323,11 +332,11 @@ func (t Task[In, Out]) isEncoding(p codec.Payload, in *In) bool {
 
 // joinInto decodes the input of a finalize into in: part by part if in is a Joined,
 // otherwise (any, for instance) as one value.
-func joinInto(in any, parts Joined[codec.Payload, codec.Payload]) error {
+func joinInto(in any, parts Joined[codec.Payload, codec.Payload], parentInput func(codec.Payload, any) error) error {
 	if j, ok := in.(interface {
-		join(Joined[codec.Payload, codec.Payload]) error
+		join(Joined[codec.Payload, codec.Payload], func(codec.Payload, any) error) error
 	}); ok {
-		return j.join(parts)
+		return j.join(parts, parentInput)
 	}
 	p, err := codec.Encode(parts)
 	if err != nil {
