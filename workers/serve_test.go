@@ -211,7 +211,7 @@ func TestAPIRefusesWhatItCannotDo(t *testing.T) {
 			w.ask(endpoint, `{}`).refused("400", "invalid_request", "execution id is empty")
 		}
 		w.ask("wake", `{"executionId":"nosuch","output":null}`).refused("404", "not_found")
-		w.ask("wake", `{"executionId":"nosuch"}`).refused("400", "invalid_request", "output and error")
+		w.ask("wake", `{"executionId":"nosuch"}`).refused("400", "invalid_request", "either output or error")
 		w.ask("list", `{"status":"done"}`).refused("400", "invalid_request", `"done"`, "completed")
 		w.ask("list", `{"limit":0}`).refused("400", "invalid_request", "limit")
 		w.ask("list", `{"cursor":"x"}`).refused("400", "invalid_request", "cursor")
