@@ -14,24 +14,40 @@ import (
 type column struct {
 	name   string
 	number bool
-	cell   func(a *app, x engine.Execution, now time.Time, lost missing) string
+	cell   func(a *app, x engine.Execution, now time.Time, lost engine.LostExecutors) string
 }
 
 // columns are all that there are. Those of the default come first.
 var columns = []column{
-	{"execution", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.ID }},
-	{"task", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.Task }},
-	{"status", false, func(a *app, x engine.Execution, now time.Time, lost missing) string { return a.display(x, now, lost) }},
-	{"created", false, func(a *app, x engine.Execution, now time.Time, _ missing) string { return a.moment(x.CreatedAt, now) }},
-	{"attempts", true, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return grouped(attemptsOf(x)) }},
-	{"duration", true, func(_ *app, x engine.Execution, now time.Time, _ missing) string { return durationOf(x, now) }},
-	{"error", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return errorOf(x) }},
-	{"queue", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.Queue }},
-	{"parent", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.Parent }},
-	{"executor", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return oneLine(x.Executor) }},
-	{"started", false, func(a *app, x engine.Execution, now time.Time, _ missing) string { return a.unless(x.StartedAt, now) }},
-	{"finished", false, func(a *app, x engine.Execution, now time.Time, _ missing) string { return a.unless(x.FinishedAt, now) }},
-	{"metadata", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return pairsOf(x.Metadata) }},
+	{"execution", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.ID }},
+	{"task", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.Task }},
+	{"status", false, func(a *app, x engine.Execution, now time.Time, lost engine.LostExecutors) string {
+		return a.display(x, now, lost)
+	}},
+	{"created", false, func(a *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return a.moment(x.CreatedAt, now)
+	}},
+	{"attempts", true, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string {
+		return grouped(attemptsOf(x))
+	}},
+	{"duration", true, func(_ *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return durationOf(x, now)
+	}},
+	{"error", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return errorOf(x) }},
+	{"queue", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.Queue }},
+	{"parent", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.Parent }},
+	{"executor", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string {
+		return oneLine(x.Executor)
+	}},
+	{"started", false, func(a *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return a.unless(x.StartedAt, now)
+	}},
+	{"finished", false, func(a *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return a.unless(x.FinishedAt, now)
+	}},
+	{"metadata", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string {
+		return pairsOf(x.Metadata)
+	}},
 }
 
 // usualColumns is how many of the columns a list has unless it is asked for others.
@@ -61,7 +77,7 @@ func parseColumns(names []string) ([]column, error) {
 // executionsTable is a row for each execution, with the columns that were asked for or the
 // usual ones, of which the error is left out where there is none, and some where there is
 // no room.
-func (a *app) executionsTable(list []engine.Execution, asked []column, now time.Time, lost missing) *grid {
+func (a *app) executionsTable(list []engine.Execution, asked []column, now time.Time, lost engine.LostExecutors) *grid {
 	shown := asked
 	if len(asked) == 0 {
 		shown = columns[:usualColumns]

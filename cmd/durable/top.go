@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -130,7 +131,8 @@ type fleet struct {
 	queues  api.Queues
 	began   time.Time // when it began to count; zero until then
 	running []engine.Execution
-	ends    map[string]end // by id: a record may be written again
+	lost    engine.LostExecutors // of running
+	ends    map[string]end       // by id: a record may be written again
 }
 
 // An end is when an execution was seen to have finished.
@@ -147,16 +149,20 @@ func newFleet(s *store) *fleet {
 func (f *fleet) look(ctx context.Context) {
 	var queues api.Queues
 	var running []engine.Execution
+	var lost engine.LostExecutors
 	var noQueues, noRunning error
 	var asking sync.WaitGroup
 	asking.Go(func() { queues, noQueues = f.s.js.ListQueues(ctx) })
 	asking.Go(func() { running, noRunning = f.s.js.Running(ctx) })
 	present, err := f.s.RollCall(ctx, engine.RollCall{})
 	asking.Wait()
+	if cmp.Or(err, noQueues, noRunning) == nil {
+		lost, err = f.s.lookout.FindAmong(ctx, running, present)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failure = cmp.Or(err, noQueues, noRunning); f.failure == nil {
-		f.present, f.queues, f.running = withSilent(present, f.present, f.s.Limits().Lease), queues, running
+		f.present, f.queues, f.running, f.lost = withSilent(present, f.present, f.s.Limits().Lease), queues, running, lost
 	}
 	f.tell()
 }
@@ -229,11 +235,9 @@ type topView struct {
 	Running int     `json:"running"`
 	Slowest []*view `json:"slowest"`
 
-	// Lost are executors that records name and that do not answer.
-	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
-
 	now      time.Time
 	present  []engine.Answer // those that have stopped answering included
+	lost     engine.LostExecutors
 	failure  error
 	filtered bool // what is not to be shown has been left out
 }
@@ -247,11 +251,10 @@ func (f *fleet) view(now time.Time, limit int) topView {
 		Executors: []json.RawMessage{}, Queues: f.queues, Slowest: []*view{},
 	}
 	v.Queues.Queues = slices.Clone(f.queues.Queues)
-	answering, lost := f.lost(now)
+	v.lost = f.lost
+	answering := f.answering(now)
 	v.Queues.Count(answering)
-	whole := queuesView{Queues: v.Queues}
-	whole.lose(lost)
-	v.Queues, v.Lost = whole.Queues, whole.Lost
+	v.Queues.Lose(f.lost)
 	slices.SortFunc(v.Queues.Queues, func(x, y api.Queue) int { return strings.Compare(x.Queue, y.Queue) })
 	slices.SortFunc(v.present, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
 	slices.SortFunc(answering, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
@@ -267,9 +270,7 @@ func (f *fleet) view(now time.Time, limit int) topView {
 		return cmp.Or(x.StartedAt.Compare(y.StartedAt), strings.Compare(x.ID, y.ID))
 	})
 	for _, x := range longest[:min(limit, len(longest))] {
-		one := viewOf(x)
-		one.lose(x, lost)
-		v.Slowest = append(v.Slowest, one)
+		v.Slowest = append(v.Slowest, viewOf(x, f.lost))
 	}
 	return v
 }
@@ -281,7 +282,8 @@ func (v topView) only(port *viewport) topView {
 	v.present = slices.DeleteFunc(v.present, func(p engine.Answer) bool {
 		return !shows(p.Executor, p.Host, weights(p.Queues))
 	})
-	v.Lost = slices.DeleteFunc(v.Lost, func(e *lostExecutor) bool { return !shows(e.Executor, e.queueNames()) })
+	v.lost = maps.Clone(v.lost)
+	maps.DeleteFunc(v.lost, func(_ string, e *engine.Lost) bool { return !shows(e.Executor, queueNames(e)) })
 	v.Queues.Queues = slices.DeleteFunc(v.Queues.Queues, func(q api.Queue) bool { return !shows(q.Queue, q.PauseReason) })
 	v.Slowest = slices.DeleteFunc(v.Slowest, func(x *view) bool { return !shows(x.ID, x.Task, x.Executor) })
 	return v
@@ -290,26 +292,15 @@ func (v topView) only(port *viewport) topView {
 // silentAfter is how long an executor that has answered before may take.
 const silentAfter = 2 * liveEvery
 
-// lost divides those that have answered into those that still do, and those that don't,
-// with others that records name. When they have last answered tells by when what they
-// hold is taken over. With the lock held.
-func (f *fleet) lost(now time.Time) (answering []engine.Answer, lost missing) {
-	lease := f.s.Limits().Lease
+// answering returns those that have answered lately. With the lock held.
+func (f *fleet) answering(now time.Time) []engine.Answer {
+	var list []engine.Answer
 	for _, p := range f.present {
 		if now.Sub(p.CalledAt) <= silentAfter {
-			answering = append(answering, p)
+			list = append(list, p)
 		}
 	}
-	lost = lostOf(f.running, answering, now, lease)
-	for _, p := range f.present {
-		if e := lost.executors[p.Executor]; e != nil {
-			e.SilentSince = p.CalledAt.UnixMilli()
-			if lost.heir {
-				e.TakenOverBy = min(e.TakenOverBy, p.CalledAt.Add(liveEvery+lease).UnixMilli())
-			}
-		}
-	}
-	return answering, lost
+	return list
 }
 
 // count counts what has finished in the window. What came before is dropped, once it is

@@ -13,19 +13,14 @@ import (
 type view struct {
 	api.Execution
 	Children []*view `json:"children,omitempty"`
-	// Lost is the executor that runs it, if that does not answer.
-	Lost *lostExecutor `json:"lostExecutor,omitempty"`
-}
-
-// lose notes that an execution's executor is lost, if it is.
-func (v *view) lose(x engine.Execution, lost missing) {
-	if lost.has(x) {
-		v.Lost, v.Display = lost.executors[x.Executor], x.Display(time.Now(), true)
-	}
 }
 
 // viewOf is an execution as lists show it.
-func viewOf(x engine.Execution) *view { return &view{Execution: api.View(x)} }
+func viewOf(x engine.Execution, lost engine.LostExecutors) *view {
+	v := &view{Execution: api.View(x)}
+	v.Lose(x, lost)
+	return v
+}
 
 // fullViewOf is an execution with all that is known of it. The output is the one
 // that others see, which may have to be gathered from its children.

@@ -17,6 +17,8 @@ type Queues struct {
 	// Later counts what waits for its time: executions of all queues, and trees for
 	// the end of their retention.
 	Later uint64 `json:"later"`
+	// Lost are executors that records name and that do not answer.
+	Lost []*LostExecutor `json:"lostExecutors,omitempty"`
 }
 
 // A Queue is a queue that an executor serves, or has served.
@@ -41,7 +43,8 @@ type Queue struct {
 	// Executors counts those that serve it now.
 	Executors int `json:"executors"`
 	// InHand counts what these hold, without what they have given back for a moment,
-	// which is in InFlight too; it is InFlight where one of them does not tell.
+	// which is in InFlight too, and what lost executors hold; it is InFlight where one of
+	// them does not tell.
 	InHand int `json:"inHand"`
 }
 
@@ -53,11 +56,12 @@ func (s *Service) queues(ctx context.Context, _ none) (Queues, error) {
 	if err != nil {
 		return q, err
 	}
-	present, err := s.Store.RollCall(ctx, engine.RollCall{})
+	present, lost, err := s.fleetLost(ctx)
 	if err != nil {
 		return q, err
 	}
 	q.Count(present)
+	q.Lose(lost)
 	return q, nil
 }
 
@@ -154,15 +158,16 @@ func TasksOf(present []engine.Answer) Tasks {
 
 type executorsAnswer struct {
 	Executors []json.RawMessage `json:"executors"`
+	Lost      []*LostExecutor   `json:"lostExecutors,omitempty"`
 }
 
 func (s *Service) executors(ctx context.Context, _ none) (executorsAnswer, error) {
-	present, err := s.Store.RollCall(ctx, engine.RollCall{})
+	present, lost, err := s.fleetLost(ctx)
 	if err != nil {
 		return executorsAnswer{}, err
 	}
 	slices.SortFunc(present, func(x, y engine.Answer) int { return cmp.Compare(x.Executor, y.Executor) })
-	a := executorsAnswer{Executors: []json.RawMessage{}}
+	a := executorsAnswer{Executors: []json.RawMessage{}, Lost: LostViews(lost)}
 	for _, p := range present {
 		data, err := engine.EncodePresence(p.Presence, s.room())
 		if err != nil {

@@ -33,6 +33,9 @@ type Config struct {
 	Instance string
 	// Queues returns what the store knows of its queues.
 	Queues func(context.Context) (Queues, error)
+	// Running returns executions that run, by their records, to find those whose executors
+	// are lost. Nil looks for none among queues and executors.
+	Running func(context.Context) ([]engine.Execution, error)
 	// Index, if there is one, answers lists.
 	Index Index
 }
@@ -40,6 +43,7 @@ type Config struct {
 // A Service answers requests until it is stopped.
 type Service struct {
 	Config
+	lookout *engine.Lookout
 	micro   micro.Service
 	serving context.Context // ends when the service stops: who waits goes elsewhere
 	end     context.CancelFunc
@@ -79,7 +83,7 @@ const stopTime = 5 * time.Second
 // Start starts an instance. When it returns, the server knows of it.
 func Start(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
-		Config: c, counts: map[string]*counts{},
+		Config: c, lookout: engine.NewLookout(c.Store), counts: map[string]*counts{},
 		short: make(chan struct{}, shortAtOnce), waits: make(chan struct{}, waitsAtOnce), scans: make(chan struct{}, scansAtOnce),
 	}
 	s.serving, s.end = context.WithCancel(context.Background())
