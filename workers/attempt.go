@@ -85,12 +85,17 @@ func (a *attempt) code(ctx context.Context) ending {
 	if !a.deadline.IsZero() {
 		ctx = timed{ctx, a.deadline}
 	}
-	return a.ending(a.binding.Run(engine.NewContext(ctx, engine.Run{
+	r, err := a.binding.Run(engine.NewContext(ctx, engine.Run{
 		Index: y.Index, IsFinalize: y.IsFinalize,
 		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue, Metadata: y.Metadata,
 		Attempt: y.Attempt, Polls: y.Polls, PrevError: prevError(y), Stopping: a.x.stopping,
 		Client: a.x.client, Validated: y.Validated,
-	}), input))
+	}), input)
+	if engine.InputRefused(err) && a.x.readElsewhere(a.binding.Definition, y.Queue, input) {
+		a.pass(err)
+		return settled
+	}
+	return a.ending(r, err)
 }
 
 // timed is the context of an attempt with a timeout. It has the deadline, and no timer: the
@@ -169,13 +174,17 @@ func (a *attempt) input() (in engine.Input, err error) {
 }
 
 // pass leaves an execution whose input can't be read here to an executor that has
-// the key, or is of the version that wrote it, as one whose task is not bound here:
+// the key, is of the version that wrote it, or has the task with the type of the input, as one whose task is not bound here:
 // it is never failed for that.
 func (a *attempt) pass(reason error) {
 	if !a.decide() {
 		return
 	}
-	wait := a.x.foreign(foreignKind{queue: a.execution.Queue, newer: errors.Is(reason, engine.ErrNewer)}, a.delivery.Deliveries)
+	kind := foreignKind{queue: a.execution.Queue, newer: errors.Is(reason, engine.ErrNewer)}
+	if engine.InputRefused(reason) {
+		kind.task = a.execution.Task // by other executors that have it
+	}
+	wait := a.x.foreign(kind, a.delivery.Deliveries)
 	a.x.log.Log(context.Background(), a.x.seldom.level(slog.LevelWarn, "pass", a.execution.Task),
 		"an input can't be opened here: it is left to another executor", "execution", a.execution.ID,
 		"task", a.execution.Task, "wait", wait, "error", reason)
