@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
 )
 
 // A pull waits on the server for messages for half of the lease, and 20 s at most. The
@@ -50,7 +52,8 @@ type puller struct {
 	closed   bool
 	fault    error     // what keeps it from delivering; nil if nothing does
 	since    time.Time // of the fault
-	told     bool      // the fault is logged
+	told     bool      // the fault is logged, or left out of the log
+	lines    engine.Spells
 
 	// fence is the last sequence of the stream when this puller began to ask, or
 	// asked anew after a server was lost or this process was frozen. A server that restarts forgets which
@@ -161,9 +164,12 @@ func (p *puller) fails(err error, worth bool) {
 		p.since = time.Now()
 	}
 	p.fault = err
-	if worth && !p.told && !p.closed {
-		p.told = true
-		p.s.log.Warn("can't take messages: it is tried again", "stream", p.source.stream, "consumer", p.source.consumer, "error", err)
+	if !worth || p.closed {
+		return
+	}
+	p.told = true
+	if tell, left := p.lines.Fails(time.Now()); tell {
+		p.s.log.Warn("can't take messages: it is tried again", withLeft(left, "stream", p.source.stream, "consumer", p.source.consumer, "error", err)...)
 	}
 }
 
@@ -172,7 +178,7 @@ func (p *puller) works() {
 	if p.fault == nil {
 		return
 	}
-	if p.told {
+	if p.lines.Ends() {
 		p.s.log.Info("messages are taken again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
 	}
 	p.fault, p.told = nil, false

@@ -15,7 +15,8 @@ import (
 
 // trouble keeps account of what fails in the background. Each sort of failure is
 // logged when it begins and when it is over, and counted in between: one that
-// goes on among others that succeed is one failure all the time.
+// goes on among others that succeed is one failure all the time. One that comes and goes is
+// logged once a minute, with how often it was left out.
 type trouble struct {
 	log *slog.Logger
 
@@ -24,6 +25,7 @@ type trouble struct {
 	mu     sync.Mutex
 	now    map[string]*spell
 	counts map[string]int
+	lines  map[string]*engine.Spells // by what fails: how often it is logged
 }
 
 // A spell is a failure that goes on.
@@ -39,6 +41,7 @@ func (t *trouble) failed(what string, who any, err error) {
 	defer t.mu.Unlock()
 	if t.now == nil {
 		t.now, t.counts = map[string]*spell{}, map[string]int{}
+		t.lines = map[string]*engine.Spells{}
 	}
 	t.counts[what]++
 	s := t.now[what]
@@ -46,7 +49,16 @@ func (t *trouble) failed(what string, who any, err error) {
 		s = &spell{since: time.Now(), who: map[any]bool{}}
 		t.now[what] = s
 		t.spells.Add(1)
-		t.log.Warn("background work fails: it is tried again", "what", what, "error", err)
+	}
+	if t.lines[what] == nil {
+		t.lines[what] = &engine.Spells{}
+	}
+	if tell, left := t.lines[what].Fails(time.Now()); tell {
+		fields := []any{"what", what, "error", err}
+		if left > 0 {
+			fields = append(fields, "not logged", left)
+		}
+		t.log.Warn("background work fails: it is tried again", fields...)
 	}
 	s.count++
 	s.who[who] = true
@@ -68,8 +80,10 @@ func (t *trouble) over(what string, who any) {
 	}
 	delete(t.now, what)
 	t.spells.Add(-1)
-	t.log.Info("background work succeeds again", "what", what,
-		"failures", s.count, "after", time.Since(s.since))
+	if t.lines[what].Ends() {
+		t.log.Info("background work succeeds again", "what", what,
+			"failures", s.count, "after", time.Since(s.since))
+	}
 }
 
 // The pause between two tries of what must be done grows from the first to the second.
