@@ -18,9 +18,21 @@ const DefaultRollCall = 500 * time.Millisecond
 type RollCall struct {
 	// Schemas asks for the JSON Schemas of the tasks too.
 	Schemas bool
-	// For is how long to wait for answers. Zero means DefaultRollCall.
+	// For is how long to wait for answers. Zero means DefaultRollCall, and NoAnswers that
+	// nobody is to answer.
 	For time.Duration
+	// Await ends the call as soon as these executors have answered; empty waits for the
+	// whole time. It is not sent.
+	Await []string
+	// Missing names executors that did not answer the call before this one: each answer says
+	// since when the executor knows that one was missed. See [Presence.Missed].
+	Missing []string
+	// Missed names executors that did not answer two calls. Executors remember since when.
+	Missed []string
 }
+
+// NoAnswers as the time of a roll call means that it only tells executors something.
+const NoAnswers time.Duration = -1
 
 // A Presence is an executor's answer to a roll call.
 type Presence struct {
@@ -56,6 +68,9 @@ type Presence struct {
 	Failing  map[string]time.Time
 	// Stopping says that it claims no more executions.
 	Stopping bool
+	// Missed has, of the executors that the call asked for in Missing, since when others
+	// have missed them, by the clock of this executor.
+	Missed map[string]time.Time
 	// Cut says that the answer did not fit into a message: the schemas are missing or, if
 	// that was not enough, the tasks too.
 	Cut bool
@@ -144,7 +159,9 @@ func (a Answer) Offset() (ahead, give time.Duration) {
 // rollCall and presence are the JSON forms of a [RollCall] and a [Presence]: see
 // codec/WIRE.md.
 type rollCall struct {
-	Schemas bool `json:"schemas,omitempty"`
+	Schemas bool     `json:"schemas,omitempty"`
+	Missing []string `json:"missing,omitempty"`
+	Missed  []string `json:"missed,omitempty"`
 }
 
 type presence struct {
@@ -167,11 +184,14 @@ type presence struct {
 	Failures      map[string]int   `json:"failures,omitempty"`
 	Failing       map[string]int64 `json:"failing,omitempty"`
 	Stopping      bool             `json:"isStopping,omitempty"`
+	Missed        map[string]int64 `json:"missed,omitempty"`
 	Cut           bool             `json:"isCut,omitempty"`
 }
 
 // EncodeRollCall returns c as a message.
-func EncodeRollCall(c RollCall) ([]byte, error) { return json.Marshal(rollCall{Schemas: c.Schemas}) }
+func EncodeRollCall(c RollCall) ([]byte, error) {
+	return json.Marshal(rollCall{Schemas: c.Schemas, Missing: c.Missing, Missed: c.Missed})
+}
 
 // DecodeRollCall is the reverse of [EncodeRollCall]. For unreadable data it returns the zero
 // RollCall.
@@ -180,7 +200,7 @@ func DecodeRollCall(data []byte) RollCall {
 	if json.Unmarshal(data, &w) != nil {
 		return RollCall{}
 	}
-	return RollCall{Schemas: w.Schemas}
+	return RollCall{Schemas: w.Schemas, Missing: w.Missing, Missed: w.Missed}
 }
 
 // EncodePresence returns p as a message of at most limit bytes: see [Presence.Cut].
@@ -214,10 +234,7 @@ func (p Presence) wire() presence {
 		Executor: p.Executor, Host: p.Host, PID: p.PID, Program: p.Program, Version: p.Version, RecordVersion: p.RecordVersion,
 		StartedAt: millis(p.StartedAt), Now: millis(p.Now), Lease: p.Lease.Milliseconds(),
 		Queues: p.Queues, Tasks: p.Tasks, Slots: p.Slots, Running: p.Running, InHand: p.InHand, Held: p.Held, Strays: p.Strays,
-		Failures: p.Failures, Failing: map[string]int64{}, Stopping: p.Stopping, Cut: p.Cut,
-	}
-	for what, since := range p.Failing {
-		w.Failing[what] = millis(since)
+		Failures: p.Failures, Failing: times(p.Failing), Missed: times(p.Missed), Stopping: p.Stopping, Cut: p.Cut,
 	}
 	if w.Tasks == nil {
 		w.Tasks = []BoundTask{} // JSON distinguishes an empty list from null
@@ -239,13 +256,27 @@ func DecodePresence(data []byte) (Presence, error) {
 		Executor: w.Executor, Host: w.Host, PID: w.PID, Program: w.Program, Version: w.Version, RecordVersion: w.RecordVersion,
 		StartedAt: instant(w.StartedAt), Now: instant(w.Now), Lease: duration(w.Lease),
 		Queues: w.Queues, Tasks: w.Tasks, Slots: w.Slots, Running: w.Running, InHand: w.InHand, Held: w.Held, Strays: w.Strays,
-		Failures: w.Failures, Stopping: w.Stopping, Cut: w.Cut,
-	}
-	for what, since := range w.Failing {
-		if p.Failing == nil {
-			p.Failing = map[string]time.Time{}
-		}
-		p.Failing[what] = instant(since)
+		Failures: w.Failures, Failing: instants(w.Failing), Missed: instants(w.Missed), Stopping: w.Stopping, Cut: w.Cut,
 	}
 	return p, nil
+}
+
+// times and instants translate maps of times to and from milliseconds.
+func times(list map[string]time.Time) map[string]int64 {
+	out := map[string]int64{}
+	for what, at := range list {
+		out[what] = millis(at)
+	}
+	return out
+}
+
+func instants(list map[string]int64) map[string]time.Time {
+	if len(list) == 0 {
+		return nil
+	}
+	out := map[string]time.Time{}
+	for what, at := range list {
+		out[what] = instant(at)
+	}
+	return out
 }

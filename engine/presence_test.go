@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func TestGarbageIsNotAPresenceAndAsksForNothing(t *testing.T) {
 		if p, err := DecodePresence([]byte(text)); err == nil {
 			t.Errorf("%q was decoded as %+v, want an error", text, p)
 		}
-		if c := DecodeRollCall([]byte(text)); c != (RollCall{}) {
+		if c := DecodeRollCall([]byte(text)); !reflect.DeepEqual(c, RollCall{}) {
 			t.Errorf("%q asks for %+v, want nothing", text, c)
 		}
 	}

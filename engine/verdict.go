@@ -106,14 +106,20 @@ func Fail(x Execution, f Failure, at time.Time, random float64) Erred {
 // A refusal is an error that the engine itself finds in the input or in the result of an
 // attempt. It is final. Its kind does not depend on the error that it wraps.
 type refusal struct {
-	kind FailureKind
+	kind   FailureKind
+	before bool // no code has run
 	error
 }
 
 func (r *refusal) Unwrap() error { return r.error }
 
 // refuseInput wraps an error in the input, found before the code runs. It returns nil for nil.
-func refuseInput(err error) error { return refuse(KindInvalidInput, err) }
+func refuseInput(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &refusal{kind: KindInvalidInput, before: true, error: err}
+}
 
 // refuseOutput wraps an error that prevents storing the output. It returns nil for nil.
 func refuseOutput(err error) error { return refuse(KindOutput, err) }
@@ -122,7 +128,7 @@ func refuse(kind FailureKind, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &refusal{kind, err}
+	return &refusal{kind: kind, error: err}
 }
 
 // refuseSpawns wraps the error of invalid children.

@@ -84,6 +84,7 @@ func (s *Store) closedForGood() error {
 func (s *Store) followConnection() {
 	defer close(s.stopped)
 	var lost time.Time // zero while there is a connection
+	var lines engine.Spells
 	remind := time.NewTimer(0)
 	<-remind.C
 	defer remind.Stop()
@@ -107,11 +108,13 @@ func (s *Store) followConnection() {
 				for _, p := range pullers {
 					p.disconnected()
 				}
-				s.log.Warn("connection to NATS lost", "error", s.lastWord())
+				if tell, left := lines.Fails(lost); tell {
+					s.log.Warn("connection to NATS lost", withLeft(left, "error", s.lastWord())...)
+				}
 				remind.Reset(firstReminder)
 			case status == nats.CONNECTED:
 				s.reconnected()
-				if !lost.IsZero() {
+				if !lost.IsZero() && (lines.Ends() || time.Since(lost) > firstReminder) {
 					s.log.Info("connection to NATS restored", "server", Redact(s.nc.ConnectedUrl()), "after", time.Since(lost))
 				}
 				remind.Stop()
@@ -122,6 +125,14 @@ func (s *Store) followConnection() {
 			remind.Reset(reminder)
 		}
 	}
+}
+
+// withLeft adds to the fields of a line how many of its kind were left out before it.
+func withLeft(left int, fields ...any) []any {
+	if left > 0 {
+		fields = append(fields, "not logged", left)
+	}
+	return fields
 }
 
 func (s *Store) reconnected() {

@@ -3,6 +3,7 @@ package jsstore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ func (e *examiner) examineExecutors(ctx context.Context) {
 	}
 	slices.SortFunc(answers, func(a, b engine.Answer) int { return strings.Compare(a.Executor, b.Executor) })
 	e.Executors = answers
+	e.judgeLostExecutors(ctx, answers)
 	if len(answers) == 0 {
 		e.find(Note, "executor.present", "", "no executor answers", "no execution runs until there is one",
 			"start one; if some are running, they have a version without roll calls, use another namespace or account, or this user may not ask")
@@ -43,6 +45,30 @@ func (e *examiner) examineExecutors(ctx context.Context) {
 	e.fine("executor.present", "%s, %d of %d slots in use", counted(len(answers), "executor answers", "executors answer"), running, slots)
 	e.fine("executor.failing", "none of them has background work that fails")
 	e.fine("executor.clock", "their clocks agree with this one")
+}
+
+// judgeLostExecutors tells of executors that run executions by their records and that do
+// not answer.
+func (e *examiner) judgeLostExecutors(ctx context.Context, answers []engine.Answer) {
+	if e.streams[e.layout.ready()] == nil || e.streams[e.layout.timers()] == nil || e.streams[e.layout.records()] == nil {
+		return
+	}
+	running, err := e.Running(ctx)
+	if err != nil {
+		return // what keeps records from being listed is told of under work.stuck
+	}
+	lost, err := engine.NewLookout(e.Store).FindAmong(ctx, running, answers)
+	if err != nil {
+		return // as with the roll call above
+	}
+	for _, l := range lost.All() {
+		found := fmt.Sprintf("does not answer since %s; by their records it runs %s", ageOf(time.Since(l.SilentSince)), counted(l.Running, "execution", "executions"))
+		if l.TakenOverBy.IsZero() {
+			e.find(Warning, "executor.lost", l.Executor, found, "no executor is there that could take them over", "start one that serves "+strings.Join(slices.Sorted(maps.Keys(l.Queues)), ", "))
+			continue
+		}
+		e.find(Note, "executor.lost", l.Executor, found+", taken over by "+l.TakenOverBy.UTC().Format(time.RFC3339), "it has crashed, hangs, or is cut off", "")
+	}
 }
 
 func (e *examiner) judgeExecutor(a engine.Answer) {

@@ -55,6 +55,9 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 	if err != nil {
 		return nil, err
 	}
+	if call.For == engine.NoAnswers {
+		return nil, s.nc.Publish(s.layout.rollSubject(), body)
+	}
 	inbox := s.nc.NewInbox()
 	sub, err := s.nc.SubscribeSync(inbox)
 	if err != nil {
@@ -72,6 +75,10 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 		return nil, err
 	}
 	var answers []engine.Answer
+	awaited := map[string]bool{}
+	for _, name := range call.Await {
+		awaited[name] = true
+	}
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		switch {
@@ -89,5 +96,8 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 			continue // not from an executor
 		}
 		answers = append(answers, engine.Answer{Presence: p, CalledAt: called, Took: time.Since(called)})
+		if delete(awaited, p.Executor); len(awaited) == 0 && len(call.Await) > 0 {
+			return answers, nil
+		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
 )
 
 // A pull waits on the server for half of the lease, but for 20 s at most. The server delivers
@@ -48,7 +50,8 @@ type puller struct {
 	closed   bool
 	fault    error     // why nothing is delivered; nil if all is well
 	since    time.Time // when the fault began
-	told     bool      // the fault is logged
+	told     bool      // the fault is logged, or left out of the log
+	lines    engine.Spells
 
 	// fence is the last sequence of the stream when this puller made its first request, or its
 	// first request after a server was lost or this process was frozen. A server that restarts
@@ -160,9 +163,12 @@ func (p *puller) fails(err error, worth bool) {
 		p.since = time.Now()
 	}
 	p.fault = err
-	if worth && !p.told && !p.closed {
-		p.told = true
-		p.s.log.Warn("can't take messages, trying again", "stream", p.source.stream, "consumer", p.source.consumer, "error", err)
+	if !worth || p.closed {
+		return
+	}
+	p.told = true
+	if tell, left := p.lines.Fails(time.Now()); tell {
+		p.s.log.Warn("can't take messages, trying again", withLeft(left, "stream", p.source.stream, "consumer", p.source.consumer, "error", err)...)
 	}
 }
 
@@ -171,7 +177,7 @@ func (p *puller) works() {
 	if p.fault == nil {
 		return
 	}
-	if p.told {
+	if p.lines.Ends() {
 		p.s.log.Info("taking messages again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
 	}
 	p.fault, p.told = nil, false

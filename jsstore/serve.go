@@ -24,7 +24,7 @@ func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance str
 		return nil, err
 	}
 	service, err := api.Start(ctx, api.Config{
-		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Index: x,
+		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Running: s.Running, Index: x,
 	})
 	if err != nil {
 		return nil, s.closedOr(err)

@@ -83,12 +83,17 @@ func (a *attempt) code(ctx context.Context) ending {
 	if !a.deadline.IsZero() {
 		ctx = timed{ctx, a.deadline}
 	}
-	return a.ending(a.binding.Run(engine.NewContext(ctx, engine.Run{
+	r, err := a.binding.Run(engine.NewContext(ctx, engine.Run{
 		Index: y.Index, IsFinalize: y.IsFinalize,
 		ExecutionID: y.ID, RootID: y.Root(), ParentID: y.Parent, TaskID: y.Task, Queue: y.Queue, Metadata: y.Metadata,
 		Attempt: y.Attempt, Polls: y.Polls, PrevError: prevError(y), Stopping: a.x.stopping,
 		Client: a.x.client, Validated: y.Validated,
-	}), input))
+	}), input)
+	if engine.InputRefused(err) && a.x.readElsewhere(a.binding.Definition, y.Queue, input) {
+		a.pass(err)
+		return settled
+	}
+	return a.ending(r, err)
 }
 
 // timed is the context of an attempt with a timeout. It reports the deadline, but it has no

@@ -128,6 +128,7 @@ type Executor struct {
 	strays   strays
 	parents  parents
 	fleet    fleet
+	types    types
 	seldom   seldom
 	gaps     gaps
 

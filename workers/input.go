@@ -54,13 +54,17 @@ func (a *attempt) input() (in engine.Input, err error) {
 }
 
 // pass returns an execution whose input this executor can't read, so that an executor with the
-// key, or of the version that wrote the input, can run it. The attempt does not fail: pass
-// treats the execution like one whose task is not bound here.
+// key, of the version that wrote the input, or with a type of the task that accepts it, can run
+// it. The attempt does not fail: pass treats the execution like one whose task is not bound here.
 func (a *attempt) pass(reason error) {
 	if !a.decide() {
 		return
 	}
-	wait := a.x.foreign(foreignKind{queue: a.execution.Queue, newer: errors.Is(reason, engine.ErrNewer)}, a.delivery.Deliveries)
+	kind := foreignKind{queue: a.execution.Queue, newer: errors.Is(reason, engine.ErrNewer)}
+	if engine.InputRefused(reason) {
+		kind.task = a.execution.Task // other executors may have another type of it
+	}
+	wait := a.x.foreign(kind, a.delivery.Deliveries)
 	a.x.log.Log(context.Background(), a.x.seldom.level(slog.LevelWarn, "pass", a.execution.Task),
 		"an input can't be read here: the execution is left to another executor", "execution", a.execution.ID,
 		"task", a.execution.Task, "wait", wait, "error", reason)

@@ -17,8 +17,11 @@ const module = "github.com/durable-execution/durable"
 // attend makes the executor answer roll calls, from memory, until stop is called.
 func (x *Executor) attend(ctx context.Context) (stop func(), err error) {
 	constant := x.identity()
+	missed := absences{keep: x.store.Limits().Lease}
 	return x.store.Present(ctx, func(call engine.RollCall) *engine.Presence {
 		p := constant
+		missed.note(call.Missed, time.Now())
+		p.Missed = missed.of(call.Missing, time.Now())
 		if !call.Schemas {
 			p.Tasks = engine.WithoutSchemas(p.Tasks)
 		}

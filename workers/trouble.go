@@ -17,14 +17,17 @@ import (
 // begins to fail and when it works again, and counts the failures in between. A kind of work
 // fails as long as one of its callers has not succeeded since its failure, whatever the others
 // do.
+// A kind of work that fails and recovers frequently is logged once a minute, with the number of
+// failures that were left out.
 type trouble struct {
 	log *slog.Logger
 
 	failures atomic.Int64 // the length of now, so that over rarely needs the lock
 
 	mu     sync.Mutex
-	now    map[string]*failure // by kind of work
-	counts map[string]int      // of all failures so far, by kind of work
+	now    map[string]*failure       // by kind of work
+	counts map[string]int            // of all failures so far, by kind of work
+	lines  map[string]*engine.Spells // by kind of work: how often it is logged
 }
 
 // A failure is a kind of background work that fails now.
@@ -40,6 +43,7 @@ func (t *trouble) failed(what string, who any, err error) {
 	defer t.mu.Unlock()
 	if t.now == nil {
 		t.now, t.counts = map[string]*failure{}, map[string]int{}
+		t.lines = map[string]*engine.Spells{}
 	}
 	t.counts[what]++
 	f := t.now[what]
@@ -47,7 +51,16 @@ func (t *trouble) failed(what string, who any, err error) {
 		f = &failure{since: time.Now(), who: map[any]bool{}}
 		t.now[what] = f
 		t.failures.Add(1)
-		t.log.Warn("background work fails: it is tried again", "what", what, "error", err)
+	}
+	if t.lines[what] == nil {
+		t.lines[what] = &engine.Spells{}
+	}
+	if tell, left := t.lines[what].Fails(time.Now()); tell {
+		fields := []any{"what", what, "error", err}
+		if left > 0 {
+			fields = append(fields, "not logged", left)
+		}
+		t.log.Warn("background work fails: it is tried again", fields...)
 	}
 	f.count++
 	f.who[who] = true
@@ -69,8 +82,10 @@ func (t *trouble) over(what string, who any) {
 	}
 	delete(t.now, what)
 	t.failures.Add(-1)
-	t.log.Info("background work succeeds again", "what", what,
-		"failures", f.count, "after", time.Since(f.since))
+	if t.lines[what].Ends() {
+		t.log.Info("background work succeeds again", "what", what,
+			"failures", f.count, "after", time.Since(f.since))
+	}
 }
 
 // The pause between two tries of background work grows from firstPause to lastPause.

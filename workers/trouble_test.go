@@ -131,3 +131,37 @@ func TestTroubleOfAnAttemptEndsWithIt(t *testing.T) {
 		x.once(t, "record that an attempt runs")
 	})
 }
+
+func TestBackgroundErrorsThatComeAndGoAreLoggedOnceAMinute(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[time.Duration, string]("task", engine.NoTimeout)
+		x := w.tapped(workers.Config{}, engine.Bind(task, func(ctx context.Context, d time.Duration) (string, error) {
+			return sleeps[int](d, "out")(ctx, 0)
+		}))
+		h := enqueue(w, task, time.Hour)
+		pass(time.Minute)
+		was := x.Stats().Failures["extend leases"]
+		for range 30 { // each longer than it takes until leases are renewed
+			x.tap.on(func(call, _ string) error { return errCut })
+			pass(11 * time.Second)
+			x.tap.on(nil)
+			pass(9 * time.Second)
+		}
+		begins, ends := x.spells()
+		for what, n := range begins {
+			if n > 11 || ends[what] > n {
+				t.Errorf("%q: %d lines that it begins and %d that it ends in ten minutes, want 11 at most", what, n, ends[what])
+			}
+		}
+		left := int64(0)
+		for _, l := range x.logs.FilterMessage(troubleBegins).All() {
+			if n, ok := l.ContextMap()["not logged"].(int64); ok {
+				left += n
+			}
+		}
+		if x.Stats().Failures["extend leases"] == was || left == 0 {
+			t.Errorf("failures = %v, %d left out of the log: want some of each", x.Stats().Failures, left)
+		}
+		equal(t, "output", result(w, h), "out")
+	})
+}

@@ -14,24 +14,40 @@ import (
 type column struct {
 	name   string
 	number bool
-	cell   func(a *app, x engine.Execution, now time.Time, lost missing) string
+	cell   func(a *app, x engine.Execution, now time.Time, lost engine.LostExecutors) string
 }
 
 // columns are all columns. The default columns come first.
 var columns = []column{
-	{"execution", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.ID }},
-	{"task", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.Task }},
-	{"status", false, func(a *app, x engine.Execution, now time.Time, lost missing) string { return a.display(x, now, lost) }},
-	{"created", false, func(a *app, x engine.Execution, now time.Time, _ missing) string { return a.moment(x.CreatedAt, now) }},
-	{"attempts", true, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return grouped(attemptsOf(x)) }},
-	{"duration", true, func(_ *app, x engine.Execution, now time.Time, _ missing) string { return durationOf(x, now) }},
-	{"error", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return errorOf(x) }},
-	{"queue", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.Queue }},
-	{"parent", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return x.Parent }},
-	{"executor", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return oneLine(x.Executor) }},
-	{"started", false, func(a *app, x engine.Execution, now time.Time, _ missing) string { return a.unless(x.StartedAt, now) }},
-	{"finished", false, func(a *app, x engine.Execution, now time.Time, _ missing) string { return a.unless(x.FinishedAt, now) }},
-	{"metadata", false, func(_ *app, x engine.Execution, _ time.Time, _ missing) string { return pairsOf(x.Metadata) }},
+	{"execution", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.ID }},
+	{"task", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.Task }},
+	{"status", false, func(a *app, x engine.Execution, now time.Time, lost engine.LostExecutors) string {
+		return a.display(x, now, lost)
+	}},
+	{"created", false, func(a *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return a.moment(x.CreatedAt, now)
+	}},
+	{"attempts", true, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string {
+		return grouped(attemptsOf(x))
+	}},
+	{"duration", true, func(_ *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return durationOf(x, now)
+	}},
+	{"error", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return errorOf(x) }},
+	{"queue", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.Queue }},
+	{"parent", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string { return x.Parent }},
+	{"executor", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string {
+		return oneLine(x.Executor)
+	}},
+	{"started", false, func(a *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return a.unless(x.StartedAt, now)
+	}},
+	{"finished", false, func(a *app, x engine.Execution, now time.Time, _ engine.LostExecutors) string {
+		return a.unless(x.FinishedAt, now)
+	}},
+	{"metadata", false, func(_ *app, x engine.Execution, _ time.Time, _ engine.LostExecutors) string {
+		return pairsOf(x.Metadata)
+	}},
 }
 
 // usualColumns is the number of default columns.
@@ -61,7 +77,7 @@ func parseColumns(names []string) ([]column, error) {
 // executionsTable returns a table with a row for each execution. It has the columns that the
 // user asked for, or the default ones. It leaves out the default column error if no execution
 // has an error, and default columns for which the terminal has no room.
-func (a *app) executionsTable(list []engine.Execution, asked []column, now time.Time, lost missing) *grid {
+func (a *app) executionsTable(list []engine.Execution, asked []column, now time.Time, lost engine.LostExecutors) *grid {
 	shown := asked
 	if len(asked) == 0 {
 		shown = columns[:usualColumns]

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/api"
 )
 
 func (a *app) executors() *cobra.Command {
@@ -40,13 +41,12 @@ func (a *app) executors() *cobra.Command {
 				return err
 			}
 			slices.SortFunc(present, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
-			running, err := s.js.Running(cmd.Context())
+			lost, err := s.lostOf(cmd.Context(), present)
 			if err != nil {
 				return err
 			}
-			lost := lostAmong(cmd.Context(), s, running, present)
 			if a.json {
-				v := executorsView{Executors: []json.RawMessage{}, Lost: lost.all()}
+				v := executorsView{Executors: []json.RawMessage{}, Lost: api.LostViews(lost)}
 				for _, p := range present {
 					one, err := engine.EncodePresence(p.Presence, math.MaxInt)
 					if err != nil {
@@ -56,7 +56,7 @@ func (a *app) executors() *cobra.Command {
 				}
 				return printAll(a, v.Executors, v)
 			}
-			a.printExecutors(present, lost.all(), time.Now())
+			a.printExecutors(present, lost.All(), time.Now())
 			return nil
 		},
 	}
@@ -66,10 +66,10 @@ func (a *app) executors() *cobra.Command {
 type executorsView struct {
 	Executors []json.RawMessage `json:"executors"`
 	// Lost are the executors that records name but that do not answer.
-	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
+	Lost []*api.LostExecutor `json:"lostExecutors,omitempty"`
 }
 
-func (a *app) printExecutors(present []engine.Answer, lost []*lostExecutor, now time.Time) {
+func (a *app) printExecutors(present []engine.Answer, lost []*engine.Lost, now time.Time) {
 	if len(present)+len(lost) == 0 {
 		fmt.Fprintf(a.out, "no executor answers; %s\n", a.place.named())
 		return
@@ -90,7 +90,7 @@ func (a *app) printExecutors(present []engine.Answer, lost []*lostExecutor, now 
 		})
 	}
 	for _, e := range lost {
-		t.AppendRow(table.Row{oneLine(e.Executor), grouped(e.Running), oneLine(e.queueNames()), a.out.paint(red, a.silence(e, now))})
+		t.AppendRow(table.Row{oneLine(e.Executor), grouped(e.Running), oneLine(queueNames(e)), a.out.paint(red, a.silence(e, now))})
 	}
 	fmt.Fprintln(a.out, a.fitting(t))
 	fmt.Fprintf(a.out, "%s, %s of %s in use\n", count(len(present), "executor", "executors"), grouped(running), count(slots, "slot", "slots"))

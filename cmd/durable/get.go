@@ -35,8 +35,8 @@ func (a *app) get() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lost := findLost(ctx, s, []engine.Execution{x})
-			v.lose(x, lost)
+			lost := s.lost(ctx, []engine.Execution{x})
+			v.Lose(x, lost)
 			if a.json {
 				v.Closed = &x.Closed
 				return printJSON(a.out, v)
@@ -48,7 +48,7 @@ func (a *app) get() *cobra.Command {
 }
 
 // printExecution prints one line for each property: a label and a value.
-func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost missing) {
+func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost engine.LostExecutors) {
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(a.out, "%s %s\n", a.out.paint(faint, fmt.Sprintf("%-10s", label)), fmt.Sprintf(format, args...))
 	}
@@ -76,8 +76,8 @@ func (a *app) printExecution(x engine.Execution, v *view, now time.Time, lost mi
 	switch {
 	case x.Sleeping && x.Status == engine.Running:
 		status += ": durable wake finishes it"
-	case lost.has(x):
-		status += ": " + oneLine(x.Executor) + ": " + a.silence(lost.executors[x.Executor], now)
+	case lost.Of(x) != nil:
+		status += ": " + oneLine(x.Executor) + ": " + a.silence(lost.Of(x), now)
 	}
 	line("status", "%s", status)
 	at("created", x.CreatedAt, "")

@@ -64,16 +64,18 @@ func (a *app) list() *cobra.Command {
 				return nil
 			}
 			if a.jsonl { // print the first executions before the last ones have been found
-				show = func(more []engine.Execution) error { return a.printForPrograms(more, false) }
+				show = func(more []engine.Execution) error {
+					return a.printForPrograms(more, false, s.lost(cmd.Context(), more))
+				}
 			}
 			f, err := a.search(cmd.Context(), s, q, show)
 			switch {
 			case err != nil || a.jsonl:
 				return err
 			case a.json:
-				return a.printForPrograms(list, f.next.ID != "")
+				return a.printForPrograms(list, f.next.ID != "", s.lost(cmd.Context(), list))
 			}
-			a.printList(list, q, f, now, findLost(cmd.Context(), s, list))
+			a.printList(list, q, f, now, s.lost(cmd.Context(), list))
 			return nil
 		},
 	}
@@ -107,15 +109,15 @@ type executionsView struct {
 }
 
 // printForPrograms prints a list as JSON; cut says that --limit left executions out.
-func (a *app) printForPrograms(list []engine.Execution, cut bool) error {
+func (a *app) printForPrograms(list []engine.Execution, cut bool, lost engine.LostExecutors) error {
 	v := executionsView{Executions: make([]*view, len(list)), Cut: cut}
 	for i, x := range list {
-		v.Executions[i] = viewOf(x)
+		v.Executions[i] = viewOf(x, lost)
 	}
 	return printAll(a, v.Executions, v)
 }
 
-func (a *app) printList(list []engine.Execution, q query, f found, now time.Time, lost missing) {
+func (a *app) printList(list []engine.Execution, q query, f found, now time.Time, lost engine.LostExecutors) {
 	if len(list) == 0 {
 		if f.total > 0 {
 			fmt.Fprintln(a.out, "no more executions")
@@ -132,6 +134,7 @@ func (a *app) printList(list []engine.Execution, q query, f found, now time.Time
 		return
 	}
 	fmt.Fprintln(a.out, a.fitting(a.executionsTable(list, q.columns, now, lost)))
+	defer a.printLost(lost, now)
 	executions := count(f.total, "execution", "executions")
 	switch {
 	case f.next.ID == "" && f.total <= len(list):

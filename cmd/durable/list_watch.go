@@ -38,14 +38,10 @@ func (a *app) watchList(ctx context.Context, s *store, q query) error {
 		return err
 	}
 	if a.json || !a.out.terminal {
-		for _, x := range slices.Backward(list) {
-			if err := a.printChange(x); err != nil {
-				return err
-			}
-		}
-		for x, err := range changes {
-			if err == nil && q.filter.Matches(x) {
-				err = a.printChange(bare(x))
+		slices.Reverse(list)
+		for c, err := range s.watched(ctx, list, changes, q.filter.Matches) {
+			if err == nil {
+				err = a.printChange(c)
 			}
 			if err != nil {
 				return err
@@ -58,22 +54,27 @@ func (a *app) watchList(ctx context.Context, s *store, q query) error {
 	defer following.Wait()
 	defer stop()
 	following.Go(func() { l.follow(changes, q.filter.Matches) })
+	var lost vigil
+	following.Go(func() {
+		lost.keep(ctx, s, func() []engine.Execution { list, _ := l.now(); return list }, l.redraw)
+	})
 	return a.live(ctx, l.changed, func(on *app, v *viewport) (bool, error) {
 		list, err := l.now()
 		if err == nil {
-			on.drawList(list, q.columns, v)
+			on.drawList(list, q.columns, lost.now(), v)
 		}
 		return false, err
 	})
 }
 
 // drawList prints a heading and the executions of a live list.
-func (a *app) drawList(list []engine.Execution, columns []column, v *viewport) {
+func (a *app) drawList(list []engine.Execution, columns []column, lost engine.LostExecutors, v *viewport) {
+	now := time.Now()
 	list = slices.DeleteFunc(list, func(x engine.Execution) bool {
-		return !v.shows(x.ID, x.Task, x.Queue, string(x.Status), x.Display(time.Now(), false), errorOf(x), pairsOf(x.Metadata))
+		return !v.shows(x.ID, x.Task, x.Queue, string(x.Status), x.Display(now, lost.Of(x) != nil), errorOf(x), pairsOf(x.Metadata))
 	})
 	fmt.Fprintln(a.out, snip(fmt.Sprintf("the newest %s; q ends, ? for help", grouped(len(list))), a.out.width()))
-	table := a.fitting(a.executionsTable(list, columns, time.Now(), missing{}))
+	table := a.fitting(a.executionsTable(list, columns, now, lost))
 	v.head = 1
 	if strings.HasPrefix(table, "EXECUTION") || len(columns) > 0 && strings.HasPrefix(table, strings.ToUpper(columns[0].name)) {
 		v.head = 2
@@ -104,10 +105,15 @@ func (l *listing) follow(changes func(func(engine.Execution, error) bool), match
 			l.put(bare(x), matches(x))
 		}
 		l.mu.Unlock()
-		select {
-		case l.changed <- struct{}{}:
-		default: // a redraw is pending already
-		}
+		l.redraw()
+	}
+}
+
+// redraw asks for a redraw of the list.
+func (l *listing) redraw() {
+	select {
+	case l.changed <- struct{}{}:
+	default: // a redraw is pending already
 	}
 }
 

@@ -235,9 +235,9 @@ func TestExecutionsOfEveryKindCanBeShown(t *testing.T) {
 		}
 		var out lockedBuffer
 		a.out = screen{Writer: &out}
-		a.printExecution(x, v, now, missing{})
+		a.printExecution(x, v, now, nil)
 		a.printTree(&node{Execution: x}, now, 0)
-		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), a.display(x, now, missing{})) {
+		if !strings.Contains(out.String(), "boom") || !strings.Contains(out.String(), a.display(x, now, nil)) {
 			t.Errorf("%s:\n%s", s, out.String())
 		}
 	}
@@ -310,7 +310,7 @@ func TestEncryptedPayloadsAreShownAsSuchAndCompressedOnesAsTheyAre(t *testing.T)
 	}
 	var out lockedBuffer
 	a := app{streams: streams{out: screen{Writer: &out}}}
-	a.printExecution(parent, v, time.Now(), missing{})
+	a.printExecution(parent, v, time.Now(), nil)
 	if err := printJSON(&out, v); err != nil {
 		t.Fatal(err)
 	}

@@ -3,140 +3,176 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/jsstore/api"
 )
 
-const (
-	// firstRoll is how long executors have to answer. If one is missing, there is a second roll
-	// call, which takes lastRoll. Together they take less than a second.
-	firstRoll = 300 * time.Millisecond
-	lastRoll  = 500 * time.Millisecond
-)
-
-// A missing holds the lost executors: records of running executions name them, but they do not
-// answer.
-type missing struct {
-	executors map[string]*lostExecutor
-	heir      bool // an executor answers that can take over
-}
-
-// A lostExecutor describes an executor that does not answer roll calls. --json prints it.
-type lostExecutor struct {
-	Executor string `json:"executor"`
-	// Running is the number of running executions whose records name this executor.
-	Running int `json:"running"`
-	// TakenOverBy is the latest time at which another executor takes over these executions:
-	// a lease from now, because this executor may have renewed its leases until now. Zero
-	// if no other executor answers.
-	TakenOverBy int64 `json:"takenOverBy,omitempty"`
-	// SilentSince is the time of its last answer; zero if this process has seen none.
-	SilentSince int64 `json:"silentSince,omitempty"`
-
-	queues map[string]int // the number of these executions in each queue
-}
-
-// queueNames lists the queues of its executions.
-func (e *lostExecutor) queueNames() string {
-	return strings.Join(slices.Sorted(maps.Keys(e.queues)), ",")
-}
-
-// findLost finds the executors that run executions of the list but answer none of two roll
-// calls. If no execution of the list is running, it makes no roll call.
-func findLost(ctx context.Context, s *store, list []engine.Execution) missing {
-	var running []engine.Execution
-	for _, x := range list {
-		if x.Status == engine.Running && !x.Sleeping {
-			running = append(running, x)
-		}
-	}
-	if len(running) == 0 {
-		return missing{}
-	}
-	present, err := s.RollCall(ctx, engine.RollCall{For: firstRoll})
+// lost returns the lost executors among those that run executions of the list. If the roll call
+// fails it returns none: a view without them is better than no view.
+func (s *store) lost(ctx context.Context, list []engine.Execution) engine.LostExecutors {
+	lost, err := s.lookout.Find(ctx, list)
 	if err != nil {
-		return missing{} // a failed roll call does not mean that executors are lost
+		return nil
 	}
-	return lostAmong(ctx, s, running, present)
+	return lost
 }
 
-// lostAmong is [findLost] after the first roll call; present are the answers to that.
-func lostAmong(ctx context.Context, s *store, running []engine.Execution, present []engine.Answer) missing {
-	lost := lostOf(running, present, time.Now(), s.Limits().Lease)
-	if len(lost.executors) == 0 {
-		return lost
-	}
-	late, err := s.RollCall(ctx, engine.RollCall{For: lastRoll})
+// lostOf is lost for all running executions, after a first roll call; present are its answers.
+func (s *store) lostOf(ctx context.Context, present []engine.Answer) (engine.LostExecutors, error) {
+	running, err := s.js.Running(ctx)
 	if err != nil {
-		return missing{}
+		return nil, err
 	}
-	return lostOf(running, slices.Concat(present, late), time.Now(), s.Limits().Lease)
+	lost, err := s.lookout.FindAmong(ctx, running, present)
+	if err != nil && ctx.Err() == nil {
+		return nil, nil // as above
+	}
+	return lost, err
 }
 
-// lostOf returns the executors that the running executions name and that are not present.
-func lostOf(running []engine.Execution, present []engine.Answer, now time.Time, lease time.Duration) missing {
-	l := missing{executors: map[string]*lostExecutor{}}
-	there := map[string]bool{}
-	for _, p := range present {
-		there[p.Executor] = true
-		l.heir = l.heir || !p.Stopping
+// A vigil finds the lost executors every second while a view is shown.
+type vigil struct {
+	found atomic.Pointer[engine.LostExecutors]
+}
+
+// now returns the lost executors that it found last.
+func (v *vigil) now() engine.LostExecutors {
+	if l := v.found.Load(); l != nil {
+		return *l
 	}
-	for _, x := range running {
-		if x.Executor == "" || there[x.Executor] {
-			continue
-		}
-		e := l.executors[x.Executor]
-		if e == nil {
-			e = &lostExecutor{Executor: x.Executor, queues: map[string]int{}}
-			if l.heir {
-				e.TakenOverBy = now.Add(lease).UnixMilli()
+	return nil
+}
+
+// keep searches until ctx ends, among the executors of the shown executions, and calls changed
+// after each search.
+func (v *vigil) keep(ctx context.Context, s *store, shown func() []engine.Execution, changed func()) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		lost := s.lost(ctx, shown())
+		v.found.Store(&lost)
+		changed()
+		_ = pause(ctx, liveEvery-time.Since(began)) // the loop's condition is the same
+	}
+}
+
+// A change is a new state of an execution.
+type change struct {
+	engine.Execution
+	lost engine.LostExecutors
+}
+
+// watched yields the executions of the list, and then those changes that match. It yields an
+// execution once more when its executor is lost, because its record does not change then.
+func (s *store) watched(ctx context.Context, list []engine.Execution, changes iter.Seq2[engine.Execution, error], matches func(engine.Execution) bool) iter.Seq2[change, error] {
+	type got struct {
+		x   engine.Execution
+		err error
+	}
+	return func(yield func(change, error) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		var working sync.WaitGroup
+		defer working.Wait()
+		defer stop()
+		var mu sync.Mutex
+		running := map[string]engine.Execution{}
+		see := func(x engine.Execution) {
+			mu.Lock()
+			defer mu.Unlock()
+			if x.Status != engine.Running || !matches(x) {
+				delete(running, x.ID)
+			} else if _, known := running[x.ID]; known || len(running) < mostListed {
+				running[x.ID] = bare(x)
 			}
-			l.executors[x.Executor] = e
 		}
-		e.Running++
-		e.queues[x.Queue]++
+		shown := func() []engine.Execution {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.SortedFunc(maps.Values(running), func(x, y engine.Execution) int { return strings.Compare(x.ID, y.ID) })
+		}
+		for _, x := range list {
+			if see(x); !yield(change{x, nil}, nil) {
+				return
+			}
+		}
+		news, looked := make(chan got), make(chan struct{}, 1)
+		working.Go(func() {
+			for x, err := range changes {
+				select {
+				case news <- got{x, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+		var v vigil
+		working.Go(func() {
+			v.keep(ctx, s, shown, func() {
+				select {
+				case looked <- struct{}{}:
+				default: // the consumer has yet to notice the search before
+				}
+			})
+		})
+		told := map[string]string{} // by id: the lost executor
+		for {
+			select {
+			case <-ctx.Done():
+				yield(change{}, fmt.Errorf("watch: %w", context.Cause(ctx)))
+				return
+			case n := <-news:
+				if delete(told, n.x.ID); n.err == nil {
+					see(n.x)
+				}
+				if (n.err != nil || matches(n.x)) && !yield(change{n.x, nil}, n.err) || n.err != nil {
+					return
+				}
+			case <-looked:
+				lost := v.now()
+				for _, x := range shown() {
+					if lost.Of(x) == nil || told[x.ID] == x.Executor {
+						continue
+					}
+					if told[x.ID] = x.Executor; !yield(change{x, lost}, nil) {
+						return
+					}
+				}
+			}
+		}
 	}
-	return l
 }
 
-// all returns the lost executors, sorted by name.
-func (l missing) all() []*lostExecutor {
-	var list []*lostExecutor
-	for _, name := range slices.Sorted(maps.Keys(l.executors)) {
-		list = append(list, l.executors[name])
-	}
-	return list
-}
-
-func (l missing) has(x engine.Execution) bool {
-	return x.Status == engine.Running && !x.Sleeping && l.executors[x.Executor] != nil
+// queueNames lists the queues of the executions that a lost executor runs.
+func queueNames(l *engine.Lost) string {
+	return strings.Join(slices.Sorted(maps.Keys(l.Queues)), ",")
 }
 
 // silence says how long a lost executor has not answered, and when another one takes over its
 // executions.
-func (a *app) silence(e *lostExecutor, now time.Time) string {
-	text := "no answer"
-	if e.SilentSince > 0 {
-		text += " for " + coarse(now.Sub(time.UnixMilli(e.SilentSince)))
-	}
-	if e.TakenOverBy == 0 {
+func (a *app) silence(l *engine.Lost, now time.Time) string {
+	text := "no answer for " + coarse(max(now.Sub(l.SilentSince), 0))
+	switch {
+	case l.TakenOverBy.IsZero():
 		return text + "; no other executor is there to take over"
+	case now.After(l.TakenOverBy):
+		return text + "; another should have taken over by " + a.clock(l.TakenOverBy)
 	}
-	return text + "; another takes over by " + a.clock(time.UnixMilli(e.TakenOverBy))
+	return text + "; another takes over by " + a.clock(l.TakenOverBy)
 }
 
 // display returns the status of an execution for people, in colour.
-func (a *app) display(x engine.Execution, now time.Time, l missing) string {
-	lost := l.has(x)
-	text := x.Display(now, lost)
+func (a *app) display(x engine.Execution, now time.Time, lost engine.LostExecutors) string {
+	isLost := lost.Of(x) != nil
+	text := x.Display(now, isLost)
 	c := statusColour(x.Status)
 	switch {
-	case lost:
+	case isLost:
 		c = red
 	case strings.HasPrefix(text, "retrying"), strings.HasPrefix(text, "executor lost"):
 		c = yellow
@@ -144,27 +180,9 @@ func (a *app) display(x engine.Execution, now time.Time, l missing) string {
 	return a.out.paint(c, text)
 }
 
-// A queuesView lists the queues as --json prints them.
-type queuesView struct {
-	api.Queues
-	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
-}
-
-// lose adds the lost executors, and counts their executions as in hand until another executor
-// takes them over.
-func (v *queuesView) lose(lost missing) {
-	v.Lost = lost.all()
-	for i := range v.Queues.Queues {
-		q := &v.Queues.Queues[i]
-		for _, e := range v.Lost {
-			q.InHand = min(q.InHand+e.queues[q.Queue], q.InFlight)
-		}
-	}
-}
-
 // printLost prints a line for each lost executor.
-func (a *app) printLost(list []*lostExecutor, now time.Time) {
-	for _, e := range list {
-		fmt.Fprintf(a.out, "%s holds %s: %s\n", oneLine(e.Executor), count(e.Running, "execution", "executions"), a.out.paint(red, a.silence(e, now)))
+func (a *app) printLost(lost engine.LostExecutors, now time.Time) {
+	for _, l := range lost.All() {
+		fmt.Fprintf(a.out, "%s holds %s: %s\n", oneLine(l.Executor), count(l.Running, "execution", "executions"), a.out.paint(red, a.silence(l, now)))
 	}
 }

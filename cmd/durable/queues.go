@@ -51,17 +51,16 @@ func (a *app) queues() *cobra.Command {
 				return err
 			}
 			all.Count(present)
-			running, err := s.js.Running(cmd.Context())
+			lost, err := s.lostOf(cmd.Context(), present)
 			if err != nil {
 				return err
 			}
-			v := queuesView{Queues: all}
-			v.lose(lostAmong(cmd.Context(), s, running, present))
+			all.Lose(lost)
 			slices.SortFunc(all.Queues, func(x, y api.Queue) int { return strings.Compare(x.Queue, y.Queue) })
 			if a.json {
-				return printAll(a, all.Queues, v)
+				return printAll(a, all.Queues, all)
 			}
-			a.printQueues(v, time.Now())
+			a.printQueues(all, lost, time.Now())
 			return nil
 		},
 	}
@@ -69,14 +68,14 @@ func (a *app) queues() *cobra.Command {
 	return cmd
 }
 
-func (a *app) printQueues(v queuesView, now time.Time) {
-	if len(v.Queues.Queues) == 0 {
+func (a *app) printQueues(all api.Queues, lost engine.LostExecutors, now time.Time) {
+	if len(all.Queues) == 0 {
 		fmt.Fprintf(a.out, "no queues; %s\n", a.place.named())
 	} else {
-		fmt.Fprintln(a.out, a.fitting(a.queueTable(v.Queues.Queues, now)))
+		fmt.Fprintln(a.out, a.fitting(a.queueTable(all.Queues, now)))
 	}
-	a.printWaiting(v.Queues)
-	a.printLost(v.Lost, now)
+	a.printWaiting(all)
+	a.printLost(lost, now)
 }
 
 // queueTable returns a table with a row for each queue.

@@ -34,9 +34,11 @@ const patience = 5 * time.Second
 // A store is an open store.
 type store struct {
 	engine.Store
-	js  *jsstore.Store // the same store
-	url string         // the URL of its server; empty if no other process can reach it
-	own bool           // the server is in this process
+	js *jsstore.Store // the same store
+	// lookout finds the lost executors of the store.
+	lookout *engine.Lookout
+	url     string // the URL of its server; empty if no other process can reach it
+	own     bool   // the server is in this process
 	// portTaken means that the wanted port was taken and the server listens at another.
 	portTaken bool
 	close     func() error
@@ -131,7 +133,7 @@ func (p place) embed(ctx context.Context, c embedded.Config) (*store, error) {
 	case err != nil:
 		return nil, unreachable(err, "--dir picks another directory")
 	}
-	return &store{Store: s, js: s.Store, url: s.URL(), own: true, close: s.Close}, nil
+	return &store{Store: s, js: s.Store, lookout: engine.NewLookout(s), url: s.URL(), own: true, close: s.Close}, nil
 }
 
 // connect opens the namespace on a server. If looks is true, it never creates the namespace.
@@ -159,7 +161,7 @@ func (p place) connect(ctx context.Context, url string, looks bool) (*store, err
 		}
 		return nil, p.unconnected(err, url)
 	}
-	return &store{Store: s, js: s, url: url, close: func() error {
+	return &store{Store: s, js: s, lookout: engine.NewLookout(s), url: url, close: func() error {
 		err := s.Close()
 		nc.Close()
 		return err

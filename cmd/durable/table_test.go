@@ -95,13 +95,13 @@ func TestListsFitTerminals(t *testing.T) {
 	var said strings.Builder
 	for _, width := range []int{0, 120, 80, 40} {
 		a := app{streams: streams{out: screen{terminal: width > 0, columns: width}}}
-		fmt.Fprintf(&said, "in %d columns:\n%s\n\n", width, a.fitting(a.executionsTable(list, nil, now, missing{})))
+		fmt.Fprintf(&said, "in %d columns:\n%s\n\n", width, a.fitting(a.executionsTable(list, nil, now, nil)))
 	}
 	a := app{streams: streams{out: screen{terminal: true, columns: 60}}}
 	asked, err := parseColumns([]string{"execution", "Error", "duration"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(&said, "three columns in 60:\n%s\n", a.fitting(a.executionsTable(list, asked, now, missing{})))
+	fmt.Fprintf(&said, "three columns in 60:\n%s\n", a.fitting(a.executionsTable(list, asked, now, nil)))
 	golden(t, "aligned-list", said.String())
 }

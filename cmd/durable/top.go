@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -131,7 +132,8 @@ type fleet struct {
 	queues  api.Queues
 	began   time.Time // when follow began to count; zero before
 	running []engine.Execution
-	ends    map[string]end // by id, because a finished record may change once more
+	lost    engine.LostExecutors // the lost executors of running
+	ends    map[string]end       // by id, because a finished record may change once more
 }
 
 // An end is when top first saw that an execution had finished.
@@ -148,16 +150,20 @@ func newFleet(s *store) *fleet {
 func (f *fleet) look(ctx context.Context) {
 	var queues api.Queues
 	var running []engine.Execution
+	var lost engine.LostExecutors
 	var noQueues, noRunning error
 	var asking sync.WaitGroup
 	asking.Go(func() { queues, noQueues = f.s.js.ListQueues(ctx) })
 	asking.Go(func() { running, noRunning = f.s.js.Running(ctx) })
 	present, err := f.s.RollCall(ctx, engine.RollCall{})
 	asking.Wait()
+	if cmp.Or(err, noQueues, noRunning) == nil {
+		lost, err = f.s.lookout.FindAmong(ctx, running, present)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failure = cmp.Or(err, noQueues, noRunning); f.failure == nil {
-		f.present, f.queues, f.running = withSilent(present, f.present, f.s.Limits().Lease), queues, running
+		f.present, f.queues, f.running, f.lost = withSilent(present, f.present, f.s.Limits().Lease), queues, running, lost
 	}
 	f.tell()
 }
@@ -230,11 +236,9 @@ type topView struct {
 	Running int     `json:"running"`
 	Slowest []*view `json:"slowest"`
 
-	// Lost are the executors that records name but that do not answer.
-	Lost []*lostExecutor `json:"lostExecutors,omitempty"`
-
 	now      time.Time
 	present  []engine.Answer // including executors that have stopped answering
+	lost     engine.LostExecutors
 	failure  error
 	filtered bool // the user has set a filter
 }
@@ -248,11 +252,10 @@ func (f *fleet) view(now time.Time, limit int) topView {
 		Executors: []json.RawMessage{}, Queues: f.queues, Slowest: []*view{},
 	}
 	v.Queues.Queues = slices.Clone(f.queues.Queues)
-	answering, lost := f.lost(now)
+	v.lost = f.lost
+	answering := f.answering(now)
 	v.Queues.Count(answering)
-	whole := queuesView{Queues: v.Queues}
-	whole.lose(lost)
-	v.Queues, v.Lost = whole.Queues, whole.Lost
+	v.Queues.Lose(f.lost)
 	slices.SortFunc(v.Queues.Queues, func(x, y api.Queue) int { return strings.Compare(x.Queue, y.Queue) })
 	slices.SortFunc(v.present, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
 	slices.SortFunc(answering, func(x, y engine.Answer) int { return strings.Compare(x.Executor, y.Executor) })
@@ -268,9 +271,7 @@ func (f *fleet) view(now time.Time, limit int) topView {
 		return cmp.Or(x.StartedAt.Compare(y.StartedAt), strings.Compare(x.ID, y.ID))
 	})
 	for _, x := range longest[:min(limit, len(longest))] {
-		one := viewOf(x)
-		one.lose(x, lost)
-		v.Slowest = append(v.Slowest, one)
+		v.Slowest = append(v.Slowest, viewOf(x, f.lost))
 	}
 	return v
 }
@@ -282,7 +283,8 @@ func (v topView) only(port *viewport) topView {
 	v.present = slices.DeleteFunc(v.present, func(p engine.Answer) bool {
 		return !shows(p.Executor, p.Host, weights(p.Queues))
 	})
-	v.Lost = slices.DeleteFunc(v.Lost, func(e *lostExecutor) bool { return !shows(e.Executor, e.queueNames()) })
+	v.lost = maps.Clone(v.lost)
+	maps.DeleteFunc(v.lost, func(_ string, e *engine.Lost) bool { return !shows(e.Executor, queueNames(e)) })
 	v.Queues.Queues = slices.DeleteFunc(v.Queues.Queues, func(q api.Queue) bool { return !shows(q.Queue, q.PauseReason) })
 	v.Slowest = slices.DeleteFunc(v.Slowest, func(x *view) bool { return !shows(x.ID, x.Task, x.Executor) })
 	return v
@@ -291,26 +293,15 @@ func (v topView) only(port *viewport) topView {
 // silentAfter is how old the last answer of an executor may be before top shows it as silent.
 const silentAfter = 2 * liveEvery
 
-// lost returns the executors that still answer, and the lost ones: running executions name
-// them, but they do not answer. The time of the last answer of a lost executor bounds when
-// another one takes over its executions. The caller holds the lock.
-func (f *fleet) lost(now time.Time) (answering []engine.Answer, lost missing) {
-	lease := f.s.Limits().Lease
+// answering returns the executors that have answered lately. The caller holds the lock.
+func (f *fleet) answering(now time.Time) []engine.Answer {
+	var list []engine.Answer
 	for _, p := range f.present {
 		if now.Sub(p.CalledAt) <= silentAfter {
-			answering = append(answering, p)
+			list = append(list, p)
 		}
 	}
-	lost = lostOf(f.running, answering, now, lease)
-	for _, p := range f.present {
-		if e := lost.executors[p.Executor]; e != nil {
-			e.SilentSince = p.CalledAt.UnixMilli()
-			if lost.heir {
-				e.TakenOverBy = min(e.TakenOverBy, p.CalledAt.Add(liveEvery+lease).UnixMilli())
-			}
-		}
-	}
-	return answering, lost
+	return list
 }
 
 // count counts the executions that finished in the window. It forgets an older one only once

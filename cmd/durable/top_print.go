@@ -56,9 +56,9 @@ func (a *app) printTop(v topView, height int) {
 func (a *app) executorRows(v topView) []table.Row {
 	var rows []table.Row
 	lost := map[string]bool{}
-	for _, e := range v.Lost {
+	for _, e := range v.lost.All() {
 		lost[e.Executor] = true
-		rows = append(rows, table.Row{oneLine(e.Executor), load(0, 0), grouped(e.Running), "", oneLine(e.queueNames()), a.out.paint(red, a.silence(e, v.now))})
+		rows = append(rows, table.Row{oneLine(e.Executor), load(0, 0), grouped(e.Running), "", oneLine(queueNames(e)), a.out.paint(red, a.silence(e, v.now))})
 	}
 	for _, p := range v.present {
 		if lost[p.Executor] {

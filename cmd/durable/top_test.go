@@ -178,7 +178,7 @@ func TestFramesOfTopAlign(t *testing.T) {
 		{Queue: "slow", Ready: 7},
 	}}
 	for i, id := range []string{"te_06h1ae4uuoepli6o7fnhdr6ac4", "x.0-1", "y"} {
-		v.Slowest = append(v.Slowest, viewOf(engine.Execution{ID: id, Task: "resizeImage", Executor: "b-2", Status: engine.Running, Attempt: i, StartedAt: now.Add(-time.Hour >> i)}))
+		v.Slowest = append(v.Slowest, viewOf(engine.Execution{ID: id, Task: "resizeImage", Executor: "b-2", Status: engine.Running, Attempt: i, StartedAt: now.Add(-time.Hour >> i)}, nil))
 	}
 	for name, height := range map[string]int{"all": 0, "15": 15} {
 		var out lockedBuffer

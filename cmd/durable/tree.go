@@ -39,7 +39,7 @@ func (a *app) tree() *cobra.Command {
 				n, err = a.watchTree(ctx, s, args[0])
 			} else {
 				if n, err = grow(ctx, s, args[0]); err == nil {
-					n.lose(findLost(ctx, s, n.all(nil)))
+					n.lose(s.lost(ctx, n.all(nil)))
 				}
 			}
 			if n == nil || err != nil {
@@ -72,7 +72,7 @@ func about(what string, err error) error {
 type node struct {
 	engine.Execution
 	below []*node
-	lost  missing // empty if the command has not checked for lost executors
+	lost  engine.LostExecutors // empty if the command has not checked for lost executors
 }
 
 // grow reads the tree below id. It returns ErrNotFound if there is no such execution.
@@ -139,7 +139,7 @@ func (n *node) all(list []engine.Execution) []engine.Execution {
 }
 
 // lose sets the lost executors of all nodes.
-func (n *node) lose(lost missing) {
+func (n *node) lose(lost engine.LostExecutors) {
 	n.lost = lost
 	for _, b := range n.below {
 		b.lose(lost)
@@ -151,7 +151,7 @@ func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.lose(n.Execution, n.lost)
+	v.Lose(n.Execution, n.lost)
 	for _, b := range n.below {
 		c, err := b.view(ctx, s)
 		if err != nil {
@@ -164,7 +164,7 @@ func (n *node) view(ctx context.Context, s engine.Store) (*view, error) {
 
 // flat appends an execution and the executions below it to the list, without their children.
 func (v *view) flat(list []*view) []*view {
-	list = append(list, &view{Execution: v.Execution, Lost: v.Lost})
+	list = append(list, &view{Execution: v.Execution})
 	for _, c := range v.Children {
 		list = c.flat(list)
 	}
@@ -345,6 +345,9 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 	if folded && len(n.below) > 0 {
 		l.stands = n.size()
 		l.cells[4] += "  " + a.out.paint(faint, "with "+grouped(l.stands-1)+" below")
+	}
+	if e := n.lost.Of(n.Execution); e != nil {
+		l.notes = append(l.notes, a.out.paint(red, "  "+oneLine(e.Executor)+" "+a.silence(e, now)))
 	}
 	for _, t := range n.History {
 		if !folded && t.Failure != nil && t.EndedAt != n.FinishedAt {

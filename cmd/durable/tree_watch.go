@@ -43,9 +43,14 @@ func (a *app) watchTree(ctx context.Context, s *store, id string) (*node, error)
 	defer following.Wait()
 	defer stop()
 	following.Go(func() { g.follow(ctx, changes) })
+	var lost vigil
+	if a.out.terminal && !a.json {
+		following.Go(func() { lost.keep(ctx, s, g.list, g.redraw) })
+	}
 	if a.out.terminal && !a.json {
 		err = a.live(ctx, g.changed, func(on *app, v *viewport) (bool, error) {
 			if n, ended = g.now(); n != nil && !ended {
+				n.lose(lost.now())
 				v.head = treeHead(n)
 				on.printTree(n.only(v), time.Now(), v.room())
 			}
@@ -57,7 +62,10 @@ func (a *app) watchTree(ctx context.Context, s *store, id string) (*node, error)
 	if !ended || err != nil {
 		return nil, err
 	}
-	return grow(ctx, s, id) // the last executions may have appeared without a change
+	if n, err = grow(ctx, s, id); err == nil { // the last executions may have appeared without a change
+		n.lose(s.lost(ctx, n.all(nil)))
+	}
+	return n, err
 }
 
 // only returns the tree with the executions that match the filter, and their ancestors.
@@ -65,7 +73,7 @@ func (n *node) only(v *viewport) *node {
 	if v.filter == "" {
 		return n
 	}
-	pruned := &node{Execution: n.Execution}
+	pruned := &node{Execution: n.Execution, lost: n.lost}
 	for _, b := range n.below {
 		if b = b.only(v); len(b.below) > 0 || v.shows(b.ID, b.Task, string(b.Status), errorOf(b.Execution), pairsOf(b.Metadata)) {
 			pruned.below = append(pruned.below, b)
@@ -151,11 +159,23 @@ func (g *growing) follow(ctx context.Context, changes func(func(engine.Execution
 			_ = g.read(ctx) // if the server is gone, the changes end with an error too
 			rest = time.Now().Add(10 * time.Since(began))
 		}
-		select {
-		case g.changed <- struct{}{}:
-		default: // a redraw is pending already
-		}
+		g.redraw()
 	}
+}
+
+// redraw asks for a redraw of the tree.
+func (g *growing) redraw() {
+	select {
+	case g.changed <- struct{}{}:
+	default: // a redraw is pending already
+	}
+}
+
+// list returns the executions of the tree.
+func (g *growing) list() []engine.Execution {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Values(g.all))
 }
 
 // take applies a change, and reports whether there may be new executions below it.

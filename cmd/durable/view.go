@@ -13,19 +13,14 @@ import (
 type view struct {
 	api.Execution
 	Children []*view `json:"children,omitempty"`
-	// Lost is the executor that runs it, if that executor does not answer.
-	Lost *lostExecutor `json:"lostExecutor,omitempty"`
-}
-
-// lose sets Lost if the execution's executor is among the lost ones.
-func (v *view) lose(x engine.Execution, lost missing) {
-	if lost.has(x) {
-		v.Lost, v.Display = lost.executors[x.Executor], x.Display(time.Now(), true)
-	}
 }
 
 // viewOf returns an execution as lists show it.
-func viewOf(x engine.Execution) *view { return &view{Execution: api.View(x)} }
+func viewOf(x engine.Execution, lost engine.LostExecutors) *view {
+	v := &view{Execution: api.View(x)}
+	v.Lose(x, lost)
+	return v
+}
 
 // fullViewOf returns an execution with its payloads and history. If its output is gathered from
 // its children, fullViewOf gathers it.

@@ -47,9 +47,9 @@ func (a *app) watchAll(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
-	for x, err := range all {
+	for c, err := range s.watched(ctx, nil, all, func(engine.Execution) bool { return true }) {
 		if err == nil {
-			err = a.printChange(x)
+			err = a.printChange(c)
 		}
 		if err != nil {
 			return err
@@ -67,46 +67,38 @@ func (a *app) watchOne(ctx context.Context, s *store, id string) error {
 	if err != nil {
 		return err
 	}
-	changes, failed := make(chan engine.Execution), make(chan error, 1)
-	go func() {
-		for x, err := range tree {
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case changes <- x:
-			case <-ctx.Done():
-			}
-		}
-	}()
 	x, err := engine.NewClient(s).Get(ctx, id)
-	for err == nil {
-		if err = a.printChange(x); err != nil || x.ID == id && x.Status.Finished() {
-			break
+	if err != nil {
+		return a.missing(ctx, s, id, err)
+	}
+	for c, err := range s.watched(ctx, []engine.Execution{x}, tree, func(engine.Execution) bool { return true }) {
+		if err == nil {
+			err = a.printChange(c)
+		}
+		if err != nil || c.ID == id && c.Status.Finished() {
+			return a.missing(ctx, s, id, err)
 		}
 		if s.own {
 			return a.nobodyExecutes()
 		}
-		select {
-		case x = <-changes:
-		case err = <-failed:
-		}
 	}
-	return a.missing(ctx, s, id, err)
+	return nil
 }
 
 // printChange prints the new state of an execution.
-func (a *app) printChange(x engine.Execution) error {
+func (a *app) printChange(c change) error {
+	x := c.Execution
 	if a.json {
-		return printJSON(a.out, viewOf(x))
+		return printJSON(a.out, viewOf(x, c.lost))
 	}
-	at := x.ChangedAt
-	if at.IsZero() {
+	at, lost := x.ChangedAt, c.lost.Of(x)
+	if at.IsZero() || lost != nil {
 		at = time.Now()
 	}
-	text := fmt.Sprintf("%s  %s  %s", x.ID, x.Task, a.display(x, time.Now(), missing{}))
+	text := fmt.Sprintf("%s  %s  %s", x.ID, x.Task, a.display(x, time.Now(), c.lost))
 	switch {
+	case lost != nil:
+		text += ": " + oneLine(x.Executor) + " " + a.silence(lost, time.Now())
 	case x.Status == engine.Running && x.Attempt > 0:
 		text += ", retry " + grouped(x.Attempt)
 	case x.Failure != nil:

@@ -17,6 +17,8 @@ type Queues struct {
 	// Later counts what waits for its time: delayed executions of all queues, and trees that
 	// wait for the end of their retention.
 	Later uint64 `json:"later"`
+	// Lost are executors that records name and that do not answer.
+	Lost []*LostExecutor `json:"lostExecutors,omitempty"`
 }
 
 // A Queue is a queue that an executor serves, or has served.
@@ -40,9 +42,9 @@ type Queue struct {
 	MaxInFlight int `json:"maxInFlight"`
 	// Executors counts the executors that serve the queue now.
 	Executors int `json:"executors"`
-	// InHand counts the executions that these executors hold. Unlike InFlight it leaves out
-	// executions that they have just returned for a moment. It equals InFlight if one of the
-	// executors does not report its executions.
+	// InHand counts the executions that these executors hold, and those of lost executors.
+	// Unlike InFlight it leaves out executions that they have just returned for a moment. It
+	// equals InFlight if one of the executors does not report its executions.
 	InHand int `json:"inHand"`
 }
 
@@ -54,11 +56,12 @@ func (s *Service) queues(ctx context.Context, _ none) (Queues, error) {
 	if err != nil {
 		return q, err
 	}
-	present, err := s.Store.RollCall(ctx, engine.RollCall{})
+	present, lost, err := s.fleetLost(ctx)
 	if err != nil {
 		return q, err
 	}
 	q.Count(present)
+	q.Lose(lost)
 	return q, nil
 }
 
@@ -155,15 +158,16 @@ func TasksOf(present []engine.Answer) Tasks {
 
 type executorsAnswer struct {
 	Executors []json.RawMessage `json:"executors"`
+	Lost      []*LostExecutor   `json:"lostExecutors,omitempty"`
 }
 
 func (s *Service) executors(ctx context.Context, _ none) (executorsAnswer, error) {
-	present, err := s.Store.RollCall(ctx, engine.RollCall{})
+	present, lost, err := s.fleetLost(ctx)
 	if err != nil {
 		return executorsAnswer{}, err
 	}
 	slices.SortFunc(present, func(x, y engine.Answer) int { return cmp.Compare(x.Executor, y.Executor) })
-	a := executorsAnswer{Executors: []json.RawMessage{}}
+	a := executorsAnswer{Executors: []json.RawMessage{}, Lost: LostViews(lost)}
 	for _, p := range present {
 		data, err := engine.EncodePresence(p.Presence, s.room())
 		if err != nil {

@@ -125,17 +125,23 @@ func (s *Service) page(ctx context.Context, f engine.Filter, n int, cursor strin
 		if cursor != "" && order(at, after) <= 0 {
 			continue
 		}
-		first.keep(n+1, entry{at, View(x)}) // one more shows whether there is another page
+		first.keep(n+1, entryOf(at, x)) // one more shows whether there is another page
 	}
 	slices.SortFunc(first.list, func(a, b entry) int { return order(a.place, b.place) })
-	return s.fill(first.list, n)
+	return s.fill(ctx, first.list, n)
 }
 
 // fill makes an answer from the first n entries, or from fewer if it has no room for them.
-func (s *Service) fill(list []entry, n int) (listAnswer, error) {
+func (s *Service) fill(ctx context.Context, list []entry, n int) (listAnswer, error) {
 	a := listAnswer{Executions: []json.RawMessage{}}
+	running := make([]engine.Execution, len(list))
+	for i, e := range list {
+		running[i] = e.runs
+	}
+	lost := s.lost(ctx, running)
 	room := s.room() - 256 // for the fields around them
 	for i, e := range list {
+		e.view.Lose(e.runs, lost)
 		data, err := marshal(e.view)
 		if err != nil {
 			return a, err
@@ -152,6 +158,11 @@ func (s *Service) fill(list []entry, n int) (listAnswer, error) {
 type entry struct {
 	place
 	view Execution
+	runs engine.Execution // what tells whether its executor is lost
+}
+
+func entryOf(at place, x engine.Execution) entry {
+	return entry{at, View(x), engine.Execution{ID: x.ID, Task: x.Task, Queue: x.Queue, Status: x.Status, Sleeping: x.Sleeping, Executor: x.Executor}}
 }
 
 // firstOf keeps the first entries in an order: it is a heap with the last of them on top.

@@ -127,9 +127,9 @@ func (s *Service) find(ctx context.Context, f engine.Filter, n int, cursor strin
 	}
 	list := make([]entry, len(found))
 	for i, x := range found {
-		list[i] = entry{place{millis(x.CreatedAt), x.ID}, View(x)}
+		list[i] = entryOf(place{millis(x.CreatedAt), x.ID}, x)
 	}
-	a, err := s.fill(list, n)
+	a, err := s.fill(ctx, list, n)
 	a.Behind = behind
 	return a, true, err
 }

@@ -33,6 +33,9 @@ type Config struct {
 	Instance string
 	// Queues returns the state of the store's queues.
 	Queues func(context.Context) (Queues, error)
+	// Running returns running executions, by their records. The service looks among them for
+	// lost executors. If it is nil, queues and executors show no lost executor.
+	Running func(context.Context) ([]engine.Execution, error)
 	// Index answers lists, if it is not nil.
 	Index Index
 }
@@ -40,6 +43,7 @@ type Config struct {
 // A Service answers requests until it is stopped.
 type Service struct {
 	Config
+	lookout *engine.Lookout
 	micro   micro.Service
 	serving context.Context // ends when the service stops: waiting requests are answered then
 	end     context.CancelFunc
@@ -79,7 +83,7 @@ const stopTime = 5 * time.Second
 // Start starts an instance. When it returns, the server knows the instance.
 func Start(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
-		Config: c, counts: map[string]*counts{},
+		Config: c, lookout: engine.NewLookout(c.Store), counts: map[string]*counts{},
 		short: make(chan struct{}, shortAtOnce), waits: make(chan struct{}, waitsAtOnce), scans: make(chan struct{}, scansAtOnce),
 	}
 	s.serving, s.end = context.WithCancel(context.Background())

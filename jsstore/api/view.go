@@ -42,6 +42,8 @@ type Execution struct {
 	Failures   []engine.ChildFailure `json:"childrenTasksErrors,omitempty"`
 	Spawned    int                   `json:"childrenCount"`
 	Ended      int                   `json:"childrenEnded"`
+	// Lost is the executor that runs it, if that does not answer.
+	Lost *LostExecutor `json:"lostExecutor,omitempty"`
 
 	// The following fields are set for a request about one execution, but not in lists.
 
@@ -81,6 +83,13 @@ func View(x engine.Execution) Execution {
 		CreatedAt: millis(x.CreatedAt), StartAt: millis(x.StartAt), StartedAt: millis(x.StartedAt),
 		ExpiresAt: millis(x.ExpiresAt), FinishedAt: millis(x.FinishedAt),
 		Error: failure(x.Failure), Failures: x.ChildFailures, Spawned: x.Spawned, Ended: x.Ended.Len(),
+	}
+}
+
+// Lose notes in the view of x that its executor is lost, if it is.
+func (v *Execution) Lose(x engine.Execution, lost engine.LostExecutors) {
+	if l := lost.Of(x); l != nil {
+		v.Lost, v.Display = LostView(l), x.Display(time.Now(), true)
 	}
 }
 
@@ -159,6 +168,7 @@ func outputOf(ctx context.Context, s engine.Store, x engine.Execution) (json.Raw
 // whole is [Whole] without the payloads that don't fit into an answer.
 func (s *Service) whole(ctx context.Context, x engine.Execution) (Execution, error) {
 	v := withHistory(x)
+	v.Lose(x, s.lost(ctx, []engine.Execution{x}))
 	var err error
 	if v.Input, err = s.input(ctx, x); err != nil {
 		return v, fmt.Errorf("input of %s: %w", x.ID, err)
