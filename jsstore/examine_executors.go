@@ -55,19 +55,19 @@ func (e *examiner) judgeLostExecutors(ctx context.Context, answers []engine.Answ
 	}
 	running, err := e.Running(ctx)
 	if err != nil {
-		return // what keeps records from being listed is told of under work.stuck
+		return // work.stuck reports an error that prevents reading records
 	}
 	lost, err := engine.NewLookout(e.Store).FindAmong(ctx, running, answers)
 	if err != nil {
-		return // as with the roll call above
+		return // the check of the roll call reports it
 	}
 	for _, l := range lost.All() {
-		found := fmt.Sprintf("does not answer since %s; by their records it runs %s", ageOf(time.Since(l.SilentSince)), counted(l.Running, "execution", "executions"))
+		found := fmt.Sprintf("has not answered for %s; according to their records, it runs %s", ageOf(time.Since(l.SilentSince)), counted(l.Running, "execution", "executions"))
 		if l.TakenOverBy.IsZero() {
-			e.find(Warning, "executor.lost", l.Executor, found, "no executor is there that could take them over", "start one that serves "+strings.Join(slices.Sorted(maps.Keys(l.Queues)), ", "))
+			e.find(Warning, "executor.lost", l.Executor, found, "no other executor can take them over", "start one that serves "+strings.Join(slices.Sorted(maps.Keys(l.Queues)), ", "))
 			continue
 		}
-		e.find(Note, "executor.lost", l.Executor, found+", taken over by "+l.TakenOverBy.UTC().Format(time.RFC3339), "it has crashed, hangs, or is cut off", "")
+		e.find(Note, "executor.lost", l.Executor, found+"; another executor takes them over by "+l.TakenOverBy.UTC().Format(time.RFC3339), "it has crashed, hangs, or is cut off", "")
 	}
 }
 

@@ -120,13 +120,13 @@ func TestEveryViewTellsOfAKilledExecutorUntilItIsReplaced(t *testing.T) {
 	sameTime(t, url, again.Lost.TakenOverBy)
 
 	words := map[string][]string{
-		"get x":      {"executor lost", "victim does not answer since ", "taken over by " + clock},
-		"queues":     {"victim, which does not answer since ", "taken over by " + clock},
-		"executors":  {"victim", "does not answer since ", "taken over by " + clock},
-		"list":       {"executor lost", "victim, which does not answer since ", "taken over by " + clock},
-		"tree x":     {"executor lost", "victim does not answer since ", "taken over by " + clock},
-		"top --once": {"victim", "does not answer since ", "taken over by " + clock},
-		"doctor":     {"victim", "does not answer since ", "taken over by " + by.UTC().Truncate(time.Second).Format(time.RFC3339)},
+		"get x":      {"executor lost", "victim: no answer for ", "takes over by " + clock},
+		"queues":     {"victim holds ", "no answer for ", "takes over by " + clock},
+		"executors":  {"victim", "no answer for ", "takes over by " + clock},
+		"list":       {"executor lost", "victim holds ", "no answer for ", "takes over by " + clock},
+		"tree x":     {"executor lost", "victim: no answer for ", "takes over by " + clock},
+		"top --once": {"victim", "no answer for ", "takes over by " + clock},
+		"doctor":     {"victim", "has not answered for ", "takes them over by " + by.UTC().Truncate(time.Second).Format(time.RFC3339)},
 	}
 	var looking sync.WaitGroup
 	said := make(chan [2]string, len(words))
@@ -145,8 +145,8 @@ func TestEveryViewTellsOfAKilledExecutorUntilItIsReplaced(t *testing.T) {
 		}
 	}
 	list.until(t, "executor lost")
-	tree.until(t, "executor lost", "does not answer since ", "taken over by ")
-	top.until(t, "victim", "does not answer since ")
+	tree.until(t, "executor lost", "no answer for ", "takes over by ")
+	top.until(t, "victim", "no answer for ")
 
 	done := jsonLines[view](t, durable(t, append([]string{"wait", "x", "--json", "--timeout", "1m"}, at...)...).want(t, exitOK).out)[0]
 	if took := time.UnixMilli(done.StartedAt); string(done.Output) != `"done by heir"` || took.After(by.Add(2*time.Second)) {

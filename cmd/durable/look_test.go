@@ -262,7 +262,7 @@ func TestARecordCannotControlTheTerminal(t *testing.T) {
 	}
 	var out lockedBuffer
 	a := app{streams: streams{out: screen{Writer: &out}}}
-	a.printExecution(x, v, now, missing{})
+	a.printExecution(x, v, now, nil)
 	a.printTree(&node{Execution: x}, now, 0)
 	if got := out.String(); strings.ContainsAny(got, "\x1b\u009b\x7f") || !strings.Contains(got, "main.go:2\n") {
 		t.Errorf("control characters in %q", got)

@@ -347,7 +347,7 @@ func (a *app) limbs(limbs []limb, n *node, depth int, born, now time.Time, folds
 		l.cells[4] += "  " + a.out.paint(faint, "with "+grouped(l.stands-1)+" below")
 	}
 	if e := n.lost.Of(n.Execution); e != nil {
-		l.notes = append(l.notes, a.out.paint(red, "  "+oneLine(e.Executor)+" "+a.silence(e, now)))
+		l.notes = append(l.notes, a.out.paint(red, "  "+oneLine(e.Executor)+": "+a.silence(e, now)))
 	}
 	for _, t := range n.History {
 		if !folded && t.Failure != nil && t.EndedAt != n.FinishedAt {

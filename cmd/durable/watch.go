@@ -98,7 +98,7 @@ func (a *app) printChange(c change) error {
 	text := fmt.Sprintf("%s  %s  %s", x.ID, x.Task, a.display(x, time.Now(), c.lost))
 	switch {
 	case lost != nil:
-		text += ": " + oneLine(x.Executor) + " " + a.silence(lost, time.Now())
+		text += ": " + oneLine(x.Executor) + ": " + a.silence(lost, time.Now())
 	case x.Status == engine.Running && x.Attempt > 0:
 		text += ", retry " + grouped(x.Attempt)
 	case x.Failure != nil:
