@@ -126,7 +126,7 @@ func TestEveryViewTellsOfAKilledExecutorUntilItIsReplaced(t *testing.T) {
 		"list":       {"executor lost", "victim holds ", "no answer for ", "takes over by " + clock},
 		"tree x":     {"executor lost", "victim: no answer for ", "takes over by " + clock},
 		"top --once": {"victim", "no answer for ", "takes over by " + clock},
-		"doctor":     {"victim", "has not answered for ", "takes them over by " + by.UTC().Truncate(time.Second).Format(time.RFC3339)},
+		"doctor":     {"victim", "has not answered for ", "takes them over by", by.UTC().Truncate(time.Second).Format(time.RFC3339)},
 	}
 	var looking sync.WaitGroup
 	said := make(chan [2]string, len(words))
