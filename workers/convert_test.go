@@ -128,3 +128,29 @@ func TestFinalizeConvertsAnInputThatNobodyHasValidated(t *testing.T) {
 		equal(t, "output", result(w, parent.Handle(w.client, id)), 42)
 	})
 }
+
+// A step gets what the step before it returned, and a finalize with a binding of its own gets a
+// Joined. Both are inputs that the task may convert.
+func TestPollAndFinalizeInsideATreeConvertTheirInputs(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		poll := engine.ConvertPollInput(engine.DefinePoll[string, int]("poll", engine.Poll{Every: time.Second}), strconv.Atoi)
+		first := engine.Define[int, string]("first")
+		seq := engine.Define[int, int]("seq")
+		sum := func(j engine.Joined[string, int]) (int, error) {
+			n, err := strconv.Atoi(j.Input)
+			return n + j.Output, err
+		}
+		finalize := engine.ConvertInput(engine.Define[engine.Joined[string, int], int]("finalize"), sum)
+		parent := engine.ConvertInput(engine.Define[string, int]("parent"), strconv.Atoi)
+		w.executor(workers.Config{},
+			engine.BindSequence(seq, engine.Seq2(first, poll)),
+			engine.Bind(first, func(_ context.Context, n int) (string, error) { return strconv.Itoa(n), nil }),
+			engine.BindPoll(poll, func(ctx context.Context, n int) (int, bool, error) {
+				return 2 * n, engine.FromContext(ctx).Polls == 1, nil
+			}),
+			engine.BindParentTask(parent, func(_ context.Context, n int, _ *engine.Children) (int, error) { return n, nil }, finalize),
+			engine.Bind(finalize, func(_ context.Context, n int) (int, error) { return n, nil }))
+		equal(t, "sequence", result(w, enqueue(w, seq, 21)), 42)
+		equal(t, "parent", result(w, enqueue(w, parent.Task, "21")), 42)
+	})
+}
