@@ -130,13 +130,15 @@ func decodeConverted[Raw, In, Out any](t Task[Raw, Out], p Input, validated bool
 }
 
 // parentInput returns a function that decodes the stored input of t into an In, for the
-// finalize that is bound together with t. It returns nil if t takes its input as it is stored.
-func parentInput[In, Out any](t Bindable[In, Out]) func(p codec.Payload, in any) error {
+// finalize that is bound together with t, and that must get what t's own code got: so it runs
+// the validator unless whoever enqueued has done so. It returns nil if t takes its input as it
+// is stored.
+func parentInput[In, Out any](t Bindable[In, Out]) func(p codec.Payload, validated bool, in any) error {
 	if t.definition().convertible == nil {
 		return nil
 	}
-	return func(p codec.Payload, in any) error {
-		v, err := t.decode(Input{Payload: p}, true)
+	return func(p codec.Payload, validated bool, in any) error {
+		v, err := t.decode(Input{Payload: p}, validated)
 		if err == nil {
 			*in.(*In) = v
 		}

@@ -31,6 +31,8 @@ type Input struct {
 	Joined *Joined[codec.Payload, codec.Payload]
 	// Layers lists the layers that any part of the input was stored in.
 	Layers []string
+
+	parentValidated bool // the input in Joined passed the parent's validator when it was enqueued
 }
 
 // contentType returns the encoding of the input. The output is encoded in the same way.
@@ -164,7 +166,7 @@ func (r *reader) input(ctx context.Context, x Execution) (Input, error) {
 	}
 	return Input{Joined: &Joined[codec.Payload, codec.Payload]{
 		Input: above.Payload, Output: output, Children: children,
-	}}, err
+	}, parentValidated: parent.Validated}, err
 }
 
 // readBatch is the number of children read at a time. The server answers at most

@@ -32,7 +32,7 @@ type Definition struct {
 	// convertible is a func(In) error that says whether ConvertInput's conversion takes an input; nil without one.
 	convertible any
 	// parentInput decodes the parent's input for a finalize whose parent converts it; nil: as it is stored.
-	parentInput func(p codec.Payload, in any) error
+	parentInput func(p codec.Payload, validated bool, in any) error
 	inferred    func() *codec.Schema
 }
 
@@ -299,7 +299,11 @@ func (t Task[In, Out]) decode(p Input, validated bool) (In, error) {
 func (t Task[In, Out]) read(p Input, validated bool) (In, error) {
 	var in In
 	if p.Joined != nil {
-		if err := joinInto(&in, *p.Joined, t.def.parentInput); err != nil {
+		var parentInput func(codec.Payload, any) error
+		if fn := t.def.parentInput; fn != nil {
+			parentInput = func(from codec.Payload, in any) error { return fn(from, p.parentValidated, in) }
+		}
+		if err := joinInto(&in, *p.Joined, parentInput); err != nil {
 			return in, t.def.invalid(err)
 		}
 		return in, nil

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/workers"
 )
@@ -110,5 +112,45 @@ func TestFanOutConvertsItsInput(t *testing.T) {
 		fan := engine.ConvertInput(engine.Define[string, engine.Gathered[int]]("fan"), strconv.Atoi)
 		w.executor(workers.Config{}, engine.BindFanOut(fan, func(_ context.Context, n int, _ *engine.Children) (int, error) { return 2 * n, nil }))
 		equal(t, "output", result(w, enqueue(w, fan.Task, "21")).Output, 42)
+	})
+}
+
+// A client without the validator stores an input that only the validator's result converts.
+func TestFinalizeConvertsAnInputThatNobodyHasValidated(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		trim := func(s string) (string, error) { return strings.TrimSpace(s), nil }
+		parent := engine.ConvertInput(engine.Define[string, int]("parent").ValidateInput(trim), strconv.Atoi)
+		w.executor(workers.Config{}, engine.BindParent(parent,
+			func(_ context.Context, n int, _ *engine.Children) (int, error) { return n, nil },
+			func(_ context.Context, j engine.Joined[int, int]) (int, error) { return j.Input + j.Output, nil }))
+		id, err := w.client.Enqueue(t.Context(), engine.Request{Task: "parent", Input: codec.Payload{Type: codec.JSON, Data: []byte(`" 21 "`)}})
+		check(t, err)
+		equal(t, "output", result(w, parent.Handle(w.client, id)), 42)
+	})
+}
+
+// A step gets what the step before it returned, and a finalize with a binding of its own gets a
+// Joined. Both are inputs that the task may convert.
+func TestPollAndFinalizeInsideATreeConvertTheirInputs(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		poll := engine.ConvertPollInput(engine.DefinePoll[string, int]("poll", engine.Poll{Every: time.Second}), strconv.Atoi)
+		first := engine.Define[int, string]("first")
+		seq := engine.Define[int, int]("seq")
+		sum := func(j engine.Joined[string, int]) (int, error) {
+			n, err := strconv.Atoi(j.Input)
+			return n + j.Output, err
+		}
+		finalize := engine.ConvertInput(engine.Define[engine.Joined[string, int], int]("finalize"), sum)
+		parent := engine.ConvertInput(engine.Define[string, int]("parent"), strconv.Atoi)
+		w.executor(workers.Config{},
+			engine.BindSequence(seq, engine.Seq2(first, poll)),
+			engine.Bind(first, func(_ context.Context, n int) (string, error) { return strconv.Itoa(n), nil }),
+			engine.BindPoll(poll, func(ctx context.Context, n int) (int, bool, error) {
+				return 2 * n, engine.FromContext(ctx).Polls == 1, nil
+			}),
+			engine.BindParentTask(parent, func(_ context.Context, n int, _ *engine.Children) (int, error) { return n, nil }, finalize),
+			engine.Bind(finalize, func(_ context.Context, n int) (int, error) { return n, nil }))
+		equal(t, "sequence", result(w, enqueue(w, seq, 21)), 42)
+		equal(t, "parent", result(w, enqueue(w, parent.Task, "21")), 42)
 	})
 }
