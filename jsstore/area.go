@@ -30,7 +30,7 @@ const (
 func (p Area) String() string { return [...]string{"ready", "timers", "records"}[p] }
 
 func (s *Store) streamOf(p Area) string {
-	return [...]string{s.layout.ready(), s.layout.timers(), s.layout.records()}[p]
+	return [...]string{s.layout.Ready(), s.layout.Timers(), s.layout.Records()}[p]
 }
 
 // AreaState describes the contents of an area, according to the leader of its stream.
@@ -148,7 +148,7 @@ func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message
 	for _, place := range []struct { // in the order in which an execution passes through them
 		area    Area
 		subject string
-	}{{Ready, s.layout.readyOf(id)}, {Timers, s.layout.laterSubject(id)}, {Timers, s.layout.dueOf(id)}} {
+	}{{Ready, s.layout.ReadyOf(id)}, {Timers, s.layout.LaterSubject(id)}, {Timers, s.layout.DueOf(id)}} {
 		m, err := s.last(ctx, s.streamOf(place.area), place.subject)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue
@@ -169,13 +169,13 @@ func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message
 func (s *Store) messageOf(p Area, m *stored) Message {
 	c := Message{Sequence: m.Sequence, Left: m.left, Vanishes: vanishes(m)}
 	if p != Records {
-		c.Key = s.layout.idIn(m.Subject)
-		if d := s.layout.parse(m); isExecution(d) {
+		c.Key = s.layout.IDIn(m.Subject)
+		if d := parseDue(s.layout, m); isExecution(d) {
 			c.Record.Execution = d.Execution
 		}
 		return c
 	}
-	c.Key = strings.TrimPrefix(m.Subject, s.layout.recordPrefix())
+	c.Key = strings.TrimPrefix(m.Subject, s.layout.RecordPrefix())
 	if engine.ValidateID(c.Key) != nil {
 		return c // a key of the namespace itself, or one that belongs to a record
 	}

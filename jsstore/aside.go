@@ -62,7 +62,7 @@ func (s *Store) setAside(ctx context.Context, m *nats.Msg, reason string) error 
 
 // keepAside stores a copy of a message of a stream in the bucket.
 func (s *Store) keepAside(ctx context.Context, stream string, m *stored, reason string) error {
-	kept := nats.NewMsg(s.layout.asideSubject(stream, m.Sequence, m.Time.UnixMilli()))
+	kept := nats.NewMsg(s.layout.AsideSubject(stream, m.Sequence, m.Time.UnixMilli()))
 	kept.Data = m.Data
 	block := m.block
 	if block == nil {
@@ -157,7 +157,7 @@ func (s *Store) layAside(m *nats.Msg, reason error) {
 // Aside implements [engine.Store].
 func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 	return func(yield func(engine.Aside, error) bool) {
-		for m, err := range s.scanLast(ctx, s.layout.asideSubjects()) {
+		for m, err := range s.scanLast(ctx, s.layout.AsideSubjects()) {
 			if err != nil {
 				yield(engine.Aside{}, err)
 				return
@@ -183,7 +183,7 @@ func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 
 func (s *Store) aside(m *stored) engine.Aside {
 	a := engine.Aside{
-		Name: strings.TrimPrefix(m.Subject, s.layout.recordPrefix()), Place: m.Header.Get(headerAsideSubject),
+		Name: strings.TrimPrefix(m.Subject, s.layout.RecordPrefix()), Place: m.Header.Get(headerAsideSubject),
 		Reason: m.Header.Get(headerAsideReason), At: m.Time.UTC(), Size: len(m.Data),
 	}
 	h := reader{header: m.Header}
@@ -194,14 +194,14 @@ func (s *Store) aside(m *stored) engine.Aside {
 	if n := h.integer(headerAsideSize); n != 0 {
 		a.Size = int(n)
 	}
-	if id := s.layout.idIn(a.Place); engine.ValidateID(id) == nil {
+	if id := s.layout.IDIn(a.Place); engine.ValidateID(id) == nil {
 		a.ID = id
 	}
 	return a
 }
 
 func (s *Store) damaged(m *stored, reason error) engine.Aside {
-	id := strings.TrimPrefix(m.Subject, s.layout.recordPrefix())
+	id := strings.TrimPrefix(m.Subject, s.layout.RecordPrefix())
 	return engine.Aside{Name: id, ID: id, Place: m.Subject, Record: true, Reason: reason.Error(), At: m.Time.UTC(), Size: len(m.Data)}
 }
 
@@ -235,9 +235,9 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 			}
 		}
 	}
-	switch kind, rest := s.layout.split(again.Subject); kind {
+	switch kind, rest := s.layout.Split(again.Subject); kind {
 	case "due": // only the timers publish these; ready has the same effect
-		again.Subject = s.layout.ns + ".ready." + rest
+		again.Subject = s.layout.NS + ".ready." + rest
 		exclusive(again)
 	case "ready": // the execution may have run since then, so its claim must check
 		exclusive(again)
@@ -259,11 +259,11 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 }
 
 func (s *Store) findAside(ctx context.Context, name string) (*stored, error) {
-	subject := s.layout.recordPrefix() + name
-	if !strings.HasPrefix(subject, s.layout.asidePrefix()) || strings.ContainsAny(name, " \t\r\n*>") {
+	subject := s.layout.RecordPrefix() + name
+	if !strings.HasPrefix(subject, s.layout.AsidePrefix()) || strings.ContainsAny(name, " \t\r\n*>") {
 		return nil, fmt.Errorf("%w: %q", ErrNotAside, name)
 	}
-	m, err := s.last(ctx, s.layout.records(), subject)
+	m, err := s.last(ctx, s.layout.Records(), subject)
 	if errors.Is(err, engine.ErrNotFound) || err == nil && isGrave(m) {
 		return nil, fmt.Errorf("%w: %q", ErrNotAside, name)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
@@ -32,7 +34,7 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 			errs[i] = nil
 		case errors.Is(err, engine.ErrQueueFull):
 			errs[i] = nil
-			refused = append(refused, s.layout.dueAtOnce(ms[i], &dues[i].Execution, time.Now()))
+			refused = append(refused, dueAtOnce(s.layout, ms[i], &dues[i].Execution, time.Now()))
 		}
 	}
 	return errors.Join(append(errs, s.enqueueBeside(ctx, refused)...)...)
@@ -52,10 +54,10 @@ func (s *Store) enqueueBeside(ctx context.Context, timers []*nats.Msg) []error {
 
 // dueAtOnce returns the timer that replaces a ready message for which there is no room. It is
 // exclusive, because a repeated spawn may find room.
-func (l layout) dueAtOnce(ready *nats.Msg, x *engine.Execution, now time.Time) *nats.Msg {
-	m := &nats.Msg{Subject: l.laterSubject(x.ID), Data: ready.Data, Header: nats.Header{}}
+func dueAtOnce(l layout.Layout, ready *nats.Msg, x *engine.Execution, now time.Time) *nats.Msg {
+	m := &nats.Msg{Subject: l.LaterSubject(x.ID), Data: ready.Data, Header: nats.Header{}}
 	m.Header.Set(codec.HeaderExclusive, "1")
-	schedule(m, later(x.StartAt, now), l.dueSubject(x))
+	schedule(m, later(x.StartAt, now), l.DueSubject(x))
 	expectNone(m)
 	return m
 }

@@ -62,8 +62,8 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 	kept := codec.Payload{Type: p.Type.Wrap(codec.Blob), Data: []byte(r.String())}
 	// The mark is written when all chunks are stored. It holds the reference, since another
 	// writer may have cut the same bytes into other chunks.
-	mark := s.layout.blobSubject(id, r.sum)
-	switch m, err := s.last(ctx, s.layout.records(), mark); {
+	mark := s.layout.BlobSubject(id, r.sum)
+	switch m, err := s.last(ctx, s.layout.Records(), mark); {
 	case err == nil && string(m.Data) == string(kept.Data):
 		return kept, nil
 	case err != nil && !errors.Is(err, engine.ErrNotFound):
@@ -166,7 +166,7 @@ func (s *Store) Load(ctx context.Context, id string, p codec.Payload) (codec.Pay
 	if err != nil {
 		return codec.Payload{}, err
 	}
-	mark := s.layout.blobSubject(id, r.sum)
+	mark := s.layout.BlobSubject(id, r.sum)
 	var data []byte
 	for first := 0; first < r.chunks; first += blobsAtOnce {
 		var subjects []string
@@ -191,7 +191,7 @@ func (s *Store) Load(ctx context.Context, id string, p codec.Payload) (codec.Pay
 // that this replica does not have yet.
 func (s *Store) chunks(ctx context.Context, subjects []string) ([][]byte, error) {
 	found := map[string][]byte{}
-	for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
+	for m, err := range s.lastOf(ctx, s.layout.Records(), subjects) {
 		if err != nil {
 			return nil, err
 		}
@@ -202,7 +202,7 @@ func (s *Store) chunks(ctx context.Context, subjects []string) ([][]byte, error)
 		if list[i] = found[subject]; list[i] != nil {
 			continue
 		}
-		m, err := s.last(ctx, s.layout.records(), subject)
+		m, err := s.last(ctx, s.layout.Records(), subject)
 		if err != nil {
 			return nil, err
 		}

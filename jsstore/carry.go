@@ -48,7 +48,7 @@ func (s *Store) ready(ctx context.Context, d *engine.Due) (*nats.Msg, error) {
 		kept := *d
 		kept.Input, d = input, &kept
 	}
-	return s.layout.readyMessage(d), nil
+	return readyMessage(s.layout, d), nil
 }
 
 // Cancel implements [engine.Store]. The message is stored for the one executor that will carry
@@ -64,7 +64,7 @@ func (s *Store) cancel(ctx context.Context, list []engine.Cancel) error {
 		if err != nil {
 			return err
 		}
-		ms[i] = &nats.Msg{Subject: s.layout.cancelSubject(c.ID), Data: data}
+		ms[i] = &nats.Msg{Subject: s.layout.CancelSubject(c.ID), Data: data}
 	}
 	return errors.Join(s.publishAll(ctx, ms, nil)...)
 }
@@ -95,7 +95,7 @@ func (s *Store) carry(ctx context.Context, f engine.Effect) error {
 		if err != nil {
 			return err
 		}
-		_, err = s.publish(ctx, &nats.Msg{Subject: s.layout.closureSubject(f.Closure.Parent), Data: data}, nil)
+		_, err = s.publish(ctx, &nats.Msg{Subject: s.layout.ClosureSubject(f.Closure.Parent), Data: data}, nil)
 		return err
 	case engine.CancelBelow:
 		return s.cancel(ctx, f.Parent.CancelsBelow())
@@ -131,14 +131,14 @@ func (s *Store) spawn(ctx context.Context, f engine.SpawnChildren) error {
 // and later ones with the same id, whatever their queue or task, because the execution had the
 // id first. An executor that already holds such a message has heard of the cancellation.
 func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
-	if err := s.remove(ctx, s.layout.ready(), s.layout.readyOf(x.ID)); err != nil {
+	if err := s.remove(ctx, s.layout.Ready(), s.layout.ReadyOf(x.ID)); err != nil {
 		return err
 	}
 	// No consumer takes these subjects, so a purge is safe.
-	if err := s.change(ctx, "STREAM.PURGE."+s.layout.timers(), map[string]any{"filter": s.layout.laterSubject(x.ID)}); err != nil {
+	if err := s.change(ctx, "STREAM.PURGE."+s.layout.Timers(), map[string]any{"filter": s.layout.LaterSubject(x.ID)}); err != nil {
 		return err
 	}
-	return s.remove(ctx, s.layout.timers(), s.layout.dueOf(x.ID))
+	return s.remove(ctx, s.layout.Timers(), s.layout.DueOf(x.ID))
 }
 
 // remove removes all messages of a subject one by one, if a consumer takes that subject. A
@@ -192,7 +192,7 @@ func (s *Store) announce(x *engine.Execution) error {
 	}
 	// Nobody may be listening, and a notice may get lost: waiters also check the record
 	// themselves.
-	notice := outgoing{m: nats.Msg{Subject: s.layout.endedSubject(x.ID)}}
+	notice := outgoing{m: nats.Msg{Subject: s.layout.EndedSubject(x.ID)}}
 	if len(x.Input.Data)+len(x.Output.Data) <= maxNotice {
 		buffer := buffers.Get().(*[]byte)
 		data, err := engine.EncodeRecordIn(*buffer, x)

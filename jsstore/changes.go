@@ -89,7 +89,7 @@ func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []eng
 				query["next_by_subj"] = subject
 			}
 			asked, first := time.Now(), true
-			for m, e := range s.directGet(ctx, s.layout.records(), query) {
+			for m, e := range s.directGet(ctx, s.layout.Records(), query) {
 				if first {
 					counting, first = counting+time.Since(asked), false
 				}

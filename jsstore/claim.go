@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -25,8 +27,8 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[*engine.De
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	sources, limited := s.layout.queueSources(queue), new(atomic.Bool)
-	sources[0].limited = limited
+	sources, limited := s.layout.QueueSources(queue), new(atomic.Bool)
+	sources[0].Limited = limited
 	stop, err := s.watchLimit(queue, sources[0])
 	if err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func (s *Store) Closures(ctx context.Context) (engine.Feed[engine.ClosureMessage
 			return engine.ClosureMessage{}, false
 		}
 		return engine.ClosureMessage{Baton: &baton{s: s, m: m}, Closure: c, Again: old, Deliveries: meta(m.Reply).deliveries}, true
-	}, s.layout.closureSource())
+	}, s.layout.ClosureSource())
 }
 
 // Cancels implements [engine.Store].
@@ -60,14 +62,14 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 			return engine.CancelMessage{}, false
 		}
 		return engine.CancelMessage{Baton: &baton{s: s, m: m}, Cancel: c, Deliveries: meta(m.Reply).deliveries}, true
-	}, s.layout.cancelSource())
+	}, s.layout.CancelSource())
 }
 
 // delivery reads a ready or due message. old says that it may have been delivered before;
 // limited says that due messages must pass through the ready stream.
 func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool) {
 	about := meta(m.Reply)
-	d := s.layout.parse(&stored{
+	d := parseDue(s.layout, &stored{
 		Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time, broken: isBroken(m),
 	})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
@@ -81,11 +83,11 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 		d.Deliveries = min(max(before, 0), 1<<30)
 	}
 	d.Deliveries += about.deliveries
-	if d.Hint && d.Invalid == nil && about.stream == s.layout.ready() {
+	if d.Hint && d.Invalid == nil && about.stream == s.layout.Ready() {
 		d.Invalid = errHint
 	}
 	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries, exclusive: !d.Fresh}
-	if limited && about.stream == s.layout.timers() {
+	if limited && about.stream == s.layout.Timers() {
 		s.move(m, b)
 		return d, false
 	}
@@ -226,14 +228,14 @@ func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
 func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	x := b.execution
 	if recorded {
-		return b.s.layout.hint(x, at)
+		return hintMessage(b.s.layout, x, at)
 	}
-	m := &nats.Msg{Subject: b.s.layout.laterSubject(x.ID), Header: ownHeaders(b.m.Header), Data: b.m.Data}
+	m := &nats.Msg{Subject: b.s.layout.LaterSubject(x.ID), Header: ownHeaders(b.m.Header), Data: b.m.Data}
 	if !engine.IsDue(m.Data) {
 		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
 	}
 	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
-	schedule(m, at, b.s.layout.dueSubject(x))
+	schedule(m, at, b.s.layout.DueSubject(x))
 	return m
 }
 
@@ -249,14 +251,14 @@ func ownHeaders(all nats.Header) nats.Header {
 	return own
 }
 
-// hint returns the timer of an execution that is fully described by its record.
-func (l layout) hint(x *engine.Execution, at time.Time) *nats.Msg {
-	m := &nats.Msg{Subject: l.laterSubject(x.ID), Header: nats.Header{}}
+// hintMessage returns the timer of an execution that is fully described by its record.
+func hintMessage(l layout.Layout, x *engine.Execution, at time.Time) *nats.Msg {
+	m := &nats.Msg{Subject: l.LaterSubject(x.ID), Header: nats.Header{}}
 	m.Header.Set(codec.HeaderHint, "1")
 	if x.Sleeping {
 		m.Header.Set(codec.HeaderSleeping, "1")
 	}
-	schedule(m, at, l.dueSubject(x))
+	schedule(m, at, l.DueSubject(x))
 	return m
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -129,7 +131,7 @@ type examiner struct {
 	about    int                              // how many keys of the bucket belong to the namespace itself
 	streams  map[string]*jetstream.StreamInfo // the namespace's streams that answer
 	missing  []string                         // the namespace's streams that don't exist
-	consumes map[source]*jetstream.ConsumerInfo
+	consumes map[layout.Source]*jetstream.ConsumerInfo
 	unread   []unread
 	newer    int // records of a later version
 	traces   traces
@@ -160,7 +162,7 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 		return Examination{}, fmt.Errorf("examine namespace %s: %w", config.Namespace, err)
 	}
 	defer s.requests.close()
-	e := &examiner{Store: s, ExamineConfig: c, streams: map[string]*jetstream.StreamInfo{}, consumes: map[source]*jetstream.ConsumerInfo{}}
+	e := &examiner{Store: s, ExamineConfig: c, streams: map[string]*jetstream.StreamInfo{}, consumes: map[layout.Source]*jetstream.ConsumerInfo{}}
 	e.Examination = Examination{Namespace: config.Namespace, At: time.Now().UTC()}
 	if err := e.examineServers(ctx); err != nil {
 		return Examination{}, fmt.Errorf("examine namespace %s: %w", config.Namespace, err)
@@ -234,7 +236,7 @@ func (e *examiner) get(ctx context.Context, stream, subject string, from uint64)
 
 // newest is get for the last revision of a key of the bucket.
 func (e *examiner) newest(ctx context.Context, subject string) (*stored, error) {
-	return e.getOnce(ctx, e.layout.records(), subject, map[string]any{"last_by_subj": subject})
+	return e.getOnce(ctx, e.layout.Records(), subject, map[string]any{"last_by_subj": subject})
 }
 
 func (e *examiner) getOnce(ctx context.Context, stream, subject string, which map[string]any) (*stored, error) {

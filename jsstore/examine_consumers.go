@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -14,7 +16,7 @@ import (
 func (e *examiner) examineConsumers(ctx context.Context) {
 	unlisted := map[string]bool{}
 	var found []*jetstream.ConsumerInfo
-	for _, stream := range []string{e.layout.ready(), e.layout.timers(), e.layout.control(), e.layout.records()} {
+	for _, stream := range []string{e.layout.Ready(), e.layout.Timers(), e.layout.Control(), e.layout.Records()} {
 		if e.streams[stream] == nil {
 			continue
 		}
@@ -38,9 +40,9 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 		e.judgeConsumer(ctx, info)
 	}
 	var missing []string
-	for _, src := range []source{e.layout.closureSource(), e.layout.cancelSource(), e.layout.expirySource()} {
-		if e.streams[src.stream] != nil && e.consumes[src] == nil && !unlisted[src.stream] {
-			missing = append(missing, src.stream+"/"+src.consumer)
+	for _, src := range []layout.Source{e.layout.ClosureSource(), e.layout.CancelSource(), e.layout.ExpirySource()} {
+		if e.streams[src.Stream] != nil && e.consumes[src] == nil && !unlisted[src.Stream] {
+			missing = append(missing, src.Stream+"/"+src.Consumer)
 		}
 	}
 	if len(missing) > 0 {
@@ -58,14 +60,14 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 }
 
 // ours returns the consumer of the namespace that has this name, and false if there is none.
-func (e *examiner) ours(stream, name string) (source, bool) {
-	list := []source{e.layout.closureSource(), e.layout.cancelSource(), e.layout.expirySource()}
+func (e *examiner) ours(stream, name string) (layout.Source, bool) {
+	list := []layout.Source{e.layout.ClosureSource(), e.layout.CancelSource(), e.layout.ExpirySource()}
 	if queue, ok := strings.CutPrefix(name, "queue-"); ok {
-		list = append(list, e.layout.queueSources(queue)...)
+		list = append(list, e.layout.QueueSources(queue)...)
 	}
-	i := slices.IndexFunc(list, func(s source) bool { return s.stream == stream && s.consumer == name })
+	i := slices.IndexFunc(list, func(s layout.Source) bool { return s.Stream == stream && s.Consumer == name })
 	if i < 0 {
-		return source{}, false
+		return layout.Source{}, false
 	}
 	return list[i], true
 }
@@ -75,7 +77,7 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 	src, ours := e.ours(info.Stream, info.Name)
 	remove := "nats consumer rm " + info.Stream + " " + info.Name
 	switch {
-	case !ours && info.Stream == e.layout.records():
+	case !ours && info.Stream == e.layout.Records():
 		e.find(Note, "consumer.foreign", name, "reads the records", "harmless: a watch, or a view", "")
 		return
 	case !ours:
@@ -91,12 +93,12 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		}
 		return c.CachedInfo().Cluster, nil
 	}))
-	have, want := info.Config, e.layout.consumer(src.consumer, src.filter, e.config)
+	have, want := info.Config, e.layout.Consumer(src.Consumer, src.Filter, e.config.Lease)
 	change := "nats consumer edit " + info.Stream + " " + info.Name + " "
 	again := remove + "; any executor that starts makes it again, and nothing is lost"
 	unlimited := change + "--max-pending=-1"
-	if src.queue() != "" {
-		unlimited = e.command("queues limit " + src.queue() + " none")
+	if src.Queue() != "" {
+		unlimited = e.command("queues limit " + src.Queue() + " none")
 	}
 	longest := e.pullExpiry()
 	for _, rule := range []struct {
@@ -141,8 +143,8 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 			until = info.PauseRemaining.Round(time.Second).String() + " have passed"
 		}
 		resume := "nats consumer resume " + info.Stream + " " + info.Name
-		if src.queue() != "" {
-			resume = e.command("queues resume " + src.queue())
+		if src.Queue() != "" {
+			resume = e.command("queues resume " + src.Queue())
 		}
 		e.find(Warning, "consumer.paused", name, "is paused: nothing is delivered until "+until, "this is fine if it is intended", resume)
 	}
@@ -168,45 +170,45 @@ const settle = 500 * time.Millisecond
 
 // findSkipped looks for messages below the ack floor of their consumer: it will never deliver
 // them.
-func (e *examiner) findSkipped(ctx context.Context, src source, info *jetstream.ConsumerInfo) {
+func (e *examiner) findSkipped(ctx context.Context, src layout.Source, info *jetstream.ConsumerInfo) {
 	floor := info.AckFloor.Stream
 	if floor == 0 {
 		return
 	}
-	m, err := e.get(ctx, src.stream, src.filter, 1)
+	m, err := e.get(ctx, src.Stream, src.Filter, 1)
 	if err == nil && m != nil && m.Sequence <= floor {
 		if pause(ctx, settle) != nil {
 			return
 		}
 		var again *stored
-		if again, err = e.get(ctx, src.stream, src.filter, 1); again == nil || again.Sequence > floor {
+		if again, err = e.get(ctx, src.Stream, src.Filter, 1); again == nil || again.Sequence > floor {
 			m = nil // it was just being acknowledged
 		}
 	}
 	switch {
 	case err != nil:
-		e.unknown("consumer.skipped", src.stream+"/"+src.consumer, err)
+		e.unknown("consumer.skipped", src.Stream+"/"+src.Consumer, err)
 	case m != nil && m.Sequence <= floor:
 		if e.hasRun(ctx, m) {
-			e.find(Problem, "stream.lost", src.stream, m.Subject+" is still there although it has run: the server has read its files only partly",
+			e.find(Problem, "stream.lost", src.Stream, m.Subject+" is still there although it has run: the server has read its files only partly",
 				"messages after it may be lost; an execution that was only queued has left no record and will not run",
 				"look for errors about blocks in the server's log; enqueue the executions that durable list does not show once more, with their ids")
 		}
-		e.find(Problem, "consumer.skipped", src.stream+"/"+src.consumer,
+		e.find(Problem, "consumer.skipped", src.Stream+"/"+src.Consumer,
 			fmt.Sprintf("%s is at sequence %d, stored %s; the ack floor of the consumer is %d", m.Subject, m.Sequence, m.Time.UTC().Format(time.RFC3339), floor),
 			"it, and other messages below the floor, will never be delivered (nats-server 2.15.2 and earlier do this to a work queue after a purge by subject)",
-			e.mendCommand()+" sends it again; or, while no executor runs, nats consumer rm "+src.stream+" "+src.consumer+": the next executor that starts makes the consumer again and gets all its messages")
+			e.mendCommand()+" sends it again; or, while no executor runs, nats consumer rm "+src.Stream+" "+src.Consumer+": the next executor that starts makes the consumer again and gets all its messages")
 		e.mends(func(ctx context.Context) (string, error) { return e.deliverSkipped(ctx, src) })
 	}
 }
 
 // hasRun reports whether the execution of a message has finished.
 func (e *examiner) hasRun(ctx context.Context, m *stored) bool {
-	d := e.layout.parse(m)
+	d := parseDue(e.layout, m)
 	if !isExecution(d) {
 		return false
 	}
-	last, err := e.newest(ctx, e.layout.recordSubject(d.Execution.ID))
+	last, err := e.newest(ctx, e.layout.RecordSubject(d.Execution.ID))
 	if err != nil || last == nil {
 		return false
 	}

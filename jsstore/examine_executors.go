@@ -50,7 +50,7 @@ func (e *examiner) examineExecutors(ctx context.Context) {
 // judgeLostExecutors tells of executors that run executions by their records and that do
 // not answer.
 func (e *examiner) judgeLostExecutors(ctx context.Context, answers []engine.Answer) {
-	if e.streams[e.layout.ready()] == nil || e.streams[e.layout.timers()] == nil || e.streams[e.layout.records()] == nil {
+	if e.streams[e.layout.Ready()] == nil || e.streams[e.layout.Timers()] == nil || e.streams[e.layout.Records()] == nil {
 		return
 	}
 	running, err := e.Running(ctx)

@@ -22,9 +22,9 @@ type leftovers struct {
 
 // has notes a record and reports whether it is a leftover.
 func (l *leftovers) has(e *examiner, m *stored, r engine.Record, now time.Time) bool {
-	root := engine.RootOf(m.Subject[len(e.layout.recordPrefix()):])
+	root := engine.RootOf(m.Subject[len(e.layout.RecordPrefix()):])
 	switch {
-	case root == m.Subject[len(e.layout.recordPrefix()):]:
+	case root == m.Subject[len(e.layout.RecordPrefix()):]:
 		l.roots[root] = true
 		if r.ID != "" && e.outlived(m, &r.Execution) {
 			l.expired = append(l.expired, r)
@@ -44,7 +44,7 @@ func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 		return
 	}
 	l.expired = slices.DeleteFunc(l.expired, func(r engine.Record) bool {
-		m, err := e.newest(ctx, e.layout.recordSubject(r.ID))
+		m, err := e.newest(ctx, e.layout.RecordSubject(r.ID))
 		return err != nil || m.revision() != r.Revision
 	})
 	if len(l.expired) > 0 {
@@ -82,7 +82,7 @@ func (e *examiner) orphaned(ctx context.Context, root, subject string) (bool, er
 	if err != nil || m == nil {
 		return false, err
 	}
-	if m, err = e.newest(ctx, e.layout.recordSubject(root)); err != nil || m != nil {
+	if m, err = e.newest(ctx, e.layout.RecordSubject(root)); err != nil || m != nil {
 		return false, err
 	}
 	driven, err := e.hasMessage(ctx, root, everyMessage)

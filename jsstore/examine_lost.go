@@ -47,7 +47,7 @@ func (e *examiner) count(x engine.Execution) {
 
 // countAside counts a message that is set aside.
 func (e *examiner) countAside(m *stored) {
-	stream, _, ok := strings.Cut(strings.TrimPrefix(m.Subject, e.layout.asidePrefix()), ".")
+	stream, _, ok := strings.Cut(strings.TrimPrefix(m.Subject, e.layout.AsidePrefix()), ".")
 	if ok && e.traces.aside == nil {
 		e.traces.aside = map[string]uint64{}
 	}
@@ -90,7 +90,7 @@ func (e *examiner) progress(ctx context.Context, stream string) (progress, error
 
 // judgeLost looks for messages that are gone although they were never delivered.
 func (e *examiner) judgeLost(ctx context.Context) {
-	for _, stream := range []string{e.layout.ready(), e.layout.control(), e.layout.timers()} {
+	for _, stream := range []string{e.layout.Ready(), e.layout.Control(), e.layout.Timers()} {
 		if e.streams[stream] == nil || !e.streams[stream].Config.AllowDirect {
 			continue
 		}
@@ -125,7 +125,7 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 	if n := max(e.traces.claimed[stream], before.stream); n > end {
 		return Problem, fmt.Sprintf("it ends at %d, but message %d was delivered: the messages after %d are lost", end, n, end), nil
 	}
-	if stream == e.layout.timers() || end == 0 {
+	if stream == e.layout.Timers() || end == 0 {
 		return OK, "", nil // timers fire, and are set again, without being delivered
 	}
 	there, err := ask(ctx, e.Timeout, func(ctx context.Context) (uint64, error) {
@@ -147,7 +147,7 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 	// Cancelled executions, and messages that were set aside and removed, are not remembered
 	// for ever.
 	known := there + e.traces.aside[stream]
-	if stream == e.layout.ready() {
+	if stream == e.layout.Ready() {
 		known += e.traces.withdrawn
 	}
 	if never := end - min(end, after.stream); never > known {
@@ -170,7 +170,7 @@ func (e *examiner) purged(ctx context.Context, info *jetstream.StreamInfo, g pro
 	if !g.known || g.begun.IsZero() || !g.begun.Before(at) || !g.last.Before(at.Add(-slack)) {
 		return "", nil
 	}
-	if name == e.layout.ready() && e.traces.last.After(at.Add(-overdue)) {
+	if name == e.layout.Ready() && e.traces.last.After(at.Add(-overdue)) {
 		return "", nil // withdrawn
 	}
 	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (*stored, error) {

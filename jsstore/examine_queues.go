@@ -50,7 +50,7 @@ func (e *examiner) examineQueues(ctx context.Context) {
 		names[l.queue] = true
 	}
 	for src := range e.consumes {
-		if queue := src.queue(); queue != "" {
+		if queue := src.Queue(); queue != "" {
 			names[queue] = true
 		}
 	}
@@ -74,7 +74,7 @@ func (e *examiner) examineQueues(ctx context.Context) {
 // subjects at a time; loads returns how many it has counted, and how many there are in total.
 func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, total uint64, err error) {
 	due = map[load]uint64{}
-	for _, place := range []place{{e.layout.ready(), e.layout.ns + ".ready.>"}, {e.layout.timers(), e.layout.ns + ".due.>"}} {
+	for _, place := range []place{{e.layout.Ready(), e.layout.NS + ".ready.>"}, {e.layout.Timers(), e.layout.NS + ".due.>"}} {
 		if e.streams[place.stream] == nil {
 			continue
 		}
@@ -98,9 +98,9 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 			return nil, 0, 0, err
 		}
 		for subject, n := range info.State.Subjects {
-			if x, err := e.layout.execution(subject); err == nil {
+			if x, err := e.layout.Execution(subject); err == nil {
 				due[load{x.Queue, x.Task}] += n
-			} else if place.stream == e.layout.ready() {
+			} else if place.stream == e.layout.Ready() {
 				e.judgeSubject(subject, err)
 			}
 			looked += n
@@ -119,7 +119,7 @@ func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uin
 			q.Executors, free = q.Executors+1, free+max(a.Slots-a.Running, 0)
 		}
 	}
-	for _, src := range e.layout.queueSources(name) {
+	for _, src := range e.layout.QueueSources(name) {
 		info := e.consumes[src]
 		if info == nil {
 			continue
@@ -129,7 +129,7 @@ func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uin
 		if info.NumPending == 0 {
 			continue
 		}
-		if m, err := e.get(ctx, src.stream, src.filter, info.Delivered.Stream+1); err == nil && m != nil {
+		if m, err := e.get(ctx, src.Stream, src.Filter, info.Delivered.Stream+1); err == nil && m != nil {
 			q.Oldest = max(q.Oldest, info.TimeStamp.Sub(m.Time))
 		}
 	}
@@ -139,9 +139,9 @@ func (e *examiner) judgeQueue(ctx context.Context, name string, due map[load]uin
 			lies += n
 		}
 	}
-	if e.consumes[e.layout.queueSources(name)[0]] == nil {
+	if e.consumes[e.layout.QueueSources(name)[0]] == nil {
 		q.Waiting = lies
-		if m, err := e.get(ctx, e.layout.ready(), e.layout.readyIn(name), 1); err == nil && m != nil {
+		if m, err := e.get(ctx, e.layout.Ready(), e.layout.ReadyIn(name), 1); err == nil && m != nil {
 			q.Oldest = e.At.Sub(m.Time)
 		}
 	}
@@ -168,8 +168,8 @@ func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
 		if !e.unbound(l) {
 			continue
 		}
-		m, err := e.get(ctx, e.layout.ready(), e.layout.ns+".ready."+l.queue+"."+l.task+".>", 1)
-		if err != nil || m != nil && e.layout.parse(m).Execution.Sleeping {
+		m, err := e.get(ctx, e.layout.Ready(), e.layout.NS+".ready."+l.queue+"."+l.task+".>", 1)
+		if err != nil || m != nil && parseDue(e.layout, m).Execution.Sleeping {
 			continue // it needs no code
 		}
 		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution is", "executions are")+" queued, and no executor of the queue has bound the task",
@@ -214,13 +214,13 @@ func (e *examiner) unbound(l load) bool {
 // task.
 func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 	later := map[load]uint64{}
-	info := e.streams[e.layout.timers()]
+	info := e.streams[e.layout.Timers()]
 	if info == nil || !info.Config.AllowDirect {
 		return later
 	}
 	n, late, latest := 0, 0, time.Duration(0)
 	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
-		for m, err := range e.scan(ctx, e.layout.timers(), e.layout.laterSubject(">")) {
+		for m, err := range e.scan(ctx, e.layout.Timers(), e.layout.LaterSubject(">")) {
 			if err != nil {
 				return struct{}{}, err
 			}
@@ -230,7 +230,7 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 			if by := info.TimeStamp.Sub(dueAt(m)); by > overdue {
 				late, latest = late+1, max(latest, by)
 			}
-			if d := e.layout.parse(m); isExecution(d) && !d.Execution.Sleeping {
+			if d := parseDue(e.layout, m); isExecution(d) && !d.Execution.Sleeping {
 				later[load{d.Execution.Queue, d.Execution.Task}]++
 			}
 		}
@@ -238,10 +238,10 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 	})
 	switch {
 	case err != nil:
-		e.unknown("queue.timers", e.layout.timers(), err)
+		e.unknown("queue.timers", e.layout.Timers(), err)
 	case late > 0:
-		e.find(Problem, "queue.timers", e.layout.timers(), counted(late, "timer", "timers")+" should have fired, the first "+ageOf(latest)+" ago",
-			"delays, back-offs and time-outs do not end", "nats stream cluster step-down "+e.layout.timers()+", or restart the server: it then reads the timers again")
+		e.find(Problem, "queue.timers", e.layout.Timers(), counted(late, "timer", "timers")+" should have fired, the first "+ageOf(latest)+" ago",
+			"delays, back-offs and time-outs do not end", "nats stream cluster step-down "+e.layout.Timers()+", or restart the server: it then reads the timers again")
 	default:
 		e.find(OK, "queue.timers", "", counted(min(n, maxLater), "timer", "timers")+" examined, none overdue", "", "")
 	}

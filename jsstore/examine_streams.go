@@ -24,7 +24,7 @@ type StreamSeen struct {
 }
 
 func (e *examiner) examineStreams(ctx context.Context) {
-	want := e.layout.streams(Config{Replicas: 1, MaxReady: -1})
+	want := e.layout.Streams(1, -1)
 	infos, errs := make([]*jetstream.StreamInfo, len(want)), make([]error, len(want))
 	var all sync.WaitGroup // in parallel, because a stream that does not answer takes the whole time-out
 	for i, w := range want {
@@ -44,7 +44,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 		}
 	}
 	if len(e.missing) == len(want) {
-		e.find(Problem, "stream.missing", "", "there is no namespace "+e.layout.ns+" here",
+		e.find(Problem, "stream.missing", "", "there is no namespace "+e.layout.NS+" here",
 			"nobody has opened it, or this is another server or account", "--namespace NAME names another; an executor or durable demo makes one")
 		return
 	}
@@ -104,26 +104,26 @@ func streamSeen(info *jetstream.StreamInfo) StreamSeen {
 // readLease reads the namespace's settings from its record, without changing the record.
 func (e *examiner) readLease(ctx context.Context) {
 	e.config.Lease, e.config.Retention = DefaultLease, engine.DefaultRetention
-	if e.streams[e.layout.records()] == nil {
+	if e.streams[e.layout.Records()] == nil {
 		return
 	}
-	m, err := e.newest(ctx, e.layout.namespaceSubject())
+	m, err := e.newest(ctx, e.layout.NamespaceSubject())
 	if err != nil {
-		e.unknown("stream.namespace", e.layout.records(), err)
+		e.unknown("stream.namespace", e.layout.Records(), err)
 		return
 	}
 	n := namespace{RetentionMS: engine.DefaultRetention.Milliseconds()}
 	switch {
 	case m == nil:
-		e.find(Warning, "stream.namespace", e.layout.records(), "there is no namespace record",
+		e.find(Warning, "stream.namespace", e.layout.Records(), "there is no namespace record",
 			"the lease and the retention are the defaults of whoever opens it", e.command("setup")+" writes it, and so does any executor that starts")
 		return
 	case json.Unmarshal(m.Data, &n) != nil:
-		e.find(Problem, "stream.namespace", e.layout.records(), fmt.Sprintf("the namespace record is %.60q, which is not valid", m.Data),
-			"nobody can open the namespace", "nats kv put "+e.layout.bucket()+` =namespace '{"version":1,"shards":1,"leaseMs":30000}'`)
+		e.find(Problem, "stream.namespace", e.layout.Records(), fmt.Sprintf("the namespace record is %.60q, which is not valid", m.Data),
+			"nobody can open the namespace", "nats kv put "+e.layout.Bucket()+` =namespace '{"version":1,"shards":1,"leaseMs":30000}'`)
 		return
 	case n.Version > layoutVersion || n.Shards != 1:
-		e.find(Problem, "stream.namespace", e.layout.records(), fmt.Sprintf("layout version %d with %d shards: this program knows version %d with 1", n.Version, n.Shards, layoutVersion),
+		e.find(Problem, "stream.namespace", e.layout.Records(), fmt.Sprintf("layout version %d with %d shards: this program knows version %d with 1", n.Version, n.Shards, layoutVersion),
 			"programs of this version can't open it, and this report may be wrong", "upgrade this program")
 	}
 	e.about = 1
@@ -192,7 +192,7 @@ func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamC
 
 // judgeRevisions checks what happens to replaced revisions: see replacing.
 func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConfig) {
-	if have.Name != e.layout.records() {
+	if have.Name != e.layout.Records() {
 		return
 	}
 	if keepsOne(have) {
@@ -248,7 +248,7 @@ func (e *examiner) judgeLimits(info *jetstream.StreamInfo) {
 			severity = Problem
 		}
 		why := "once it is full, enqueues are refused"
-		if c.Name == e.layout.records() {
+		if c.Name == e.layout.Records() {
 			why = "once it is full no outcome can be recorded: everything stands still"
 		}
 		e.find(severity, "stream.limits", c.Name, fmt.Sprintf("%s of %s %s used", l.words(int64(l.used)), l.words(l.limit), l.what), why,

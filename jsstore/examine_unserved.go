@@ -17,12 +17,12 @@ func (e *examiner) judgeSubject(subject string, reason error) {
 	e.find(Problem, "queue.subject", subject, "not the subject of an execution: "+reason.Error(),
 		"whoever published it expects an execution to run", e.mendCommand()+" sets it aside, and durable forget NAME drops it; correct the client")
 	e.mends(func(ctx context.Context) (string, error) {
-		for m, err := range e.scan(ctx, e.layout.ready(), subject) {
+		for m, err := range e.scan(ctx, e.layout.Ready(), subject) {
 			if err != nil {
 				return "", err
 			}
 			if m.Subject == subject {
-				return "set aside", e.takeOut(ctx, e.layout.ready(), m, reason.Error())
+				return "set aside", e.takeOut(ctx, e.layout.Ready(), m, reason.Error())
 			}
 		}
 		return "", nil
@@ -68,11 +68,11 @@ type stray struct {
 // strays returns the strays of a queue, and the id of a message that is no stray.
 func (e *examiner) strays(ctx context.Context, queue string) (list []stray, first string, err error) {
 	n := 0
-	for m, err := range e.scan(ctx, e.layout.ready(), e.layout.readyIn(queue)) {
+	for m, err := range e.scan(ctx, e.layout.Ready(), e.layout.ReadyIn(queue)) {
 		if n++; err != nil || n > maxUnserved {
 			return list, first, err
 		}
-		x, err := e.layout.execution(m.Subject)
+		x, err := e.layout.Execution(m.Subject)
 		if err != nil {
 			continue // see judgeSubject
 		}
@@ -92,11 +92,11 @@ func (e *examiner) strays(ctx context.Context, queue string) (list []stray, firs
 // isStray says where else the execution of a message in the ready stream is. It returns an
 // empty string if the message is the execution's own.
 func (e *examiner) isStray(ctx context.Context, lies *stored) (string, error) {
-	x := e.layout.parse(lies).Execution
+	x := parseDue(e.layout, lies).Execution
 	if x.ID != engine.RootOf(x.ID) {
 		return "", nil // only executors send it, and they repeat it if it has finished
 	}
-	m, err := e.newest(ctx, e.layout.recordSubject(x.ID))
+	m, err := e.newest(ctx, e.layout.RecordSubject(x.ID))
 	if err != nil || m == nil {
 		return "", err
 	}
@@ -119,5 +119,5 @@ func (e *examiner) removeStray(ctx context.Context, s stray) (string, error) {
 	if err != nil || why == "" {
 		return "", err
 	}
-	return "set aside", e.takeOut(ctx, e.layout.ready(), s.stored, why)
+	return "set aside", e.takeOut(ctx, e.layout.Ready(), s.stored, why)
 }

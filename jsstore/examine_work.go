@@ -38,8 +38,8 @@ type unread struct {
 // examineWork looks for stuck executions. An active execution is driven by a message of its
 // own, or by the executions below it.
 func (e *examiner) examineWork(ctx context.Context) {
-	records := e.streams[e.layout.records()]
-	if records == nil || e.streams[e.layout.ready()] == nil || e.streams[e.layout.timers()] == nil || e.streams[e.layout.control()] == nil {
+	records := e.streams[e.layout.Records()]
+	if records == nil || e.streams[e.layout.Ready()] == nil || e.streams[e.layout.Timers()] == nil || e.streams[e.layout.Control()] == nil {
 		return
 	}
 	if !records.Config.AllowDirect {
@@ -117,7 +117,7 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 			case errors.Is(err, engine.ErrNewer):
 				e.newer++
 			case err != nil:
-				e.unread = append(e.unread, unread{m.Subject[len(e.layout.recordPrefix()):], err})
+				e.unread = append(e.unread, unread{m.Subject[len(e.layout.RecordPrefix()):], err})
 			case !r.Status.Active() || now.Sub(m.Time) <= e.config.Lease+overdue:
 			case len(list) == maxJudged:
 				beyond++
@@ -163,20 +163,20 @@ func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 	drives := everyMessage
 	if e.abandoned(s) { // then a message that was enqueued under its id since does not drive it
 		drives = func(m *stored) bool {
-			d := e.layout.parse(m)
+			d := parseDue(e.layout, m)
 			return !isExecution(d) || d.Execution.SameLife(&s.Execution)
 		}
 	}
 	if driven, err := e.hasMessage(ctx, s.ID, drives); err != nil || driven {
 		return "", err
 	}
-	if m, err := e.get(ctx, e.layout.control(), e.layout.closureSubject(s.ID), 1); err != nil || m != nil {
+	if m, err := e.get(ctx, e.layout.Control(), e.layout.ClosureSubject(s.ID), 1); err != nil || m != nil {
 		return "", err
 	}
-	if m, err := e.get(ctx, e.layout.control(), e.layout.cancelSubject(s.ID), 1); err != nil || m != nil {
+	if m, err := e.get(ctx, e.layout.Control(), e.layout.CancelSubject(s.ID), 1); err != nil || m != nil {
 		return "", err
 	}
-	m, err := e.newest(ctx, e.layout.recordSubject(s.ID))
+	m, err := e.newest(ctx, e.layout.RecordSubject(s.ID))
 	if err != nil || m.revision() != s.Revision {
 		return "", err
 	}
@@ -248,7 +248,7 @@ const doesNotExist = "does not exist"
 
 // gone reports whether nothing more can be expected of an execution, and why.
 func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
-	m, err := e.newest(ctx, e.layout.recordSubject(id))
+	m, err := e.newest(ctx, e.layout.RecordSubject(id))
 	if err != nil {
 		return false, "", err
 	}
@@ -272,7 +272,7 @@ func everyMessage(*stored) bool { return true }
 // hasMessage reports whether a message with an id that counts is in the queue or the timers.
 func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*stored) bool) (bool, error) {
 	for _, place := range []place{
-		{e.layout.ready(), e.layout.readyOf(id)}, {e.layout.timers(), e.layout.laterSubject(id)}, {e.layout.timers(), e.layout.dueOf(id)},
+		{e.layout.Ready(), e.layout.ReadyOf(id)}, {e.layout.Timers(), e.layout.LaterSubject(id)}, {e.layout.Timers(), e.layout.DueOf(id)},
 	} {
 		for from := uint64(1); ; {
 			m, err := e.get(ctx, place.stream, place.subject, from)
@@ -297,14 +297,14 @@ func (e *examiner) judgeAside(ctx context.Context) {
 	for i, m := range e.unread {
 		if i == maxTold {
 			e.find(Problem, "work.set_aside", "", counted(len(e.unread)-maxTold, "more record", "more records")+" can't be read",
-				"so many must have one cause", "see whether somebody else writes to "+e.layout.records())
+				"so many must have one cause", "see whether somebody else writes to "+e.layout.Records())
 			break
 		}
 		e.find(Problem, "work.set_aside", m.id, "its record can't be read: "+m.err.Error(),
-			"no executor goes on with it", "nats kv get "+e.layout.bucket()+" "+m.id+" shows it; nats kv del removes it, and then it may be enqueued again")
+			"no executor goes on with it", "nats kv get "+e.layout.Bucket()+" "+m.id+" shows it; nats kv del removes it, and then it may be enqueued again")
 	}
 	lain := 0
-	for m, err := range e.scanLast(ctx, e.layout.asideSubjects()) {
+	for m, err := range e.scanLast(ctx, e.layout.AsideSubjects()) {
 		if err != nil {
 			e.unknown("work.set_aside", "", err)
 			return

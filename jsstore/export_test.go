@@ -16,7 +16,7 @@ import (
 
 var ErrNoAnswer = errNoAnswer
 
-func (s *Store) RecordSubject(id string) string { return s.layout.recordSubject(id) }
+func (s *Store) RecordSubject(id string) string { return s.layout.RecordSubject(id) }
 
 func (s *Store) Own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
 	return s.own(ctx, subject, write, at, conflict)
@@ -30,7 +30,7 @@ func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return s.publish(ctx, m, nil)
 }
 
-func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return s.layout.readyMessage(&d) }
+func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return readyMessage(s.layout, &d) }
 
 // Delivery reads a message as if it were delivered for the first time.
 func (s *Store) Delivery(m *nats.Msg) (*engine.Delivery, bool) { return s.delivery(m, false, false) }
@@ -46,7 +46,7 @@ func (s *Store) GroupFrom(least int) {
 func (s *Store) Strays(ctx context.Context, n int) error {
 	ms := make([]*nats.Msg, n)
 	for i := range ms {
-		ms[i] = nats.NewMsg(s.layout.ns + ".ready.stray" + strconv.Itoa(i))
+		ms[i] = nats.NewMsg(s.layout.NS + ".ready.stray" + strconv.Itoa(i))
 	}
 	return errors.Join(s.publishAll(ctx, ms, nil)...)
 }

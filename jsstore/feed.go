@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
@@ -32,12 +34,12 @@ type feed[M any] struct {
 // credit keeps them few.
 const feedBuffer = 64
 
-func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old bool) (M, bool), sources ...source) (engine.Feed[M], error) {
+func newFeed[M any](ctx context.Context, s *Store, decode func(m *nats.Msg, old bool) (M, bool), sources ...layout.Source) (engine.Feed[M], error) {
 	return newFeedUntil(ctx, s, nil, decode, sources...)
 }
 
 // newFeedUntil is newFeed with a function to call when the feed closes or can't be opened.
-func newFeedUntil[M any](ctx context.Context, s *Store, closing func(), decode func(m *nats.Msg, old bool) (M, bool), sources ...source) (engine.Feed[M], error) {
+func newFeedUntil[M any](ctx context.Context, s *Store, closing func(), decode func(m *nats.Msg, old bool) (M, bool), sources ...layout.Source) (engine.Feed[M], error) {
 	f := &feed[M]{s: s, decode: decode, closing: closing, out: make(chan M, feedBuffer), done: make(chan struct{})}
 	for _, src := range sources {
 		err := s.makeConsumer(ctx, src)
@@ -47,7 +49,7 @@ func newFeedUntil[M any](ctx context.Context, s *Store, closing func(), decode f
 		}
 		if err != nil {
 			f.Close()
-			return nil, fmt.Errorf("consume %s from %s: %w", src.filter, src.stream, err)
+			return nil, fmt.Errorf("consume %s from %s: %w", src.Filter, src.Stream, err)
 		}
 		f.pullers = append(f.pullers, p)
 	}
@@ -73,7 +75,7 @@ func (f *feed[M]) Fault() (since time.Time, err error) {
 		since, err = p.since, p.fault
 		p.mu.Unlock()
 		if err != nil {
-			return since, fmt.Errorf("take from %s: %w", p.source.stream, err)
+			return since, fmt.Errorf("take from %s: %w", p.source.Stream, err)
 		}
 	}
 	return time.Time{}, nil

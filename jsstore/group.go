@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
@@ -53,13 +55,13 @@ type grouped struct {
 // newGroups returns a group for each stream whose writes are grouped, by the prefix of its
 // subjects. Timers are not grouped: a server older than 2.14.4 stores a scheduled message from
 // a batch as a plain message.
-func newGroups(l layout, r *requests) map[string]*group {
+func newGroups(l layout.Layout, r *requests) map[string]*group {
 	groups := map[string]*group{}
-	for _, prefix := range []string{l.ns + ".ready.", l.recordPrefix()} {
+	for _, prefix := range []string{l.NS + ".ready.", l.RecordPrefix()} {
 		groups[prefix] = &group{requests: r, least: leastGrouped}
 	}
 	control := &group{requests: r, least: leastGrouped}
-	groups[l.ns+".closure."], groups[l.ns+".cancel."] = control, control
+	groups[l.NS+".closure."], groups[l.NS+".cancel."] = control, control
 	return groups
 }
 

@@ -35,7 +35,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 					yield(engine.Record{}, err)
 					return
 				}
-				if d := s.layout.parse(m); isExecution(d) {
+				if d := parseDue(s.layout, m); isExecution(d) {
 					queued[d.Execution.ID] = engine.Record{Execution: d.Execution}
 				}
 			}
@@ -74,7 +74,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 // isOwn reports whether a message of the bucket belongs to the namespace itself and is no
 // record.
 func (s *Store) isOwn(m *stored) bool {
-	return strings.HasPrefix(strings.TrimPrefix(m.Subject, s.layout.recordPrefix()), "=")
+	return strings.HasPrefix(strings.TrimPrefix(m.Subject, s.layout.RecordPrefix()), "=")
 }
 
 type place struct{ stream, subject string }
@@ -87,9 +87,9 @@ func (s *Store) queuedUnder(root string) []place {
 	var list []place
 	for _, id := range ids {
 		list = append(list,
-			place{s.layout.ready(), s.layout.readyOf(id)},
-			place{s.layout.timers(), s.layout.laterSubject(id)},
-			place{s.layout.timers(), s.layout.dueOf(id)})
+			place{s.layout.Ready(), s.layout.ReadyOf(id)},
+			place{s.layout.Timers(), s.layout.LaterSubject(id)},
+			place{s.layout.Timers(), s.layout.DueOf(id)})
 	}
 	return list
 }
@@ -100,7 +100,7 @@ func (s *Store) recordsUnder(root string) []string {
 	if root == "" {
 		root = "*"
 	}
-	return []string{s.layout.recordSubject(root), s.layout.recordSubject(root + ".*")}
+	return []string{s.layout.RecordSubject(root), s.layout.RecordSubject(root + ".*")}
 }
 
 // scan returns the messages of a stream that match a subject, in order.

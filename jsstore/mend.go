@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
@@ -54,7 +56,7 @@ func (e *examiner) mendCommand() string { return e.command("doctor --mend") }
 // again publishes the message that a recorded execution lacks. It is a hint, and the record
 // decides what happens: two hints start one attempt.
 func (s *Store) again(ctx context.Context, x *engine.Execution, at time.Time) error {
-	m := s.layout.hint(x, later(at, time.Now()))
+	m := hintMessage(s.layout, x, later(at, time.Now()))
 	if _, err := s.publish(ctx, m, nil); err != nil {
 		return fmt.Errorf("timer for %s: %w", x.ID, err)
 	}
@@ -190,7 +192,7 @@ func awaited(x engine.Execution) (list []string) {
 func (e *examiner) clear(ctx context.Context, s suspect) (string, error) {
 	root := engine.Record{Execution: s.Execution, Revision: s.Revision}
 	if s.Parent != "" {
-		m, err := e.newest(ctx, e.layout.recordSubject(s.Root()))
+		m, err := e.newest(ctx, e.layout.RecordSubject(s.Root()))
 		if err != nil {
 			return "", err
 		}
@@ -252,24 +254,24 @@ func (s *Store) deleteMessage(ctx context.Context, stream string, sequence uint6
 // the message. An execution goes through the timers, because the ready stream accepts only one
 // message for each id. It may come twice from the timers: the executor claims it through the
 // record.
-func (s *Store) deliverAgain(ctx context.Context, src source, m *stored) error {
+func (s *Store) deliverAgain(ctx context.Context, src layout.Source, m *stored) error {
 	next := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
-	switch kind, rest := s.layout.split(m.Subject); {
-	case kind == "due" && src.queue() == "":
-		root, err := s.layout.rootToLookAt(m.Subject)
+	switch kind, rest := s.layout.Split(m.Subject); {
+	case kind == "due" && src.Queue() == "":
+		root, err := s.layout.RootToLookAt(m.Subject)
 		if err != nil {
 			return err
 		}
-		next = s.layout.look(root, time.Now())
+		next = lookMessage(s.layout, root, time.Now())
 	case kind == "ready", kind == "due":
 		if next.Header.Get(codec.HeaderHint) == "" && !engine.IsDue(m.Data) && next.Header.Get(codec.HeaderCreated) == "" {
 			next.Header.Set(codec.HeaderCreated, fmt.Sprint(m.Time.UnixMilli()))
 		}
-		next.Subject = s.layout.laterSubject(s.layout.idIn(m.Subject))
-		schedule(next, time.Now(), s.layout.ns+".due."+rest)
+		next.Subject = s.layout.LaterSubject(s.layout.IDIn(m.Subject))
+		schedule(next, time.Now(), s.layout.NS+".due."+rest)
 	}
 	if _, err := s.publish(ctx, next, nil); err != nil {
 		return fmt.Errorf("send %s again: %w", m.Subject, err)
 	}
-	return s.deleteMessage(ctx, src.stream, m.Sequence)
+	return s.deleteMessage(ctx, src.Stream, m.Sequence)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
@@ -14,7 +16,7 @@ import (
 // server restarts, the consumer may still deliver such a message, or may have delivered it to
 // an executor. The consumer's counts tell: they must show that none of these messages is in
 // hand.
-func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, error) {
+func (e *examiner) deliverSkipped(ctx context.Context, src layout.Source) (string, error) {
 	list, err := e.skipped(ctx, src)
 	if err != nil || len(list) == 0 {
 		return "", err
@@ -37,10 +39,10 @@ func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, erro
 		if d := e.config.Retention; d != engine.Forever && time.Since(m.Time) > d {
 			// It may have run, and its record may have been removed since: a server that has
 			// lost the end of a file brings acknowledged messages back.
-			return "set aside, older than the retention", e.takeOut(ctx, src.stream, m, "skipped by its consumer, and older than the retention: it may have run")
+			return "set aside, older than the retention", e.takeOut(ctx, src.Stream, m, "skipped by its consumer, and older than the retention: it may have run")
 		}
 		if m.broken { // without its headers it would run as if it never had any
-			return "set aside, its headers are unreadable", e.takeOut(ctx, src.stream, m, errBlock.Error())
+			return "set aside, its headers are unreadable", e.takeOut(ctx, src.Stream, m, errBlock.Error())
 		}
 		return "sent again", e.deliverAgain(ctx, src, m)
 	})
@@ -48,9 +50,9 @@ func (e *examiner) deliverSkipped(ctx context.Context, src source) (string, erro
 
 // skipped returns the messages below the ack floor of a consumer that no executor has in hand.
 // It returns an error if that is not certain.
-func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
+func (e *examiner) skipped(ctx context.Context, src layout.Source) ([]*stored, error) {
 	info, err := ask(ctx, e.Timeout, func(ctx context.Context) (*jetstream.ConsumerInfo, error) {
-		c, err := e.js.Consumer(ctx, src.stream, src.consumer)
+		c, err := e.js.Consumer(ctx, src.Stream, src.Consumer)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +63,7 @@ func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
 	}
 	var list []*stored
 	given := 0 // delivered and still stored
-	for m, err := range e.scan(ctx, src.stream, src.filter) {
+	for m, err := range e.scan(ctx, src.Stream, src.Filter) {
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +75,7 @@ func (e *examiner) skipped(ctx context.Context, src source) ([]*stored, error) {
 		}
 	}
 	if len(list) > 0 && given-info.NumAckPending < len(list) {
-		return nil, fmt.Errorf("%d messages of %s are in hand, and one below its ack floor may be among them: try again when they are acknowledged", info.NumAckPending, src.consumer)
+		return nil, fmt.Errorf("%d messages of %s are in hand, and one below its ack floor may be among them: try again when they are acknowledged", info.NumAckPending, src.Consumer)
 	}
 	return list, nil
 }

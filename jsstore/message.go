@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
@@ -19,9 +21,9 @@ import (
 
 // readyMessage returns the ready message that holds an execution until an executor records
 // more. It sets headers only if they are needed.
-func (l layout) readyMessage(d *engine.Due) *nats.Msg {
+func readyMessage(l layout.Layout, d *engine.Due) *nats.Msg {
 	x := &d.Execution
-	m := &nats.Msg{Subject: l.readySubject(x)}
+	m := &nats.Msg{Subject: l.ReadySubject(x)}
 	if d.Unsettled {
 		m.Data, m.Header = x.Input.Data, given(d)
 		return m
@@ -131,15 +133,15 @@ func setFlag(h *headers, name string, on bool) {
 	}
 }
 
-// parse reads a ready or due message. The delivery's Invalid says what could not be understood.
-func (l layout) parse(m *stored) *engine.Delivery {
+// parseDue reads a ready or due message. The delivery's Invalid says what could not be understood.
+func parseDue(l layout.Layout, m *stored) *engine.Delivery {
 	d := new(engine.Delivery)
 	subject := m.Subject
-	if strings.HasPrefix(subject, l.laterSubject("")) {
+	if strings.HasPrefix(subject, l.LaterSubject("")) {
 		subject = m.Header.Get(headerScheduleTarget) // a timer that has not fired
 	}
 	x, h := &d.Execution, reader{header: m.Header}
-	*x, d.Invalid = l.execution(subject)
+	*x, d.Invalid = l.Execution(subject)
 	if !utf8.ValidString(x.Task) {
 		x.Task = string([]rune(x.Task)) // as JSON, and so a get from the leader, and maybe a record have it
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
@@ -17,7 +19,7 @@ import (
 )
 
 func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
-	l := layout{ns: "ns"}
+	l := layout.Layout{NS: "ns"}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
 	want := engine.Execution{
 		ID: "te_1.0-f", Parent: "te_1.0", IsFinalize: true, Task: "task", Queue: "q",
@@ -31,8 +33,8 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 	}
 	for i, exclusive := range []bool{false, true, true} {
 		want.Policy.Retention = []time.Duration{0, time.Minute, engine.Forever}[i]
-		m := l.readyMessage(&engine.Due{Execution: want, Exclusive: exclusive})
-		d := l.parse(&stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
+		m := readyMessage(l, &engine.Due{Execution: want, Exclusive: exclusive})
+		d := parseDue(l, &stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
 		if d.Invalid != nil || d.Unsettled || d.Fresh == exclusive {
 			t.Errorf("invalid %v, unsettled %v, fresh %v, want nil, false, %v", d.Invalid, d.Unsettled, d.Fresh, !exclusive)
 		}
@@ -43,9 +45,9 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 }
 
 func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
-	l := layout{ns: "ns"}
+	l := layout.Layout{NS: "ns"}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
-	d := l.parse(&stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
+	d := parseDue(l, &stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
 		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}, codec.HeaderRetention: {"0"}, "Durable-Meta-order": {"41", "42"}}})
 	if d.Invalid != nil {
 		t.Fatal(d.Invalid)
@@ -59,7 +61,7 @@ func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
 }
 
 func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
-	l := layout{ns: "ns"}
+	l := layout.Layout{NS: "ns"}
 	for _, c := range []struct{ subject, header, value, want string }{
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "soon", codec.HeaderTimeout},
 		{"ns.ready.q.t.id", codec.HeaderTimeout, "-5", "timeout"},
@@ -89,7 +91,7 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 		if c.header == codec.HeaderMultiplier || c.header == codec.HeaderJitter {
 			h.Set(codec.HeaderRetries, "1")
 		}
-		d := l.parse(&stored{Subject: c.subject, Header: h, Time: time.Now()})
+		d := parseDue(l, &stored{Subject: c.subject, Header: h, Time: time.Now()})
 		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) {
 			t.Errorf("%s with %s: %q: error = %v, want one that names %q", c.subject, c.header, c.value, d.Invalid, c.want)
 		}
@@ -97,7 +99,7 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 }
 
 func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
-	l := layout{ns: "ns"}
+	l := layout.Layout{NS: "ns"}
 	type claim = engine.Execution
 	for _, c := range []struct {
 		id    string
@@ -122,7 +124,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 		{"good.1", claim{Parent: "good", Index: 1, InputFrom: "good.0"}, ""},
 		{"good.1-f", claim{Parent: "good.1", IsFinalize: true}, ""},
 	} {
-		d := l.parse(&stored{Subject: "ns.ready.q.t." + c.id, Data: engine.EncodeDue(&c.claim), Time: time.Now()})
+		d := parseDue(l, &stored{Subject: "ns.ready.q.t." + c.id, Data: engine.EncodeDue(&c.claim), Time: time.Now()})
 		if c.want == "" {
 			if d.Invalid != nil {
 				t.Errorf("%s %+v: error = %v, want none", c.id, c.claim, d.Invalid)
@@ -136,7 +138,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 			t.Errorf("%s %+v: its end would be reported to %q", c.id, c.claim, x.Parent)
 		}
 	}
-	hint := l.parse(&stored{Subject: "ns.ready.q.t.good.0", Header: nats.Header{codec.HeaderHint: {"1"}}, Time: time.Now()})
+	hint := parseDue(l, &stored{Subject: "ns.ready.q.t.good.0", Header: nats.Header{codec.HeaderHint: {"1"}}, Time: time.Now()})
 	if hint.Invalid != nil {
 		t.Errorf("a hint: error = %v, want none: the record says whose it is", hint.Invalid)
 	}
@@ -144,7 +146,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 
 // TestBodiesThatCannotBeUnderstoodSayWhy is about bodies that programs write.
 func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
-	l, now := layout{ns: "ns"}, time.Now()
+	l, now := layout.Layout{NS: "ns"}, time.Now()
 	for _, c := range []struct {
 		x    engine.Execution
 		want string
@@ -153,7 +155,7 @@ func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 		{engine.Execution{Metadata: engine.Metadata{"a.b": "c"}}, `metadata key "a.b"`},
 		{engine.Execution{CreatedAt: now.AddDate(101, 0, 0)}, "a century ahead"},
 	} {
-		d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: engine.EncodeDue(&c.x), Time: now})
+		d := parseDue(l, &stored{Subject: "ns.ready.q.t.id", Data: engine.EncodeDue(&c.x), Time: now})
 		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) || d.Execution.ID != "id" {
 			t.Errorf("%+v: id %q, error = %v, want one that says %q", c.x, d.Execution.ID, d.Invalid, c.want)
 		}
@@ -161,15 +163,15 @@ func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 			t.Errorf("%+v: metadata %v, created at %s: refused and kept", c.x, d.Execution.Metadata, d.Execution.CreatedAt)
 		}
 	}
-	if d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Time: now}); !errors.Is(d.Invalid, engine.ErrDamaged) {
+	if d := parseDue(l, &stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Time: now}); !errors.Is(d.Invalid, engine.ErrDamaged) {
 		t.Errorf("garbage: %v, want ErrDamaged", d.Invalid)
 	}
 	// A message of a later version is left to that version, whatever it looks like to this one.
-	if d := l.parse(&stored{Subject: "ns.ready.q.t.id.0", Data: []byte("\xc1\x82\xa1v\x63\xa5index\xff"), Time: now}); !errors.Is(d.Invalid, engine.ErrNewer) || d.Execution.ID != "id.0" {
+	if d := parseDue(l, &stored{Subject: "ns.ready.q.t.id.0", Data: []byte("\xc1\x82\xa1v\x63\xa5index\xff"), Time: now}); !errors.Is(d.Invalid, engine.ErrNewer) || d.Execution.ID != "id.0" {
 		t.Errorf("of version 99: %q, %v, want ErrNewer", d.Execution.ID, d.Invalid)
 	}
 	// With a content type it is an input, although an unreadable one.
-	d := l.parse(&stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Header: nats.Header{codec.HeaderContentType: {"application/msgpack"}}, Time: now})
+	d := parseDue(l, &stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Header: nats.Header{codec.HeaderContentType: {"application/msgpack"}}, Time: now})
 	if d.Invalid != nil || len(d.Execution.Input.Data) != len("\xc1garbage") {
 		t.Errorf("an input: %v, %+v, want it as it is", d.Invalid, d.Execution.Input)
 	}

@@ -42,7 +42,7 @@ func (n namespace) retention() time.Duration {
 // on.
 func (s *Store) readNamespace(ctx context.Context) error {
 	for {
-		m, err := s.last(ctx, s.layout.records(), s.layout.namespaceSubject())
+		m, err := s.last(ctx, s.layout.Records(), s.layout.NamespaceSubject())
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return fmt.Errorf("namespace record: %w", err)
 		}
@@ -77,7 +77,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		}
 		s.config.Retention = want.retention()
 		if m != nil && have == want {
-			s.told(Part{Kind: "record", Name: s.layout.namespaceKey(), Did: did})
+			s.told(Part{Kind: "record", Name: s.layout.NamespaceKey(), Did: did})
 			return nil
 		}
 		if s.config.MustExist {
@@ -87,7 +87,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("namespace record: %w", err)
 		}
-		_, err = s.put(ctx, s.layout.namespaceSubject(), data, m.revision())
+		_, err = s.put(ctx, s.layout.NamespaceSubject(), data, m.revision())
 		if errors.Is(err, engine.ErrConflict) {
 			continue
 		}
@@ -95,7 +95,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 			did = Changed
 		}
 		if err == nil {
-			s.told(Part{Kind: "record", Name: s.layout.namespaceKey(), Did: did})
+			s.told(Part{Kind: "record", Name: s.layout.NamespaceKey(), Did: did})
 		}
 		return err
 	}

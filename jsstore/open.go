@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -23,7 +25,7 @@ import (
 type Store struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
-	layout   layout
+	layout   layout.Layout
 	config   Config
 	requests *requests
 	groups   map[string]*group // by prefix of their subjects; nil unless writes are grouped
@@ -132,7 +134,7 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(P
 // does not know what exists there. The caller closes its requests.
 func attach(nc *nats.Conn, c Config) (*Store, error) {
 	s := &Store{
-		nc: nc, layout: layout{ns: c.Namespace, shard: shardOf("")}, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
+		nc: nc, layout: layout.Layout{NS: c.Namespace, Shard: layout.ShardOf("")}, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
 		errands: newErrands(mostErrands), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
 	}
 	var err error
@@ -195,7 +197,7 @@ func (s *Store) setUp(ctx context.Context) error {
 		return fmt.Errorf("nats-server %s has JetStream API level %d: level %d is needed, which is nats-server 2.14; 2.15 is recommended",
 			s.nc.ConnectedServerVersion(), info.API.Level, minAPILevel)
 	}
-	for _, want := range s.layout.streams(s.config) {
+	for _, want := range s.layout.Streams(s.config.Replicas, s.config.MaxReady) {
 		if err := s.manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
 			return fmt.Errorf("stream %s: %w", want.Name, err)
 		}
@@ -226,7 +228,7 @@ func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 	for _, d := range departures(have, want) {
 		return fmt.Errorf("exists, but its %s is %v where %v is needed", d.what, d.have, d.want)
 	}
-	if want.Name == s.layout.records() && !s.config.MustExist {
+	if want.Name == s.layout.Records() && !s.config.MustExist {
 		if keepsOne(have) {
 			if raised, _ := s.raise(ctx, have); raised {
 				did = Changed

@@ -39,7 +39,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	n := 0
-	for m, err := range s.scan(ctx, s.layout.timers(), s.layout.laterSubject(">")) {
+	for m, err := range s.scan(ctx, s.layout.Timers(), s.layout.LaterSubject(">")) {
 		if err != nil {
 			return n, fmt.Errorf("look for overdue timers: %w", err)
 		}
@@ -76,11 +76,11 @@ func timerAgain(m *stored) *nats.Msg {
 // scanning for a while, by a key that vanishes. Zero means that there is no timer, or that
 // another process has scanned recently.
 func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
-	info, err := s.streamInfo(ctx, s.layout.timers())
+	info, err := s.streamInfo(ctx, s.layout.Timers())
 	if err != nil || info.State.Msgs == 0 {
 		return 0, err
 	}
-	m := nats.NewMsg(s.layout.overdueSubject())
+	m := nats.NewMsg(s.layout.OverdueSubject())
 	m.Header.Set(jetstream.MsgTTLHeader, seconds(turnFor(info.State.Msgs, info.State.Bytes)))
 	switch _, err = s.putMsg(ctx, m, 0); {
 	case errors.Is(err, engine.ErrConflict):

@@ -19,7 +19,7 @@ func (s *Store) Present(ctx context.Context, answer func(engine.RollCall) *engin
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	sub, err := s.nc.Subscribe(s.layout.rollSubject(), func(m *nats.Msg) {
+	sub, err := s.nc.Subscribe(s.layout.RollSubject(), func(m *nats.Msg) {
 		p := answer(engine.DecodeRollCall(m.Data))
 		if p == nil || m.Reply == "" {
 			return
@@ -42,7 +42,7 @@ func (s *Store) RollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 		answers, err = s.rollCall(ctx, call)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("call the roll: %w", s.unanswered(ctx, s.layout.rollSubject(), err))
+		return nil, fmt.Errorf("call the roll: %w", s.unanswered(ctx, s.layout.RollSubject(), err))
 	}
 	return answers, nil
 }
@@ -56,7 +56,7 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 		return nil, err
 	}
 	if call.For == engine.NoAnswers {
-		return nil, s.nc.Publish(s.layout.rollSubject(), body)
+		return nil, s.nc.Publish(s.layout.RollSubject(), body)
 	}
 	inbox := s.nc.NewInbox()
 	sub, err := s.nc.SubscribeSync(inbox)
@@ -71,7 +71,7 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, errRollOver)
 	defer cancel()
 	called := time.Now()
-	if err := s.nc.PublishRequest(s.layout.rollSubject(), inbox, body); err != nil {
+	if err := s.nc.PublishRequest(s.layout.RollSubject(), inbox, body); err != nil {
 		return nil, err
 	}
 	var answers []engine.Answer

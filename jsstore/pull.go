@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
@@ -34,7 +36,7 @@ func (s *Store) pullSilence() time.Duration { return s.pullExpiry() + answerTime
 // further batches by itself; an executor may hold no more messages than it has slots.
 type puller struct {
 	s      *Store
-	source source
+	source layout.Source
 	sub    *nats.Subscription
 	inbox  string
 	credit func() int // how many messages the feed still wants
@@ -64,7 +66,7 @@ type puller struct {
 const unknownFence = math.MaxUint64
 
 // pull starts a puller.
-func (s *Store) pull(ctx context.Context, src source, credit func() int, deliver func(*nats.Msg, bool)) (*puller, error) {
+func (s *Store) pull(ctx context.Context, src layout.Source, credit func() int, deliver func(*nats.Msg, bool)) (*puller, error) {
 	p := &puller{s: s, source: src, inbox: s.nc.NewInbox(), credit: credit, deliver: deliver}
 	if err := p.raiseFence(ctx); err != nil {
 		return nil, err
@@ -108,7 +110,7 @@ func (p *puller) ask() {
 		p.watchdog.Reset(p.s.pullSilence())
 	}
 	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, missing, p.s.pullExpiry().Nanoseconds())
-	err := p.s.nc.PublishRequest(p.s.apiName+"CONSUMER.MSG.NEXT."+p.source.stream+"."+p.source.consumer, p.inbox, body)
+	err := p.s.nc.PublishRequest(p.s.apiName+"CONSUMER.MSG.NEXT."+p.source.Stream+"."+p.source.Consumer, p.inbox, body)
 	if err != nil {
 		return // not connected: restart asks once there is a connection
 	}
@@ -168,7 +170,7 @@ func (p *puller) fails(err error, worth bool) {
 	}
 	p.told = true
 	if tell, left := p.lines.Fails(time.Now()); tell {
-		p.s.log.Warn("can't take messages, trying again", withLeft(left, "stream", p.source.stream, "consumer", p.source.consumer, "error", err)...)
+		p.s.log.Warn("can't take messages, trying again", withLeft(left, "stream", p.source.Stream, "consumer", p.source.Consumer, "error", err)...)
 	}
 }
 
@@ -178,7 +180,7 @@ func (p *puller) works() {
 		return
 	}
 	if p.lines.Ends() {
-		p.s.log.Info("taking messages again", "stream", p.source.stream, "consumer", p.source.consumer, "after", time.Since(p.since))
+		p.s.log.Info("taking messages again", "stream", p.source.Stream, "consumer", p.source.Consumer, "after", time.Since(p.since))
 	}
 	p.fault, p.told = nil, false
 }
@@ -239,7 +241,7 @@ func (p *puller) recover(ctx context.Context) error {
 }
 
 func (p *puller) raiseFence(ctx context.Context) error {
-	info, err := p.s.streamInfo(ctx, p.source.stream)
+	info, err := p.s.streamInfo(ctx, p.source.Stream)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -34,11 +36,11 @@ func (s *Store) LimitQueue(ctx context.Context, queue string, n int) error {
 	case n == NoLimit:
 		n = -1
 	}
-	err := s.changeConsumer(ctx, s.layout.queueSources(queue)[0], func(c *jetstream.ConsumerConfig) { c.MaxAckPending = n })
+	err := s.changeConsumer(ctx, s.layout.QueueSources(queue)[0], func(c *jetstream.ConsumerConfig) { c.MaxAckPending = n })
 	if err != nil {
 		return fmt.Errorf("limit queue %s: %w", queue, err)
 	}
-	return s.nc.Publish(s.layout.queueSubject(queue), nil) // an executor that misses it reads the limit when it reconnects
+	return s.nc.Publish(s.layout.QueueSubject(queue), nil) // an executor that misses it reads the limit when it reconnects
 }
 
 // PauseQueue stops the delivery of a queue's executions until a time; the zero time resumes it.
@@ -47,7 +49,7 @@ func (s *Store) PauseQueue(ctx context.Context, queue string, until time.Time) e
 	if err := engine.ValidateQueue(queue); err != nil {
 		return fmt.Errorf("pause queue: %w", err)
 	}
-	for _, src := range s.layout.queueSources(queue) {
+	for _, src := range s.layout.QueueSources(queue) {
 		err := s.makeConsumer(ctx, src)
 		switch {
 		case err != nil:
@@ -72,7 +74,7 @@ func (s *Store) ExplainPause(ctx context.Context, queue, reason string) error {
 	if err := engine.ValidateQueue(queue); err != nil {
 		return fmt.Errorf("explain the pause of a queue: %w", err)
 	}
-	for _, src := range s.layout.queueSources(queue) {
+	for _, src := range s.layout.QueueSources(queue) {
 		err := s.changeConsumer(ctx, src, func(c *jetstream.ConsumerConfig) {
 			c.Metadata = maps.Clone(c.Metadata)
 			delete(c.Metadata, pauseReason)
@@ -90,9 +92,9 @@ func (s *Store) ExplainPause(ctx context.Context, queue, reason string) error {
 	return nil
 }
 
-func (s *Store) pause(ctx context.Context, src source, until time.Time) (p *jetstream.ConsumerPauseResponse, err error) {
+func (s *Store) pause(ctx context.Context, src layout.Source, until time.Time) (p *jetstream.ConsumerPauseResponse, err error) {
 	err = s.manage(ctx, func(ctx context.Context) (err error) {
-		p, err = s.js.PauseConsumer(ctx, src.stream, src.consumer, until.UTC())
+		p, err = s.js.PauseConsumer(ctx, src.Stream, src.Consumer, until.UTC())
 		return err
 	})
 	return p, err
@@ -105,7 +107,7 @@ const soon = 100 * time.Millisecond
 // consumer.updatePauseState) would not serve waiting pulls until the next message or the next
 // pull. The server's clock counts, and may differ from ours: if it is behind, its answer says
 // how far; if it is ahead, resume requests longer pauses until one lies in the future.
-func (s *Store) resume(ctx context.Context, src source) error {
+func (s *Store) resume(ctx context.Context, src layout.Source) error {
 	for ahead := soon; ahead < time.Hour; ahead *= 4 {
 		until := time.Now().Add(ahead)
 		p, err := s.pause(ctx, src, until)
@@ -125,8 +127,8 @@ func (s *Store) resume(ctx context.Context, src source) error {
 
 // watchLimit makes a feed of a queue follow changes of the limit. The feed has read the first
 // limit from its consumer.
-func (s *Store) watchLimit(queue string, ready source) (stop func(), err error) {
-	sub, err := s.nc.Subscribe(s.layout.queueSubject(queue), func(*nats.Msg) {
+func (s *Store) watchLimit(queue string, ready layout.Source) (stop func(), err error) {
+	sub, err := s.nc.Subscribe(s.layout.QueueSubject(queue), func(*nats.Msg) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), Patience)
 			defer cancel()
@@ -153,7 +155,7 @@ func (s *Store) move(m *nats.Msg, b *baton) {
 // stream: its holder may be about to acknowledge it, and then no message would lead to the
 // execution.
 func (s *Store) moveToReady(ctx context.Context, m *nats.Msg, b *baton) error {
-	moved := &nats.Msg{Subject: s.layout.readySubject(b.execution), Header: ownHeaders(m.Header), Data: m.Data}
+	moved := &nats.Msg{Subject: s.layout.ReadySubject(b.execution), Header: ownHeaders(m.Header), Data: m.Data}
 	moved.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	exclusive(moved) // the timers may fire twice
 	sequence, err := s.publish(ctx, moved, nil)

@@ -28,8 +28,8 @@ import (
 
 // queued returns the execution that has an id about which nothing is recorded, or ErrNotFound.
 func (s *Store) queued(ctx context.Context, id string) (engine.Record, error) {
-	ready := place{s.layout.ready(), s.layout.readyOf(id)}
-	later, due := place{s.layout.timers(), s.layout.laterSubject(id)}, place{s.layout.timers(), s.layout.dueOf(id)}
+	ready := place{s.layout.Ready(), s.layout.ReadyOf(id)}
+	later, due := place{s.layout.Timers(), s.layout.LaterSubject(id)}, place{s.layout.Timers(), s.layout.DueOf(id)}
 	first, firstErr := s.execution(ctx, ready)
 	for {
 		// If a due execution could not be run, it has returned to the first of these subjects,
@@ -61,7 +61,7 @@ func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
 	if err != nil {
 		return engine.Record{}, err
 	}
-	d := s.layout.parse(m)
+	d := parseDue(s.layout, m)
 	if !isExecution(d) {
 		return engine.Record{}, engine.ErrNotFound
 	}
@@ -96,7 +96,7 @@ func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 	if !errors.Is(err, engine.ErrConflict) {
 		return err == nil, err
 	}
-	lies, err := b.s.last(ctx, b.s.layout.timers(), m.Subject)
+	lies, err := b.s.last(ctx, b.s.layout.Timers(), m.Subject)
 	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil // the timer has just fired
 	}
@@ -113,11 +113,11 @@ func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 // the timers now, it precedes this one in the ready stream.
 func (b *baton) isFirst(ctx context.Context) (bool, error) {
 	s, about := b.s, meta(b.m.Reply)
-	if about.stream != s.layout.ready() {
+	if about.stream != s.layout.Ready() {
 		return true, nil // that was checked before it came to the timers
 	}
-	for _, subject := range []string{s.layout.laterSubject(b.execution.ID), s.layout.dueOf(b.execution.ID)} {
-		r, err := s.execution(ctx, place{s.layout.timers(), subject})
+	for _, subject := range []string{s.layout.LaterSubject(b.execution.ID), s.layout.DueOf(b.execution.ID)} {
+		r, err := s.execution(ctx, place{s.layout.Timers(), subject})
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 		case err != nil && !errors.Is(err, engine.ErrNewer):
@@ -126,7 +126,7 @@ func (b *baton) isFirst(ctx context.Context) (bool, error) {
 			return !(&engine.Delivery{Execution: *b.execution}).Later(r), nil // that one may be a copy of this message
 		}
 	}
-	first, err := s.first(ctx, s.layout.ready(), s.layout.readyOf(b.execution.ID))
+	first, err := s.first(ctx, s.layout.Ready(), s.layout.ReadyOf(b.execution.ID))
 	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil // the message is gone
 	}
@@ -161,7 +161,7 @@ func (s *Store) postpone(b *baton, at time.Time) {
 // anybody who claims another message with the id finds that one.
 func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64) error {
 	for {
-		m, err := s.first(ctx, s.layout.ready(), s.layout.readyOf(x.ID))
+		m, err := s.first(ctx, s.layout.Ready(), s.layout.ReadyOf(x.ID))
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 			return nil
@@ -170,10 +170,10 @@ func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64
 		case m.Sequence >= sequence:
 			return nil
 		}
-		if err := s.deleteMessage(ctx, s.layout.ready(), m.Sequence); err != nil {
-			return fmt.Errorf("remove %s, which has the id of %s: %w", m.Subject, s.layout.readySubject(x), err)
+		if err := s.deleteMessage(ctx, s.layout.Ready(), m.Sequence); err != nil {
+			return fmt.Errorf("remove %s, which has the id of %s: %w", m.Subject, s.layout.ReadySubject(x), err)
 		}
-		later := s.layout.parse(m).Execution
+		later := parseDue(s.layout, m).Execution
 		s.log.Warn("message dropped: another with its id was accepted first", "execution", x.ID,
 			"task", later.Task, "queue", later.Queue, "first task", x.Task, "first queue", x.Queue)
 	}

@@ -2,9 +2,10 @@ package jsstore_test
 
 import (
 	"fmt"
-	"github.com/nats-io/nats.go/jetstream"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"

@@ -220,7 +220,7 @@ func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (en
 // own resolves the conflict of a repeated write. It returns the revision if the write conflicts
 // with its own earlier try, and errNoAnswer if the earlier try may still be in flight.
 func (s *Store) own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
-	m, err := s.last(ctx, s.layout.records(), subject)
+	m, err := s.last(ctx, s.layout.Records(), subject)
 	if errors.Is(err, engine.ErrNotFound) {
 		m, err = nil, nil
 	}
@@ -265,7 +265,7 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	if most := int(s.nc.MaxPayload()) - 1024; len(data) > most {
 		return 0, fmt.Errorf("%w: record of %d bytes, the limit is %d", engine.ErrTooLarge, len(data), most)
 	}
-	m := &nats.Msg{Subject: s.layout.recordSubject(x.ID), Data: data, Header: nats.Header{}}
+	m := &nats.Msg{Subject: s.layout.RecordSubject(x.ID), Data: data, Header: nats.Header{}}
 	if d, ends := x.TimeToLive(s.Limits()); ends {
 		m.Header.Set(jetstream.MsgTTLHeader, seconds(d))
 	}
@@ -297,7 +297,7 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 	if err := engine.ValidateID(id); err != nil {
 		return engine.Record{}, err
 	}
-	m, err := s.last(ctx, s.layout.records(), s.layout.recordSubject(id))
+	m, err := s.last(ctx, s.layout.Records(), s.layout.RecordSubject(id))
 	var r engine.Record
 	if err == nil {
 		r, err = s.decodeRecord(m)
@@ -347,10 +347,10 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, err
 		if err := engine.ValidateID(id); err != nil {
 			return nil, err
 		}
-		subjects[i] = s.layout.recordSubject(id)
+		subjects[i] = s.layout.RecordSubject(id)
 	}
 	found := make(map[string]engine.Record, len(ids))
-	for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
+	for m, err := range s.lastOf(ctx, s.layout.Records(), subjects) {
 		if err != nil {
 			return nil, err
 		}

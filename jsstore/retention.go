@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -22,29 +24,29 @@ func seconds(d time.Duration) string {
 // lookAt sets the timer that starts the next check of a tree. A root has one such timer: the
 // latest call decides.
 func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
-	if _, err := s.publish(ctx, s.layout.look(root, at), nil); err != nil {
+	if _, err := s.publish(ctx, lookMessage(s.layout, root, at), nil); err != nil {
 		return fmt.Errorf("timer for the tree of %s: %w", root, err)
 	}
 	return nil
 }
 
-// look returns the timer that starts the check of a tree.
-func (l layout) look(root string, at time.Time) *nats.Msg {
-	m := nats.NewMsg(l.lookLater(root))
-	schedule(m, at, l.lookSubject(root))
+// lookMessage returns the timer that starts the check of a tree.
+func lookMessage(l layout.Layout, root string, at time.Time) *nats.Msg {
+	m := nats.NewMsg(l.LookLater(root))
+	schedule(m, at, l.LookSubject(root))
 	return m
 }
 
 // Expiries implements [engine.Store].
 func (s *Store) Expiries(ctx context.Context) (engine.Feed[engine.ExpiryMessage], error) {
 	return newFeed(ctx, s, func(m *nats.Msg, _ bool) (engine.ExpiryMessage, bool) {
-		root, err := s.layout.rootToLookAt(m.Subject)
+		root, err := s.layout.RootToLookAt(m.Subject)
 		if err != nil {
 			s.layAside(m, err)
 			return engine.ExpiryMessage{}, false
 		}
 		return engine.ExpiryMessage{Baton: &look{baton{s: s, m: m}, root}, Root: root, Deliveries: meta(m.Reply).deliveries}, true
-	}, s.layout.expirySource())
+	}, s.layout.ExpirySource())
 }
 
 // A look is the baton of an expiry message.
@@ -78,8 +80,8 @@ const (
 	graveTTL = "1"
 )
 
-func (l layout) grave(root, ttl string) *nats.Msg {
-	m := nats.NewMsg(l.recordSubject(root))
+func graveMessage(l layout.Layout, root, ttl string) *nats.Msg {
+	m := nats.NewMsg(l.RecordSubject(root))
 	m.Header.Set(headerOperation, operationDelete)
 	m.Header.Set(jetstream.MsgTTLHeader, ttl)
 	return m
@@ -92,7 +94,7 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 	if err := engine.ValidateID(root); err != nil {
 		return err
 	}
-	grave, err := s.putOver(ctx, s.layout.grave(root, graveTTL), at, nil)
+	grave, err := s.putOver(ctx, graveMessage(s.layout, root, graveTTL), at, nil)
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", root, err)
 	}
@@ -101,8 +103,8 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 
 // purgeBelow removes the keys below a root up to a revision.
 func (s *Store) purgeBelow(ctx context.Context, root, which string, upTo engine.Revision) error {
-	err := s.change(ctx, "STREAM.PURGE."+s.layout.records(), map[string]any{
-		"filter": s.layout.recordSubject(root) + "." + which, "seq": uint64(upTo),
+	err := s.change(ctx, "STREAM.PURGE."+s.layout.Records(), map[string]any{
+		"filter": s.layout.RecordSubject(root) + "." + which, "seq": uint64(upTo),
 	})
 	if err != nil {
 		return fmt.Errorf("delete the records below %s: %w", root, err)
@@ -118,7 +120,7 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 	if at != 0 || !errors.Is(err, engine.ErrConflict) {
 		return r, err
 	}
-	last, lookErr := s.last(ctx, s.layout.records(), m.Subject)
+	last, lookErr := s.last(ctx, s.layout.Records(), m.Subject)
 	switch {
 	case errors.Is(lookErr, engine.ErrNotFound):
 		return s.putMsg(ctx, m, 0) // the grave has just vanished
@@ -140,7 +142,7 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 	}
 	// In the order of Delete. This grave stays until a message that is still in hand must have
 	// been redelivered.
-	grave, err := s.putMsg(ctx, s.layout.grave(x.ID, seconds(3*s.config.Lease)), last.revision())
+	grave, err := s.putMsg(ctx, graveMessage(s.layout, x.ID, seconds(3*s.config.Lease)), last.revision())
 	if err != nil {
 		return 0, err
 	}

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -25,10 +27,6 @@ import (
 // An executor of an earlier version writes without the rollup, so its records keep older
 // revisions if the limit is 64. The next write of a program that knows this rule removes them;
 // tidy removes the others. Every reader uses only the last revision.
-
-// revisions is how many revisions of a key the bucket keeps: the most that key-value clients
-// accept as a history. In practice there is only one.
-const revisions = 64
 
 // Headers of a rollup.
 const (
@@ -55,7 +53,7 @@ func keepsOne(have jetstream.StreamConfig) bool { return have.MaxMsgsPerSubject 
 // stream continues without it: until somebody else raises it, everything works as it did
 // before.
 func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised bool, err error) {
-	have.MaxMsgsPerSubject = revisions
+	have.MaxMsgsPerSubject = layout.Revisions
 	before := s.nc.LastError()
 	ctx, cancel := context.WithTimeout(ctx, manageTimeout)
 	defer cancel()
@@ -100,7 +98,7 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 			return err
 		}
 		info.Error, info.State.Subjects = nil, nil
-		err = s.api(ctx, "STREAM.INFO."+s.layout.records(), body, &info)
+		err = s.api(ctx, "STREAM.INFO."+s.layout.Records(), body, &info)
 		if err == nil && info.Error != nil {
 			err = apiError(info.Error)
 		}
@@ -114,7 +112,7 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 	}
 	found := map[string]uint64{}
 	for offset := 0; ; {
-		if err := ask(map[string]any{"subjects_filter": s.layout.recordPrefix() + ">", "offset": offset}); err != nil {
+		if err := ask(map[string]any{"subjects_filter": s.layout.RecordPrefix() + ">", "offset": offset}); err != nil {
 			return nil, err
 		}
 		for subject, n := range info.State.Subjects {
@@ -139,7 +137,7 @@ func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*sto
 		}
 		for _, subject := range subjects {
 			met := map[string]bool{}
-			for m, err := range s.scan(ctx, s.layout.records(), subject) {
+			for m, err := range s.scan(ctx, s.layout.Records(), subject) {
 				if err == nil && several[m.Subject] > 1 {
 					met[m.Subject] = true
 					continue
@@ -149,7 +147,7 @@ func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*sto
 				}
 			}
 			for key := range met {
-				m, err := s.last(ctx, s.layout.records(), key)
+				m, err := s.last(ctx, s.layout.Records(), key)
 				if errors.Is(err, engine.ErrNotFound) {
 					continue
 				}
@@ -170,7 +168,7 @@ func (s *Store) tidy(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for subject := range found {
-		if err := s.change(ctx, "STREAM.PURGE."+s.layout.records(), map[string]any{"filter": subject, "keep": 1}); err != nil {
+		if err := s.change(ctx, "STREAM.PURGE."+s.layout.Records(), map[string]any{"filter": subject, "keep": 1}); err != nil {
 			return 0, fmt.Errorf("remove older revisions of %s: %w", subject, err)
 		}
 	}

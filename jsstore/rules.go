@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -27,7 +29,7 @@ func departures(have, want jetstream.StreamConfig) []departure {
 	}{
 		{have.Retention == want.Retention, departure{"retention", have.Retention, want.Retention, ""}},
 		// A bucket of an earlier version works until it is raised: see raise.
-		{have.MaxMsgsPerSubject == want.MaxMsgsPerSubject || want.MaxMsgsPerSubject == revisions, departure{"max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject,
+		{have.MaxMsgsPerSubject == want.MaxMsgsPerSubject || want.MaxMsgsPerSubject == layout.Revisions, departure{"max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject,
 			fmt.Sprint("--max-msgs-per-subject=", want.MaxMsgsPerSubject)}},
 		{have.Discard == want.Discard || want.Discard == jetstream.DiscardOld, departure{"discard policy", have.Discard, want.Discard, "--discard=new"}},
 		{have.DiscardNewPerSubject == want.DiscardNewPerSubject, departure{"discard new per subject", have.DiscardNewPerSubject, want.DiscardNewPerSubject,

@@ -18,21 +18,21 @@ const oldestInHand = 1000
 // ones. It reads by direct gets, which any replica may answer: it is a view.
 func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 	var list []engine.Execution
-	for _, p := range []place{{s.layout.ready(), s.layout.readyOf("*")}, {s.layout.timers(), s.layout.dueOf("*")}} {
+	for _, p := range []place{{s.layout.Ready(), s.layout.ReadyOf("*")}, {s.layout.Timers(), s.layout.DueOf("*")}} {
 		var subjects []string
 		query := map[string]any{"seq": uint64(1), "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": directBytes}
 		for m, err := range s.directGet(ctx, p.stream, query) {
 			if err != nil {
 				return nil, fmt.Errorf("find running executions: %w", err)
 			}
-			if d := s.layout.parse(m); isExecution(d) {
-				subjects = append(subjects, s.layout.recordSubject(d.Execution.ID))
+			if d := parseDue(s.layout, m); isExecution(d) {
+				subjects = append(subjects, s.layout.RecordSubject(d.Execution.ID))
 			}
 		}
 		if len(subjects) == 0 {
 			continue
 		}
-		for m, err := range s.lastOf(ctx, s.layout.records(), subjects) {
+		for m, err := range s.lastOf(ctx, s.layout.Records(), subjects) {
 			if err != nil {
 				return nil, fmt.Errorf("find running executions: %w", err)
 			}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
@@ -37,7 +39,7 @@ func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance str
 func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 	var all api.Queues
 	places := map[string]int{} // index in all.Queues
-	for _, stream := range []string{s.layout.ready(), s.layout.timers()} {
+	for _, stream := range []string{s.layout.Ready(), s.layout.Timers()} {
 		var total uint64
 		var consumers []*jetstream.ConsumerInfo
 		err := s.manage(ctx, func(ctx context.Context) error {
@@ -59,7 +61,7 @@ func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 		for _, c := range consumers {
 			held := c.NumPending + uint64(c.NumAckPending)
 			total -= min(held, total) // the two numbers were not read at the same time
-			name, isQueue := strings.CutPrefix(c.Name, queueConsumer)
+			name, isQueue := strings.CutPrefix(c.Name, layout.QueueConsumer)
 			if !isQueue {
 				continue
 			}
@@ -73,7 +75,7 @@ func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 				return all, err
 			}
 		}
-		if stream == s.layout.ready() {
+		if stream == s.layout.Ready() {
 			all.Unserved = total
 		} else {
 			all.Later = total
@@ -86,7 +88,7 @@ func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 func (s *Store) describe(ctx context.Context, q *api.Queue, stream string, c *jetstream.ConsumerInfo) error {
 	q.Ready += c.NumPending
 	q.InFlight += c.NumAckPending
-	if stream == s.layout.ready() { // operators set the limit there
+	if stream == s.layout.Ready() { // operators set the limit there
 		q.MaxInFlight = c.Config.MaxAckPending
 	}
 	if c.Paused {

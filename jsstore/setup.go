@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
@@ -55,17 +57,17 @@ func SetUp(ctx context.Context, nc *nats.Conn, c Config, queues ...string) ([]Pa
 		return parts, err
 	}
 	err = s.adjust(ctx, c, parts)
-	sources := []source{s.layout.closureSource(), s.layout.cancelSource(), s.layout.expirySource()}
+	sources := []layout.Source{s.layout.ClosureSource(), s.layout.CancelSource(), s.layout.ExpirySource()}
 	for _, q := range queues {
-		sources = append(sources, s.layout.queueSources(q)...)
+		sources = append(sources, s.layout.QueueSources(q)...)
 	}
 	for i := 0; err == nil && i < len(sources); i++ {
 		if err = s.makeConsumer(ctx, sources[i]); err != nil {
-			err = fmt.Errorf("consumer %s of %s: %w", sources[i].consumer, sources[i].stream, err)
+			err = fmt.Errorf("consumer %s of %s: %w", sources[i].Consumer, sources[i].Stream, err)
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("set up namespace %s: %w", s.layout.ns, err)
+		err = fmt.Errorf("set up namespace %s: %w", s.layout.NS, err)
 	}
 	return parts, errors.Join(err, s.Close())
 }
@@ -81,7 +83,7 @@ func (s *Store) adjust(ctx context.Context, c Config, parts []Part) error {
 		if c.Replicas != 0 {
 			replicas = c.Replicas
 		}
-		if c.MaxReady != 0 && p.Name == s.layout.ready() {
+		if c.MaxReady != 0 && p.Name == s.layout.Ready() {
 			most = c.MaxReady
 		}
 		if replicas == p.Replicas && most == p.MaxMessages {
@@ -123,8 +125,8 @@ func (s *Store) missing(queue string) error {
 
 // command returns a command line of the program durable for this namespace.
 func (s *Store) command(words string) string {
-	if s.layout.ns != DefaultNamespace {
-		words += " --namespace " + s.layout.ns
+	if s.layout.NS != DefaultNamespace {
+		words += " --namespace " + s.layout.NS
 	}
 	return "durable " + words
 }

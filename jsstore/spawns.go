@@ -38,7 +38,7 @@ func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 		return nil
 	}
 	name := nuid.Next()
-	prefix := s.layout.spawnsPrefix(x.ID, name)
+	prefix := s.layout.SpawnsPrefix(x.ID, name)
 	var pages []*nats.Msg
 	for rest := x.Spawns; len(rest) > 0; {
 		n := 1
@@ -86,10 +86,10 @@ func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn,
 	if err != nil {
 		return nil, fmt.Errorf("children to spawn of %s at %q: %w: %w", x.ID, x.SpawnsAt, engine.ErrDamaged, err)
 	}
-	prefix := s.layout.spawnsPrefix(x.ID, name)
+	prefix := s.layout.SpawnsPrefix(x.ID, name)
 	var list []engine.Spawn
 	for i := range pages {
-		m, err := s.last(ctx, s.layout.records(), prefix+"."+strconv.Itoa(i))
+		m, err := s.last(ctx, s.layout.Records(), prefix+"."+strconv.Itoa(i))
 		if errors.Is(err, engine.ErrNotFound) {
 			if _, gone := s.record(ctx, x.ID); !errors.Is(gone, engine.ErrNotFound) {
 				err = fmt.Errorf("%w: the page is missing", engine.ErrDamaged)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -77,7 +79,7 @@ func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, 
 	}
 	var strays []unusable
 	n, size := 0, 0
-	for m, err := range s.scanFrom(ctx, s.layout.ready(), "", examined+1, 0) {
+	for m, err := range s.scanFrom(ctx, s.layout.Ready(), "", examined+1, 0) {
 		if err != nil {
 			found.takeOut(ctx, s, strays)
 			return found, err
@@ -115,7 +117,7 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 	errs := make([]error, len(strays))
 	var all sync.WaitGroup
 	for i, m := range strays {
-		all.Go(func() { errs[i] = s.takeOut(ctx, s.layout.ready(), m.stored, m.reason.Error()) })
+		all.Go(func() { errs[i] = s.takeOut(ctx, s.layout.Ready(), m.stored, m.reason.Error()) })
 	}
 	all.Wait()
 	for i, m := range strays {
@@ -130,10 +132,10 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 // recorded. It returns nil if an executor may record something. The error is one of reading the
 // record.
 func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
-	if reason := s.layout.strays(m); reason != nil {
+	if reason := strayReason(s.layout, m); reason != nil {
 		return reason, nil
 	}
-	d := s.layout.parse(m)
+	d := parseDue(s.layout, m)
 	if !d.Hint || d.Invalid != nil {
 		return nil, nil
 	}
@@ -147,11 +149,11 @@ func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
 	return nil, err
 }
 
-// strays returns the reasons that the message alone shows.
-func (l layout) strays(m *stored) error {
-	_, rest := l.split(m.Subject)
+// strayReason returns the reasons that the message alone shows.
+func strayReason(l layout.Layout, m *stored) error {
+	_, rest := l.Split(m.Subject)
 	queue, _, more := strings.Cut(rest, ".")
-	d := l.parse(m)
+	d := parseDue(l, m)
 	if !more || engine.ValidateQueue(queue) != nil || engine.ValidateID(d.Execution.ID) != nil {
 		return d.Invalid
 	}

@@ -25,9 +25,9 @@ func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.No
 		return nil, err
 	}
 	w := &watcher{s: s, fn: fn}
-	subject, notice := s.layout.cancelSubject(">"), cancelNotice
+	subject, notice := s.layout.CancelSubject(">"), cancelNotice
 	if topic.Outcome != "" {
-		subject, notice = s.layout.endedSubject(topic.Outcome), endedNotice(topic.Outcome)
+		subject, notice = s.layout.EndedSubject(topic.Outcome), endedNotice(topic.Outcome)
 	}
 	sub, err := s.nc.Subscribe(subject, func(m *nats.Msg) {
 		if n, ok := notice(m); ok {
