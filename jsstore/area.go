@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/codec"
@@ -48,23 +50,11 @@ type AreaState struct {
 
 // State returns the state of an area.
 func (s *Store) State(ctx context.Context, p Area) (AreaState, error) {
-	info, err := s.streamInfo(ctx, s.streamOf(p))
+	info, err := s.rpc.StreamInfo(ctx, s.streamOf(p))
 	if err != nil {
 		return AreaState{}, fmt.Errorf("state of %s: %w", s.streamOf(p), err)
 	}
 	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
-}
-
-// streamInfo returns what the server reports about a stream.
-func (s *Store) streamInfo(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
-	err = s.manage(ctx, func(ctx context.Context) error {
-		st, err := s.js.Stream(ctx, name)
-		if err == nil {
-			info = st.CachedInfo()
-		}
-		return err
-	})
-	return info, err
 }
 
 // A Message is one message of an area, decoded.
@@ -97,7 +87,7 @@ type Message struct {
 // a replica that lags behind may answer: use it for views only.
 func (s *Store) Messages(ctx context.Context, p Area, from uint64, batch int) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		for m, err := range s.scanFrom(ctx, s.streamOf(p), "", from, batch) {
+		for m, err := range s.rpc.ScanFrom(ctx, s.streamOf(p), "", from, batch) {
 			if err != nil {
 				yield(Message{}, err)
 				return
@@ -112,11 +102,11 @@ func (s *Store) Messages(ctx context.Context, p Area, from uint64, batch int) it
 // Remaining returns the sequence of the first message of an area at or after a sequence, and
 // how many messages there are from that one on. Both are zero if there is none.
 func (s *Store) Remaining(ctx context.Context, p Area, from uint64) (first, messages uint64, err error) {
-	for m, err := range s.directGet(ctx, s.streamOf(p), map[string]any{"seq": max(from, 1), "batch": 1}) {
+	for m, err := range s.rpc.DirectGet(ctx, s.streamOf(p), map[string]any{"seq": max(from, 1), "batch": 1}) {
 		if err != nil {
 			return 0, 0, err
 		}
-		return m.Sequence, m.left + 1, nil
+		return m.Sequence, m.Left + 1, nil
 	}
 	return 0, 0, nil
 }
@@ -131,7 +121,7 @@ func (s *Store) Holds(ctx context.Context, p Area, sequence uint64) (bool, error
 // Behind reports whether the leader of an area has a message at or after a sequence. The
 // replica that answered [Store.Messages] may not have had that message yet.
 func (s *Store) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
-	_, err := s.from(ctx, s.streamOf(p), "", max(from, 1))
+	_, err := s.rpc.From(ctx, s.streamOf(p), "", max(from, 1))
 	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil
 	}
@@ -149,7 +139,7 @@ func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message
 		area    Area
 		subject string
 	}{{Ready, s.layout.ReadyOf(id)}, {Timers, s.layout.LaterSubject(id)}, {Timers, s.layout.DueOf(id)}} {
-		m, err := s.last(ctx, s.streamOf(place.area), place.subject)
+		m, err := s.rpc.Last(ctx, s.streamOf(place.area), place.subject)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue
 		}
@@ -166,8 +156,8 @@ func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message
 	return area, found, err
 }
 
-func (s *Store) messageOf(p Area, m *stored) Message {
-	c := Message{Sequence: m.Sequence, Left: m.left, Vanishes: vanishes(m)}
+func (s *Store) messageOf(p Area, m *rpc.Stored) Message {
+	c := Message{Sequence: m.Sequence, Left: m.Left, Vanishes: vanishes(m)}
 	if p != Records {
 		c.Key = s.layout.IDIn(m.Subject)
 		if d := parseDue(s.layout, m); isExecution(d) {
@@ -193,7 +183,7 @@ func (s *Store) messageOf(p Area, m *stored) Message {
 	return c
 }
 
-func vanishes(m *stored) time.Time {
+func vanishes(m *rpc.Stored) time.Time {
 	n, err := strconv.ParseInt(m.Header.Get(jetstream.MsgTTLHeader), 10, 64)
 	if err != nil || n <= 0 {
 		return time.Time{}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -46,25 +48,25 @@ func (b *baton) SetAside(ctx context.Context, reason string) error {
 // setAside keeps a copy of a delivered message.
 func (s *Store) setAside(ctx context.Context, m *nats.Msg, reason string) error {
 	about := meta(m.Reply)
-	kept := &stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time}
-	if isBroken(m) { // only the leader returns the block itself
-		got, err := s.message(ctx, about.stream, m.Subject, map[string]any{"seq": about.sequence})
+	kept := &rpc.Stored{Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time}
+	if rpc.IsBroken(m) { // only the leader returns the block itself
+		got, err := s.rpc.Message(ctx, about.stream, m.Subject, map[string]any{"seq": about.sequence})
 		if errors.Is(err, engine.ErrNotFound) {
 			return nil // somebody was faster
 		}
 		if err != nil {
 			return fmt.Errorf("set %s aside: %w", m.Subject, err)
 		}
-		kept.block = got.block
+		kept.Block = got.Block
 	}
 	return s.keepAside(ctx, about.stream, kept, reason)
 }
 
 // keepAside stores a copy of a message of a stream in the bucket.
-func (s *Store) keepAside(ctx context.Context, stream string, m *stored, reason string) error {
+func (s *Store) keepAside(ctx context.Context, stream string, m *rpc.Stored, reason string) error {
 	kept := nats.NewMsg(s.layout.AsideSubject(stream, m.Sequence, m.Time.UnixMilli()))
 	kept.Data = m.Data
-	block := m.block
+	block := m.Block
 	if block == nil {
 		kept.Header, block = keptHeaders(m.Header)
 	}
@@ -82,7 +84,7 @@ func (s *Store) keepAside(ctx context.Context, stream string, m *stored, reason 
 	if d := s.config.Retention; d > 0 && d != engine.Forever {
 		kept.Header.Set(jetstream.MsgTTLHeader, seconds(d))
 	}
-	if int64(kept.Size()) > s.nc.MaxPayload()-1024 { // the copy has more headers than the message had
+	if int64(kept.Size()) > s.rpc.Conn.MaxPayload()-1024 { // the copy has more headers than the message had
 		kept.Header.Set(headerAsideSize, strconv.Itoa(len(m.Data)))
 		kept.Header.Del(headerAsideBlock)
 		kept.Data = nil
@@ -181,7 +183,7 @@ func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 	}
 }
 
-func (s *Store) aside(m *stored) engine.Aside {
+func (s *Store) aside(m *rpc.Stored) engine.Aside {
 	a := engine.Aside{
 		Name: strings.TrimPrefix(m.Subject, s.layout.RecordPrefix()), Place: m.Header.Get(headerAsideSubject),
 		Reason: m.Header.Get(headerAsideReason), At: m.Time.UTC(), Size: len(m.Data),
@@ -200,7 +202,7 @@ func (s *Store) aside(m *stored) engine.Aside {
 	return a
 }
 
-func (s *Store) damaged(m *stored, reason error) engine.Aside {
+func (s *Store) damaged(m *rpc.Stored, reason error) engine.Aside {
 	id := strings.TrimPrefix(m.Subject, s.layout.RecordPrefix())
 	return engine.Aside{Name: id, ID: id, Place: m.Subject, Record: true, Reason: reason.Error(), At: m.Time.UTC(), Size: len(m.Data)}
 }
@@ -226,7 +228,7 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 	if n, err := strconv.Atoi(m.Header.Get(headerAsideBlock)); err == nil && n >= 0 && n <= len(m.Data) {
 		again.Data = m.Data[n:]
 		if again.Header, err = nats.DecodeHeadersMsg(m.Data[:n]); err != nil {
-			return fmt.Errorf("put %s back: %w: %w", name, engine.ErrDamaged, errBlock)
+			return fmt.Errorf("put %s back: %w: %w", name, engine.ErrDamaged, rpc.ErrBlock)
 		}
 	} else {
 		for header, values := range m.Header {
@@ -242,7 +244,7 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 	case "ready": // the execution may have run since then, so its claim must check
 		exclusive(again)
 	}
-	if _, err := s.publish(ctx, again, nil); err != nil {
+	if _, err := s.rpc.Publish(ctx, again, nil); err != nil {
 		return fmt.Errorf("put %s back: %w", name, err)
 	}
 	return s.forget(ctx, m)
@@ -258,23 +260,23 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 	return s.forget(ctx, m)
 }
 
-func (s *Store) findAside(ctx context.Context, name string) (*stored, error) {
+func (s *Store) findAside(ctx context.Context, name string) (*rpc.Stored, error) {
 	subject := s.layout.RecordPrefix() + name
 	if !strings.HasPrefix(subject, s.layout.AsidePrefix()) || strings.ContainsAny(name, " \t\r\n*>") {
 		return nil, fmt.Errorf("%w: %q", ErrNotAside, name)
 	}
-	m, err := s.last(ctx, s.layout.Records(), subject)
+	m, err := s.rpc.Last(ctx, s.layout.Records(), subject)
 	if errors.Is(err, engine.ErrNotFound) || err == nil && isGrave(m) {
 		return nil, fmt.Errorf("%w: %q", ErrNotAside, name)
 	}
 	return m, err
 }
 
-func (s *Store) forget(ctx context.Context, m *stored) error {
+func (s *Store) forget(ctx context.Context, m *rpc.Stored) error {
 	grave := nats.NewMsg(m.Subject)
 	grave.Header.Set(headerOperation, operationDelete)
 	grave.Header.Set(jetstream.MsgTTLHeader, graveTTL)
-	_, err := s.putMsg(ctx, grave, m.revision())
+	_, err := s.putMsg(ctx, grave, m.Revision())
 	if errors.Is(err, engine.ErrConflict) {
 		return nil // somebody was faster
 	}

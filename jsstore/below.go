@@ -23,7 +23,7 @@ import (
 // waited for room instead, it could wait for ever: the parent's own message takes up room.
 func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 	ms := make([]*nats.Msg, len(dues))
-	errs := s.publishEach(ctx, ms, func(i int) (err error) {
+	errs := s.rpc.PublishEach(ctx, ms, func(i int) (err error) {
 		ms[i], err = s.ready(ctx, &dues[i])
 		return err
 	}, exclusive)
@@ -43,7 +43,7 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 // enqueueBeside publishes timers without replacing existing ones: a timer that an id has
 // already is the same one.
 func (s *Store) enqueueBeside(ctx context.Context, timers []*nats.Msg) []error {
-	errs := s.publishAll(ctx, timers, nil)
+	errs := s.rpc.PublishAll(ctx, timers, nil)
 	for i, err := range errs {
 		if errors.Is(err, engine.ErrConflict) {
 			errs[i] = nil

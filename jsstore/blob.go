@@ -52,7 +52,7 @@ func (s *Store) keepAny(ctx context.Context, id string, p codec.Payload) (codec.
 	if len(p.Data) <= s.inline() {
 		return p, nil
 	}
-	return s.keepIn(ctx, id, p, min(blobChunk, max(int(s.nc.MaxPayload())-1024, 1)))
+	return s.keepIn(ctx, id, p, min(blobChunk, max(int(s.rpc.Conn.MaxPayload())-1024, 1)))
 }
 
 // keepIn keeps a payload in chunks of a size.
@@ -63,7 +63,7 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 	// The mark is written when all chunks are stored. It holds the reference, since another
 	// writer may have cut the same bytes into other chunks.
 	mark := s.layout.BlobSubject(id, r.sum)
-	switch m, err := s.last(ctx, s.layout.Records(), mark); {
+	switch m, err := s.rpc.Last(ctx, s.layout.Records(), mark); {
 	case err == nil && string(m.Data) == string(kept.Data):
 		return kept, nil
 	case err != nil && !errors.Is(err, engine.ErrNotFound):
@@ -79,11 +79,11 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 		for i := first; i < min(first+blobsAtOnce, r.chunks); i++ {
 			ms = append(ms, unconditional(chunkSubject(mark, r.chunks, i), p.Data[i*size:min((i+1)*size, n)]))
 		}
-		if err := errors.Join(s.publishAll(ctx, ms, nil)...); err != nil {
+		if err := errors.Join(s.rpc.PublishAll(ctx, ms, nil)...); err != nil {
 			return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
 		}
 	}
-	if _, err := s.publish(ctx, unconditional(mark, kept.Data), nil); err != nil {
+	if _, err := s.rpc.Publish(ctx, unconditional(mark, kept.Data), nil); err != nil {
 		return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
 	}
 	return kept, nil
@@ -191,7 +191,7 @@ func (s *Store) Load(ctx context.Context, id string, p codec.Payload) (codec.Pay
 // that this replica does not have yet.
 func (s *Store) chunks(ctx context.Context, subjects []string) ([][]byte, error) {
 	found := map[string][]byte{}
-	for m, err := range s.lastOf(ctx, s.layout.Records(), subjects) {
+	for m, err := range s.rpc.LastOf(ctx, s.layout.Records(), subjects) {
 		if err != nil {
 			return nil, err
 		}
@@ -202,7 +202,7 @@ func (s *Store) chunks(ctx context.Context, subjects []string) ([][]byte, error)
 		if list[i] = found[subject]; list[i] != nil {
 			continue
 		}
-		m, err := s.last(ctx, s.layout.Records(), subject)
+		m, err := s.rpc.Last(ctx, s.layout.Records(), subject)
 		if err != nil {
 			return nil, err
 		}

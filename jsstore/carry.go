@@ -2,12 +2,12 @@ package jsstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
@@ -17,7 +17,7 @@ import (
 func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
 	ms, limit := make([]*nats.Msg, len(due)), s.config.PayloadLimit
 	var errs []error
-	for i, err := range s.publishEach(ctx, ms, func(i int) (err error) {
+	for i, err := range s.rpc.PublishEach(ctx, ms, func(i int) (err error) {
 		if n := len(due[i].Input.Data); n > limit {
 			return fmt.Errorf("%w: input of %d bytes, the limit is %d", engine.ErrTooLarge, n, limit)
 		}
@@ -66,7 +66,7 @@ func (s *Store) cancel(ctx context.Context, list []engine.Cancel) error {
 		}
 		ms[i] = &nats.Msg{Subject: s.layout.CancelSubject(c.ID), Data: data}
 	}
-	return errors.Join(s.publishAll(ctx, ms, nil)...)
+	return errors.Join(s.rpc.PublishAll(ctx, ms, nil)...)
 }
 
 // Carry implements [engine.Store].
@@ -95,7 +95,7 @@ func (s *Store) carry(ctx context.Context, f engine.Effect) error {
 		if err != nil {
 			return err
 		}
-		_, err = s.publish(ctx, &nats.Msg{Subject: s.layout.ClosureSubject(f.Closure.Parent), Data: data}, nil)
+		_, err = s.rpc.Publish(ctx, &nats.Msg{Subject: s.layout.ClosureSubject(f.Closure.Parent), Data: data}, nil)
 		return err
 	case engine.CancelBelow:
 		return s.cancel(ctx, f.Parent.CancelsBelow())
@@ -135,7 +135,7 @@ func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
 		return err
 	}
 	// No consumer takes these subjects, so a purge is safe.
-	if err := s.change(ctx, "STREAM.PURGE."+s.layout.Timers(), map[string]any{"filter": s.layout.LaterSubject(x.ID)}); err != nil {
+	if err := s.rpc.Change(ctx, "STREAM.PURGE."+s.layout.Timers(), map[string]any{"filter": s.layout.LaterSubject(x.ID)}); err != nil {
 		return err
 	}
 	return s.remove(ctx, s.layout.Timers(), s.layout.DueOf(x.ID))
@@ -148,37 +148,19 @@ func (s *Store) withdraw(ctx context.Context, x engine.Execution) error {
 // the floor.
 func (s *Store) remove(ctx context.Context, stream, subject string) error {
 	for tried := uint64(0); ; {
-		m, err := s.last(ctx, stream, subject)
+		m, err := s.rpc.Last(ctx, stream, subject)
 		if errors.Is(err, engine.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		err = s.change(ctx, "STREAM.MSG.DELETE."+stream, map[string]any{"seq": m.Sequence, "no_erase": true})
+		err = s.rpc.Change(ctx, "STREAM.MSG.DELETE."+stream, map[string]any{"seq": m.Sequence, "no_erase": true})
 		if err != nil && m.Sequence == tried { // otherwise another process may have been faster
 			return fmt.Errorf("%s: %w", subject, err)
 		}
 		tried = m.Sequence
 	}
-}
-
-// change makes a request whose answer says only whether it succeeded.
-func (s *Store) change(ctx context.Context, name string, request map[string]any) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	var got struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := s.api(ctx, name, body, &got); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if got.Error != nil {
-		return fmt.Errorf("%s: %w", name, apiError(got.Error))
-	}
-	return nil
 }
 
 // maxNotice is how many bytes a notice to waiters may have. They read a longer outcome
@@ -192,17 +174,18 @@ func (s *Store) announce(x *engine.Execution) error {
 	}
 	// Nobody may be listening, and a notice may get lost: waiters also check the record
 	// themselves.
-	notice := outgoing{m: nats.Msg{Subject: s.layout.EndedSubject(x.ID)}}
+	notice := nats.Msg{Subject: s.layout.EndedSubject(x.ID)}
+	var buffer *[]byte
 	if len(x.Input.Data)+len(x.Output.Data) <= maxNotice {
-		buffer := buffers.Get().(*[]byte)
+		buffer = rpc.TakeBuffer()
 		data, err := engine.EncodeRecordIn(*buffer, x)
 		if err != nil {
 			return err
 		}
-		if len(data) <= maxNotice {
-			notice.m.Data, notice.buffer = data, buffer
+		if notice.Data = data; len(data) > maxNotice {
+			notice.Data, buffer = nil, nil
 		}
 	}
-	s.requests.sender.send(notice)
+	s.rpc.Send(notice, buffer)
 	return nil
 }

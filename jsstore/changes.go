@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -62,7 +64,7 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 			case errors.Is(err, engine.ErrClosed):
 			case failing.IsZero():
 				failing, err = time.Now(), nil
-			case time.Since(failing) < Patience:
+			case time.Since(failing) < rpc.Patience:
 				err = nil // the server restarts, or a leader is being elected
 			}
 			if err != nil {
@@ -71,7 +73,7 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 			}
 			select {
 			case <-time.After(max(changesEvery, changesShare*counting)):
-			case <-s.requests.closed:
+			case <-s.rpc.Done():
 			case <-ctx.Done():
 			}
 		}
@@ -84,12 +86,12 @@ func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []eng
 	for subject := range next {
 		for more := true; more; {
 			more = false // records that are written during this poll wait for the next one
-			query := map[string]any{"seq": next[subject], "batch": directBatch, "max_bytes": directBytes}
+			query := map[string]any{"seq": next[subject], "batch": rpc.DirectBatch, "max_bytes": rpc.DirectBytes}
 			if subject != everything {
 				query["next_by_subj"] = subject
 			}
 			asked, first := time.Now(), true
-			for m, e := range s.directGet(ctx, s.layout.Records(), query) {
+			for m, e := range s.rpc.DirectGet(ctx, s.layout.Records(), query) {
 				if first {
 					counting, first = counting+time.Since(asked), false
 				}
@@ -97,7 +99,7 @@ func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []eng
 					err = e
 					break
 				}
-				more, next[subject] = m.left > 0, m.Sequence+1
+				more, next[subject] = m.Left > 0, m.Sequence+1
 				// A damaged or deleted record has no state to show.
 				if r := s.messageOf(Records, m).Record; r.ID != "" {
 					list = append(list, r)

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -24,7 +26,7 @@ func (s *Store) Claim(ctx context.Context, queue string) (engine.Feed[*engine.De
 	if err := engine.ValidateQueue(queue); err != nil {
 		return nil, err
 	}
-	if err := s.usable(ctx); err != nil {
+	if err := s.rpc.Usable(ctx); err != nil {
 		return nil, err
 	}
 	sources, limited := s.layout.QueueSources(queue), new(atomic.Bool)
@@ -69,8 +71,8 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 // limited says that due messages must pass through the ready stream.
 func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool) {
 	about := meta(m.Reply)
-	d := parseDue(s.layout, &stored{
-		Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time, broken: isBroken(m),
+	d := parseDue(s.layout, &rpc.Stored{
+		Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time, Broken: rpc.IsBroken(m),
 	})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
 		// Nothing can be recorded under such an id.
@@ -170,16 +172,16 @@ type baton struct {
 }
 
 // Extend implements [engine.Baton].
-func (b *baton) Extend(context.Context) error { return b.s.nc.Publish(b.m.Reply, []byte("+WPI")) }
+func (b *baton) Extend(context.Context) error { return b.s.rpc.Conn.Publish(b.m.Reply, []byte("+WPI")) }
 
 // Done implements [engine.Baton]. It does not wait for the server. If the ack gets lost, the
 // server redelivers the message after the lease, and the next executor finds that everything is
 // done. So Done refuses to write to a connection that is known to be lost.
 func (b *baton) Done(context.Context) error {
-	if !b.s.nc.IsConnected() {
+	if !b.s.rpc.Conn.IsConnected() {
 		return nats.ErrDisconnected
 	}
-	b.s.requests.sender.send(outgoing{m: nats.Msg{Subject: b.m.Reply, Data: ack}})
+	b.s.rpc.Send(nats.Msg{Subject: b.m.Reply, Data: ack}, nil)
 	return nil
 }
 
@@ -197,7 +199,7 @@ func (b *baton) Return(ctx context.Context, at time.Time, recorded bool) error {
 	}
 	parked, err := true, error(nil)
 	if recorded {
-		_, err = b.s.publish(ctx, m, nil)
+		_, err = b.s.rpc.Publish(ctx, m, nil)
 	} else {
 		parked, err = b.park(ctx, m)
 	}
@@ -218,7 +220,7 @@ func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
 		return nil
 	}
 	m := b.timer(at, recorded)
-	if size := sizeOnWire(m); size > int(b.s.nc.MaxPayload()) || size-len(m.Data) > maxHeaders {
+	if size := rpc.SizeOnWire(m); size > int(b.s.rpc.Conn.MaxPayload()) || size-len(m.Data) > maxHeaders {
 		return nil
 	}
 	return m
@@ -274,20 +276,9 @@ func expectNone(m *nats.Msg) { m.Header.Set(jetstream.ExpectedLastSubjSeqHeader,
 // maxHeaders is how long a header block may be in a stream (nats-server 2.15.2: error 10097).
 const maxHeaders = 1<<16 - 1
 
-// sizeOnWire returns the size that the server compares with the maximum size of a message.
-func sizeOnWire(m *nats.Msg) int {
-	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
-	for name, values := range m.Header {
-		for _, v := range values {
-			n += len(name) + len(": \r\n") + len(v)
-		}
-	}
-	return n
-}
-
 func (s *Store) nak(m *nats.Msg, delay time.Duration) error {
 	if delay <= 0 {
-		return s.nc.Publish(m.Reply, []byte("-NAK"))
+		return s.rpc.Conn.Publish(m.Reply, []byte("-NAK"))
 	}
-	return s.nc.Publish(m.Reply, fmt.Appendf(nil, `-NAK {"delay":%d}`, delay.Nanoseconds()))
+	return s.rpc.Conn.Publish(m.Reply, fmt.Appendf(nil, `-NAK {"delay":%d}`, delay.Nanoseconds()))
 }

@@ -11,7 +11,7 @@ import (
 // call returns [engine.ErrClosed] from then on, and executors that run on the store end with
 // that error. Close the feeds first.
 func (s *Store) Close() error {
-	s.nc.RemoveStatusListener(s.status)
+	s.rpc.Conn.RemoveStatusListener(s.status)
 	s.shut(engine.ErrClosed)
 	watchers, pullers := s.open()
 	if s.ownsConn {
@@ -23,10 +23,10 @@ func (s *Store) Close() error {
 	for _, w := range watchers {
 		w.stop()
 	}
-	s.requests.close()
+	s.rpc.Close()
 	s.errands.end() // their calls have failed by now
 	if s.ownsConn {
-		s.nc.Close()
+		s.rpc.Conn.Close()
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -16,7 +18,7 @@ const (
 
 	// pingInterval is a third of Patience, see persist: after two pings without an answer the
 	// client gives the connection up, and the calls that wait for an answer fail.
-	pingInterval = Patience / 3
+	pingInterval = rpc.Patience / 3
 	// reconnectWait is the shortest time between two attempts to reach the same server.
 	reconnectWait = 250 * time.Millisecond
 
@@ -28,6 +30,12 @@ const (
 	// timers need.
 	minAPILevel = 4
 )
+
+// Patience is how long a call keeps asking a server that does not answer, or that refuses for
+// a passing reason, if the call's context does not end first. The call then returns
+// [engine.ErrUnavailable]. It is longer than a server takes to restart and a cluster takes to
+// elect a leader.
+const Patience = rpc.Patience
 
 // Config says how a namespace is created and opened. The zero Config is a good default.
 type Config struct {

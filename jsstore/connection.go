@@ -1,10 +1,7 @@
 package jsstore
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,62 +15,6 @@ const (
 	firstReminder = 10 * time.Second
 	reminder      = time.Minute
 )
-
-// word holds the last error of a connection: the client forgets why it could not connect as
-// soon as it tries again. With a nil word only the connection's own last error is known.
-type word struct {
-	mu   sync.Mutex
-	last error
-}
-
-// options returns the options that make the connection report its errors to the word.
-func (w *word) options() []nats.Option {
-	return []nats.Option{
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { w.hear(err) }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { w.hear(err) }),
-		// Without a handler the client prints errors. The calls that they concern return them.
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { w.hear(err) }),
-	}
-}
-
-func (w *word) hear(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.last = err
-}
-
-// lastWord returns why there is no connection, or nil if that is not known.
-func (s *Store) lastWord() error {
-	if err := s.nc.LastError(); err != nil {
-		return err
-	}
-	if s.word == nil {
-		return nil
-	}
-	s.word.mu.Lock()
-	defer s.word.mu.Unlock()
-	return s.word.last
-}
-
-// errDisconnected is the error of a call that finds no connection.
-var errDisconnected = errors.New("not connected to the server")
-
-// disconnected returns errDisconnected, wrapped with the connection's last error.
-func (s *Store) disconnected() error {
-	if last := s.lastWord(); last != nil {
-		return fmt.Errorf("%w: %w", errDisconnected, last)
-	}
-	return errDisconnected
-}
-
-// closedForGood returns the error of every call on a store whose connection is closed.
-func (s *Store) closedForGood() error {
-	last := s.nc.LastError()
-	if last == nil {
-		last = nats.ErrConnectionClosed
-	}
-	return fmt.Errorf("%w: its connection is closed for good: %w", engine.ErrClosed, last)
-}
 
 // followConnection logs the state of the connection, and passes it on to the requests, the
 // pullers and the watchers.
@@ -92,36 +33,36 @@ func (s *Store) followConnection() {
 		select {
 		case status, open := <-s.status:
 			switch {
-			case s.nc.IsClosed():
-				err := s.closedForGood()
+			case s.rpc.Conn.IsClosed():
+				err := s.rpc.ClosedForGood()
 				if s.shut(err) {
 					s.log.Error("connection to NATS is closed for good", "error", err)
 				}
-				s.requests.sender.close()
+				s.rpc.Flush()
 				return
 			case !open:
 				return
 			case status == nats.RECONNECTING && lost.IsZero():
 				lost = time.Now()
-				s.requests.disconnected(errDisconnected)
+				s.rpc.Lost()
 				_, pullers := s.open()
 				for _, p := range pullers {
 					p.disconnected()
 				}
 				if tell, left := lines.Fails(lost); tell {
-					s.log.Warn("connection to NATS lost", withLeft(left, "error", s.lastWord())...)
+					s.log.Warn("connection to NATS lost", withLeft(left, "error", s.rpc.LastWord())...)
 				}
 				remind.Reset(firstReminder)
 			case status == nats.CONNECTED:
 				s.reconnected()
 				if !lost.IsZero() && (lines.Ends() || time.Since(lost) > firstReminder) {
-					s.log.Info("connection to NATS restored", "server", Redact(s.nc.ConnectedUrl()), "after", time.Since(lost))
+					s.log.Info("connection to NATS restored", "server", Redact(s.rpc.Conn.ConnectedUrl()), "after", time.Since(lost))
 				}
 				remind.Stop()
 				lost = time.Time{}
 			}
 		case <-remind.C:
-			s.log.Error("connection to NATS is still lost", "for", time.Since(lost), "error", s.lastWord())
+			s.log.Error("connection to NATS is still lost", "for", time.Since(lost), "error", s.rpc.LastWord())
 			remind.Reset(reminder)
 		}
 	}
@@ -148,7 +89,7 @@ func (s *Store) reconnected() {
 // shut makes every call return err from now on, calls under way included, and notifies the
 // watchers. It returns false if the store was shut before.
 func (s *Store) shut(err error) bool {
-	if !s.requests.shut(err) {
+	if !s.rpc.Shut(err) {
 		return false
 	}
 	watchers, _ := s.open()

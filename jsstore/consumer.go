@@ -16,17 +16,17 @@ import (
 func (s *Store) makeConsumer(ctx context.Context, src layout.Source) error {
 	want := s.layout.Consumer(src.Consumer, src.Filter, s.config.Lease)
 	var did Did
-	err := s.manage(ctx, func(ctx context.Context) error {
-		c, err := s.js.Consumer(ctx, src.Stream, src.Consumer)
+	err := s.rpc.Manage(ctx, func(ctx context.Context) error {
+		c, err := s.rpc.JS.Consumer(ctx, src.Stream, src.Consumer)
 		did = Found
 		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			if s.config.MustExist {
 				return s.missing(src.Queue())
 			}
 			did = Made
-			if c, err = s.js.CreateConsumer(ctx, src.Stream, want); errors.Is(err, jetstream.ErrConsumerExists) {
+			if c, err = s.rpc.JS.CreateConsumer(ctx, src.Stream, want); errors.Is(err, jetstream.ErrConsumerExists) {
 				did = Found // another process was faster
-				c, err = s.js.Consumer(ctx, src.Stream, src.Consumer)
+				c, err = s.rpc.JS.Consumer(ctx, src.Stream, src.Consumer)
 			}
 		}
 		if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) makeConsumer(ctx context.Context, src layout.Source) error {
 		}
 		did = Changed
 		have.FilterSubject, have.AckWait = want.FilterSubject, want.AckWait
-		_, err = s.js.UpdateConsumer(ctx, src.Stream, have)
+		_, err = s.rpc.JS.UpdateConsumer(ctx, src.Stream, have)
 		return err
 	})
 	if err == nil {
@@ -58,14 +58,14 @@ func (s *Store) changeConsumer(ctx context.Context, src layout.Source, change fu
 	if err := s.makeConsumer(ctx, src); err != nil {
 		return err
 	}
-	return s.manage(ctx, func(ctx context.Context) error {
-		c, err := s.js.Consumer(ctx, src.Stream, src.Consumer)
+	return s.rpc.Manage(ctx, func(ctx context.Context) error {
+		c, err := s.rpc.JS.Consumer(ctx, src.Stream, src.Consumer)
 		if err != nil {
 			return err
 		}
 		config := c.CachedInfo().Config
 		change(&config)
-		_, err = s.js.UpdateConsumer(ctx, src.Stream, config)
+		_, err = s.rpc.JS.UpdateConsumer(ctx, src.Stream, config)
 		return err
 	})
 }

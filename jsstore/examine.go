@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -161,7 +163,7 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 	if err != nil {
 		return Examination{}, fmt.Errorf("examine namespace %s: %w", config.Namespace, err)
 	}
-	defer s.requests.close()
+	defer s.rpc.Close()
 	e := &examiner{Store: s, ExamineConfig: c, streams: map[string]*jetstream.StreamInfo{}, consumes: map[layout.Source]*jetstream.ConsumerInfo{}}
 	e.Examination = Examination{Namespace: config.Namespace, At: time.Now().UTC()}
 	if err := e.examineServers(ctx); err != nil {
@@ -230,18 +232,18 @@ func ask[T any](ctx context.Context, timeout time.Duration, question func(contex
 
 // get returns the first message at or after a sequence, from the leader, which is asked once;
 // nil if there is none.
-func (e *examiner) get(ctx context.Context, stream, subject string, from uint64) (*stored, error) {
+func (e *examiner) get(ctx context.Context, stream, subject string, from uint64) (*rpc.Stored, error) {
 	return e.getOnce(ctx, stream, subject, map[string]any{"next_by_subj": subject, "seq": from})
 }
 
 // newest is get for the last revision of a key of the bucket.
-func (e *examiner) newest(ctx context.Context, subject string) (*stored, error) {
+func (e *examiner) newest(ctx context.Context, subject string) (*rpc.Stored, error) {
 	return e.getOnce(ctx, e.layout.Records(), subject, map[string]any{"last_by_subj": subject})
 }
 
-func (e *examiner) getOnce(ctx context.Context, stream, subject string, which map[string]any) (*stored, error) {
-	m, err := ask(ctx, e.Timeout, func(ctx context.Context) (*stored, error) {
-		return e.message(ctx, stream, subject, which)
+func (e *examiner) getOnce(ctx context.Context, stream, subject string, which map[string]any) (*rpc.Stored, error) {
+	m, err := ask(ctx, e.Timeout, func(ctx context.Context) (*rpc.Stored, error) {
+		return e.rpc.Message(ctx, stream, subject, which)
 	})
 	if errors.Is(err, engine.ErrNotFound) {
 		return nil, nil

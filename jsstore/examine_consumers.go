@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,7 +23,7 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 			continue
 		}
 		_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
-			s, err := e.js.Stream(ctx, stream)
+			s, err := e.rpc.JS.Stream(ctx, stream)
 			if err != nil {
 				return struct{}{}, err
 			}
@@ -87,7 +89,7 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 	}
 	e.consumes[src] = info
 	e.judgePeers(name, "consumer", e.caughtUp(ctx, info.Cluster, func(ctx context.Context) (*jetstream.ClusterInfo, error) {
-		c, err := e.js.Consumer(ctx, info.Stream, info.Name)
+		c, err := e.rpc.JS.Consumer(ctx, info.Stream, info.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +182,7 @@ func (e *examiner) findSkipped(ctx context.Context, src layout.Source, info *jet
 		if pause(ctx, settle) != nil {
 			return
 		}
-		var again *stored
+		var again *rpc.Stored
 		if again, err = e.get(ctx, src.Stream, src.Filter, 1); again == nil || again.Sequence > floor {
 			m = nil // it was just being acknowledged
 		}
@@ -203,7 +205,7 @@ func (e *examiner) findSkipped(ctx context.Context, src layout.Source, info *jet
 }
 
 // hasRun reports whether the execution of a message has finished.
-func (e *examiner) hasRun(ctx context.Context, m *stored) bool {
+func (e *examiner) hasRun(ctx context.Context, m *rpc.Stored) bool {
 	d := parseDue(e.layout, m)
 	if !isExecution(d) {
 		return false

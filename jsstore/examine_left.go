@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -21,7 +23,7 @@ type leftovers struct {
 }
 
 // has notes a record and reports whether it is a leftover.
-func (l *leftovers) has(e *examiner, m *stored, r engine.Record, now time.Time) bool {
+func (l *leftovers) has(e *examiner, m *rpc.Stored, r engine.Record, now time.Time) bool {
 	root := engine.RootOf(m.Subject[len(e.layout.RecordPrefix()):])
 	switch {
 	case root == m.Subject[len(e.layout.RecordPrefix()):]:
@@ -45,7 +47,7 @@ func (e *examiner) judgeLeftovers(ctx context.Context, l leftovers) {
 	}
 	l.expired = slices.DeleteFunc(l.expired, func(r engine.Record) bool {
 		m, err := e.newest(ctx, e.layout.RecordSubject(r.ID))
-		return err != nil || m.revision() != r.Revision
+		return err != nil || m.Revision() != r.Revision
 	})
 	if len(l.expired) > 0 {
 		e.find(Warning, "work.expired", "", counted(len(l.expired), "tree is", "trees are")+" still there although the retention is over, "+l.expired[0].ID+" among them",

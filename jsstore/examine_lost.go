@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
@@ -46,7 +48,7 @@ func (e *examiner) count(x engine.Execution) {
 }
 
 // countAside counts a message that is set aside.
-func (e *examiner) countAside(m *stored) {
+func (e *examiner) countAside(m *rpc.Stored) {
 	stream, _, ok := strings.Cut(strings.TrimPrefix(m.Subject, e.layout.AsidePrefix()), ".")
 	if ok && e.traces.aside == nil {
 		e.traces.aside = map[string]uint64{}
@@ -66,7 +68,7 @@ type progress struct {
 
 func (e *examiner) progress(ctx context.Context, stream string) (progress, error) {
 	return ask(ctx, e.Timeout, func(ctx context.Context) (progress, error) {
-		s, err := e.js.Stream(ctx, stream)
+		s, err := e.rpc.JS.Stream(ctx, stream)
 		if err != nil {
 			return progress{}, err
 		}
@@ -129,11 +131,11 @@ func (e *examiner) lost(ctx context.Context, stream string) (Severity, string, e
 		return OK, "", nil // timers fire, and are set again, without being delivered
 	}
 	there, err := ask(ctx, e.Timeout, func(ctx context.Context) (uint64, error) {
-		for m, err := range e.directGet(ctx, stream, map[string]any{"seq": before.stream + 1, "batch": 1}) {
+		for m, err := range e.rpc.DirectGet(ctx, stream, map[string]any{"seq": before.stream + 1, "batch": 1}) {
 			if err != nil {
 				return 0, err
 			}
-			return m.left + 1, nil
+			return m.Left + 1, nil
 		}
 		return 0, nil
 	})
@@ -173,8 +175,8 @@ func (e *examiner) purged(ctx context.Context, info *jetstream.StreamInfo, g pro
 	if name == e.layout.Ready() && e.traces.last.After(at.Add(-overdue)) {
 		return "", nil // withdrawn
 	}
-	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (*stored, error) {
-		return e.message(ctx, name, "", map[string]any{"seq": info.State.LastSeq})
+	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (*rpc.Stored, error) {
+		return e.rpc.Message(ctx, name, "", map[string]any{"seq": info.State.LastSeq})
 	})
 	if errors.Is(err, engine.ErrNotFound) {
 		return fmt.Sprintf("message %d, stored %s, is gone and was never delivered: the stream was purged", info.State.LastSeq, at.UTC().Format(time.RFC3339)), nil

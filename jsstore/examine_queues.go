@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -90,9 +92,9 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 			} `json:"state"`
 		}
 		if _, err = ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, e.api(ctx, "STREAM.INFO."+place.stream, body, &info)
+			return struct{}{}, e.rpc.API(ctx, "STREAM.INFO."+place.stream, body, &info)
 		}); err == nil && info.Error != nil {
-			err = apiError(info.Error)
+			err = rpc.Error(info.Error)
 		}
 		if err != nil {
 			return nil, 0, 0, err
@@ -220,7 +222,7 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 	}
 	n, late, latest := 0, 0, time.Duration(0)
 	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
-		for m, err := range e.scan(ctx, e.layout.Timers(), e.layout.LaterSubject(">")) {
+		for m, err := range e.rpc.Scan(ctx, e.layout.Timers(), e.layout.LaterSubject(">")) {
 			if err != nil {
 				return struct{}{}, err
 			}
@@ -249,7 +251,7 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 }
 
 // dueAt returns when a timer fires, or a time in the far future if the timer does not say.
-func dueAt(m *stored) time.Time {
+func dueAt(m *rpc.Stored) time.Time {
 	at, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get(headerSchedule))
 	if err != nil {
 		return m.Time.AddDate(100, 0, 0)

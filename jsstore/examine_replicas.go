@@ -138,7 +138,7 @@ func (e *examiner) clusterSize() int {
 // findCopies looks for other streams that take messages from ours.
 func (e *examiner) findCopies(ctx context.Context) {
 	_, err := ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
-		list, n := e.js.ListStreams(ctx), 0
+		list, n := e.rpc.JS.ListStreams(ctx), 0
 		for info := range list.Info() {
 			if n++; n > maxStreams {
 				e.find(Note, "stream.copied", "", fmt.Sprintf("only the first %d streams of the account were checked for copies", maxStreams), "", "")

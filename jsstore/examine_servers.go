@@ -60,7 +60,7 @@ type varz struct {
 }
 
 func (e *examiner) examineServers(ctx context.Context) error {
-	info, err := ask(ctx, e.Timeout, e.js.AccountInfo)
+	info, err := ask(ctx, e.Timeout, e.rpc.JS.AccountInfo)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
@@ -70,7 +70,7 @@ func (e *examiner) examineServers(ctx context.Context) error {
 			"start the servers that are down; nats server report jetstream, with the system account, shows which")
 	}
 	e.account = info // nil without an answer
-	e.Servers = []ServerSeen{seen(ctx, e.nc, e.Timeout)}
+	e.Servers = []ServerSeen{seen(ctx, e.rpc.Conn, e.Timeout)}
 	e.otherServers(ctx)
 	e.askHowTheyWrite(ctx)
 	e.judgeVersions()
@@ -117,15 +117,15 @@ func (s *ServerSeen) clock(asked, answered, showed time.Time) {
 
 // otherServers connects to the other servers that the client knows.
 func (e *examiner) otherServers(ctx context.Context) {
-	if e.nc.Opts.InProcessServer != nil {
+	if e.rpc.Conn.Opts.InProcessServer != nil {
 		return
 	}
 	user := (*url.Userinfo)(nil)
-	if u, err := url.Parse(e.nc.ConnectedUrl()); err == nil {
+	if u, err := url.Parse(e.rpc.Conn.ConnectedUrl()); err == nil {
 		user = u.User
 	}
-	known := map[string]bool{Redact(e.nc.ConnectedUrl()): true}
-	for _, one := range e.nc.Servers() {
+	known := map[string]bool{Redact(e.rpc.Conn.ConnectedUrl()): true}
+	for _, one := range e.rpc.Conn.Servers() {
 		u, err := url.Parse(one)
 		if err != nil || known[u.Host] || len(e.Servers) == maxServers {
 			continue
@@ -142,7 +142,7 @@ func (e *examiner) otherServers(ctx context.Context) {
 }
 
 func (e *examiner) visit(ctx context.Context, u *url.URL) ServerSeen {
-	o := e.nc.Opts
+	o := e.rpc.Conn.Opts
 	o.Url, o.Servers, o.AllowReconnect, o.RetryOnFailedConnect, o.Timeout = u.String(), nil, false, false, e.Timeout
 	// The caller's callbacks belong to the caller's connection, not to this one.
 	o.ConnectedCB, o.ClosedCB, o.DisconnectedErrCB, o.ReconnectedCB, o.DiscoveredServersCB, o.LameDuckModeHandler = nil, nil, nil, nil, nil, nil
@@ -162,7 +162,7 @@ func (e *examiner) askHowTheyWrite(ctx context.Context) {
 	}
 	system := e.System
 	if system == nil {
-		system = e.nc
+		system = e.rpc.Conn
 	}
 	e.askSystem(ctx, system)
 	for _, monitor := range e.Monitors {

@@ -82,7 +82,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 // info returns a function that asks for a stream.
 func (e *examiner) info(name string) func(context.Context) (*jetstream.StreamInfo, error) {
 	return func(ctx context.Context) (*jetstream.StreamInfo, error) {
-		s, err := e.js.Stream(ctx, name)
+		s, err := e.rpc.JS.Stream(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -172,8 +172,8 @@ func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamC
 		{have.SubjectTransform != nil, Problem, "transforms subjects", "messages are not found by the subjects that they were published to", "--no-transform"},
 		{have.RePublish != nil, Note, "republishes its messages", "inputs and outputs are published for whoever may subscribe there", "--no-republish"},
 		{have.AllowMsgCounter, Problem, "is a counter", "its messages are sums, not executions", ""},
-		{have.MaxMsgSize > 0 && int64(have.MaxMsgSize) < e.nc.MaxPayload(), Warning,
-			fmt.Sprintf("accepts messages of up to %s, but the server accepts %s", bytesOf(int64(have.MaxMsgSize)), bytesOf(e.nc.MaxPayload())),
+		{have.MaxMsgSize > 0 && int64(have.MaxMsgSize) < e.rpc.Conn.MaxPayload(), Warning,
+			fmt.Sprintf("accepts messages of up to %s, but the server accepts %s", bytesOf(int64(have.MaxMsgSize)), bytesOf(e.rpc.Conn.MaxPayload())),
 			"a longer message is refused although the client thinks that it fits: an outcome can't be recorded", "--max-msg-size=-1"},
 	} {
 		if rule.bad {

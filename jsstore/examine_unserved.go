@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -17,7 +19,7 @@ func (e *examiner) judgeSubject(subject string, reason error) {
 	e.find(Problem, "queue.subject", subject, "not the subject of an execution: "+reason.Error(),
 		"whoever published it expects an execution to run", e.mendCommand()+" sets it aside, and durable forget NAME drops it; correct the client")
 	e.mends(func(ctx context.Context) (string, error) {
-		for m, err := range e.scan(ctx, e.layout.Ready(), subject) {
+		for m, err := range e.rpc.Scan(ctx, e.layout.Ready(), subject) {
 			if err != nil {
 				return "", err
 			}
@@ -61,14 +63,14 @@ func (e *examiner) judgeUnserved(ctx context.Context, queue string, lies uint64)
 
 // A stray is a message with the id of an execution in another queue.
 type stray struct {
-	*stored
+	*rpc.Stored
 	id, why string
 }
 
 // strays returns the strays of a queue, and the id of a message that is no stray.
 func (e *examiner) strays(ctx context.Context, queue string) (list []stray, first string, err error) {
 	n := 0
-	for m, err := range e.scan(ctx, e.layout.Ready(), e.layout.ReadyIn(queue)) {
+	for m, err := range e.rpc.Scan(ctx, e.layout.Ready(), e.layout.ReadyIn(queue)) {
 		if n++; err != nil || n > maxUnserved {
 			return list, first, err
 		}
@@ -91,7 +93,7 @@ func (e *examiner) strays(ctx context.Context, queue string) (list []stray, firs
 
 // isStray says where else the execution of a message in the ready stream is. It returns an
 // empty string if the message is the execution's own.
-func (e *examiner) isStray(ctx context.Context, lies *stored) (string, error) {
+func (e *examiner) isStray(ctx context.Context, lies *rpc.Stored) (string, error) {
 	x := parseDue(e.layout, lies).Execution
 	if x.ID != engine.RootOf(x.ID) {
 		return "", nil // only executors send it, and they repeat it if it has finished
@@ -115,9 +117,9 @@ func (e *examiner) isStray(ctx context.Context, lies *stored) (string, error) {
 }
 
 func (e *examiner) removeStray(ctx context.Context, s stray) (string, error) {
-	why, err := e.isStray(ctx, s.stored)
+	why, err := e.isStray(ctx, s.Stored)
 	if err != nil || why == "" {
 		return "", err
 	}
-	return "set aside", e.takeOut(ctx, e.layout.Ready(), s.stored, why)
+	return "set aside", e.takeOut(ctx, e.layout.Ready(), s.Stored, why)
 }

@@ -96,7 +96,7 @@ func (e *examiner) judgePayload() {
 			"one server accepts what another refuses: an executor that reconnects can't write its outcome", "the same `max_payload` in the configuration of all servers")
 	}
 	const fix = "`max_payload: 8MB` in the server's configuration, and a restart"
-	size := e.nc.MaxPayload()
+	size := e.rpc.Conn.MaxPayload()
 	switch {
 	case size <= reserve:
 		e.find(Problem, "server.max_payload", "", fmt.Sprintf("max_payload is %s; a record may need %s of that in addition to its payloads", bytesOf(size), bytesOf(reserve)),

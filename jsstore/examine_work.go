@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -162,7 +164,7 @@ func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 	}
 	drives := everyMessage
 	if e.abandoned(s) { // then a message that was enqueued under its id since does not drive it
-		drives = func(m *stored) bool {
+		drives = func(m *rpc.Stored) bool {
 			d := parseDue(e.layout, m)
 			return !isExecution(d) || d.Execution.SameLife(&s.Execution)
 		}
@@ -177,7 +179,7 @@ func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 		return "", err
 	}
 	m, err := e.newest(ctx, e.layout.RecordSubject(s.ID))
-	if err != nil || m.revision() != s.Revision {
+	if err != nil || m.Revision() != s.Revision {
 		return "", err
 	}
 	return why, nil
@@ -267,10 +269,10 @@ func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 	return !driven, how, err
 }
 
-func everyMessage(*stored) bool { return true }
+func everyMessage(*rpc.Stored) bool { return true }
 
 // hasMessage reports whether a message with an id that counts is in the queue or the timers.
-func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*stored) bool) (bool, error) {
+func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*rpc.Stored) bool) (bool, error) {
 	for _, place := range []place{
 		{e.layout.Ready(), e.layout.ReadyOf(id)}, {e.layout.Timers(), e.layout.LaterSubject(id)}, {e.layout.Timers(), e.layout.DueOf(id)},
 	} {

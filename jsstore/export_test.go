@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
@@ -14,7 +16,7 @@ import (
 // The parts of the package that its tests need. The tests are in another package because the
 // servers for tests import this one.
 
-var ErrNoAnswer = errNoAnswer
+var ErrNoAnswer = rpc.ErrNoAnswer
 
 func (s *Store) RecordSubject(id string) string { return s.layout.RecordSubject(id) }
 
@@ -27,7 +29,7 @@ func (s *Store) KeepIn(ctx context.Context, id string, p codec.Payload, size int
 }
 
 func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
-	return s.publish(ctx, m, nil)
+	return s.rpc.Publish(ctx, m, nil)
 }
 
 func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return readyMessage(s.layout, &d) }
@@ -37,8 +39,8 @@ func (s *Store) Delivery(m *nats.Msg) (*engine.Delivery, bool) { return s.delive
 
 // GroupFrom makes the store group writes from this number on.
 func (s *Store) GroupFrom(least int) {
-	for _, g := range s.groups {
-		g.least = least
+	for _, g := range s.rpc.Groups {
+		g.Least = least
 	}
 }
 
@@ -48,7 +50,7 @@ func (s *Store) Strays(ctx context.Context, n int) error {
 	for i := range ms {
 		ms[i] = nats.NewMsg(s.layout.NS + ".ready.stray" + strconv.Itoa(i))
 	}
-	return errors.Join(s.publishAll(ctx, ms, nil)...)
+	return errors.Join(s.rpc.PublishAll(ctx, ms, nil)...)
 }
 
 // LookForStrays scans once for messages that can't be delivered to any executor.
@@ -57,4 +59,4 @@ func (s *Store) LookForStrays(ctx context.Context) error {
 	return err
 }
 
-var PubAck = pubAck
+var PubAck = rpc.PubAck

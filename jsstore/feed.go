@@ -67,7 +67,7 @@ func (f *feed[M]) Messages() <-chan M { return f.out }
 
 // Fault implements [engine.Feed].
 func (f *feed[M]) Fault() (since time.Time, err error) {
-	if err := f.s.requests.gone(); err != nil {
+	if err := f.s.rpc.Gone(); err != nil {
 		return time.Time{}, err
 	}
 	for _, p := range f.pullers {

@@ -17,7 +17,7 @@ func (s *Store) stayAwake() {
 	for {
 		select {
 		case <-nap.C:
-		case <-s.requests.closed:
+		case <-s.rpc.Done():
 			return
 		}
 		now := time.Now()

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -57,7 +59,7 @@ func (e *examiner) mendCommand() string { return e.command("doctor --mend") }
 // decides what happens: two hints start one attempt.
 func (s *Store) again(ctx context.Context, x *engine.Execution, at time.Time) error {
 	m := hintMessage(s.layout, x, later(at, time.Now()))
-	if _, err := s.publish(ctx, m, nil); err != nil {
+	if _, err := s.rpc.Publish(ctx, m, nil); err != nil {
 		return fmt.Errorf("timer for %s: %w", x.ID, err)
 	}
 	return nil
@@ -232,29 +234,18 @@ func (e *examiner) forgetTree(ctx context.Context, root string, at engine.Revisi
 
 // takeOut sets aside a message that nobody can act upon, and then removes it from its stream.
 // In this order a crash in between leaves two copies and not none.
-func (s *Store) takeOut(ctx context.Context, stream string, m *stored, reason string) error {
+func (s *Store) takeOut(ctx context.Context, stream string, m *rpc.Stored, reason string) error {
 	if err := s.keepAside(ctx, stream, m, reason); err != nil {
 		return err
 	}
-	return s.deleteMessage(ctx, stream, m.Sequence)
-}
-
-// deleteMessage removes a message. It returns no error if the message is gone already.
-func (s *Store) deleteMessage(ctx context.Context, stream string, sequence uint64) error {
-	err := s.change(ctx, "STREAM.MSG.DELETE."+stream, map[string]any{"seq": sequence, "no_erase": true})
-	if err != nil {
-		if _, there := s.message(ctx, stream, "", map[string]any{"seq": sequence}); errors.Is(there, engine.ErrNotFound) {
-			return nil
-		}
-	}
-	return err
+	return s.rpc.DeleteMessage(ctx, stream, m.Sequence)
 }
 
 // deliverAgain publishes a copy of a message that its consumer has skipped, and then removes
 // the message. An execution goes through the timers, because the ready stream accepts only one
 // message for each id. It may come twice from the timers: the executor claims it through the
 // record.
-func (s *Store) deliverAgain(ctx context.Context, src layout.Source, m *stored) error {
+func (s *Store) deliverAgain(ctx context.Context, src layout.Source, m *rpc.Stored) error {
 	next := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
 	switch kind, rest := s.layout.Split(m.Subject); {
 	case kind == "due" && src.Queue() == "":
@@ -270,8 +261,8 @@ func (s *Store) deliverAgain(ctx context.Context, src layout.Source, m *stored) 
 		next.Subject = s.layout.LaterSubject(s.layout.IDIn(m.Subject))
 		schedule(next, time.Now(), s.layout.NS+".due."+rest)
 	}
-	if _, err := s.publish(ctx, next, nil); err != nil {
+	if _, err := s.rpc.Publish(ctx, next, nil); err != nil {
 		return fmt.Errorf("send %s again: %w", m.Subject, err)
 	}
-	return s.deleteMessage(ctx, src.Stream, m.Sequence)
+	return s.rpc.DeleteMessage(ctx, src.Stream, m.Sequence)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -32,7 +34,7 @@ func (e *examiner) deliverSkipped(ctx context.Context, src layout.Source) (strin
 	for _, m := range again {
 		still[m.Sequence] = true
 	}
-	return each(ctx, list, func(ctx context.Context, m *stored) (string, error) {
+	return each(ctx, list, func(ctx context.Context, m *rpc.Stored) (string, error) {
 		if !still[m.Sequence] {
 			return "", nil
 		}
@@ -41,8 +43,8 @@ func (e *examiner) deliverSkipped(ctx context.Context, src layout.Source) (strin
 			// lost the end of a file brings acknowledged messages back.
 			return "set aside, older than the retention", e.takeOut(ctx, src.Stream, m, "skipped by its consumer, and older than the retention: it may have run")
 		}
-		if m.broken { // without its headers it would run as if it never had any
-			return "set aside, its headers are unreadable", e.takeOut(ctx, src.Stream, m, errBlock.Error())
+		if m.Broken { // without its headers it would run as if it never had any
+			return "set aside, its headers are unreadable", e.takeOut(ctx, src.Stream, m, rpc.ErrBlock.Error())
 		}
 		return "sent again", e.deliverAgain(ctx, src, m)
 	})
@@ -50,9 +52,9 @@ func (e *examiner) deliverSkipped(ctx context.Context, src layout.Source) (strin
 
 // skipped returns the messages below the ack floor of a consumer that no executor has in hand.
 // It returns an error if that is not certain.
-func (e *examiner) skipped(ctx context.Context, src layout.Source) ([]*stored, error) {
+func (e *examiner) skipped(ctx context.Context, src layout.Source) ([]*rpc.Stored, error) {
 	info, err := ask(ctx, e.Timeout, func(ctx context.Context) (*jetstream.ConsumerInfo, error) {
-		c, err := e.js.Consumer(ctx, src.Stream, src.Consumer)
+		c, err := e.rpc.JS.Consumer(ctx, src.Stream, src.Consumer)
 		if err != nil {
 			return nil, err
 		}
@@ -61,9 +63,9 @@ func (e *examiner) skipped(ctx context.Context, src layout.Source) ([]*stored, e
 	if err != nil {
 		return nil, err
 	}
-	var list []*stored
+	var list []*rpc.Stored
 	given := 0 // delivered and still stored
-	for m, err := range e.scan(ctx, src.Stream, src.Filter) {
+	for m, err := range e.rpc.Scan(ctx, src.Stream, src.Filter) {
 		if err != nil {
 			return nil, err
 		}

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
@@ -134,7 +137,7 @@ func setFlag(h *headers, name string, on bool) {
 }
 
 // parseDue reads a ready or due message. The delivery's Invalid says what could not be understood.
-func parseDue(l layout.Layout, m *stored) *engine.Delivery {
+func parseDue(l layout.Layout, m *rpc.Stored) *engine.Delivery {
 	d := new(engine.Delivery)
 	subject := m.Subject
 	if strings.HasPrefix(subject, l.LaterSubject("")) {
@@ -150,8 +153,8 @@ func parseDue(l layout.Layout, m *stored) *engine.Delivery {
 	if d.Invalid != nil {
 		return d
 	}
-	if m.broken {
-		d.Invalid = errBlock // and d is not fresh: the id may have been used before
+	if m.Broken {
+		d.Invalid = rpc.ErrBlock // and d is not fresh: the id may have been used before
 		return d
 	}
 	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
@@ -197,7 +200,7 @@ func parseDue(l layout.Layout, m *stored) *engine.Delivery {
 }
 
 // due reads what a program has written that has the task's definition.
-func (r *reader) due(x *engine.Execution, m *stored) error {
+func (r *reader) due(x *engine.Execution, m *rpc.Stored) error {
 	err := engine.DecodeDue(m.Data, x)
 	r.err = cmp.Or(r.err, err)
 	x.CreatedAt = r.created(x.CreatedAt, m.Time)
@@ -209,7 +212,7 @@ func (r *reader) due(x *engine.Execution, m *stored) error {
 
 // execution reads an input and its headers. Clients that don't have the task's definition
 // enqueue in this form.
-func (r *reader) execution(d *engine.Delivery, m *stored) {
+func (r *reader) execution(d *engine.Delivery, m *rpc.Stored) {
 	x, h := &d.Execution, r.header
 	x.CreatedAt = r.created(instant(r.integer(codec.HeaderCreated)), m.Time)
 	x.Input = codec.Payload{Type: codec.Type(h.Get(codec.HeaderContentType)), Data: m.Data}
@@ -415,4 +418,13 @@ func (r *reader) fail(name, text string, err error) {
 	if r.err == nil {
 		r.err = fmt.Errorf("header %s: %q: %w", name, text, err)
 	}
+}
+
+// exclusive marks a ready message before it is sent again: the first one may have been stored,
+// run, and removed.
+func exclusive(m *nats.Msg) {
+	h := nats.Header{}
+	maps.Copy(h, m.Header) // the old headers may still be in use by a send
+	h.Set(codec.HeaderExclusive, "1")
+	m.Header = h
 }

@@ -1,14 +1,13 @@
 package jsstore
 
 import (
-	"bytes"
 	"errors"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
@@ -34,7 +33,7 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 	for i, exclusive := range []bool{false, true, true} {
 		want.Policy.Retention = []time.Duration{0, time.Minute, engine.Forever}[i]
 		m := readyMessage(l, &engine.Due{Execution: want, Exclusive: exclusive})
-		d := parseDue(l, &stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
+		d := parseDue(l, &rpc.Stored{Subject: m.Subject, Header: m.Header, Data: m.Data, Time: time.Now()})
 		if d.Invalid != nil || d.Unsettled || d.Fresh == exclusive {
 			t.Errorf("invalid %v, unsettled %v, fresh %v, want nil, false, %v", d.Invalid, d.Unsettled, d.Fresh, !exclusive)
 		}
@@ -47,7 +46,7 @@ func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {
 func TestPublishOfAnotherClientIsAnExecutionWithoutSettledPolicy(t *testing.T) {
 	l := layout.Layout{NS: "ns"}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
-	d := parseDue(l, &stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
+	d := parseDue(l, &rpc.Stored{Subject: "ns.ready.default.greet.42", Data: []byte(`{"name":"world"}`), Time: at,
 		Header: nats.Header{codec.HeaderRetries: {"2"}, codec.HeaderDelay: {"1500"}, codec.HeaderRetention: {"0"}, "Durable-Meta-order": {"41", "42"}}})
 	if d.Invalid != nil {
 		t.Fatal(d.Invalid)
@@ -91,7 +90,7 @@ func TestMessagesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 		if c.header == codec.HeaderMultiplier || c.header == codec.HeaderJitter {
 			h.Set(codec.HeaderRetries, "1")
 		}
-		d := parseDue(l, &stored{Subject: c.subject, Header: h, Time: time.Now()})
+		d := parseDue(l, &rpc.Stored{Subject: c.subject, Header: h, Time: time.Now()})
 		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) {
 			t.Errorf("%s with %s: %q: error = %v, want one that names %q", c.subject, c.header, c.value, d.Invalid, c.want)
 		}
@@ -124,7 +123,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 		{"good.1", claim{Parent: "good", Index: 1, InputFrom: "good.0"}, ""},
 		{"good.1-f", claim{Parent: "good.1", IsFinalize: true}, ""},
 	} {
-		d := parseDue(l, &stored{Subject: "ns.ready.q.t." + c.id, Data: engine.EncodeDue(&c.claim), Time: time.Now()})
+		d := parseDue(l, &rpc.Stored{Subject: "ns.ready.q.t." + c.id, Data: engine.EncodeDue(&c.claim), Time: time.Now()})
 		if c.want == "" {
 			if d.Invalid != nil {
 				t.Errorf("%s %+v: error = %v, want none", c.id, c.claim, d.Invalid)
@@ -138,7 +137,7 @@ func TestNoMessageClaimsAFamilyThatItsIDIsNotOf(t *testing.T) {
 			t.Errorf("%s %+v: its end would be reported to %q", c.id, c.claim, x.Parent)
 		}
 	}
-	hint := parseDue(l, &stored{Subject: "ns.ready.q.t.good.0", Header: nats.Header{codec.HeaderHint: {"1"}}, Time: time.Now()})
+	hint := parseDue(l, &rpc.Stored{Subject: "ns.ready.q.t.good.0", Header: nats.Header{codec.HeaderHint: {"1"}}, Time: time.Now()})
 	if hint.Invalid != nil {
 		t.Errorf("a hint: error = %v, want none: the record says whose it is", hint.Invalid)
 	}
@@ -155,7 +154,7 @@ func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 		{engine.Execution{Metadata: engine.Metadata{"a.b": "c"}}, `metadata key "a.b"`},
 		{engine.Execution{CreatedAt: now.AddDate(101, 0, 0)}, "a century ahead"},
 	} {
-		d := parseDue(l, &stored{Subject: "ns.ready.q.t.id", Data: engine.EncodeDue(&c.x), Time: now})
+		d := parseDue(l, &rpc.Stored{Subject: "ns.ready.q.t.id", Data: engine.EncodeDue(&c.x), Time: now})
 		if d.Invalid == nil || !strings.Contains(d.Invalid.Error(), c.want) || d.Execution.ID != "id" {
 			t.Errorf("%+v: id %q, error = %v, want one that says %q", c.x, d.Execution.ID, d.Invalid, c.want)
 		}
@@ -163,15 +162,15 @@ func TestBodiesThatCannotBeUnderstoodSayWhy(t *testing.T) {
 			t.Errorf("%+v: metadata %v, created at %s: refused and kept", c.x, d.Execution.Metadata, d.Execution.CreatedAt)
 		}
 	}
-	if d := parseDue(l, &stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Time: now}); !errors.Is(d.Invalid, engine.ErrDamaged) {
+	if d := parseDue(l, &rpc.Stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Time: now}); !errors.Is(d.Invalid, engine.ErrDamaged) {
 		t.Errorf("garbage: %v, want ErrDamaged", d.Invalid)
 	}
 	// A message of a later version is left to that version, whatever it looks like to this one.
-	if d := parseDue(l, &stored{Subject: "ns.ready.q.t.id.0", Data: []byte("\xc1\x82\xa1v\x63\xa5index\xff"), Time: now}); !errors.Is(d.Invalid, engine.ErrNewer) || d.Execution.ID != "id.0" {
+	if d := parseDue(l, &rpc.Stored{Subject: "ns.ready.q.t.id.0", Data: []byte("\xc1\x82\xa1v\x63\xa5index\xff"), Time: now}); !errors.Is(d.Invalid, engine.ErrNewer) || d.Execution.ID != "id.0" {
 		t.Errorf("of version 99: %q, %v, want ErrNewer", d.Execution.ID, d.Invalid)
 	}
 	// With a content type it is an input, although an unreadable one.
-	d := parseDue(l, &stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Header: nats.Header{codec.HeaderContentType: {"application/msgpack"}}, Time: now})
+	d := parseDue(l, &rpc.Stored{Subject: "ns.ready.q.t.id", Data: []byte("\xc1garbage"), Header: nats.Header{codec.HeaderContentType: {"application/msgpack"}}, Time: now})
 	if d.Invalid != nil || len(d.Execution.Input.Data) != len("\xc1garbage") {
 		t.Errorf("an input: %v, %+v, want it as it is", d.Invalid, d.Execution.Input)
 	}
@@ -216,60 +215,4 @@ func TestErrorsDoNotShowPasswords(t *testing.T) {
 			t.Errorf("%q is shown as %q", urls, shown)
 		}
 	}
-}
-
-func TestAnswersToPublishesAreRead(t *testing.T) {
-	for answer, want := range map[string]uint64{
-		`{"stream":"KV_durable-executions", "seq":123}`:                       123,
-		`{"stream":"s","seq":18446744073709551615,"domain":"hub"}`:            1<<64 - 1,
-		`{"stream":"s","seq": 7}`:                                             7, // not in the server's format
-		`{"stream":"s", "seq":9,"duplicate":true}`:                            9,
-		`{"seq":4,"stream":"s"}`:                                              4,
-		`{"error":{"code":400,"err_code":10071},"stream":"s","seq":0}`:        0,
-		`{"error":{"code":503,"err_code":10077,"description":"x \"seq\":1"}}`: 0,
-	} {
-		seq, err := pubAck(&nats.Msg{Data: []byte(answer)})
-		if seq != want || (err == nil) != (want > 0) {
-			t.Errorf("%s: %d, %v, want %d", answer, seq, err, want)
-		}
-	}
-	for _, broken := range []string{`{"stream":"s","seq":}`, `{"stream":"s"`, `{"stream":"s","seq":1`, ``} {
-		if seq, err := pubAck(&nats.Msg{Data: []byte(broken)}); err == nil {
-			t.Errorf("%s: %d, want an error", broken, seq)
-		}
-	}
-}
-
-func TestAnswersToGetsAreReadTheSameEitherWay(t *testing.T) {
-	const head, tail = `{"type":"io.nats.jetstream.api.v1.stream_msg_get_response",`, `"time":"2026-11-25T21:00:00.123456789Z"}}`
-	for answer, plain := range map[string]bool{
-		head + `"message":{"subject":"a.b","seq":7,"hdrs":"TkFUUy8xLjANCkE6IGINCg0K","data":"AQIDBA==",` + tail: true,
-		head + `"message":{"subject":"a.b","seq":18446744073709551615,"data":"AQIDBA==",` + tail:                true,
-		head + `"message":{"subject":"a.b","seq":7,"hdrs":"TkFUUy8xLjANCkE6IGINCg0K",` + tail:                   true,
-		head + `"message":{"subject":"a.b","seq":7,` + tail:                                                     true,
-		head + `"message":{"subject":"a\u003eb","seq":7,"data":"AQIDBA==",` + tail:                              false,
-		head + `"message":{"subject":"a.b","seq":7,"new":1,"data":"AQIDBA==",` + tail:                           false,
-		head + `"message":{"seq":7,"subject":"a.b","data":"AQIDBA==",` + tail:                                   false,
-		head + `"message":{"subject":"a.b","seq":7,"data":"AQ?","time":"2026-11-25T21:00:00Z"}}`:                false,
-		head + `"message":{"subject":"a.b","seq":7,"data":"AQIDBA==","time":"today"}}`:                          false,
-		head + `"message":{"subject":"a.b","seq":-1,` + tail:                                                    false,
-		head + `"message":{"subject":"a.b","se`:                                                                 false,
-		head + `"error":{"code":404,"err_code":10037,"description":"no message found"}}`:                        false,
-		`{}`: false,
-		``:   false,
-	} {
-		got := plainMessage([]byte(answer))
-		want, refusal, err := anyMessage([]byte(answer))
-		if (got != nil) != plain {
-			t.Errorf("%s: read at once %v, want %v", answer, got != nil, plain)
-		}
-		if got != nil && (refusal != nil || err != nil || !sameMessage(got, want)) {
-			t.Errorf("%s: read at once %+v, want %+v, %v, %v", answer, got, want, refusal, err)
-		}
-	}
-}
-
-func sameMessage(a, b *stored) bool {
-	return a.Subject == b.Subject && a.Sequence == b.Sequence && a.Time.Equal(b.Time) && bytes.Equal(a.Data, b.Data) &&
-		maps.EqualFunc(a.Header, b.Header, slices.Equal)
 }

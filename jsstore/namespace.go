@@ -42,7 +42,7 @@ func (n namespace) retention() time.Duration {
 // on.
 func (s *Store) readNamespace(ctx context.Context) error {
 	for {
-		m, err := s.last(ctx, s.layout.Records(), s.layout.NamespaceSubject())
+		m, err := s.rpc.Last(ctx, s.layout.Records(), s.layout.NamespaceSubject())
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return fmt.Errorf("namespace record: %w", err)
 		}
@@ -87,7 +87,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("namespace record: %w", err)
 		}
-		_, err = s.put(ctx, s.layout.NamespaceSubject(), data, m.revision())
+		_, err = s.put(ctx, s.layout.NamespaceSubject(), data, m.Revision())
 		if errors.Is(err, engine.ErrConflict) {
 			continue
 		}

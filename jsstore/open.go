@@ -7,10 +7,11 @@ import (
 	"log/slog"
 	neturl "net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
@@ -23,16 +24,11 @@ import (
 // Store is a namespace of a NATS JetStream server or cluster. It implements
 // [engine.Store].
 type Store struct {
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	layout   layout.Layout
-	config   Config
-	requests *requests
-	groups   map[string]*group // by prefix of their subjects; nil unless writes are grouped
-	apiName  string            // prefix of the JetStream API's subjects, with its dot
-	log      *slog.Logger
-	word     *word
-	tell     func(Part) // receives what setUp found and made; nil unless SetUp is called
+	rpc    *rpc.Client
+	layout layout.Layout
+	config Config
+	log    *slog.Logger
+	tell   func(Part) // receives what setUp found and made; nil unless SetUp is called
 
 	errands   *errands
 	contested sync.Map // subjects of delayed messages whose id belongs to another execution
@@ -53,8 +49,8 @@ func Connect(ctx context.Context, url string, c Config, opts ...nats.Option) (*S
 	if err := CheckURL(url); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", Redact(url), err)
 	}
-	heard := &word{}
-	nc, err := nats.Connect(url, slices.Concat(ConnectOptions(), heard.options(), opts)...)
+	heard := &rpc.Word{}
+	nc, err := nats.Connect(url, slices.Concat(ConnectOptions(), heard.Options(), opts)...)
 	if quotes := (*neturl.Error)(nil); errors.As(err, &quotes) {
 		err = errMalformed
 	}
@@ -107,7 +103,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Store, error) {
 
 // open is Open with the word of the connection. If tell is not nil, it receives what open found
 // and what it made.
-func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(Part)) (*Store, error) {
+func open(ctx context.Context, nc *nats.Conn, c Config, heard *rpc.Word, tell func(Part)) (*Store, error) {
 	if nc == nil {
 		return nil, errors.New("open namespace: the connection is nil")
 	}
@@ -119,9 +115,9 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(P
 	if err != nil {
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
 	}
-	s.word, s.tell = heard, tell
+	s.rpc.Heard, s.tell = heard, tell
 	if err := s.setUp(ctx); err != nil {
-		s.requests.close()
+		s.rpc.Close()
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
 	}
 	s.status = nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
@@ -133,44 +129,19 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *word, tell func(P
 // attach returns a store that is ready to speak to the server but has sent nothing yet, and
 // does not know what exists there. The caller closes its requests.
 func attach(nc *nats.Conn, c Config) (*Store, error) {
-	s := &Store{
-		nc: nc, layout: layout.Layout{NS: c.Namespace, Shard: layout.ShardOf("")}, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
-		errands: newErrands(mostErrands), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
+	o := rpc.Options{Domain: c.Domain, APIPrefix: c.APIPrefix}
+	names := layout.Layout{NS: c.Namespace, Shard: layout.ShardOf("")}
+	if c.GroupWrites {
+		o.Grouped = names.Grouped()
 	}
-	var err error
-	switch {
-	case c.Domain != "":
-		s.js, err = jetstream.NewWithDomain(nc, c.Domain)
-	case c.APIPrefix != "":
-		s.js, err = jetstream.NewWithAPIPrefix(nc, strings.TrimSuffix(c.APIPrefix, "."))
-	default:
-		s.js, err = jetstream.New(nc)
-	}
+	client, err := rpc.NewClient(nc, o)
 	if err != nil {
 		return nil, err
 	}
-	s.apiName = apiName(s.js.Options())
-	if s.requests, err = newRequests(nc); err != nil {
-		return nil, err
-	}
-	if s.apiName != jetstream.DefaultAPIPrefix {
-		s.requests.bucket = s.apiName
-	}
-	if c.GroupWrites {
-		s.groups = newGroups(s.layout, s.requests)
-	}
-	return s, nil
-}
-
-// apiName returns the prefix of the JetStream API's subjects.
-func apiName(o jetstream.JetStreamOptions) string {
-	switch {
-	case o.APIPrefix != "":
-		return strings.TrimSuffix(o.APIPrefix, ".") + "."
-	case o.Domain != "":
-		return "$JS." + o.Domain + ".API."
-	}
-	return jetstream.DefaultAPIPrefix
+	return &Store{
+		rpc: client, layout: names, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
+		errands: newErrands(mostErrands), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
+	}, nil
 }
 
 func keys[K comparable](m map[K]struct{}) []K {
@@ -184,21 +155,21 @@ func keys[K comparable](m map[K]struct{}) []K {
 // setUp checks the server and creates what the namespace lacks.
 func (s *Store) setUp(ctx context.Context) error {
 	var info *jetstream.AccountInfo
-	err := s.manage(ctx, func(ctx context.Context) (err error) {
-		info, err = s.js.AccountInfo(ctx)
+	err := s.rpc.Manage(ctx, func(ctx context.Context) (err error) {
+		info, err = s.rpc.JS.AccountInfo(ctx)
 		return err
 	})
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
 	case err != nil:
-		return fmt.Errorf("ask %s for JetStream: %w", Redact(s.nc.ConnectedUrl()), err)
+		return fmt.Errorf("ask %s for JetStream: %w", Redact(s.rpc.Conn.ConnectedUrl()), err)
 	case info.API.Level < minAPILevel:
 		return fmt.Errorf("nats-server %s has JetStream API level %d: level %d is needed, which is nats-server 2.14; 2.15 is recommended",
-			s.nc.ConnectedServerVersion(), info.API.Level, minAPILevel)
+			s.rpc.Conn.ConnectedServerVersion(), info.API.Level, minAPILevel)
 	}
 	for _, want := range s.layout.Streams(s.config.Replicas, s.config.MaxReady) {
-		if err := s.manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
+		if err := s.rpc.Manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
 			return fmt.Errorf("stream %s: %w", want.Name, err)
 		}
 	}
@@ -209,16 +180,16 @@ func (s *Store) setUp(ctx context.Context) error {
 // relies on. It leaves alone what an operator may choose: replicas, storage, limits.
 func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 	did := Found
-	st, err := s.js.Stream(ctx, want.Name)
+	st, err := s.rpc.JS.Stream(ctx, want.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound) && s.config.MustExist:
 		return s.missing("")
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		did = Made
-		st, err = s.js.CreateStream(ctx, want)
+		st, err = s.rpc.JS.CreateStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			did = Found // another process was faster
-			st, err = s.js.Stream(ctx, want.Name)
+			st, err = s.rpc.JS.Stream(ctx, want.Name)
 		}
 	}
 	if err != nil {
@@ -255,5 +226,5 @@ const reserve = 80 << 10
 // a message: 484 KiB if a message may have 1 MiB. A longer payload is kept under keys of its
 // own.
 func (s *Store) inline() int {
-	return max(int(s.nc.MaxPayload())-reserve, 0) / 2
+	return max(int(s.rpc.Conn.MaxPayload())-reserve, 0) / 2
 }

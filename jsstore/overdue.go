@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -39,7 +41,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	n := 0
-	for m, err := range s.scan(ctx, s.layout.Timers(), s.layout.LaterSubject(">")) {
+	for m, err := range s.rpc.Scan(ctx, s.layout.Timers(), s.layout.LaterSubject(">")) {
 		if err != nil {
 			return n, fmt.Errorf("look for overdue timers: %w", err)
 		}
@@ -50,7 +52,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 		if err != nil || time.Since(at) < overdueAfter {
 			continue
 		}
-		_, err = s.publish(ctx, timerAgain(m), nil)
+		_, err = s.rpc.Publish(ctx, timerAgain(m), nil)
 		if errors.Is(err, engine.ErrConflict) {
 			continue // it has fired, or another timer has replaced it
 		}
@@ -64,7 +66,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 
 // timerAgain returns a timer as it was published. The server stores it only if it replaces that
 // very message.
-func timerAgain(m *stored) *nats.Msg {
+func timerAgain(m *rpc.Stored) *nats.Msg {
 	again := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
 	again.Header.Set(headerSchedule, m.Header.Get(headerSchedule))
 	again.Header.Set(headerScheduleTarget, m.Header.Get(headerScheduleTarget))
@@ -76,7 +78,7 @@ func timerAgain(m *stored) *nats.Msg {
 // scanning for a while, by a key that vanishes. Zero means that there is no timer, or that
 // another process has scanned recently.
 func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
-	info, err := s.streamInfo(ctx, s.layout.Timers())
+	info, err := s.rpc.StreamInfo(ctx, s.layout.Timers())
 	if err != nil || info.State.Msgs == 0 {
 		return 0, err
 	}

@@ -16,33 +16,33 @@ const answerReserve = 1 << 10
 
 // Present implements [engine.Store].
 func (s *Store) Present(ctx context.Context, answer func(engine.RollCall) *engine.Presence) (func(), error) {
-	if err := s.usable(ctx); err != nil {
+	if err := s.rpc.Usable(ctx); err != nil {
 		return nil, err
 	}
-	sub, err := s.nc.Subscribe(s.layout.RollSubject(), func(m *nats.Msg) {
+	sub, err := s.rpc.Conn.Subscribe(s.layout.RollSubject(), func(m *nats.Msg) {
 		p := answer(engine.DecodeRollCall(m.Data))
 		if p == nil || m.Reply == "" {
 			return
 		}
-		if data, err := engine.EncodePresence(*p, int(s.nc.MaxPayload())-answerReserve); err == nil {
+		if data, err := engine.EncodePresence(*p, int(s.rpc.Conn.MaxPayload())-answerReserve); err == nil {
 			_ = m.Respond(data) // if this fails the caller hears nothing and calls again
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("answer roll calls: %w", s.closedOr(err))
+		return nil, fmt.Errorf("answer roll calls: %w", s.rpc.ClosedOr(err))
 	}
 	return func() { _ = sub.Unsubscribe() }, nil // fails only if the connection is closed already
 }
 
 // RollCall implements [engine.Store].
 func (s *Store) RollCall(ctx context.Context, call engine.RollCall) ([]engine.Answer, error) {
-	err := s.usable(ctx)
+	err := s.rpc.Usable(ctx)
 	var answers []engine.Answer
 	if err == nil {
 		answers, err = s.rollCall(ctx, call)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("call the roll: %w", s.unanswered(ctx, s.layout.RollSubject(), err))
+		return nil, fmt.Errorf("call the roll: %w", s.rpc.Unanswered(ctx, s.layout.RollSubject(), err))
 	}
 	return answers, nil
 }
@@ -56,10 +56,10 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 		return nil, err
 	}
 	if call.For == engine.NoAnswers {
-		return nil, s.nc.Publish(s.layout.RollSubject(), body)
+		return nil, s.rpc.Conn.Publish(s.layout.RollSubject(), body)
 	}
-	inbox := s.nc.NewInbox()
-	sub, err := s.nc.SubscribeSync(inbox)
+	inbox := s.rpc.Conn.NewInbox()
+	sub, err := s.rpc.Conn.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *Store) rollCall(ctx context.Context, call engine.RollCall) ([]engine.An
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, errRollOver)
 	defer cancel()
 	called := time.Now()
-	if err := s.nc.PublishRequest(s.layout.RollSubject(), inbox, body); err != nil {
+	if err := s.rpc.Conn.PublishRequest(s.layout.RollSubject(), inbox, body); err != nil {
 		return nil, err
 	}
 	var answers []engine.Answer

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -29,7 +31,7 @@ func (s *Store) pullExpiry() time.Duration { return min(s.config.Lease/2, longes
 
 // pullSilence returns how long a waiting feed hears nothing before it considers its pulls lost
 // and makes new ones: the server had the time of an answer to report their end.
-func (s *Store) pullSilence() time.Duration { return s.pullExpiry() + answerTimeout }
+func (s *Store) pullSilence() time.Duration { return s.pullExpiry() + rpc.AnswerTimeout }
 
 // A puller requests as many messages from one consumer as its feed has credit for, over one
 // subscription, and passes them on as they come. The client's own Consume keeps requesting
@@ -67,14 +69,14 @@ const unknownFence = math.MaxUint64
 
 // pull starts a puller.
 func (s *Store) pull(ctx context.Context, src layout.Source, credit func() int, deliver func(*nats.Msg, bool)) (*puller, error) {
-	p := &puller{s: s, source: src, inbox: s.nc.NewInbox(), credit: credit, deliver: deliver}
+	p := &puller{s: s, source: src, inbox: s.rpc.Conn.NewInbox(), credit: credit, deliver: deliver}
 	if err := p.raiseFence(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.usable(ctx); err != nil {
+	if err := s.rpc.Usable(ctx); err != nil {
 		return nil, err
 	}
-	sub, err := s.nc.Subscribe(p.inbox, p.received)
+	sub, err := s.rpc.Conn.Subscribe(p.inbox, p.received)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +112,7 @@ func (p *puller) ask() {
 		p.watchdog.Reset(p.s.pullSilence())
 	}
 	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, missing, p.s.pullExpiry().Nanoseconds())
-	err := p.s.nc.PublishRequest(p.s.apiName+"CONSUMER.MSG.NEXT."+p.source.Stream+"."+p.source.Consumer, p.inbox, body)
+	err := p.s.rpc.Pull(p.source.Stream, p.source.Consumer, p.inbox, body)
 	if err != nil {
 		return // not connected: restart asks once there is a connection
 	}
@@ -146,7 +148,7 @@ func (p *puller) received(m *nats.Msg) {
 		if description == "Server Shutdown" {
 			// The shutdown takes some time; the connection reports when there is another
 			// server.
-			p.pause = lastPause
+			p.pause = rpc.LastPause
 		}
 		if !p.told { // otherwise a better reason is known already
 			p.fails(fmt.Errorf("the server ended a pull: %s", strings.TrimSpace(status+" "+description)), !passing[description])
@@ -189,7 +191,7 @@ func (p *puller) works() {
 func (p *puller) disconnected() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fails(errDisconnected, false) // the loss of the connection is logged elsewhere
+	p.fails(rpc.ErrDisconnected, false) // the loss of the connection is logged elsewhere
 }
 
 // ended subtracts the messages that a finished pull has not delivered.
@@ -208,9 +210,9 @@ func (p *puller) askLater() {
 	if p.recovery != nil || p.closed {
 		return
 	}
-	p.pause = min(max(2*p.pause, firstPause), 2*lastPause)
+	p.pause = min(max(2*p.pause, rpc.FirstPause), 2*rpc.LastPause)
 	p.fence = unknownFence
-	ctx, cancel := context.WithTimeout(context.Background(), p.pause+Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), p.pause+rpc.Patience)
 	p.recovery = cancel
 	time.AfterFunc(p.pause, func() {
 		defer cancel()
@@ -224,7 +226,7 @@ func (p *puller) askLater() {
 		if err == nil {
 			p.works()
 		} else {
-			p.fails(err, p.s.nc.IsConnected())
+			p.fails(err, p.s.rpc.Conn.IsConnected())
 		}
 		p.ask()
 		if err != nil {
@@ -241,7 +243,7 @@ func (p *puller) recover(ctx context.Context) error {
 }
 
 func (p *puller) raiseFence(ctx context.Context) error {
-	info, err := p.s.streamInfo(ctx, p.source.Stream)
+	info, err := p.s.rpc.StreamInfo(ctx, p.source.Stream)
 	if err != nil {
 		return err
 	}
@@ -263,7 +265,7 @@ func (p *puller) watch() {
 		return
 	}
 	p.open = 0
-	p.fails(errNoAnswer, false) // if the recovery fails, it logs that
+	p.fails(rpc.ErrNoAnswer, false) // if the recovery fails, it logs that
 	p.askLater()
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -40,7 +42,7 @@ func (s *Store) LimitQueue(ctx context.Context, queue string, n int) error {
 	if err != nil {
 		return fmt.Errorf("limit queue %s: %w", queue, err)
 	}
-	return s.nc.Publish(s.layout.QueueSubject(queue), nil) // an executor that misses it reads the limit when it reconnects
+	return s.rpc.Conn.Publish(s.layout.QueueSubject(queue), nil) // an executor that misses it reads the limit when it reconnects
 }
 
 // PauseQueue stops the delivery of a queue's executions until a time; the zero time resumes it.
@@ -93,8 +95,8 @@ func (s *Store) ExplainPause(ctx context.Context, queue, reason string) error {
 }
 
 func (s *Store) pause(ctx context.Context, src layout.Source, until time.Time) (p *jetstream.ConsumerPauseResponse, err error) {
-	err = s.manage(ctx, func(ctx context.Context) (err error) {
-		p, err = s.js.PauseConsumer(ctx, src.Stream, src.Consumer, until.UTC())
+	err = s.rpc.Manage(ctx, func(ctx context.Context) (err error) {
+		p, err = s.rpc.JS.PauseConsumer(ctx, src.Stream, src.Consumer, until.UTC())
 		return err
 	})
 	return p, err
@@ -128,9 +130,9 @@ func (s *Store) resume(ctx context.Context, src layout.Source) error {
 // watchLimit makes a feed of a queue follow changes of the limit. The feed has read the first
 // limit from its consumer.
 func (s *Store) watchLimit(queue string, ready layout.Source) (stop func(), err error) {
-	sub, err := s.nc.Subscribe(s.layout.QueueSubject(queue), func(*nats.Msg) {
+	sub, err := s.rpc.Conn.Subscribe(s.layout.QueueSubject(queue), func(*nats.Msg) {
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), Patience)
+			ctx, cancel := context.WithTimeout(context.Background(), rpc.Patience)
 			defer cancel()
 			_ = s.makeConsumer(ctx, ready) // this reads the limit; if it fails, the feed reads it when it reconnects
 		}()
@@ -158,7 +160,7 @@ func (s *Store) moveToReady(ctx context.Context, m *nats.Msg, b *baton) error {
 	moved := &nats.Msg{Subject: s.layout.ReadySubject(b.execution), Header: ownHeaders(m.Header), Data: m.Data}
 	moved.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
 	exclusive(moved) // the timers may fire twice
-	sequence, err := s.publish(ctx, moved, nil)
+	sequence, err := s.rpc.Publish(ctx, moved, nil)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (s *Store) queued(ctx context.Context, id string) (engine.Record, error) {
 // execution returns the execution in the first message of a place, or ErrNotFound if the
 // message holds none.
 func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
-	m, err := s.first(ctx, p.stream, p.subject)
+	m, err := s.rpc.First(ctx, p.stream, p.subject)
 	if err != nil {
 		return engine.Record{}, err
 	}
@@ -92,11 +92,11 @@ func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 		}
 	}
 	expectNone(m)
-	_, err := b.s.publish(ctx, m, nil)
+	_, err := b.s.rpc.Publish(ctx, m, nil)
 	if !errors.Is(err, engine.ErrConflict) {
 		return err == nil, err
 	}
-	lies, err := b.s.last(ctx, b.s.layout.Timers(), m.Subject)
+	lies, err := b.s.rpc.Last(ctx, b.s.layout.Timers(), m.Subject)
 	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil // the timer has just fired
 	}
@@ -126,7 +126,7 @@ func (b *baton) isFirst(ctx context.Context) (bool, error) {
 			return !(&engine.Delivery{Execution: *b.execution}).Later(r), nil // that one may be a copy of this message
 		}
 	}
-	first, err := s.first(ctx, s.layout.Ready(), s.layout.ReadyOf(b.execution.ID))
+	first, err := s.rpc.First(ctx, s.layout.Ready(), s.layout.ReadyOf(b.execution.ID))
 	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil // the message is gone
 	}
@@ -161,7 +161,7 @@ func (s *Store) postpone(b *baton, at time.Time) {
 // anybody who claims another message with the id finds that one.
 func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64) error {
 	for {
-		m, err := s.first(ctx, s.layout.Ready(), s.layout.ReadyOf(x.ID))
+		m, err := s.rpc.First(ctx, s.layout.Ready(), s.layout.ReadyOf(x.ID))
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 			return nil
@@ -170,7 +170,7 @@ func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64
 		case m.Sequence >= sequence:
 			return nil
 		}
-		if err := s.deleteMessage(ctx, s.layout.Ready(), m.Sequence); err != nil {
+		if err := s.rpc.DeleteMessage(ctx, s.layout.Ready(), m.Sequence); err != nil {
 			return fmt.Errorf("remove %s, which has the id of %s: %w", m.Subject, s.layout.ReadySubject(x), err)
 		}
 		later := parseDue(s.layout, m).Execution

@@ -1,16 +1,13 @@
 package jsstore
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
+
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,167 +16,6 @@ import (
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
-
-// A stored message is a message in a stream.
-type stored struct {
-	Subject  string
-	Sequence uint64
-	Header   nats.Header
-	Data     []byte
-	Time     time.Time
-
-	broken bool   // the header block can't be parsed: Header is nil
-	block  []byte // the header block itself; only from a get by the leader
-	left   uint64 // how many messages follow; only from a direct get
-}
-
-func (m *stored) revision() engine.Revision {
-	if m == nil {
-		return 0
-	}
-	return engine.Revision(m.Sequence)
-}
-
-// takeBlock reads a header block, or keeps it if it can't be parsed.
-func (m *stored) takeBlock(block []byte) {
-	var err error
-	if m.Header, err = nats.DecodeHeadersMsg(block); err != nil {
-		m.Header, m.broken, m.block = nil, true, block
-	}
-}
-
-// last returns the last message of a stream that matches a subject. It asks the stream's
-// leader, because decisions depend on the answer and a replica that lags behind may answer a
-// direct get. The error is ErrNotFound if no message matches.
-func (s *Store) last(ctx context.Context, stream, subject string) (*stored, error) {
-	return s.message(ctx, stream, subject, map[string]any{"last_by_subj": subject})
-}
-
-// first is last for the first message that matches.
-func (s *Store) first(ctx context.Context, stream, subject string) (*stored, error) {
-	return s.from(ctx, stream, subject, 1)
-}
-
-func (s *Store) message(ctx context.Context, stream, subject string, which map[string]any) (*stored, error) {
-	body, err := json.Marshal(which)
-	if err != nil {
-		return nil, err
-	}
-	var m *stored
-	var refusal error
-	err = s.call(ctx, "STREAM.MSG.GET."+stream, body, func(answer []byte) (err error) {
-		if m = plainMessage(answer); m == nil {
-			m, refusal, err = anyMessage(answer)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", subject, err)
-	}
-	return m, refusal
-}
-
-// anyMessage reads any answer to a get. refusal is an error that the server returned.
-func anyMessage(answer []byte) (m *stored, refusal, err error) {
-	var got struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message *struct {
-			Subject  string    `json:"subject"`
-			Sequence uint64    `json:"seq"`
-			Header   []byte    `json:"hdrs"`
-			Data     []byte    `json:"data"`
-			Time     time.Time `json:"time"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(answer, &got); err != nil {
-		return nil, nil, err
-	}
-	switch {
-	case got.Error != nil:
-		return nil, apiError(got.Error), nil
-	case got.Message == nil:
-		return nil, nil, errors.New("the answer has no message")
-	}
-	m = &stored{Subject: got.Message.Subject, Sequence: got.Message.Sequence, Data: got.Message.Data, Time: got.Message.Time}
-	if len(got.Message.Header) > 0 {
-		m.takeBlock(got.Message.Header)
-	}
-	return m, nil, nil
-}
-
-// plainMessage reads an answer that holds a message and nothing unusual, as nearly all do. It
-// takes a fifth of the time of a JSON decoder. It returns nil for any other answer.
-func plainMessage(answer []byte) *stored {
-	_, rest, ok := bytes.Cut(answer, []byte(`"message":{"subject":`))
-	if !ok {
-		return nil
-	}
-	text := func(name string) (value []byte) {
-		if rest, ok = bytes.CutPrefix(rest, []byte(name+`"`)); !ok {
-			return nil
-		}
-		value, rest, ok = bytes.Cut(rest, []byte(`"`))
-		return value
-	}
-	binary := func(name string) []byte {
-		if !bytes.HasPrefix(rest, []byte(name)) {
-			return nil
-		}
-		encoded := text(name)
-		value := make([]byte, base64.StdEncoding.DecodedLen(len(encoded)))
-		n, err := base64.StdEncoding.Decode(value, encoded)
-		ok = ok && err == nil
-		return value[:n]
-	}
-	m := &stored{Subject: string(text(""))}
-	if rest, ok = bytes.CutPrefix(rest, []byte(`,"seq":`)); !ok || strings.Contains(m.Subject, `\`) {
-		return nil
-	}
-	digits := bytes.IndexByte(rest, ',')
-	if digits < 1 {
-		return nil
-	}
-	var err error
-	if m.Sequence, err = strconv.ParseUint(string(rest[:digits]), 10, 64); err != nil {
-		return nil
-	}
-	rest = rest[digits:]
-	header := binary(`,"hdrs":`)
-	if m.Data = binary(`,"data":`); !ok {
-		return nil
-	}
-	at := text(`,"time":`)
-	if !ok {
-		return nil
-	}
-	if m.Time, err = time.Parse(time.RFC3339Nano, string(at)); err != nil {
-		return nil
-	}
-	if len(header) > 0 {
-		m.takeBlock(header)
-	}
-	return m
-}
-
-// api calls the JetStream API and decodes the answer into out.
-func (s *Store) api(ctx context.Context, name string, body []byte, out any) error {
-	return s.call(ctx, name, body, func(answer []byte) error { return json.Unmarshal(answer, out) })
-}
-
-// call calls the JetStream API and passes the answer to read.
-func (s *Store) call(ctx context.Context, name string, body []byte, read func(answer []byte) error) error {
-	return s.persist(ctx, func(int) error {
-		answer, err := s.requests.request(ctx, &nats.Msg{Subject: s.apiName + name, Data: body})
-		err = s.denied(s.apiName+name, err)
-		if err == nil {
-			err = noResponders(answer)
-		}
-		if err != nil {
-			return err
-		}
-		return read(answer.Data)
-	})
-}
 
 // put writes data to a subject that is at a certain revision. The write carries an id of its
 // own: if the answer gets lost and the retry finds a message with this id, the first try has
@@ -198,12 +34,12 @@ func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (en
 	h.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
 	h.Set(codec.HeaderWrite, write)
 	var revision engine.Revision
-	err := s.persist(ctx, func(n int) error {
-		answer, err := s.request(ctx, m)
+	err := s.rpc.Persist(ctx, func(n int) error {
+		answer, err := s.rpc.Request(ctx, m)
 		if err != nil {
 			return err
 		}
-		seq, err := pubAck(answer)
+		seq, err := rpc.PubAck(answer)
 		if err == nil {
 			revision = engine.Revision(seq)
 			return nil
@@ -220,7 +56,7 @@ func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (en
 // own resolves the conflict of a repeated write. It returns the revision if the write conflicts
 // with its own earlier try, and errNoAnswer if the earlier try may still be in flight.
 func (s *Store) own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
-	m, err := s.last(ctx, s.layout.Records(), subject)
+	m, err := s.rpc.Last(ctx, s.layout.Records(), subject)
 	if errors.Is(err, engine.ErrNotFound) {
 		m, err = nil, nil
 	}
@@ -228,25 +64,11 @@ func (s *Store) own(ctx context.Context, subject, write string, at engine.Revisi
 	case err != nil:
 		return 0, err
 	case m != nil && m.Header.Get(codec.HeaderWrite) == write:
-		return m.revision(), nil
-	case m.revision() == at:
-		return 0, errNoAnswer
+		return m.Revision(), nil
+	case m.Revision() == at:
+		return 0, rpc.ErrNoAnswer
 	}
 	return 0, conflict
-}
-
-// buffers holds buffers in which records are encoded for sending. The sender copies them.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// keptBuffer is the size up to which a buffer is kept for reuse. Hardly any record is longer.
-const keptBuffer = 16 << 10
-
-// giveBack returns a buffer to the pool, or the longer one that replaced it.
-func giveBack(buffer *[]byte, used []byte) {
-	if cap(used) <= keptBuffer {
-		*buffer = used
-		buffers.Put(buffer)
-	}
 }
 
 // Update implements [engine.Store].
@@ -257,12 +79,12 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	if err := s.keepSpawns(ctx, &x); err != nil {
 		return 0, err
 	}
-	buffer := buffers.Get().(*[]byte)
+	buffer := rpc.TakeBuffer()
 	data, err := engine.EncodeRecordIn(*buffer, &x)
 	if err != nil {
 		return 0, err
 	}
-	if most := int(s.nc.MaxPayload()) - 1024; len(data) > most {
+	if most := int(s.rpc.Conn.MaxPayload()) - 1024; len(data) > most {
 		return 0, fmt.Errorf("%w: record of %d bytes, the limit is %d", engine.ErrTooLarge, len(data), most)
 	}
 	m := &nats.Msg{Subject: s.layout.RecordSubject(x.ID), Data: data, Header: nats.Header{}}
@@ -271,7 +93,7 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	}
 	revision, err := s.putOver(ctx, m, at, &x)
 	if err == nil { // otherwise the message may still be on its way
-		giveBack(buffer, data)
+		rpc.GiveBack(buffer, data)
 	}
 	return revision, err
 }
@@ -297,7 +119,7 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 	if err := engine.ValidateID(id); err != nil {
 		return engine.Record{}, err
 	}
-	m, err := s.last(ctx, s.layout.Records(), s.layout.RecordSubject(id))
+	m, err := s.rpc.Last(ctx, s.layout.Records(), s.layout.RecordSubject(id))
 	var r engine.Record
 	if err == nil {
 		r, err = s.decodeRecord(m)
@@ -310,7 +132,7 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 
 // decodeRecord decodes a record and checks its retention. For a record that should have been
 // removed by now it returns ErrNotFound, together with the record.
-func (s *Store) decodeRecord(m *stored) (engine.Record, error) {
+func (s *Store) decodeRecord(m *rpc.Stored) (engine.Record, error) {
 	r, err := decodeRecord(m)
 	if err == nil && s.outlived(m, &r.Execution) {
 		return r, fmt.Errorf("%w: its retention is over", engine.ErrNotFound)
@@ -320,12 +142,12 @@ func (s *Store) decodeRecord(m *stored) (engine.Record, error) {
 
 // outlived reports whether a record should have been removed by now. If the record has a time
 // to live, that counts: the record got it when it finished.
-func (s *Store) outlived(m *stored, x *engine.Execution) bool {
+func (s *Store) outlived(m *rpc.Stored, x *engine.Execution) bool {
 	now := time.Now()
 	return x.Gone(s.Limits(), now) && !vanishes(m).After(now)
 }
 
-func decodeRecord(m *stored) (engine.Record, error) {
+func decodeRecord(m *rpc.Stored) (engine.Record, error) {
 	if isGrave(m) {
 		return engine.Record{}, engine.ErrNotFound
 	}
@@ -333,7 +155,7 @@ func decodeRecord(m *stored) (engine.Record, error) {
 	if err != nil {
 		err = fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
 	}
-	return engine.Record{Execution: x, Revision: m.revision()}, err
+	return engine.Record{Execution: x, Revision: m.Revision()}, err
 }
 
 // GetMany implements [engine.Store]. It asks the leader for records that the replica does not
@@ -350,7 +172,7 @@ func (s *Store) GetMany(ctx context.Context, ids []string) ([]engine.Record, err
 		subjects[i] = s.layout.RecordSubject(id)
 	}
 	found := make(map[string]engine.Record, len(ids))
-	for m, err := range s.lastOf(ctx, s.layout.Records(), subjects) {
+	for m, err := range s.rpc.LastOf(ctx, s.layout.Records(), subjects) {
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -24,7 +26,7 @@ func seconds(d time.Duration) string {
 // lookAt sets the timer that starts the next check of a tree. A root has one such timer: the
 // latest call decides.
 func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
-	if _, err := s.publish(ctx, lookMessage(s.layout, root, at), nil); err != nil {
+	if _, err := s.rpc.Publish(ctx, lookMessage(s.layout, root, at), nil); err != nil {
 		return fmt.Errorf("timer for the tree of %s: %w", root, err)
 	}
 	return nil
@@ -87,7 +89,7 @@ func graveMessage(l layout.Layout, root, ttl string) *nats.Msg {
 	return m
 }
 
-func isGrave(m *stored) bool { return m.Header.Get(headerOperation) != "" }
+func isGrave(m *rpc.Stored) bool { return m.Header.Get(headerOperation) != "" }
 
 // Delete implements [engine.Store]. The bucket has no consumers, so a purge is safe.
 func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) error {
@@ -103,7 +105,7 @@ func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) err
 
 // purgeBelow removes the keys below a root up to a revision.
 func (s *Store) purgeBelow(ctx context.Context, root, which string, upTo engine.Revision) error {
-	err := s.change(ctx, "STREAM.PURGE."+s.layout.Records(), map[string]any{
+	err := s.rpc.Change(ctx, "STREAM.PURGE."+s.layout.Records(), map[string]any{
 		"filter": s.layout.RecordSubject(root) + "." + which, "seq": uint64(upTo),
 	})
 	if err != nil {
@@ -120,29 +122,29 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 	if at != 0 || !errors.Is(err, engine.ErrConflict) {
 		return r, err
 	}
-	last, lookErr := s.last(ctx, s.layout.Records(), m.Subject)
+	last, lookErr := s.rpc.Last(ctx, s.layout.Records(), m.Subject)
 	switch {
 	case errors.Is(lookErr, engine.ErrNotFound):
 		return s.putMsg(ctx, m, 0) // the grave has just vanished
 	case lookErr != nil:
 		return 0, lookErr
 	case isGrave(last) && (x == nil || last.Header.Get(jetstream.MsgTTLHeader) == graveTTL):
-		return s.putMsg(ctx, m, last.revision())
+		return s.putMsg(ctx, m, last.Revision())
 	case isGrave(last):
-		return s.putOnGrave(ctx, m, x, last.revision())
+		return s.putOnGrave(ctx, m, x, last.Revision())
 	}
 	earlier, lookErr := decodeRecord(last)
 	switch {
 	case lookErr != nil || !s.outlived(last, &earlier.Execution):
 		return 0, err
 	case x == nil:
-		return s.putMsg(ctx, m, last.revision())
+		return s.putMsg(ctx, m, last.Revision())
 	case earlier.SameLife(x):
 		return 0, err
 	}
 	// In the order of Delete. This grave stays until a message that is still in hand must have
 	// been redelivered.
-	grave, err := s.putMsg(ctx, graveMessage(s.layout, x.ID, seconds(3*s.config.Lease)), last.revision())
+	grave, err := s.putMsg(ctx, graveMessage(s.layout, x.ID, seconds(3*s.config.Lease)), last.Revision())
 	if err != nil {
 		return 0, err
 	}

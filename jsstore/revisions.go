@@ -8,6 +8,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -54,8 +56,8 @@ func keepsOne(have jetstream.StreamConfig) bool { return have.MaxMsgsPerSubject 
 // before.
 func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised bool, err error) {
 	have.MaxMsgsPerSubject = layout.Revisions
-	before := s.nc.LastError()
-	ctx, cancel := context.WithTimeout(ctx, manageTimeout)
+	before := s.rpc.Conn.LastError()
+	ctx, cancel := context.WithTimeout(ctx, rpc.ManageTimeout)
 	defer cancel()
 	denied := errors.New("permission to change it is denied")
 	ctx, deny := context.WithCancelCause(ctx)
@@ -66,13 +68,13 @@ func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised 
 			case <-ctx.Done():
 				return
 			case <-time.After(10 * time.Millisecond):
-				if now := s.nc.LastError(); now != before && errors.Is(now, nats.ErrPermissionViolation) {
+				if now := s.rpc.Conn.LastError(); now != before && errors.Is(now, nats.ErrPermissionViolation) {
 					deny(denied)
 				}
 			}
 		}
 	}()
-	_, err = s.js.UpdateStream(ctx, have)
+	_, err = s.rpc.JS.UpdateStream(ctx, have)
 	if err != nil && context.Cause(ctx) == denied {
 		err = denied
 	}
@@ -98,9 +100,9 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 			return err
 		}
 		info.Error, info.State.Subjects = nil, nil
-		err = s.api(ctx, "STREAM.INFO."+s.layout.Records(), body, &info)
+		err = s.rpc.API(ctx, "STREAM.INFO."+s.layout.Records(), body, &info)
 		if err == nil && info.Error != nil {
-			err = apiError(info.Error)
+			err = rpc.Error(info.Error)
 		}
 		if err != nil {
 			return fmt.Errorf("count revisions: %w", err)
@@ -128,8 +130,8 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 
 // scanLast returns the last revision of each key of the bucket that matches one of the
 // subjects, subject by subject: first the keys with one revision, in order, then the others.
-func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*stored, error] {
-	return func(yield func(*stored, error) bool) {
+func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*rpc.Stored, error] {
+	return func(yield func(*rpc.Stored, error) bool) {
 		several, err := s.histories(ctx)
 		if err != nil {
 			yield(nil, err)
@@ -137,7 +139,7 @@ func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*sto
 		}
 		for _, subject := range subjects {
 			met := map[string]bool{}
-			for m, err := range s.scan(ctx, s.layout.Records(), subject) {
+			for m, err := range s.rpc.Scan(ctx, s.layout.Records(), subject) {
 				if err == nil && several[m.Subject] > 1 {
 					met[m.Subject] = true
 					continue
@@ -147,7 +149,7 @@ func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*sto
 				}
 			}
 			for key := range met {
-				m, err := s.last(ctx, s.layout.Records(), key)
+				m, err := s.rpc.Last(ctx, s.layout.Records(), key)
 				if errors.Is(err, engine.ErrNotFound) {
 					continue
 				}
@@ -168,7 +170,7 @@ func (s *Store) tidy(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for subject := range found {
-		if err := s.change(ctx, "STREAM.PURGE."+s.layout.Records(), map[string]any{"filter": subject, "keep": 1}); err != nil {
+		if err := s.rpc.Change(ctx, "STREAM.PURGE."+s.layout.Records(), map[string]any{"filter": subject, "keep": 1}); err != nil {
 			return 0, fmt.Errorf("remove older revisions of %s: %w", subject, err)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -20,8 +22,8 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 	var list []engine.Execution
 	for _, p := range []place{{s.layout.Ready(), s.layout.ReadyOf("*")}, {s.layout.Timers(), s.layout.DueOf("*")}} {
 		var subjects []string
-		query := map[string]any{"seq": uint64(1), "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": directBytes}
-		for m, err := range s.directGet(ctx, p.stream, query) {
+		query := map[string]any{"seq": uint64(1), "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": rpc.DirectBytes}
+		for m, err := range s.rpc.DirectGet(ctx, p.stream, query) {
 			if err != nil {
 				return nil, fmt.Errorf("find running executions: %w", err)
 			}
@@ -32,7 +34,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 		if len(subjects) == 0 {
 			continue
 		}
-		for m, err := range s.lastOf(ctx, s.layout.Records(), subjects) {
+		for m, err := range s.rpc.LastOf(ctx, s.layout.Records(), subjects) {
 			if err != nil {
 				return nil, fmt.Errorf("find running executions: %w", err)
 			}

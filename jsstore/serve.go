@@ -22,14 +22,14 @@ func (s *Store) Serve(ctx context.Context, c *engine.Client, instance string) (f
 
 // ServeIndexed is Serve with an index that answers lists; nil means none.
 func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance string, x api.Index) (func(), error) {
-	if err := s.usable(ctx); err != nil {
+	if err := s.rpc.Usable(ctx); err != nil {
 		return nil, err
 	}
 	service, err := api.Start(ctx, api.Config{
-		Conn: s.nc, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Running: s.Running, Index: x,
+		Conn: s.rpc.Conn, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Running: s.Running, Index: x,
 	})
 	if err != nil {
-		return nil, s.closedOr(err)
+		return nil, s.rpc.ClosedOr(err)
 	}
 	return func() { _ = service.Stop() }, nil // fails only if the connection is closed already
 }
@@ -42,8 +42,8 @@ func (s *Store) ListQueues(ctx context.Context) (api.Queues, error) {
 	for _, stream := range []string{s.layout.Ready(), s.layout.Timers()} {
 		var total uint64
 		var consumers []*jetstream.ConsumerInfo
-		err := s.manage(ctx, func(ctx context.Context) error {
-			st, err := s.js.Stream(ctx, stream)
+		err := s.rpc.Manage(ctx, func(ctx context.Context) error {
+			st, err := s.rpc.JS.Stream(ctx, stream)
 			if err != nil {
 				return err
 			}
@@ -98,7 +98,7 @@ func (s *Store) describe(ctx context.Context, q *api.Queue, stream string, c *je
 	if c.NumPending == 0 && c.NumAckPending == 0 {
 		return nil
 	}
-	oldest, err := s.first(ctx, stream, c.Config.FilterSubject)
+	oldest, err := s.rpc.First(ctx, stream, c.Config.FilterSubject)
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
 		return nil // the last message has just been removed

@@ -89,14 +89,14 @@ func (s *Store) adjust(ctx context.Context, c Config, parts []Part) error {
 		if replicas == p.Replicas && most == p.MaxMessages {
 			continue
 		}
-		err := s.manage(ctx, func(ctx context.Context) error {
-			st, err := s.js.Stream(ctx, p.Name)
+		err := s.rpc.Manage(ctx, func(ctx context.Context) error {
+			st, err := s.rpc.JS.Stream(ctx, p.Name)
 			if err != nil {
 				return err
 			}
 			next := st.CachedInfo().Config // keeps all other settings
 			next.Replicas, next.MaxMsgs = replicas, most
-			_, err = s.js.UpdateStream(ctx, next)
+			_, err = s.rpc.JS.UpdateStream(ctx, next)
 			return err
 		})
 		if err != nil {

@@ -60,7 +60,7 @@ func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 	if err := s.lookAt(ctx, x.Root(), time.Now().Add(strayPages)); err != nil {
 		return fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
 	}
-	if err := errors.Join(s.publishAll(ctx, pages, nil)...); err != nil {
+	if err := errors.Join(s.rpc.PublishAll(ctx, pages, nil)...); err != nil {
 		return fmt.Errorf("keep the children to spawn of %s: %w", x.ID, err)
 	}
 	x.Spawns, x.SpawnsAt = nil, fmt.Sprintf("%s.%d", name, len(pages))
@@ -89,7 +89,7 @@ func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn,
 	prefix := s.layout.SpawnsPrefix(x.ID, name)
 	var list []engine.Spawn
 	for i := range pages {
-		m, err := s.last(ctx, s.layout.Records(), prefix+"."+strconv.Itoa(i))
+		m, err := s.rpc.Last(ctx, s.layout.Records(), prefix+"."+strconv.Itoa(i))
 		if errors.Is(err, engine.ErrNotFound) {
 			if _, gone := s.record(ctx, x.ID); !errors.Is(gone, engine.ErrNotFound) {
 				err = fmt.Errorf("%w: the page is missing", engine.ErrDamaged)

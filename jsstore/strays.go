@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/durable-execution/durable/engine"
@@ -79,7 +81,7 @@ func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, 
 	}
 	var strays []unusable
 	n, size := 0, 0
-	for m, err := range s.scanFrom(ctx, s.layout.Ready(), "", examined+1, 0) {
+	for m, err := range s.rpc.ScanFrom(ctx, s.layout.Ready(), "", examined+1, 0) {
 		if err != nil {
 			found.takeOut(ctx, s, strays)
 			return found, err
@@ -97,7 +99,7 @@ func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, 
 			continue
 		}
 		strays, size = append(strays, unusable{m, reason}), size+len(m.Data)
-		if len(strays) == straysTogether || size >= mostBytes {
+		if len(strays) == straysTogether || size >= rpc.MostBytes {
 			found.takeOut(ctx, s, strays)
 			strays, size = nil, 0
 		}
@@ -108,7 +110,7 @@ func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, 
 
 // An unusable is a message that can't be delivered to any executor, and the reason.
 type unusable struct {
-	*stored
+	*rpc.Stored
 	reason error
 }
 
@@ -117,7 +119,7 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 	errs := make([]error, len(strays))
 	var all sync.WaitGroup
 	for i, m := range strays {
-		all.Go(func() { errs[i] = s.takeOut(ctx, s.layout.Ready(), m.stored, m.reason.Error()) })
+		all.Go(func() { errs[i] = s.takeOut(ctx, s.layout.Ready(), m.Stored, m.reason.Error()) })
 	}
 	all.Wait()
 	for i, m := range strays {
@@ -131,7 +133,7 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 // consumer covers its subject, its id is invalid, or it is a hint whose execution is not
 // recorded. It returns nil if an executor may record something. The error is one of reading the
 // record.
-func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
+func (s *Store) strays(ctx context.Context, m *rpc.Stored) (reason, err error) {
 	if reason := strayReason(s.layout, m); reason != nil {
 		return reason, nil
 	}
@@ -150,7 +152,7 @@ func (s *Store) strays(ctx context.Context, m *stored) (reason, err error) {
 }
 
 // strayReason returns the reasons that the message alone shows.
-func strayReason(l layout.Layout, m *stored) error {
+func strayReason(l layout.Layout, m *rpc.Stored) error {
 	_, rest := l.Split(m.Subject)
 	queue, _, more := strings.Cut(rest, ".")
 	d := parseDue(l, m)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
@@ -70,8 +72,8 @@ func vectorOf(name string, m *nats.Msg, meaning json.RawMessage) vectors.Vector 
 	return v
 }
 
-func messageOf(v vectors.Vector) *stored {
-	m := &stored{Subject: v.Subject, Data: v.Bytes, Header: nats.Header{}, Time: storedAt}
+func messageOf(v vectors.Vector) *rpc.Stored {
+	m := &rpc.Stored{Subject: v.Subject, Data: v.Bytes, Header: nats.Header{}, Time: storedAt}
 	if len(v.Bytes) == 0 {
 		m.Data = nil
 	}

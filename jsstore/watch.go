@@ -21,7 +21,7 @@ type watcher struct {
 
 // Watch implements [engine.Store].
 func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.Notice)) (func(), error) {
-	if err := s.usable(ctx); err != nil {
+	if err := s.rpc.Usable(ctx); err != nil {
 		return nil, err
 	}
 	w := &watcher{s: s, fn: fn}
@@ -29,19 +29,19 @@ func (s *Store) Watch(ctx context.Context, topic engine.Topic, fn func(engine.No
 	if topic.Outcome != "" {
 		subject, notice = s.layout.EndedSubject(topic.Outcome), endedNotice(topic.Outcome)
 	}
-	sub, err := s.nc.Subscribe(subject, func(m *nats.Msg) {
+	sub, err := s.rpc.Conn.Subscribe(subject, func(m *nats.Msg) {
 		if n, ok := notice(m); ok {
 			w.tell(n)
 		}
 	})
 	if err != nil {
-		return nil, s.closedOr(err)
+		return nil, s.rpc.ClosedOr(err)
 	}
 	w.sub = sub
 	s.mu.Lock()
 	s.watchers[w] = struct{}{}
 	s.mu.Unlock()
-	if err := s.requests.gone(); err != nil { // the store was closed in between, and nobody would tell this watcher
+	if err := s.rpc.Gone(); err != nil { // the store was closed in between, and nobody would tell this watcher
 		w.stop()
 		return nil, err
 	}

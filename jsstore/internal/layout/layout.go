@@ -228,3 +228,10 @@ func (l Layout) ExpirySource() Source {
 func (l Layout) CancelSource() Source {
 	return Source{Stream: l.Control(), Consumer: "cancels", Filter: l.CancelSubject(">")}
 }
+
+// Grouped returns, for each stream whose writes may be sent together, what the subjects of
+// these writes begin with. Timers are not among them: a server older than 2.14.4 stores a
+// schedule that comes in a batch and does not see that it is one.
+func (l Layout) Grouped() [][]string {
+	return [][]string{{l.NS + ".ready."}, {l.RecordPrefix()}, {l.NS + ".closure.", l.NS + ".cancel."}}
+}

@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"context"
@@ -161,7 +161,7 @@ func (r *requests) begin(c *call, m *nats.Msg) (id uint64, ok bool) {
 	r.pending[c.id] = c
 	if !r.sweeps {
 		r.sweeps = true
-		time.AfterFunc(answerTimeout, r.sweep)
+		time.AfterFunc(AnswerTimeout, r.sweep)
 	}
 	r.mu.Unlock()
 	m.Reply = r.reply(c.id)
@@ -187,14 +187,14 @@ func (r *requests) placed(m *nats.Msg) *nats.Msg {
 	return &elsewhere
 }
 
-// errNoAnswer is the result of a call that the server did not answer in time. Nobody knows
+// ErrNoAnswer is the result of a call that the server did not answer in time. Nobody knows
 // whether the server did what was requested.
-var errNoAnswer = errors.New("no answer from the server")
+var ErrNoAnswer = errors.New("no answer from the server")
 
-// answerTimeout is how long one try waits, plus up to sweepPause. A leader that steps down
+// AnswerTimeout is how long one try waits, plus up to sweepPause. A leader that steps down
 // drops the request in flight, so waiting longer does not help.
 const (
-	answerTimeout = 2 * time.Second
+	AnswerTimeout = 2 * time.Second
 	sweepPause    = 200 * time.Millisecond
 )
 
@@ -203,12 +203,12 @@ const (
 func (r *requests) sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	next := answerTimeout
+	next := AnswerTimeout
 	for id, c := range r.pending {
-		left := answerTimeout - time.Since(c.began)
+		left := AnswerTimeout - time.Since(c.began)
 		if left <= 0 {
 			delete(r.pending, id)
-			c.end(result{err: errNoAnswer})
+			c.end(result{err: ErrNoAnswer})
 			continue
 		}
 		next = min(next, left)

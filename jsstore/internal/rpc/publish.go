@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"bytes"
@@ -6,36 +6,34 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
-// publish stores m in its stream and returns its sequence. Use it for messages that may be
+// Publish stores m in its stream and returns its sequence. Use it for messages that may be
 // stored twice. Before it sends m another time, it calls again, if that is not nil.
-func (s *Store) publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg)) (uint64, error) {
+func (s *Client) Publish(ctx context.Context, m *nats.Msg, again func(*nats.Msg)) (uint64, error) {
 	var seq uint64
-	err := s.persist(ctx, func(n int) error {
+	err := s.Persist(ctx, func(n int) error {
 		if n > 0 && again != nil {
 			again(m)
 		}
-		answer, err := s.request(ctx, m)
+		answer, err := s.Request(ctx, m)
 		if err == nil {
-			seq, err = pubAck(answer)
+			seq, err = PubAck(answer)
 		}
 		return err
 	})
 	return seq, err
 }
 
-// request sends a message of the store, alone or grouped with others, and waits for the answer.
-func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+// Request sends a message of the store, alone or grouped with others, and waits for the answer.
+func (s *Client) Request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	c := s.requests.newCall()
 	if g := s.groupOf(m); g != nil {
 		g.start(c, m)
@@ -48,11 +46,11 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 
 // denied replaces errNoAnswer by the server's error, if the server has denied the right to
 // publish to the subject: it does not answer a denied message.
-func (s *Store) denied(subject string, err error) error {
-	if !errors.Is(err, errNoAnswer) {
+func (s *Client) denied(subject string, err error) error {
+	if !errors.Is(err, ErrNoAnswer) {
 		return err
 	}
-	said := s.nc.LastError()
+	said := s.Conn.LastError()
 	if errors.Is(said, nats.ErrPermissionViolation) && strings.Contains(said.Error(), `"`+subject+`"`) {
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, said)
 	}
@@ -63,19 +61,19 @@ func (s *Store) denied(subject string, err error) error {
 // answered, as many more are sent.
 const window = 2000
 
-// publishAll is publish for many messages. It returns one error for each.
-func (s *Store) publishAll(ctx context.Context, ms []*nats.Msg, again func(*nats.Msg)) []error {
-	return s.publishEach(ctx, ms, func(int) error { return nil }, again)
+// PublishAll is publish for many messages. It returns one error for each.
+func (s *Client) PublishAll(ctx context.Context, ms []*nats.Msg, again func(*nats.Msg)) []error {
+	return s.PublishEach(ctx, ms, func(int) error { return nil }, again)
 }
 
-// publishEach is publishAll for messages that are built while others are being sent, so that
+// PublishEach is publishAll for messages that are built while others are being sent, so that
 // the server is busy meanwhile: ready(i) puts message i into ms, or returns its error. Messages
 // without an answer are sent again together and share one patience.
-func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i int) error, again func(*nats.Msg)) []error {
+func (s *Client) PublishEach(ctx context.Context, ms []*nats.Msg, ready func(i int) error, again func(*nats.Msg)) []error {
 	errs := make([]error, len(ms))
 	if len(ms) == 1 {
 		if errs[0] = ready(0); errs[0] == nil {
-			_, errs[0] = s.publish(ctx, ms[0], again)
+			_, errs[0] = s.Publish(ctx, ms[0], again)
 		}
 		return errs
 	}
@@ -103,7 +101,7 @@ func (s *Store) publishEach(ctx context.Context, ms []*nats.Msg, ready func(i in
 
 // publishRound sends the messages with these indices once and stores their errors in errs. It
 // returns the indices of the messages that may be sent again.
-func (s *Store) publishRound(ctx context.Context, ms []*nats.Msg, which []int, ready func(i int) error, errs []error) (again []int) {
+func (s *Client) publishRound(ctx context.Context, ms []*nats.Msg, which []int, ready func(i int) error, errs []error) (again []int) {
 	all, sent := s.requests.newAnswers(len(which)), make([]bool, len(which))
 	for k, i := range which {
 		if k >= window && k%(window/2) == 0 {
@@ -128,7 +126,7 @@ func (s *Store) publishRound(ctx context.Context, ms []*nats.Msg, which []int, r
 	var late error // the error of all messages that ctx has interrupted
 	for k, i := range which {
 		if sent[k] {
-			errs[i] = s.closedOr(s.denied(ms[i].Subject, acked(all.of(ctx, k))))
+			errs[i] = s.ClosedOr(s.denied(ms[i].Subject, acked(all.of(ctx, k))))
 		}
 		switch {
 		case ended(ctx, errs[i]):
@@ -145,22 +143,13 @@ func (s *Store) publishRound(ctx context.Context, ms []*nats.Msg, which []int, r
 
 func acked(answer *nats.Msg, err error) error {
 	if err == nil {
-		_, err = pubAck(answer)
+		_, err = PubAck(answer)
 	}
 	return err
 }
 
-// exclusive marks a ready message before it is sent again: the first one may have been stored,
-// run, and removed.
-func exclusive(m *nats.Msg) {
-	h := nats.Header{}
-	maps.Copy(h, m.Header) // the old headers may still be in use by a send
-	h.Set(codec.HeaderExclusive, "1")
-	m.Header = h
-}
-
-// pubAck reads the answer to a publish.
-func pubAck(m *nats.Msg) (uint64, error) {
+// PubAck reads the answer to a publish.
+func PubAck(m *nats.Msg) (uint64, error) {
 	if seq, ok := plainAck(m.Data); ok {
 		return seq, nil
 	}
@@ -175,7 +164,7 @@ func pubAck(m *nats.Msg) (uint64, error) {
 		return 0, fmt.Errorf("answer to publish: %w", err)
 	}
 	if ack.Error != nil {
-		return 0, apiError(ack.Error)
+		return 0, Error(ack.Error)
 	}
 	return ack.Sequence, nil
 }

@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"errors"
@@ -28,8 +28,8 @@ const (
 	codeNotEnabledForAccount      = 10039 // JSNotEnabledForAccountErr
 )
 
-// apiError maps the server's errors to the engine's. Only this function does so.
-func apiError(e *jetstream.APIError) error {
+// Error maps the server's errors to the engine's. Only this function does so.
+func Error(e *jetstream.APIError) error {
 	switch e.ErrorCode {
 	case codeWrongLastSequence, codeWrongLastSequenceConstant:
 		return fmt.Errorf("%w: %s", engine.ErrConflict, e.Description)

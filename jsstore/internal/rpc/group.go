@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,7 +24,7 @@ import (
 const (
 	leastGrouped = 16
 	mostGrouped  = 500     // the server accepts 1,000
-	mostBytes    = 8 << 20 // beyond this no more messages are added to a batch
+	MostBytes    = 8 << 20 // beyond this no more messages are added to a batch
 )
 
 // Headers of a batch.
@@ -39,7 +37,7 @@ const (
 // A group gathers the writes of one stream.
 type group struct {
 	requests *requests
-	least    int
+	Least    int
 	refused  atomic.Bool // the stream accepts no batches
 
 	mu      sync.Mutex
@@ -52,23 +50,23 @@ type grouped struct {
 	c *call
 }
 
-// newGroups returns a group for each stream whose writes are grouped, by the prefix of its
-// subjects. Timers are not grouped: a server older than 2.14.4 stores a scheduled message from
-// a batch as a plain message.
-func newGroups(l layout.Layout, r *requests) map[string]*group {
+// newGroups returns a group for each list of prefixes, under each of them: the subjects of
+// one stream begin with them.
+func newGroups(r *requests, streams [][]string) map[string]*group {
 	groups := map[string]*group{}
-	for _, prefix := range []string{l.NS + ".ready.", l.RecordPrefix()} {
-		groups[prefix] = &group{requests: r, least: leastGrouped}
+	for _, prefixes := range streams {
+		g := &group{requests: r, Least: leastGrouped}
+		for _, prefix := range prefixes {
+			groups[prefix] = g
+		}
 	}
-	control := &group{requests: r, least: leastGrouped}
-	groups[l.NS+".closure."], groups[l.NS+".cancel."] = control, control
 	return groups
 }
 
 // groupOf returns the group through which to send m, so that the server stores it together with
 // others. It returns nil if m must be sent by itself.
-func (s *Store) groupOf(m *nats.Msg) *group {
-	for prefix, g := range s.groups {
+func (s *Client) groupOf(m *nats.Msg) *group {
+	for prefix, g := range s.Groups {
 		if strings.HasPrefix(m.Subject, prefix) && !g.refused.Load() {
 			return g
 		}
@@ -89,7 +87,7 @@ func (g *group) start(c *call, m *nats.Msg) {
 // send sends the waiting messages, and those that arrive meanwhile, until none is left.
 func (g *group) send() {
 	for list := g.next(); len(list) > 0; list = g.next() {
-		if len(list) < g.least || !g.together(list) {
+		if len(list) < g.Least || !g.together(list) {
 			g.oneByOne(list)
 		}
 	}
@@ -99,8 +97,8 @@ func (g *group) next() []grouped {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n, size := 0, 0
-	for n < len(g.waiting) && n < mostGrouped && size < mostBytes {
-		size += sizeOnWire(g.waiting[n].m)
+	for n < len(g.waiting) && n < mostGrouped && size < MostBytes {
+		size += SizeOnWire(g.waiting[n].m)
 		n++
 	}
 	list := g.waiting[:n:n]

@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"context"
@@ -20,15 +20,15 @@ const Patience = 15 * time.Second
 
 // The pause between two tries grows from firstPause to lastPause.
 const (
-	firstPause = 50 * time.Millisecond
-	lastPause  = time.Second
+	FirstPause = 50 * time.Millisecond
+	LastPause  = time.Second
 )
 
 // temporary reports whether err says nothing about the request itself, so that a retry may
 // help.
 func temporary(err error) bool {
-	return errors.Is(err, errNoAnswer) ||
-		errors.Is(err, errDisconnected) ||
+	return errors.Is(err, ErrNoAnswer) ||
+		errors.Is(err, ErrDisconnected) ||
 		errors.Is(err, nats.ErrDisconnected) ||
 		errors.Is(err, nats.ErrReconnectBufExceeded) ||
 		errors.Is(err, nats.ErrConnectionReconnecting) ||
@@ -38,14 +38,14 @@ func temporary(err error) bool {
 // A persistence repeats one call until the result is not temporary, or until its context or the
 // patience ends.
 type persistence struct {
-	s     *Store
+	s     *Client
 	ctx   context.Context // of the call
 	end   time.Time       // the latest time at which a try may begin
 	pause time.Duration
 }
 
-// usable returns an error if no call must begin: its context has ended, or the store is closed.
-func (s *Store) usable(ctx context.Context) error {
+// Usable returns an error if no call must begin: its context has ended, or the store is closed.
+func (s *Client) Usable(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -53,12 +53,12 @@ func (s *Store) usable(ctx context.Context) error {
 }
 
 // persistence begins a call, unless usable forbids it.
-func (s *Store) persistence(ctx context.Context) (*persistence, error) {
-	if err := s.usable(ctx); err != nil {
+func (s *Client) persistence(ctx context.Context) (*persistence, error) {
+	if err := s.Usable(ctx); err != nil {
 		return nil, err
 	}
-	last := Patience - answerTimeout - sweepPause // so that the last try ends within the patience
-	return &persistence{s: s, ctx: ctx, end: time.Now().Add(last), pause: firstPause}, nil
+	last := Patience - AnswerTimeout - sweepPause // so that the last try ends within the patience
+	return &persistence{s: s, ctx: ctx, end: time.Now().Add(last), pause: FirstPause}, nil
 }
 
 // again waits for the pause before the next try; err is the temporary error of the last one. If
@@ -69,7 +69,7 @@ func (p *persistence) again(err error) error {
 	}
 	select {
 	case <-time.After(p.pause):
-		p.pause = min(2*p.pause, lastPause)
+		p.pause = min(2*p.pause, LastPause)
 		return nil
 	case <-p.s.requests.closed:
 		return p.s.requests.gone()
@@ -78,9 +78,9 @@ func (p *persistence) again(err error) error {
 	}
 }
 
-// persist calls try until the result is not temporary, or until ctx or the patience ends. It
+// Persist calls try until the result is not temporary, or until ctx or the patience ends. It
 // passes the number of earlier tries.
-func (s *Store) persist(ctx context.Context, try func(n int) error) error {
+func (s *Client) Persist(ctx context.Context, try func(n int) error) error {
 	p, err := s.persistence(ctx)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (s *Store) persist(ctx context.Context, try func(n int) error) error {
 		case ended(ctx, err):
 			return s.interrupted(ctx, last)
 		case !temporary(err):
-			return s.closedOr(err)
+			return s.ClosedOr(err)
 		}
 		last = err
 		if err := p.again(err); err != nil {
@@ -110,8 +110,8 @@ func ended(ctx context.Context, err error) bool {
 
 // unavailable returns the error of a call that did not succeed. last is the error of the last
 // try; cause is why the call ended early, or nil.
-func (s *Store) unavailable(cause, last error) error {
-	if !s.nc.IsConnected() {
+func (s *Client) unavailable(cause, last error) error {
+	if !s.Conn.IsConnected() {
 		last = s.disconnected()
 	}
 	if cause == nil {
@@ -123,20 +123,20 @@ func (s *Store) unavailable(cause, last error) error {
 // interrupted returns the error of a call whose context ended while it waited for an answer.
 // last is the error of the previous try, or nil. A caller who cancelled the call without a
 // deadline gets the cause alone, if there was no earlier try.
-func (s *Store) interrupted(ctx context.Context, last error) error {
+func (s *Client) interrupted(ctx context.Context, last error) error {
 	cause := context.Cause(ctx)
 	if last == nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return cause
 	}
 	if last == nil {
-		last = errNoAnswer
+		last = ErrNoAnswer
 	}
 	return s.unavailable(cause, last)
 }
 
-// unanswered returns the error of a request that is sent only once: views do so, since somebody
+// Unanswered returns the error of a request that is sent only once: views do so, since somebody
 // will ask again.
-func (s *Store) unanswered(ctx context.Context, subject string, err error) error {
+func (s *Client) Unanswered(ctx context.Context, subject string, err error) error {
 	err = s.denied(subject, err)
 	switch {
 	case ended(ctx, err):
@@ -144,44 +144,44 @@ func (s *Store) unanswered(ctx context.Context, subject string, err error) error
 	case temporary(err):
 		return s.unavailable(nil, err)
 	}
-	return s.closedOr(err)
+	return s.ClosedOr(err)
 }
 
-// closedOr returns why the store is closed if the client reports a closed connection, and err
+// ClosedOr returns why the store is closed if the client reports a closed connection, and err
 // otherwise. If a message is too long now because the new server accepts less than the previous
 // one, the caller builds it differently when it repeats the whole call.
-func (s *Store) closedOr(err error) error {
+func (s *Client) ClosedOr(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, engine.ErrClosed):
-		return s.closedForGood()
+		return s.ClosedForGood()
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
 	return err
 }
 
-// manage is persist for calls of the client that manage streams and consumers. Each try has its
+// Manage is persist for calls of the client that manage streams and consumers. Each try has its
 // own time-out: a server that is stopping swallows such requests too.
 //
 // A caller that lacks the right to a request gets no answer, as if the server were slow; the
 // server reports the refusal separately, as an error of the connection.
-func (s *Store) manage(ctx context.Context, call func(context.Context) error) error {
-	return s.persist(ctx, func(int) error {
-		before := s.nc.LastError()
-		try, cancel := context.WithTimeout(ctx, manageTimeout)
+func (s *Client) Manage(ctx context.Context, call func(context.Context) error) error {
+	return s.Persist(ctx, func(int) error {
+		before := s.Conn.LastError()
+		try, cancel := context.WithTimeout(ctx, ManageTimeout)
 		defer cancel()
 		err := call(try)
-		if now := s.nc.LastError(); err != nil && now != before && errors.Is(now, nats.ErrPermissionViolation) {
+		if now := s.Conn.LastError(); err != nil && now != before && errors.Is(now, nats.ErrPermissionViolation) {
 			return now
 		}
 		var api *jetstream.APIError
 		switch {
 		case errors.As(err, &api):
-			if mapped := apiError(api); temporary(mapped) {
+			if mapped := Error(api); temporary(mapped) {
 				return mapped
 			}
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			return errNoAnswer
+			return ErrNoAnswer
 		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
 			return fmt.Errorf("%w: %w", errUnavailable, err)
 		}
@@ -189,6 +189,6 @@ func (s *Store) manage(ctx context.Context, call func(context.Context) error) er
 	})
 }
 
-// manageTimeout is longer than answerTimeout: a cluster that creates a stream or a consumer
+// ManageTimeout is longer than answerTimeout: a cluster that creates a stream or a consumer
 // waits until its leader is elected.
-const manageTimeout = 5 * time.Second
+const ManageTimeout = 5 * time.Second

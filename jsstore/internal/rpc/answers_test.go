@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"context"
@@ -48,17 +48,17 @@ func TestAnswersAreThoseOfTheirCalls(t *testing.T) {
 // TestWhatCouldNotBeMadeIsNotSent is about messages whose long payload could not be stored:
 // they are not tried again.
 func TestWhatCouldNotBeMadeIsNotSent(t *testing.T) {
-	s := &Store{requests: &requests{}}
+	s := &Client{requests: &requests{}}
 	for n := range 3 {
-		for _, err := range s.publishEach(t.Context(), make([]*nats.Msg, n), func(int) error { return errNoAnswer }, exclusive) {
-			if !errors.Is(err, errNoAnswer) {
+		for _, err := range s.PublishEach(t.Context(), make([]*nats.Msg, n), func(int) error { return ErrNoAnswer }, nil) {
+			if !errors.Is(err, ErrNoAnswer) {
 				t.Errorf("of %d: %v, want errNoAnswer", n, err)
 			}
 		}
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range s.publishEach(gone, make([]*nats.Msg, 3), func(int) error { t.Error("one is made"); return nil }, exclusive) {
+	for _, err := range s.PublishEach(gone, make([]*nats.Msg, 3), func(int) error { t.Error("one is made"); return nil }, nil) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("after the end: %v, want context.Canceled", err)
 		}

@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"runtime"
@@ -102,7 +102,7 @@ func (s *sender) publish(o *outgoing) {
 		s.refused(o.request, err)
 	}
 	if o.buffer != nil {
-		giveBack(o.buffer, o.m.Data)
+		GiveBack(o.buffer, o.m.Data)
 	}
 }
 
@@ -117,3 +117,31 @@ func (s *sender) close() {
 		s.idle.Wait()
 	}
 }
+
+// SizeOnWire returns the size that the server compares with the maximum size of a message.
+func SizeOnWire(m *nats.Msg) int {
+	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
+	for name, values := range m.Header {
+		for _, v := range values {
+			n += len(name) + len(": \r\n") + len(v)
+		}
+	}
+	return n
+}
+
+// buffers holds buffers in which records are encoded for sending. The sender copies them.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptBuffer is the size up to which a buffer is kept for reuse. Hardly any record is longer.
+const keptBuffer = 16 << 10
+
+// GiveBack returns a buffer to the pool, or the longer one that replaced it.
+func GiveBack(buffer *[]byte, used []byte) {
+	if cap(used) <= keptBuffer {
+		*buffer = used
+		buffers.Put(buffer)
+	}
+}
+
+// TakeBuffer returns an empty buffer to encode a message in.
+func TakeBuffer() *[]byte { return buffers.Get().(*[]byte) }

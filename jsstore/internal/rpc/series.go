@@ -1,4 +1,4 @@
-package jsstore
+package rpc
 
 import (
 	"context"
@@ -73,13 +73,13 @@ func (s *series) next(ctx context.Context) (*nats.Msg, error) {
 	if m, err := s.take(); m != nil || err != nil {
 		return m, err
 	}
-	timer := time.NewTimer(answerTimeout)
+	timer := time.NewTimer(AnswerTimeout)
 	defer timer.Stop()
 	for {
 		select {
 		case <-s.more:
 		case <-timer.C:
-			return nil, errNoAnswer
+			return nil, ErrNoAnswer
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
