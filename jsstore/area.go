@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
-	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -157,10 +155,10 @@ func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message
 }
 
 func (s *Store) messageOf(p Area, m *rpc.Stored) Message {
-	c := Message{Sequence: m.Sequence, Left: m.Left, Vanishes: vanishes(m)}
+	c := Message{Sequence: m.Sequence, Left: m.Left, Vanishes: message.Vanishes(m)}
 	if p != Records {
 		c.Key = s.layout.IDIn(m.Subject)
-		if d := parseDue(s.layout, m); isExecution(d) {
+		if d := message.ParseDue(s.layout, m); message.IsExecution(d) {
 			c.Record.Execution = d.Execution
 		}
 		return c
@@ -169,10 +167,10 @@ func (s *Store) messageOf(p Area, m *rpc.Stored) Message {
 	if engine.ValidateID(c.Key) != nil {
 		return c // a key of the namespace itself, or one that belongs to a record
 	}
-	if c.Deleted = isGrave(m); c.Deleted {
+	if c.Deleted = message.IsGrave(m); c.Deleted {
 		return c
 	}
-	r, err := decodeRecord(m)
+	r, err := message.DecodeRecord(m)
 	if err != nil && !errors.Is(err, engine.ErrNewer) || r.ID != c.Key {
 		return c
 	}
@@ -181,12 +179,4 @@ func (s *Store) messageOf(p Area, m *rpc.Stored) Message {
 		c.Gone = at
 	}
 	return c
-}
-
-func vanishes(m *rpc.Stored) time.Time {
-	n, err := strconv.ParseInt(m.Header.Get(jetstream.MsgTTLHeader), 10, 64)
-	if err != nil || n <= 0 {
-		return time.Time{}
-	}
-	return m.Time.Add(time.Duration(min(n, codec.MaxMillis/1000)) * time.Second)
 }

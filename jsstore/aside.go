@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/nats-io/nats.go"
@@ -82,7 +84,7 @@ func (s *Store) keepAside(ctx context.Context, stream string, m *rpc.Stored, rea
 	kept.Header.Set(headerAsideReason, strings.NewReplacer("\r", " ", "\n", " ").Replace(reason))
 	kept.Header.Set(headerAsideTime, strconv.FormatInt(m.Time.UnixMilli(), 10))
 	if d := s.config.Retention; d > 0 && d != engine.Forever {
-		kept.Header.Set(jetstream.MsgTTLHeader, seconds(d))
+		kept.Header.Set(jetstream.MsgTTLHeader, message.Seconds(d))
 	}
 	if int64(kept.Size()) > s.rpc.Conn.MaxPayload()-1024 { // the copy has more headers than the message had
 		kept.Header.Set(headerAsideSize, strconv.Itoa(len(m.Data)))
@@ -133,18 +135,10 @@ func keptHeaders(all nats.Header) (kept nats.Header, block []byte) {
 // isPlain reports whether a copy in the bucket can have a header as it is.
 func isPlain(name, value string) bool {
 	switch name {
-	case headerOperation, codec.HeaderWrite, "Status", "Description":
+	case message.HeaderOperation, codec.HeaderWrite, "Status", "Description":
 		return false
 	}
-	return isName(name) && !strings.HasPrefix(name, asideHeaders) && strings.TrimSpace(value) == value && !strings.ContainsAny(value, "\r\n")
-}
-
-// isName reports whether nats.go (1.55) publishes a message with a header of this name. It
-// refuses more names than the server does.
-func isName(name string) bool {
-	return name != "" && strings.IndexFunc(name, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"()/,:;<=>?@[\\]{}", r)
-	}) < 0
+	return message.IsName(name) && !strings.HasPrefix(name, asideHeaders) && strings.TrimSpace(value) == value && !strings.ContainsAny(value, "\r\n")
 }
 
 // layAside sets aside a message that the store itself can't read. If the copy could not be
@@ -164,7 +158,7 @@ func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 				yield(engine.Aside{}, err)
 				return
 			}
-			if !isGrave(m) && !yield(s.aside(m), nil) {
+			if !message.IsGrave(m) && !yield(s.aside(m), nil) {
 				return
 			}
 		}
@@ -176,7 +170,7 @@ func (s *Store) Aside(ctx context.Context) iter.Seq2[engine.Aside, error] {
 			if s.isOwn(m) {
 				continue
 			}
-			if _, err := decodeRecord(m); errors.Is(err, engine.ErrDamaged) && !yield(s.damaged(m, err), nil) {
+			if _, err := message.DecodeRecord(m); errors.Is(err, engine.ErrDamaged) && !yield(s.damaged(m, err), nil) {
 				return
 			}
 		}
@@ -188,12 +182,12 @@ func (s *Store) aside(m *rpc.Stored) engine.Aside {
 		Name: strings.TrimPrefix(m.Subject, s.layout.RecordPrefix()), Place: m.Header.Get(headerAsideSubject),
 		Reason: m.Header.Get(headerAsideReason), At: m.Time.UTC(), Size: len(m.Data),
 	}
-	h := reader{header: m.Header}
-	if ms := h.integer(headerAsideTime); ms != 0 {
-		a.At = instant(ms)
+	h := message.Reader{Header: m.Header}
+	if ms := h.Integer(headerAsideTime); ms != 0 {
+		a.At = message.Instant(ms)
 	}
-	a.Size -= min(max(int(h.integer(headerAsideBlock)), 0), a.Size)
-	if n := h.integer(headerAsideSize); n != 0 {
+	a.Size -= min(max(int(h.Integer(headerAsideBlock)), 0), a.Size)
+	if n := h.Integer(headerAsideSize); n != 0 {
 		a.Size = int(n)
 	}
 	if id := s.layout.IDIn(a.Place); engine.ValidateID(id) == nil {
@@ -240,9 +234,9 @@ func (s *Store) PutBack(ctx context.Context, name string) error {
 	switch kind, rest := s.layout.Split(again.Subject); kind {
 	case "due": // only the timers publish these; ready has the same effect
 		again.Subject = s.layout.NS + ".ready." + rest
-		exclusive(again)
+		message.Exclusive(again)
 	case "ready": // the execution may have run since then, so its claim must check
-		exclusive(again)
+		message.Exclusive(again)
 	}
 	if _, err := s.rpc.Publish(ctx, again, nil); err != nil {
 		return fmt.Errorf("put %s back: %w", name, err)
@@ -266,7 +260,7 @@ func (s *Store) findAside(ctx context.Context, name string) (*rpc.Stored, error)
 		return nil, fmt.Errorf("%w: %q", ErrNotAside, name)
 	}
 	m, err := s.rpc.Last(ctx, s.layout.Records(), subject)
-	if errors.Is(err, engine.ErrNotFound) || err == nil && isGrave(m) {
+	if errors.Is(err, engine.ErrNotFound) || err == nil && message.IsGrave(m) {
 		return nil, fmt.Errorf("%w: %q", ErrNotAside, name)
 	}
 	return m, err
@@ -274,8 +268,8 @@ func (s *Store) findAside(ctx context.Context, name string) (*rpc.Stored, error)
 
 func (s *Store) forget(ctx context.Context, m *rpc.Stored) error {
 	grave := nats.NewMsg(m.Subject)
-	grave.Header.Set(headerOperation, operationDelete)
-	grave.Header.Set(jetstream.MsgTTLHeader, graveTTL)
+	grave.Header.Set(message.HeaderOperation, message.OperationDelete)
+	grave.Header.Set(jetstream.MsgTTLHeader, message.GraveTTL)
 	_, err := s.putMsg(ctx, grave, m.Revision())
 	if errors.Is(err, engine.ErrConflict) {
 		return nil // somebody was faster

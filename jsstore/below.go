@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/message"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 )
 
@@ -26,7 +25,7 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 	errs := s.rpc.PublishEach(ctx, ms, func(i int) (err error) {
 		ms[i], err = s.ready(ctx, &dues[i])
 		return err
-	}, exclusive)
+	}, message.Exclusive)
 	var refused []*nats.Msg
 	for i, err := range errs {
 		switch {
@@ -34,7 +33,7 @@ func (s *Store) enqueueBelow(ctx context.Context, dues []engine.Due) error {
 			errs[i] = nil
 		case errors.Is(err, engine.ErrQueueFull):
 			errs[i] = nil
-			refused = append(refused, dueAtOnce(s.layout, ms[i], &dues[i].Execution, time.Now()))
+			refused = append(refused, message.DueAtOnce(s.layout, ms[i], &dues[i].Execution, time.Now()))
 		}
 	}
 	return errors.Join(append(errs, s.enqueueBeside(ctx, refused)...)...)
@@ -50,14 +49,4 @@ func (s *Store) enqueueBeside(ctx context.Context, timers []*nats.Msg) []error {
 		}
 	}
 	return errs
-}
-
-// dueAtOnce returns the timer that replaces a ready message for which there is no room. It is
-// exclusive, because a repeated spawn may find room.
-func dueAtOnce(l layout.Layout, ready *nats.Msg, x *engine.Execution, now time.Time) *nats.Msg {
-	m := &nats.Msg{Subject: l.LaterSubject(x.ID), Data: ready.Data, Header: nats.Header{}}
-	m.Header.Set(codec.HeaderExclusive, "1")
-	schedule(m, later(x.StartAt, now), l.DueSubject(x))
-	expectNone(m)
-	return m
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
@@ -77,13 +79,13 @@ func (s *Store) keepIn(ctx context.Context, id string, p codec.Payload, size int
 	for first := 0; first < r.chunks; first += blobsAtOnce {
 		var ms []*nats.Msg
 		for i := first; i < min(first+blobsAtOnce, r.chunks); i++ {
-			ms = append(ms, unconditional(chunkSubject(mark, r.chunks, i), p.Data[i*size:min((i+1)*size, n)]))
+			ms = append(ms, message.Unconditional(chunkSubject(mark, r.chunks, i), p.Data[i*size:min((i+1)*size, n)]))
 		}
 		if err := errors.Join(s.rpc.PublishAll(ctx, ms, nil)...); err != nil {
 			return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
 		}
 	}
-	if _, err := s.rpc.Publish(ctx, unconditional(mark, kept.Data), nil); err != nil {
+	if _, err := s.rpc.Publish(ctx, message.Unconditional(mark, kept.Data), nil); err != nil {
 		return p, fmt.Errorf("store a payload of %d bytes: %w", n, err)
 	}
 	return kept, nil

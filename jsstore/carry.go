@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/nats-io/nats.go"
@@ -23,7 +25,7 @@ func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
 		}
 		ms[i], err = s.ready(ctx, &due[i])
 		return err
-	}, exclusive) {
+	}, message.Exclusive) {
 		if err == nil {
 			continue
 		}
@@ -48,7 +50,7 @@ func (s *Store) ready(ctx context.Context, d *engine.Due) (*nats.Msg, error) {
 		kept := *d
 		kept.Input, d = input, &kept
 	}
-	return readyMessage(s.layout, d), nil
+	return message.ReadyMessage(s.layout, d), nil
 }
 
 // Cancel implements [engine.Store]. The message is stored for the one executor that will carry

@@ -9,12 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
@@ -71,7 +70,7 @@ func (s *Store) Cancels(ctx context.Context) (engine.Feed[engine.CancelMessage],
 // limited says that due messages must pass through the ready stream.
 func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool) {
 	about := meta(m.Reply)
-	d := parseDue(s.layout, &rpc.Stored{
+	d := message.ParseDue(s.layout, &rpc.Stored{
 		Subject: m.Subject, Sequence: about.sequence, Header: m.Header, Data: m.Data, Time: about.time, Broken: rpc.IsBroken(m),
 	})
 	if d.Invalid != nil && engine.ValidateID(d.Execution.ID) != nil {
@@ -86,7 +85,7 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	}
 	d.Deliveries += about.deliveries
 	if d.Hint && d.Invalid == nil && about.stream == s.layout.Ready() {
-		d.Invalid = errHint
+		d.Invalid = message.ErrHint
 	}
 	b := &baton{s: s, m: m, execution: &d.Execution, deliveries: d.Deliveries, exclusive: !d.Fresh}
 	if limited && about.stream == s.layout.Timers() {
@@ -97,7 +96,7 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	d.Message = messageName(about.stream, about.sequence)
 	d.First = !old
 	// A message that came through the timers may come twice, so it is claimed exclusively.
-	d.Fresh = d.Fresh && d.First && m.Header.Get(headerScheduler) == ""
+	d.Fresh = d.Fresh && d.First && m.Header.Get(message.HeaderScheduler) == ""
 	// A message without a delay is due now: its times come from the clock of whoever created
 	// it, which may be ahead of this one. A client without the definition may ask for a delay
 	// too, which then replaces the definition's.
@@ -110,11 +109,6 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 	return d, true
 }
 
-// errHint says that a hint is invalid because its execution has no record. It applies to the
-// ready stream, where anybody may have written the hint. Only executors write to the timers; a
-// hint from there without a record belongs to a tree that has been deleted.
-var errHint = errors.New("a hint (header Durable-Hint) to an execution that is not recorded")
-
 // refuse handles a control message that this executor can't read. If only a later version
 // understands the message, refuse returns it, for an executor of that version to take it.
 func (s *Store) refuse(m *nats.Msg, reason error) {
@@ -124,13 +118,6 @@ func (s *Store) refuse(m *nats.Msg, reason error) {
 	}
 	s.layAside(m, reason)
 }
-
-// Headers of scheduled messages (ADR-51).
-const (
-	headerSchedule       = "Nats-Schedule"
-	headerScheduleTarget = "Nats-Schedule-Target"
-	headerScheduler      = "Nats-Scheduler"
-)
 
 // about holds the fields of the ack subject of a delivered message.
 type about struct {
@@ -230,48 +217,16 @@ func (b *baton) timerFor(at time.Time, recorded bool) *nats.Msg {
 func (b *baton) timer(at time.Time, recorded bool) *nats.Msg {
 	x := b.execution
 	if recorded {
-		return hintMessage(b.s.layout, x, at)
+		return message.HintMessage(b.s.layout, x, at)
 	}
-	m := &nats.Msg{Subject: b.s.layout.LaterSubject(x.ID), Header: ownHeaders(b.m.Header), Data: b.m.Data}
+	m := &nats.Msg{Subject: b.s.layout.LaterSubject(x.ID), Header: message.OwnHeaders(b.m.Header), Data: b.m.Data}
 	if !engine.IsDue(m.Data) {
 		m.Header.Set(codec.HeaderCreated, strconv.FormatInt(x.CreatedAt.UnixMilli(), 10))
 	}
 	m.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
-	schedule(m, at, b.s.layout.DueSubject(x))
+	message.Schedule(m, at, b.s.layout.DueSubject(x))
 	return m
 }
-
-// ownHeaders returns the headers that a copy of a message keeps: all except those that instruct
-// the server and those whose names nats.go refuses.
-func ownHeaders(all nats.Header) nats.Header {
-	own := nats.Header{}
-	for name, values := range all {
-		if !strings.HasPrefix(name, "Nats-") && isName(name) {
-			own[name] = values
-		}
-	}
-	return own
-}
-
-// hintMessage returns the timer of an execution that is fully described by its record.
-func hintMessage(l layout.Layout, x *engine.Execution, at time.Time) *nats.Msg {
-	m := &nats.Msg{Subject: l.LaterSubject(x.ID), Header: nats.Header{}}
-	m.Header.Set(codec.HeaderHint, "1")
-	if x.Sleeping {
-		m.Header.Set(codec.HeaderSleeping, "1")
-	}
-	schedule(m, at, l.DueSubject(x))
-	return m
-}
-
-// schedule makes m a timer: at that time the server publishes it to target.
-func schedule(m *nats.Msg, at time.Time, target string) {
-	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
-	m.Header.Set(headerScheduleTarget, target)
-}
-
-// expectNone makes the server refuse m if a message with its subject exists already.
-func expectNone(m *nats.Msg) { m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0") }
 
 // maxHeaders is how long a header block may be in a stream (nats-server 2.15.2: error 10097).
 const maxHeaders = 1<<16 - 1

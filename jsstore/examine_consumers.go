@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
@@ -206,15 +208,15 @@ func (e *examiner) findSkipped(ctx context.Context, src layout.Source, info *jet
 
 // hasRun reports whether the execution of a message has finished.
 func (e *examiner) hasRun(ctx context.Context, m *rpc.Stored) bool {
-	d := parseDue(e.layout, m)
-	if !isExecution(d) {
+	d := message.ParseDue(e.layout, m)
+	if !message.IsExecution(d) {
 		return false
 	}
 	last, err := e.newest(ctx, e.layout.RecordSubject(d.Execution.ID))
 	if err != nil || last == nil {
 		return false
 	}
-	r, err := decodeRecord(last)
+	r, err := message.DecodeRecord(last)
 	return err == nil && r.Status.Finished() && r.SameLife(&d.Execution)
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -171,7 +173,7 @@ func (e *examiner) judgeTasks(ctx context.Context, due, later map[load]uint64) {
 			continue
 		}
 		m, err := e.get(ctx, e.layout.Ready(), e.layout.NS+".ready."+l.queue+"."+l.task+".>", 1)
-		if err != nil || m != nil && parseDue(e.layout, m).Execution.Sleeping {
+		if err != nil || m != nil && message.ParseDue(e.layout, m).Execution.Sleeping {
 			continue // it needs no code
 		}
 		e.find(Problem, "queue.tasks", l.queue+"/"+l.task, counted(due[l], "execution is", "executions are")+" queued, and no executor of the queue has bound the task",
@@ -232,7 +234,7 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 			if by := info.TimeStamp.Sub(dueAt(m)); by > overdue {
 				late, latest = late+1, max(latest, by)
 			}
-			if d := parseDue(e.layout, m); isExecution(d) && !d.Execution.Sleeping {
+			if d := message.ParseDue(e.layout, m); message.IsExecution(d) && !d.Execution.Sleeping {
 				later[load{d.Execution.Queue, d.Execution.Task}]++
 			}
 		}
@@ -252,7 +254,7 @@ func (e *examiner) examineTimers(ctx context.Context) map[load]uint64 {
 
 // dueAt returns when a timer fires, or a time in the far future if the timer does not say.
 func dueAt(m *rpc.Stored) time.Time {
-	at, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get(headerSchedule))
+	at, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get(message.HeaderSchedule))
 	if err != nil {
 		return m.Time.AddDate(100, 0, 0)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/engine"
@@ -94,7 +96,7 @@ func (e *examiner) strays(ctx context.Context, queue string) (list []stray, firs
 // isStray says where else the execution of a message in the ready stream is. It returns an
 // empty string if the message is the execution's own.
 func (e *examiner) isStray(ctx context.Context, lies *rpc.Stored) (string, error) {
-	x := parseDue(e.layout, lies).Execution
+	x := message.ParseDue(e.layout, lies).Execution
 	if x.ID != engine.RootOf(x.ID) {
 		return "", nil // only executors send it, and they repeat it if it has finished
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/engine"
@@ -111,7 +113,7 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 				break
 			}
 			e.Sampled++
-			r, err := decodeRecord(m)
+			r, err := message.DecodeRecord(m)
 			e.count(r.Execution)
 			switch {
 			case errors.Is(err, engine.ErrNotFound):
@@ -165,8 +167,8 @@ func (e *examiner) verdict(ctx context.Context, s suspect) (string, error) {
 	drives := everyMessage
 	if e.abandoned(s) { // then a message that was enqueued under its id since does not drive it
 		drives = func(m *rpc.Stored) bool {
-			d := parseDue(e.layout, m)
-			return !isExecution(d) || d.Execution.SameLife(&s.Execution)
+			d := message.ParseDue(e.layout, m)
+			return !message.IsExecution(d) || d.Execution.SameLife(&s.Execution)
 		}
 	}
 	if driven, err := e.hasMessage(ctx, s.ID, drives); err != nil || driven {
@@ -256,7 +258,7 @@ func (e *examiner) gone(ctx context.Context, id string) (bool, string, error) {
 	}
 	how := doesNotExist
 	if m != nil {
-		r, err := decodeRecord(m)
+		r, err := message.DecodeRecord(m)
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 		case err != nil || r.Status.Active():
@@ -311,7 +313,7 @@ func (e *examiner) judgeAside(ctx context.Context) {
 			e.unknown("work.set_aside", "", err)
 			return
 		}
-		if isGrave(m) {
+		if message.IsGrave(m) {
 			continue
 		}
 		e.countAside(m)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/nats-io/nats.go"
@@ -32,7 +34,7 @@ func (s *Store) Publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return s.rpc.Publish(ctx, m, nil)
 }
 
-func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return readyMessage(s.layout, &d) }
+func (s *Store) ReadyMessage(d engine.Due) *nats.Msg { return message.ReadyMessage(s.layout, &d) }
 
 // Delivery reads a message as if it were delivered for the first time.
 func (s *Store) Delivery(m *nats.Msg) (*engine.Delivery, bool) { return s.delivery(m, false, false) }

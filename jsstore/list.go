@@ -6,6 +6,8 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/engine"
@@ -24,7 +26,7 @@ func (s *Store) List(ctx context.Context, f engine.Filter) iter.Seq2[engine.Reco
 					yield(engine.Record{}, err)
 					return
 				}
-				if d := parseDue(s.layout, m); isExecution(d) {
+				if d := message.ParseDue(s.layout, m); message.IsExecution(d) {
 					queued[d.Execution.ID] = engine.Record{Execution: d.Execution}
 				}
 			}

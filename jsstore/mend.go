@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
@@ -58,18 +60,11 @@ func (e *examiner) mendCommand() string { return e.command("doctor --mend") }
 // again publishes the message that a recorded execution lacks. It is a hint, and the record
 // decides what happens: two hints start one attempt.
 func (s *Store) again(ctx context.Context, x *engine.Execution, at time.Time) error {
-	m := hintMessage(s.layout, x, later(at, time.Now()))
+	m := message.HintMessage(s.layout, x, message.Later(at, time.Now()))
 	if _, err := s.rpc.Publish(ctx, m, nil); err != nil {
 		return fmt.Errorf("timer for %s: %w", x.ID, err)
 	}
 	return nil
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // crashesAllowed is the crash cap that a repair applies. The executor's own cap judges the next
@@ -198,10 +193,10 @@ func (e *examiner) clear(ctx context.Context, s suspect) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if m == nil || isGrave(m) {
+		if m == nil || message.IsGrave(m) {
 			return e.forgetTree(ctx, s.Root(), 0, "removed: its root is gone")
 		}
-		if root, err = decodeRecord(m); err != nil {
+		if root, err = message.DecodeRecord(m); err != nil {
 			return "", err
 		}
 		if e.outlived(m, &root.Execution) {
@@ -246,20 +241,20 @@ func (s *Store) takeOut(ctx context.Context, stream string, m *rpc.Stored, reaso
 // message for each id. It may come twice from the timers: the executor claims it through the
 // record.
 func (s *Store) deliverAgain(ctx context.Context, src layout.Source, m *rpc.Stored) error {
-	next := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
+	next := &nats.Msg{Subject: m.Subject, Header: message.OwnHeaders(m.Header), Data: m.Data}
 	switch kind, rest := s.layout.Split(m.Subject); {
 	case kind == "due" && src.Queue() == "":
 		root, err := s.layout.RootToLookAt(m.Subject)
 		if err != nil {
 			return err
 		}
-		next = lookMessage(s.layout, root, time.Now())
+		next = message.LookMessage(s.layout, root, time.Now())
 	case kind == "ready", kind == "due":
 		if next.Header.Get(codec.HeaderHint) == "" && !engine.IsDue(m.Data) && next.Header.Get(codec.HeaderCreated) == "" {
 			next.Header.Set(codec.HeaderCreated, fmt.Sprint(m.Time.UnixMilli()))
 		}
 		next.Subject = s.layout.LaterSubject(s.layout.IDIn(m.Subject))
-		schedule(next, time.Now(), s.layout.NS+".due."+rest)
+		message.Schedule(next, time.Now(), s.layout.NS+".due."+rest)
 	}
 	if _, err := s.rpc.Publish(ctx, next, nil); err != nil {
 		return fmt.Errorf("send %s again: %w", m.Subject, err)

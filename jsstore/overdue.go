@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/nats-io/nats.go"
@@ -48,7 +50,7 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 		if m.Sequence > last {
 			break // set since the scan began, maybe by this loop
 		}
-		at, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(m.Header.Get(headerSchedule), "@at "))
+		at, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(m.Header.Get(message.HeaderSchedule), "@at "))
 		if err != nil || time.Since(at) < overdueAfter {
 			continue
 		}
@@ -67,9 +69,9 @@ func (s *Store) FireOverdue(ctx context.Context) (int, error) {
 // timerAgain returns a timer as it was published. The server stores it only if it replaces that
 // very message.
 func timerAgain(m *rpc.Stored) *nats.Msg {
-	again := &nats.Msg{Subject: m.Subject, Header: ownHeaders(m.Header), Data: m.Data}
-	again.Header.Set(headerSchedule, m.Header.Get(headerSchedule))
-	again.Header.Set(headerScheduleTarget, m.Header.Get(headerScheduleTarget))
+	again := &nats.Msg{Subject: m.Subject, Header: message.OwnHeaders(m.Header), Data: m.Data}
+	again.Header.Set(message.HeaderSchedule, m.Header.Get(message.HeaderSchedule))
+	again.Header.Set(message.HeaderScheduleTarget, m.Header.Get(message.HeaderScheduleTarget))
 	again.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(m.Sequence, 10))
 	return again
 }
@@ -83,7 +85,7 @@ func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
 		return 0, err
 	}
 	m := nats.NewMsg(s.layout.OverdueSubject())
-	m.Header.Set(jetstream.MsgTTLHeader, seconds(turnFor(info.State.Msgs, info.State.Bytes)))
+	m.Header.Set(jetstream.MsgTTLHeader, message.Seconds(turnFor(info.State.Msgs, info.State.Bytes)))
 	switch _, err = s.putMsg(ctx, m, 0); {
 	case errors.Is(err, engine.ErrConflict):
 		return 0, nil

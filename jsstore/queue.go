@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
@@ -157,9 +159,9 @@ func (s *Store) move(m *nats.Msg, b *baton) {
 // stream: its holder may be about to acknowledge it, and then no message would lead to the
 // execution.
 func (s *Store) moveToReady(ctx context.Context, m *nats.Msg, b *baton) error {
-	moved := &nats.Msg{Subject: s.layout.ReadySubject(b.execution), Header: ownHeaders(m.Header), Data: m.Data}
+	moved := &nats.Msg{Subject: s.layout.ReadySubject(b.execution), Header: message.OwnHeaders(m.Header), Data: m.Data}
 	moved.Header.Set(codec.HeaderDeliveries, strconv.Itoa(b.deliveries))
-	exclusive(moved) // the timers may fire twice
+	message.Exclusive(moved) // the timers may fire twice
 	sequence, err := s.rpc.Publish(ctx, moved, nil)
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
@@ -61,8 +63,8 @@ func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
 	if err != nil {
 		return engine.Record{}, err
 	}
-	d := parseDue(s.layout, m)
-	if !isExecution(d) {
+	d := message.ParseDue(s.layout, m)
+	if !message.IsExecution(d) {
 		return engine.Record{}, engine.ErrNotFound
 	}
 	r := engine.Record{Execution: d.Execution, Queued: messageName(p.stream, m.Sequence)}
@@ -70,12 +72,6 @@ func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
 		return r, d.Invalid
 	}
 	return r, nil
-}
-
-// isExecution reports whether a message holds an execution. An unreadable message does, unless
-// its id is invalid: an executor will record why it can't be read.
-func isExecution(d *engine.Delivery) bool {
-	return !d.Hint && engine.ValidateID(d.Execution.ID) == nil
 }
 
 // messageName returns the name that a delivery has for its message.
@@ -91,7 +87,7 @@ func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 			return false, err
 		}
 	}
-	expectNone(m)
+	message.ExpectNone(m)
 	_, err := b.s.rpc.Publish(ctx, m, nil)
 	if !errors.Is(err, engine.ErrConflict) {
 		return err == nil, err
@@ -104,7 +100,7 @@ func (b *baton) park(ctx context.Context, m *nats.Msg) (bool, error) {
 		return false, err
 	}
 	// An earlier delivery of this message, or an earlier try, has moved it.
-	return bytes.Equal(lies.Data, m.Data) && lies.Header.Get(headerScheduleTarget) == m.Header.Get(headerScheduleTarget), nil
+	return bytes.Equal(lies.Data, m.Data) && lies.Header.Get(message.HeaderScheduleTarget) == m.Header.Get(message.HeaderScheduleTarget), nil
 }
 
 // isFirst reports whether this message of an unrecorded execution has its id. It searches in
@@ -173,7 +169,7 @@ func (s *Store) settle(ctx context.Context, x *engine.Execution, sequence uint64
 		if err := s.rpc.DeleteMessage(ctx, s.layout.Ready(), m.Sequence); err != nil {
 			return fmt.Errorf("remove %s, which has the id of %s: %w", m.Subject, s.layout.ReadySubject(x), err)
 		}
-		later := parseDue(s.layout, m).Execution
+		later := message.ParseDue(s.layout, m).Execution
 		s.log.Warn("message dropped: another with its id was accepted first", "execution", x.ID,
 			"task", later.Task, "queue", later.Queue, "first task", x.Task, "first queue", x.Queue)
 	}

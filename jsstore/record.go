@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/nats-io/nats.go"
@@ -27,9 +29,9 @@ func (s *Store) put(ctx context.Context, subject string, data []byte, at engine.
 // putMsg is put for a message that has headers of its own.
 func (s *Store) putMsg(ctx context.Context, m *nats.Msg, at engine.Revision) (engine.Revision, error) {
 	write := nuid.Next()
-	h := headers{m.Header, make([]string, 0, 2)}
+	h := message.Headers{m.Header, make([]string, 0, 2)}
 	if at != 0 {
-		replacing(m.Header)
+		message.Replacing(m.Header)
 	}
 	h.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(at), 10))
 	h.Set(codec.HeaderWrite, write)
@@ -89,7 +91,7 @@ func (s *Store) Update(ctx context.Context, x engine.Execution, at engine.Revisi
 	}
 	m := &nats.Msg{Subject: s.layout.RecordSubject(x.ID), Data: data, Header: nats.Header{}}
 	if d, ends := x.TimeToLive(s.Limits()); ends {
-		m.Header.Set(jetstream.MsgTTLHeader, seconds(d))
+		m.Header.Set(jetstream.MsgTTLHeader, message.Seconds(d))
 	}
 	revision, err := s.putOver(ctx, m, at, &x)
 	if err == nil { // otherwise the message may still be on its way
@@ -133,7 +135,7 @@ func (s *Store) record(ctx context.Context, id string) (engine.Record, error) {
 // decodeRecord decodes a record and checks its retention. For a record that should have been
 // removed by now it returns ErrNotFound, together with the record.
 func (s *Store) decodeRecord(m *rpc.Stored) (engine.Record, error) {
-	r, err := decodeRecord(m)
+	r, err := message.DecodeRecord(m)
 	if err == nil && s.outlived(m, &r.Execution) {
 		return r, fmt.Errorf("%w: its retention is over", engine.ErrNotFound)
 	}
@@ -144,18 +146,7 @@ func (s *Store) decodeRecord(m *rpc.Stored) (engine.Record, error) {
 // to live, that counts: the record got it when it finished.
 func (s *Store) outlived(m *rpc.Stored, x *engine.Execution) bool {
 	now := time.Now()
-	return x.Gone(s.Limits(), now) && !vanishes(m).After(now)
-}
-
-func decodeRecord(m *rpc.Stored) (engine.Record, error) {
-	if isGrave(m) {
-		return engine.Record{}, engine.ErrNotFound
-	}
-	x, err := engine.DecodeRecord(m.Data)
-	if err != nil {
-		err = fmt.Errorf("%s, revision %d: %w", m.Subject, m.Sequence, err)
-	}
-	return engine.Record{Execution: x, Revision: m.Revision()}, err
+	return x.Gone(s.Limits(), now) && !message.Vanishes(m).After(now)
 }
 
 // GetMany implements [engine.Store]. It asks the leader for records that the replica does not

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/message"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,26 +14,13 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// seconds formats a time to live for the server in whole seconds. It rounds up, since the
-// server would drop the fraction.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
-}
-
 // lookAt sets the timer that starts the next check of a tree. A root has one such timer: the
 // latest call decides.
 func (s *Store) lookAt(ctx context.Context, root string, at time.Time) error {
-	if _, err := s.rpc.Publish(ctx, lookMessage(s.layout, root, at), nil); err != nil {
+	if _, err := s.rpc.Publish(ctx, message.LookMessage(s.layout, root, at), nil); err != nil {
 		return fmt.Errorf("timer for the tree of %s: %w", root, err)
 	}
 	return nil
-}
-
-// lookMessage returns the timer that starts the check of a tree.
-func lookMessage(l layout.Layout, root string, at time.Time) *nats.Msg {
-	m := nats.NewMsg(l.LookLater(root))
-	schedule(m, at, l.LookSubject(root))
-	return m
 }
 
 // Expiries implements [engine.Store].
@@ -69,34 +53,12 @@ func (l *look) Return(ctx context.Context, at time.Time, recorded bool) error {
 	return l.Done(ctx)
 }
 
-// A grave is the message that replaces a root's record when its tree is deleted; any client of
-// key-value buckets deletes a key in the same way. Its revision comes after everything in this
-// tree and before everything in a later tree with the same id. So a purge up to it, however
-// late, removes the one and leaves the other. The grave vanishes by itself.
-const (
-	headerOperation = "KV-Operation"
-	operationDelete = "DEL"
-	// graveTTL is the shortest time to live that the server accepts, in seconds. Nobody needs
-	// the grave after the purge. If it vanishes before the purge, nothing limits the purge,
-	// which is still right.
-	graveTTL = "1"
-)
-
-func graveMessage(l layout.Layout, root, ttl string) *nats.Msg {
-	m := nats.NewMsg(l.RecordSubject(root))
-	m.Header.Set(headerOperation, operationDelete)
-	m.Header.Set(jetstream.MsgTTLHeader, ttl)
-	return m
-}
-
-func isGrave(m *rpc.Stored) bool { return m.Header.Get(headerOperation) != "" }
-
 // Delete implements [engine.Store]. The bucket has no consumers, so a purge is safe.
 func (s *Store) Delete(ctx context.Context, root string, at engine.Revision) error {
 	if err := engine.ValidateID(root); err != nil {
 		return err
 	}
-	grave, err := s.putOver(ctx, graveMessage(s.layout, root, graveTTL), at, nil)
+	grave, err := s.putOver(ctx, message.GraveMessage(s.layout, root, message.GraveTTL), at, nil)
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", root, err)
 	}
@@ -128,12 +90,12 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 		return s.putMsg(ctx, m, 0) // the grave has just vanished
 	case lookErr != nil:
 		return 0, lookErr
-	case isGrave(last) && (x == nil || last.Header.Get(jetstream.MsgTTLHeader) == graveTTL):
+	case message.IsGrave(last) && (x == nil || last.Header.Get(jetstream.MsgTTLHeader) == message.GraveTTL):
 		return s.putMsg(ctx, m, last.Revision())
-	case isGrave(last):
+	case message.IsGrave(last):
 		return s.putOnGrave(ctx, m, x, last.Revision())
 	}
-	earlier, lookErr := decodeRecord(last)
+	earlier, lookErr := message.DecodeRecord(last)
 	switch {
 	case lookErr != nil || !s.outlived(last, &earlier.Execution):
 		return 0, err
@@ -144,7 +106,7 @@ func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x 
 	}
 	// In the order of Delete. This grave stays until a message that is still in hand must have
 	// been redelivered.
-	grave, err := s.putMsg(ctx, graveMessage(s.layout, x.ID, seconds(3*s.config.Lease)), last.Revision())
+	grave, err := s.putMsg(ctx, message.GraveMessage(s.layout, x.ID, message.Seconds(3*s.config.Lease)), last.Revision())
 	if err != nil {
 		return 0, err
 	}

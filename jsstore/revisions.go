@@ -30,23 +30,6 @@ import (
 // revisions if the limit is 64. The next write of a program that knows this rule removes them;
 // tidy removes the others. Every reader uses only the last revision.
 
-// Headers of a rollup.
-const (
-	headerRollup  = "Nats-Rollup"
-	rollupSubject = "sub"
-)
-
-// replacing marks a write to the bucket that may replace an older revision of its key.
-func replacing(h nats.Header) { h[headerRollup] = []string{rollupSubject} }
-
-// unconditional returns a write to the bucket at any revision. It is for messages that are not
-// records and may be written twice if an answer gets lost.
-func unconditional(subject string, data []byte) *nats.Msg {
-	m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
-	replacing(m.Header)
-	return m
-}
-
 // keepsOne reports whether the bucket was created by a version that let the limit remove
 // revisions.
 func keepsOne(have jetstream.StreamConfig) bool { return have.MaxMsgsPerSubject == 1 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/engine"
@@ -27,7 +29,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 			if err != nil {
 				return nil, fmt.Errorf("find running executions: %w", err)
 			}
-			if d := parseDue(s.layout, m); isExecution(d) {
+			if d := message.ParseDue(s.layout, m); message.IsExecution(d) {
 				subjects = append(subjects, s.layout.RecordSubject(d.Execution.ID))
 			}
 		}

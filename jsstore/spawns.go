@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 
@@ -51,7 +53,7 @@ func (s *Store) keepSpawns(ctx context.Context, x *engine.Execution) error {
 		if err != nil {
 			return err
 		}
-		pages = append(pages, unconditional(prefix+"."+strconv.Itoa(len(pages)), data))
+		pages = append(pages, message.Unconditional(prefix+"."+strconv.Itoa(len(pages)), data))
 		rest = rest[n:]
 	}
 	// An executor that dies before it writes the record, or fails to write it, leaves pages to

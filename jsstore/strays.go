@@ -3,13 +3,12 @@ package jsstore
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
+	"github.com/durable-execution/durable/jsstore/internal/message"
 
-	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/engine"
 )
@@ -134,30 +133,19 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 // recorded. It returns nil if an executor may record something. The error is one of reading the
 // record.
 func (s *Store) strays(ctx context.Context, m *rpc.Stored) (reason, err error) {
-	if reason := strayReason(s.layout, m); reason != nil {
+	if reason := message.StrayReason(s.layout, m); reason != nil {
 		return reason, nil
 	}
-	d := parseDue(s.layout, m)
+	d := message.ParseDue(s.layout, m)
 	if !d.Hint || d.Invalid != nil {
 		return nil, nil
 	}
 	_, err = s.Get(ctx, d.Execution.ID)
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return errHint, nil
+		return message.ErrHint, nil
 	case errors.Is(err, engine.ErrNewer), errors.Is(err, engine.ErrDamaged):
 		return nil, nil // it is recorded
 	}
 	return nil, err
-}
-
-// strayReason returns the reasons that the message alone shows.
-func strayReason(l layout.Layout, m *rpc.Stored) error {
-	_, rest := l.Split(m.Subject)
-	queue, _, more := strings.Cut(rest, ".")
-	d := parseDue(l, m)
-	if !more || engine.ValidateQueue(queue) != nil || engine.ValidateID(d.Execution.ID) != nil {
-		return d.Invalid
-	}
-	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/durable-execution/durable/jsstore/internal/message"
+
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
@@ -176,24 +178,24 @@ func TestVectorsOfReadyMessages(t *testing.T) {
 	var made []vectors.Vector
 	names, ms := foreign()
 	for i, m := range ms {
-		made = append(made, vectorOf(names[i], m, meaningOf(t, parseDue(l, messageOf(vectorOf("", m, nil))))))
+		made = append(made, vectorOf(names[i], m, meaningOf(t, message.ParseDue(l, messageOf(vectorOf("", m, nil))))))
 	}
 	names, dues := settled(t)
 	for i, d := range dues {
-		m := readyMessage(l, &d)
-		made = append(made, vectorOf(names[i], m, meaningOf(t, parseDue(l, messageOf(vectorOf("", m, nil))))))
+		m := message.ReadyMessage(l, &d)
+		made = append(made, vectorOf(names[i], m, meaningOf(t, message.ParseDue(l, messageOf(vectorOf("", m, nil))))))
 	}
 	file := vectors.Check(t, "ready.json", "492fdddfaafc95aede36c5549c5c3f82cd8fb0a51db0ee9cf678c68a4a3147e4", made)
 	for i, want := range dues {
-		d := parseDue(l, messageOf(file[names[i]]))
+		d := message.ParseDue(l, messageOf(file[names[i]]))
 		if d.Invalid != nil || !reflect.DeepEqual(d.Execution, want.Execution) || d.Fresh == want.Exclusive || d.Unsettled {
 			t.Errorf("%s: %v\nread %+v\nwant %+v", names[i], d.Invalid, d.Execution, want.Execution)
 		}
 	}
 	for name, v := range file {
-		d := parseDue(l, messageOf(v))
+		d := message.ParseDue(l, messageOf(v))
 		none, invalid := strings.HasPrefix(name, "no execution"), strings.HasPrefix(name, "invalid")
-		if (d.Invalid != nil) != (none || invalid) || isExecution(d) == none {
+		if (d.Invalid != nil) != (none || invalid) || message.IsExecution(d) == none {
 			t.Errorf("%s: invalid %v, id %q", name, d.Invalid, d.Execution.ID)
 		}
 	}
@@ -204,33 +206,33 @@ func TestVectorsOfTimers(t *testing.T) {
 	names, dues := settled(t)
 	at := storedAt.Add(time.Minute)
 	x := dues[0].Execution
-	b := &baton{s: &Store{layout: l}, m: readyMessage(l, &dues[0]), execution: &x, deliveries: 2}
+	b := &baton{s: &Store{layout: l}, m: message.ReadyMessage(l, &dues[0]), execution: &x, deliveries: 2}
 	asleep := x
 	asleep.Sleeping = true
 	made := []vectors.Vector{}
 	add := func(name string, m *nats.Msg) {
-		made = append(made, vectorOf(name, m, meaningOf(t, parseDue(l, messageOf(vectorOf("", m, nil))))))
+		made = append(made, vectorOf(name, m, meaningOf(t, message.ParseDue(l, messageOf(vectorOf("", m, nil))))))
 	}
 	later := b.timer(at, false)
 	add("an execution that is due later", later)
 	add("a hint to one that is recorded", b.timer(at, true))
 	add("a hint to one that sleeps", (&baton{s: &Store{layout: l}, m: b.m, execution: &asleep, deliveries: 1}).timer(at, true))
 	due := nats.NewMsg(l.DueSubject(&x))
-	due.Data, due.Header = later.Data, nats.Header{headerScheduler: {later.Subject}, "Nats-Schedule-Next": {"purge"}}
+	due.Data, due.Header = later.Data, nats.Header{message.HeaderScheduler: {later.Subject}, "Nats-Schedule-Next": {"purge"}}
 	for k, v := range later.Header {
 		if !strings.HasPrefix(k, "Nats-") {
 			due.Header[k] = v
 		}
 	}
 	add("an execution that is due, as the server makes it of the first", due)
-	expectNone(later)
+	message.ExpectNone(later)
 	add("an execution that is due later, as it is published: nothing else of its id may lie there", later)
 	child := dues[slices.Index(names, "Go: a child")]
-	add("a child for which the ready stream has no room", dueAtOnce(l, readyMessage(l, &child), &child.Execution, at))
+	add("a child for which the ready stream has no room", message.DueAtOnce(l, message.ReadyMessage(l, &child), &child.Execution, at))
 	again := messageOf(vectorOf("", later, nil))
 	again.Sequence = 41
 	add("an overdue timer, with the sequence 41, published again", timerAgain(again))
-	look := lookMessage(l, "te_1", at)
+	look := message.LookMessage(l, "te_1", at)
 	made = append(made, vectorOf("a tree to be looked at later", look, vectors.Meaning(t, map[string]string{"root": "te_1"})))
 	vectors.Check(t, "timers.json", "7f6cb53f6ae3981395eb6bd8cc0d18dd381b43bc17ede734ee9ace818cdd56f7", made)
 }
@@ -245,7 +247,7 @@ func TestVectorsOfTheBucket(t *testing.T) {
 		data := vectors.Meaning(t, n)
 		made = append(made, vectors.Vector{Name: fmt.Sprintf("namespace, lease %d ms", n.LeaseMS), Subject: l.NamespaceSubject(), Meaning: data, Bytes: vectors.Hex(data)})
 	}
-	made = append(made, vectorOf("grave", graveMessage(l, "te_1", graveTTL), vectors.Meaning(t, map[string]any{"executionId": "te_1", "deleted": true})))
+	made = append(made, vectorOf("grave", message.GraveMessage(l, "te_1", message.GraveTTL), vectors.Meaning(t, map[string]any{"executionId": "te_1", "deleted": true})))
 
 	data := []byte("0123456789")
 	r := blobRef{sum: sha256.Sum256(data), size: len(data), chunks: 3}
@@ -260,7 +262,7 @@ func TestVectorsOfTheBucket(t *testing.T) {
 	if got, err := parseBlobRef(file["the reference, when all chunks are there"].Bytes); err != nil || got != r {
 		t.Errorf("reference = %+v, %v, want %+v", got, err, r)
 	}
-	if !isGrave(messageOf(file["grave"])) {
+	if !message.IsGrave(messageOf(file["grave"])) {
 		t.Error("the grave is none")
 	}
 }

@@ -1,11 +1,10 @@
-package jsstore
+package message
 
 import (
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -22,9 +21,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// readyMessage returns the ready message that holds an execution until an executor records
+// ReadyMessage returns the ready message that holds an execution until an executor records
 // more. It sets headers only if they are needed.
-func readyMessage(l layout.Layout, d *engine.Due) *nats.Msg {
+func ReadyMessage(l layout.Layout, d *engine.Due) *nats.Msg {
 	x := &d.Execution
 	m := &nats.Msg{Subject: l.ReadySubject(x)}
 	if d.Unsettled {
@@ -33,7 +32,7 @@ func readyMessage(l layout.Layout, d *engine.Due) *nats.Msg {
 	}
 	m.Data = engine.EncodeDue(x)
 	if d.Exclusive {
-		exclusive(m)
+		Exclusive(m)
 	}
 	return m
 }
@@ -63,20 +62,20 @@ func given(d *engine.Due) nats.Header {
 	return h.Header
 }
 
-// headers are the headers of a message to send, with one value each. All values share one
+// Headers are the headers of a message to send, with one value each. All values share one
 // array: Header.Set would allocate a slice for each.
-type headers struct {
+type Headers struct {
 	nats.Header
 	values []string
 }
 
 // newHeaders returns headers with space for n values; there may be more.
-func newHeaders(n int) *headers {
-	return &headers{Header: make(nats.Header, n), values: make([]string, 0, n)}
+func newHeaders(n int) *Headers {
+	return &Headers{Header: make(nats.Header, n), values: make([]string, 0, n)}
 }
 
 // Set sets a header.
-func (h *headers) Set(name, value string) {
+func (h *Headers) Set(name, value string) {
 	h.values = append(h.values, value)
 	last := len(h.values)
 	h.Header[name] = h.values[last-1 : last : last]
@@ -84,7 +83,7 @@ func (h *headers) Set(name, value string) {
 
 // setGiven sets the headers for the given options. The definition decides the rest. A given
 // zero counts like any other value.
-func setGiven(h *headers, list []engine.Option) {
+func setGiven(h *Headers, list []engine.Option) {
 	for _, o := range list {
 		switch o := o.(type) {
 		case engine.Timeout:
@@ -101,7 +100,7 @@ func setGiven(h *headers, list []engine.Option) {
 	}
 }
 
-func setRetry(h *headers, r engine.Retry) {
+func setRetry(h *Headers, r engine.Retry) {
 	h.Set(codec.HeaderRetries, strconv.Itoa(r.MaxRetries))
 	setMillis(h, codec.HeaderBaseDelay, r.BaseDelay)
 	setMillis(h, codec.HeaderMaxDelay, r.MaxDelay)
@@ -109,46 +108,46 @@ func setRetry(h *headers, r engine.Retry) {
 	setFloat(h, codec.HeaderJitter, r.Jitter)
 }
 
-func setRetention(h *headers, d time.Duration) {
+func setRetention(h *Headers, d time.Duration) {
 	if d == engine.Forever {
 		d = 0
 	}
 	setNumber(h, codec.HeaderRetention, d.Milliseconds())
 }
 
-func setNumber(h *headers, name string, n int64) { h.Set(name, strconv.FormatInt(n, 10)) }
+func setNumber(h *Headers, name string, n int64) { h.Set(name, strconv.FormatInt(n, 10)) }
 
-func setMillis(h *headers, name string, d time.Duration) {
+func setMillis(h *Headers, name string, d time.Duration) {
 	if d != 0 {
 		setNumber(h, name, d.Milliseconds())
 	}
 }
 
-func setFloat(h *headers, name string, f float64) {
+func setFloat(h *Headers, name string, f float64) {
 	if f != 0 {
 		h.Set(name, strconv.FormatFloat(f, 'g', -1, 64))
 	}
 }
 
-func setFlag(h *headers, name string, on bool) {
+func setFlag(h *Headers, name string, on bool) {
 	if on {
 		h.Set(name, "1")
 	}
 }
 
-// parseDue reads a ready or due message. The delivery's Invalid says what could not be understood.
-func parseDue(l layout.Layout, m *rpc.Stored) *engine.Delivery {
+// ParseDue reads a ready or due message. The delivery's Invalid says what could not be understood.
+func ParseDue(l layout.Layout, m *rpc.Stored) *engine.Delivery {
 	d := new(engine.Delivery)
 	subject := m.Subject
 	if strings.HasPrefix(subject, l.LaterSubject("")) {
-		subject = m.Header.Get(headerScheduleTarget) // a timer that has not fired
+		subject = m.Header.Get(HeaderScheduleTarget) // a timer that has not fired
 	}
-	x, h := &d.Execution, reader{header: m.Header}
+	x, h := &d.Execution, Reader{Header: m.Header}
 	*x, d.Invalid = l.Execution(subject)
 	if !utf8.ValidString(x.Task) {
 		x.Task = string([]rune(x.Task)) // as JSON, and so a get from the leader, and maybe a record have it
 	}
-	x.CreatedAt = instant(m.Time.UnixMilli())
+	x.CreatedAt = Instant(m.Time.UnixMilli())
 	x.Status, x.StartAt, x.ChangedAt = engine.Ready, x.CreatedAt, x.CreatedAt
 	if d.Invalid != nil {
 		return d
@@ -157,7 +156,7 @@ func parseDue(l layout.Layout, m *rpc.Stored) *engine.Delivery {
 		d.Invalid = rpc.ErrBlock // and d is not fresh: the id may have been used before
 		return d
 	}
-	version := engine.CheckVersion(int(h.integer(codec.HeaderVersion)))
+	version := engine.CheckVersion(int(h.Integer(codec.HeaderVersion)))
 	d.Hint = h.flag(codec.HeaderHint)
 	exclusive := false
 	switch {
@@ -200,7 +199,7 @@ func parseDue(l layout.Layout, m *rpc.Stored) *engine.Delivery {
 }
 
 // due reads what a program has written that has the task's definition.
-func (r *reader) due(x *engine.Execution, m *rpc.Stored) error {
+func (r *Reader) due(x *engine.Execution, m *rpc.Stored) error {
 	err := engine.DecodeDue(m.Data, x)
 	r.err = cmp.Or(r.err, err)
 	x.CreatedAt = r.created(x.CreatedAt, m.Time)
@@ -212,9 +211,9 @@ func (r *reader) due(x *engine.Execution, m *rpc.Stored) error {
 
 // execution reads an input and its headers. Clients that don't have the task's definition
 // enqueue in this form.
-func (r *reader) execution(d *engine.Delivery, m *rpc.Stored) {
-	x, h := &d.Execution, r.header
-	x.CreatedAt = r.created(instant(r.integer(codec.HeaderCreated)), m.Time)
+func (r *Reader) execution(d *engine.Delivery, m *rpc.Stored) {
+	x, h := &d.Execution, r.Header
+	x.CreatedAt = r.created(Instant(r.Integer(codec.HeaderCreated)), m.Time)
 	x.Input = codec.Payload{Type: codec.Type(h.Get(codec.HeaderContentType)), Data: m.Data}
 	if x.Input.Type == "" && len(x.Input.Data) > 0 {
 		x.Input.Type = codec.JSON
@@ -223,7 +222,7 @@ func (r *reader) execution(d *engine.Delivery, m *rpc.Stored) {
 		Delay: r.millis(codec.HeaderDelay), Timeout: r.millis(codec.HeaderTimeout),
 		OnChildFailure: engine.ChildPolicy(h.Get(codec.HeaderOnChildFailure)),
 		Retry: engine.Retry{
-			MaxRetries: int(r.integer(codec.HeaderRetries)),
+			MaxRetries: int(r.Integer(codec.HeaderRetries)),
 			BaseDelay:  r.millis(codec.HeaderBaseDelay), MaxDelay: r.millis(codec.HeaderMaxDelay),
 			Multiplier: r.float(codec.HeaderMultiplier), Jitter: r.float(codec.HeaderJitter),
 		},
@@ -286,10 +285,10 @@ func orNull(p codec.Payload) codec.Payload {
 }
 
 // given returns the options that a message sets, if it does not settle its policy.
-func (r *reader) given(x *engine.Execution) []engine.Option {
+func (r *Reader) given(x *engine.Execution) []engine.Option {
 	p := x.Policy
 	var list []engine.Option
-	h := r.header
+	h := r.Header
 	if h.Get(codec.HeaderRetries) != "" {
 		list = append(list, p.Retry)
 	} else {
@@ -318,16 +317,16 @@ func (r *reader) given(x *engine.Execution) []engine.Option {
 	return list
 }
 
-func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+func Instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// A reader reads headers and remembers the first error.
-type reader struct {
-	header nats.Header
+// A Reader reads headers and remembers the first error.
+type Reader struct {
+	Header nats.Header
 	err    error
 }
 
-func (r *reader) integer(name string) int64 {
-	text := r.header.Get(name)
+func (r *Reader) Integer(name string) int64 {
+	text := r.Header.Get(name)
 	if text == "" {
 		return 0
 	}
@@ -341,8 +340,8 @@ func (r *reader) integer(name string) int64 {
 	return n
 }
 
-func (r *reader) millis(name string) time.Duration {
-	n := r.integer(name)
+func (r *Reader) millis(name string) time.Duration {
+	n := r.Integer(name)
 	d, fits := codec.Millis(n)
 	if !fits {
 		r.fail(name, strconv.FormatInt(n, 10), errors.New("more than 292 years"))
@@ -351,8 +350,8 @@ func (r *reader) millis(name string) time.Duration {
 	return d
 }
 
-func (r *reader) float(name string) float64 {
-	text := r.header.Get(name)
+func (r *Reader) float(name string) float64 {
+	text := r.Header.Get(name)
 	if text == "" {
 		return 0
 	}
@@ -368,9 +367,9 @@ func (r *reader) float(name string) float64 {
 
 // metadata returns the metadata; nil if it is invalid. If a key occurs several times, the last
 // value counts, as with options.
-func (r *reader) metadata() engine.Metadata {
+func (r *Reader) metadata() engine.Metadata {
 	var m engine.Metadata
-	for name, values := range r.header {
+	for name, values := range r.Header {
 		key, ok := strings.CutPrefix(name, codec.HeaderMetadata)
 		if !ok || len(values) == 0 {
 			continue
@@ -387,8 +386,8 @@ func (r *reader) metadata() engine.Metadata {
 	return m
 }
 
-func (r *reader) flag(name string) bool {
-	text := r.header.Get(name)
+func (r *Reader) flag(name string) bool {
+	text := r.Header.Get(name)
 	if text != "" && text != "0" && text != "1" {
 		r.fail(name, text, errors.New("neither 0 nor 1"))
 	}
@@ -399,12 +398,12 @@ func (r *reader) flag(name string) bool {
 // time when the server stored the message. A client's clock may be ahead of the server's, but
 // not by a day: an execution that must start later has a delay. A time more than a century
 // ahead, or before the epoch, is in another unit or is no time at all.
-func (r *reader) created(at, stored time.Time) time.Time {
+func (r *Reader) created(at, stored time.Time) time.Time {
 	stored = stored.UTC().Truncate(time.Millisecond)
-	if at.IsZero() || at.Equal(instant(0)) {
+	if at.IsZero() || at.Equal(Instant(0)) {
 		return stored
 	}
-	if at.After(stored.AddDate(100, 0, 0)) || at.Before(instant(0)) {
+	if at.After(stored.AddDate(100, 0, 0)) || at.Before(Instant(0)) {
 		r.fail(codec.HeaderCreated, strconv.FormatInt(at.UnixMilli(), 10), errors.New("more than a century ahead, or before the epoch (want milliseconds since the epoch)"))
 		return stored
 	}
@@ -414,17 +413,30 @@ func (r *reader) created(at, stored time.Time) time.Time {
 	return at
 }
 
-func (r *reader) fail(name, text string, err error) {
+func (r *Reader) fail(name, text string, err error) {
 	if r.err == nil {
 		r.err = fmt.Errorf("header %s: %q: %w", name, text, err)
 	}
 }
 
-// exclusive marks a ready message before it is sent again: the first one may have been stored,
-// run, and removed.
-func exclusive(m *nats.Msg) {
-	h := nats.Header{}
-	maps.Copy(h, m.Header) // the old headers may still be in use by a send
-	h.Set(codec.HeaderExclusive, "1")
-	m.Header = h
+// IsExecution reports whether a message holds an execution. An unreadable message does, unless
+// its id is invalid: an executor will record why it can't be read.
+func IsExecution(d *engine.Delivery) bool {
+	return !d.Hint && engine.ValidateID(d.Execution.ID) == nil
 }
+
+// StrayReason returns the reasons that the message alone shows.
+func StrayReason(l layout.Layout, m *rpc.Stored) error {
+	_, rest := l.Split(m.Subject)
+	queue, _, more := strings.Cut(rest, ".")
+	d := ParseDue(l, m)
+	if !more || engine.ValidateQueue(queue) != nil || engine.ValidateID(d.Execution.ID) != nil {
+		return d.Invalid
+	}
+	return nil
+}
+
+// ErrHint says that a hint is invalid because its execution has no record. It applies to the
+// ready stream, where anybody may have written the hint. Only executors write to the timers; a
+// hint from there without a record belongs to a tree that has been deleted.
+var ErrHint = errors.New("a hint (header Durable-Hint) to an execution that is not recorded")
