@@ -15,23 +15,10 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// asides returns the messages that are set aside.
-func asides(t *testing.T, s *jsstore.Store) []engine.Aside {
-	t.Helper()
-	var list []engine.Aside
-	for a, err := range s.Aside(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, a)
-	}
-	return list
-}
-
 // messages returns how many messages a stream has.
 func messages(t *testing.T, nc *nats.Conn, stream string) int {
 	t.Helper()
-	return int(stateOf(t, nc, stream).Msgs)
+	return int(jstest.StreamInfo(t, nc, stream).State.Msgs)
 }
 
 func publish(t *testing.T, s *jsstore.Store, m *nats.Msg) {
@@ -43,7 +30,7 @@ func publish(t *testing.T, s *jsstore.Store, m *nats.Msg) {
 
 func TestMessagesThatNobodyCanReadAreSetAside(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{Lease: 2 * time.Second})
+		s := jstest.Open(t, nc, jsstore.Config{Lease: 2 * time.Second})
 		due, err := s.Claim(t.Context(), engine.DefaultQueue)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +93,7 @@ func TestMessagesThatNobodyCanReadAreSetAside(t *testing.T) {
 		time.Sleep(time.Minute)
 
 		var places []string
-		for _, a := range asides(t, s) {
+		for _, a := range jstest.Asides(t, s) {
 			places = append(places, a.Place+" about "+a.ID)
 			if a.Reason == "" || a.Record {
 				t.Errorf("aside = %+v, want a message and a reason", a)
@@ -130,7 +117,7 @@ func TestMessagesThatNobodyCanReadAreSetAside(t *testing.T) {
 
 func TestARecordThatIsDamagedHidesNoOther(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		for _, id := range []string{"a", "b", "c"} {
 			if _, err := s.Update(t.Context(), engine.Execution{ID: id, Task: "task", Queue: engine.DefaultQueue, Status: engine.Running}, 0); err != nil {
 				t.Fatal(err)
@@ -163,7 +150,7 @@ func TestARecordThatIsDamagedHidesNoOther(t *testing.T) {
 		if want := []string{"a", "c"}; !slices.Equal(ids, want) {
 			t.Errorf("list: %q, want %q", ids, want)
 		}
-		list := asides(t, s)
+		list := jstest.Asides(t, s)
 		if len(list) != 1 || !list[0].Record || list[0].ID != "b" || !strings.Contains(list[0].Reason, "can't be read") {
 			t.Errorf("aside: %+v, want the record of b", list)
 		}
@@ -172,7 +159,7 @@ func TestARecordThatIsDamagedHidesNoOther(t *testing.T) {
 
 func TestWhatWasSetAsideIsPutBackOrForgotten(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		f, err := s.Claim(t.Context(), engine.DefaultQueue)
 		if err != nil {
 			t.Fatal(err)
@@ -199,7 +186,7 @@ func TestWhatWasSetAsideIsPutBackOrForgotten(t *testing.T) {
 			}
 		}
 
-		list := asides(t, s)
+		list := jstest.Asides(t, s)
 		if len(list) != 1 {
 			t.Fatalf("aside: %+v, want one", list)
 		}
@@ -214,14 +201,14 @@ func TestWhatWasSetAsideIsPutBackOrForgotten(t *testing.T) {
 		if d.Fresh {
 			t.Error("it is fresh, want its claimer to look: it may have run since")
 		}
-		if len(asides(t, s)) != 0 {
-			t.Errorf("aside: %+v, want nothing", asides(t, s))
+		if len(jstest.Asides(t, s)) != 0 {
+			t.Errorf("aside: %+v, want nothing", jstest.Asides(t, s))
 		}
 
 		if err := d.SetAside(t.Context(), "why"); err != nil {
 			t.Fatal(err)
 		}
-		name := asides(t, s)[0].Name
+		name := jstest.Asides(t, s)[0].Name
 		if err := s.Forget(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +216,7 @@ func TestWhatWasSetAsideIsPutBackOrForgotten(t *testing.T) {
 			t.Errorf("forget again: %v, want ErrNotAside", err)
 		}
 		time.Sleep(3 * time.Second)
-		if got := keys(t, nc); len(got) > 0 {
+		if got := jstest.Keys(t, nc); len(got) > 0 {
 			t.Errorf("keys = %q, want none", got)
 		}
 	})

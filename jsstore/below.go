@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
 )
 
 // enqueueBelow enqueues executions that have derived ids. An execution that exists already

@@ -9,12 +9,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
 )
 
 const (
@@ -43,15 +42,15 @@ const (
 // refers to them. If the reference is never written, the chunks are deleted when a check of the
 // tree finds that the tree does not exist.
 func (s *Store) keep(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
-	if n := len(p.Data); n > s.inline() && n > s.config.PayloadLimit {
-		return p, fmt.Errorf("%w: payload of %d bytes, the limit is %d", engine.ErrTooLarge, n, s.config.PayloadLimit)
+	if n := len(p.Data); n > s.ns.Inline() && n > s.ns.Limits.Payload {
+		return p, fmt.Errorf("%w: payload of %d bytes, the limit is %d", engine.ErrTooLarge, n, s.ns.Limits.Payload)
 	}
 	return s.keepAny(ctx, id, p)
 }
 
 // keepAny is keep for a payload that has been accepted already. It has no size limit.
 func (s *Store) keepAny(ctx context.Context, id string, p codec.Payload) (codec.Payload, error) {
-	if len(p.Data) <= s.inline() {
+	if len(p.Data) <= s.ns.Inline() {
 		return p, nil
 	}
 	return s.keepIn(ctx, id, p, min(blobChunk, max(int(s.rpc.Conn.MaxPayload())-1024, 1)))
@@ -137,7 +136,7 @@ func (s *Store) keepPayloads(ctx context.Context, x *engine.Execution) error {
 	}
 	var list []engine.Spawn // the caller's slice must not change
 	for i, c := range x.Spawns {
-		if len(c.Input.Data) <= s.inline() {
+		if len(c.Input.Data) <= s.ns.Inline() {
 			continue
 		}
 		if list == nil {

@@ -33,38 +33,13 @@ func due(id string, input codec.Payload) engine.Due {
 // last returns the last sequence of a stream: how many messages it has ever stored.
 func last(t *testing.T, nc *nats.Conn, stream string) int {
 	t.Helper()
-	return int(stateOf(t, nc, stream).LastSeq)
-}
-
-func stateOf(t *testing.T, nc *nats.Conn, stream string) jetstream.StreamState {
-	t.Helper()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := js.Stream(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.CachedInfo().State
+	return int(jstest.StreamInfo(t, nc, stream).State.LastSeq)
 }
 
 // keysBelow returns the subjects of the bucket below a filter.
 func keysBelow(t *testing.T, nc *nats.Conn, filter string) map[string]uint64 {
 	t.Helper()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := js.Stream(t.Context(), "KV_durable-executions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := s.Info(t.Context(), jetstream.WithSubjectFilter("$KV.durable-executions."+filter))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.State.Subjects
+	return jstest.StreamInfo(t, nc, "KV_durable-executions", jetstream.WithSubjectFilter("$KV.durable-executions."+filter)).State.Subjects
 }
 
 func visible(t *testing.T, s *jsstore.Store) int {
@@ -81,7 +56,7 @@ func visible(t *testing.T, s *jsstore.Store) int {
 
 func TestPayloadIsKeptBesideOnlyWhereItMustBe(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		const records, ready = "KV_durable-executions", "durable-ready"
 		for _, c := range []struct {
 			name  string
@@ -143,7 +118,7 @@ func TestPayloadIsKeptBesideOnlyWhereItMustBe(t *testing.T) {
 
 func TestPayloadWithoutItsMessageIsNotToBeSeen(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{MaxReady: 1})
+		s := jstest.Open(t, nc, jsstore.Config{MaxReady: 1})
 		if err := s.Enqueue(t.Context(), due("first", bytesOf("", 10))); err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +174,7 @@ func TestPayloadWithoutItsMessageIsNotToBeSeen(t *testing.T) {
 func TestPayloadPastTheLimitIsRefusedAndNothingIsStored(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		const limit = 2 << 20
-		s := open(t, nc, jsstore.Config{PayloadLimit: limit})
+		s := jstest.Open(t, nc, jsstore.Config{PayloadLimit: limit})
 		before := last(t, nc, "KV_durable-executions")
 		refused := func(what string, err error) {
 			t.Helper()
@@ -243,7 +218,7 @@ func TestPayloadPastTheLimitIsRefusedAndNothingIsStored(t *testing.T) {
 
 func TestPayloadThatIsDamagedOrGoneSaysSo(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		if err := s.Enqueue(t.Context(), due("x", bytesOf("large", 2<<20))); err != nil {
 			t.Fatal(err)
 		}
@@ -291,8 +266,8 @@ func TestPayloadThatIsDamagedOrGoneSaysSo(t *testing.T) {
 // and does not report the payload as lost.
 func TestPayloadIsReadFromAClusterAsSoonAsItIsWritten(t *testing.T) {
 	nodes := jstest.Cluster(t, 3)
-	s := open(t, nodes.Connect(), jsstore.Config{Replicas: 3})
-	reader := open(t, nodes.Connect(), jsstore.Config{})
+	s := jstest.Open(t, nodes.Connect(), jsstore.Config{Replicas: 3})
+	reader := jstest.Open(t, nodes.Connect(), jsstore.Config{})
 	for i := range 10 {
 		p := bytesOf(fmt.Sprint(i), 6<<20)
 		ref, err := s.KeepIn(t.Context(), "x", p, 256<<10)
@@ -307,7 +282,7 @@ func TestPayloadIsReadFromAClusterAsSoonAsItIsWritten(t *testing.T) {
 
 func TestBytesThatWereCutOtherwiseDontMix(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		p := bytesOf("large", 2<<20)
 		big, err := s.KeepIn(t.Context(), "x", p, 512<<10)
 		if err != nil {

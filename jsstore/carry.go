@@ -5,19 +5,17 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // Enqueue implements [engine.Store].
 func (s *Store) Enqueue(ctx context.Context, due ...engine.Due) error {
-	ms, limit := make([]*nats.Msg, len(due)), s.config.PayloadLimit
+	ms, limit := make([]*nats.Msg, len(due)), s.ns.Limits.Payload
 	var errs []error
 	for i, err := range s.rpc.PublishEach(ctx, ms, func(i int) (err error) {
 		if n := len(due[i].Input.Data); n > limit {

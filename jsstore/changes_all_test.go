@@ -17,7 +17,7 @@ import (
 // bucket, between the records of two trees.
 func TestChangesAreRecordsAndNothingElse(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		for _, c := range []struct {
 			root string
 			want []string
@@ -26,7 +26,7 @@ func TestChangesAreRecordsAndNothingElse(t *testing.T) {
 			{"a", []string{"a.0", "a.0-1", "a"}},
 		} {
 			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
-			changes, err := s.Changes(ctx, c.root)
+			changes, err := s.Scan().Changes(ctx, c.root)
 			if err != nil {
 				t.Fatal(err)
 			}

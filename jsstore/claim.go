@@ -9,14 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // Claim implements [engine.Store]. A queue is a consumer of ready messages and
@@ -92,7 +90,7 @@ func (s *Store) delivery(m *nats.Msg, old, limited bool) (*engine.Delivery, bool
 		s.move(m, b)
 		return d, false
 	}
-	d.Baton, d.Until = b, time.Now().Add(s.config.Lease)
+	d.Baton, d.Until = b, time.Now().Add(s.ns.Limits.Lease)
 	d.Message = messageName(about.stream, about.sequence)
 	d.First = !old
 	// A message that came through the timers may come twice, so it is claimed exclusively.

@@ -5,16 +5,16 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 const (
 	// DefaultNamespace is the first token of every subject, unless configured.
-	DefaultNamespace = "durable"
+	DefaultNamespace = namespace.DefaultNamespace
 	// DefaultLease is how long a delivery lasts without being extended.
-	DefaultLease = 30 * time.Second
+	DefaultLease = namespace.DefaultLease
 
 	// pingInterval is a third of Patience, see persist: after two pings without an answer the
 	// client gives the connection up, and the calls that wait for an answer fail.
@@ -24,11 +24,6 @@ const (
 
 	minLease = time.Second    // SEMANTICS.md, Crashes and leases
 	maxLease = 24 * time.Hour // a crash should not go unnoticed for longer
-	maxName  = 32             // leaves the names of streams and subjects readable
-
-	// minAPILevel is the API level of nats-server 2.14, the first version with everything that
-	// timers need.
-	minAPILevel = 4
 )
 
 // Patience is how long a call keeps asking a server that does not answer, or that refuses for
@@ -91,7 +86,7 @@ type Config struct {
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Namespace == "" {
-		c.Namespace = DefaultNamespace
+		c.Namespace = namespace.DefaultNamespace
 	}
 	if c.Replicas == 0 {
 		c.Replicas = 1
@@ -108,16 +103,19 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.PayloadLimit < 0 || c.PayloadLimit > largestPayloadLimit:
 		return c, fmt.Errorf("payload limit %d: want 1 to %d bytes", c.PayloadLimit, largestPayloadLimit)
-	case c.Domain != "" && c.APIPrefix != "":
-		return c, fmt.Errorf("JetStream domain %q and API prefix %q: give one", c.Domain, c.APIPrefix)
 	case c.Lease != 0 && c.Lease < minLease:
 		return c, fmt.Errorf("lease %s: less than %s", c.Lease, minLease)
 	case c.Lease > maxLease:
 		return c, fmt.Errorf("lease %s: more than %s", c.Lease, maxLease)
 	case c.Replicas < 1 || c.Replicas > 5:
 		return c, fmt.Errorf("%d replicas: want 1 to 5", c.Replicas)
-	case len(c.Namespace) > maxName || engine.ValidateQueue(c.Namespace) != nil:
-		return c, fmt.Errorf("namespace %q: want 1 to %d of A-Z a-z 0-9 _ -", c.Namespace, maxName)
 	}
-	return c, nil
+	return c, namespace.Validate(c.Namespace, c.Domain, c.APIPrefix)
+}
+
+// Sync says how a server syncs its files to the disk.
+type Sync struct {
+	Always   bool
+	Interval time.Duration // unused if Always is set
+	StoreDir string
 }

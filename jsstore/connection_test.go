@@ -243,7 +243,7 @@ func awaitClosed(t *testing.T, heard <-chan engine.Notice, b *book) {
 // executions it enqueues; a caller with a deadline waits no longer than that.
 func TestServerThatIsDownCostsNoMoreThanThePatience(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
-		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
+		s := jstest.Open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
 		var many []engine.Due
 		for i := range 5000 {
 			many = append(many, engine.Due{Execution: task(fmt.Sprint("te_", i))})

@@ -5,16 +5,16 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/jsstore/internal/layout"
 )
 
 // makeConsumer creates a consumer, or sets the namespace's lease on the one that exists. It
 // keeps the other settings of an existing consumer, such as a limit or a pause: they belong to
 // an operator. If the consumer is right as it is, the right to read it suffices.
 func (s *Store) makeConsumer(ctx context.Context, src layout.Source) error {
-	want := s.layout.Consumer(src.Consumer, src.Filter, s.config.Lease)
+	want := s.layout.Consumer(src.Consumer, src.Filter, s.ns.Limits.Lease)
 	var did Did
 	err := s.rpc.Manage(ctx, func(ctx context.Context) error {
 		c, err := s.rpc.JS.Consumer(ctx, src.Stream, src.Consumer)

@@ -12,20 +12,6 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-func open(t *testing.T, nc *nats.Conn, c jsstore.Config) *jsstore.Store {
-	t.Helper()
-	s, err := jsstore.Open(t.Context(), nc, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
 // contractual returns c with the settings with which the contract is tested.
 func contractual(c jsstore.Config) jsstore.Config {
 	c.Lease, c.PayloadLimit = 2*time.Second, 5<<19+1 // 2.5 messages of 1 MiB
@@ -36,7 +22,7 @@ func TestStoreContract(t *testing.T) {
 	bubble := func(c jsstore.Config) storetest.Bubble {
 		c = contractual(c)
 		return func(t *testing.T, fn func(t *testing.T, s engine.Store)) {
-			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) { fn(t, open(t, nc, c)) })
+			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) { fn(t, jstest.Open(t, nc, c)) })
 		}
 	}
 	storetest.Run(t, bubble(jsstore.Config{}), storetest.QueueLimit(5, bubble(jsstore.Config{MaxReady: 5})))

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // The parts of the package that its tests need. The tests are in another package because the
@@ -23,7 +21,7 @@ var ErrNoAnswer = rpc.ErrNoAnswer
 func (s *Store) RecordSubject(id string) string { return s.layout.RecordSubject(id) }
 
 func (s *Store) Own(ctx context.Context, subject, write string, at engine.Revision, conflict error) (engine.Revision, error) {
-	return s.own(ctx, subject, write, at, conflict)
+	return s.ns.Own(ctx, subject, write, at, conflict)
 }
 
 func (s *Store) KeepIn(ctx context.Context, id string, p codec.Payload, size int) (codec.Payload, error) {

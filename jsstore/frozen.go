@@ -12,7 +12,7 @@ import "time"
 func (s *Store) stayAwake() {
 	now := time.Now()
 	s.awake.Store(&now)
-	nap := time.NewTicker(s.config.Lease / 2)
+	nap := time.NewTicker(s.ns.Limits.Lease / 2)
 	defer nap.Stop()
 	for {
 		select {
@@ -40,6 +40,6 @@ func (s *Store) wasFrozen(now time.Time) bool {
 	if last == nil {
 		return false
 	}
-	most := s.config.Lease * 3 / 4
+	most := s.ns.Limits.Lease * 3 / 4
 	return now.Sub(*last) > most || now.Round(0).Sub(last.Round(0)) > most
 }

@@ -26,7 +26,7 @@ func TestStoreContractWithGroupedWrites(t *testing.T) {
 // grouping opens a store that groups as soon as two writes come together.
 func grouping(t *testing.T, nc *nats.Conn) *jsstore.Store {
 	t.Helper()
-	s := open(t, nc, contractual(jsstore.Config{GroupWrites: true}))
+	s := jstest.Open(t, nc, contractual(jsstore.Config{GroupWrites: true}))
 	s.GroupFrom(2)
 	return s
 }
@@ -154,7 +154,7 @@ func TestWritesOverRevisionsGoInGroupsToo(t *testing.T) {
 		if all != n || together < n/2 {
 			t.Errorf("%d writes were published as %d messages, %d of them together: want no more, and most together", n, all, together)
 		}
-		if got := stateOf(t, nc, "KV_durable-executions").Msgs; got != n+1 {
+		if got := jstest.StreamInfo(t, nc, "KV_durable-executions").State.Msgs; got != n+1 {
 			t.Errorf("the bucket has %d messages, want one a record and the namespace's", got)
 		}
 	})

@@ -5,38 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
-	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
 )
-
-// namespace is the record of a namespace, as JSON under the key =namespace.
-type namespace struct {
-	Version     int   `json:"version"`
-	Shards      int   `json:"shards"`
-	LeaseMS     int64 `json:"leaseMs"`
-	RetentionMS int64 `json:"retentionMs"` // 0 means for ever; if absent, the default applies
-}
-
-const layoutVersion = 1
-
-// lease returns the lease in the record, or DefaultLease if that is missing or invalid.
-func (n namespace) lease() time.Duration {
-	d, _ := codec.Millis(n.LeaseMS)
-	if d <= 0 {
-		return DefaultLease
-	}
-	return d
-}
-
-func (n namespace) retention() time.Duration {
-	d, fits := codec.Millis(n.RetentionMS)
-	if d == 0 || !fits {
-		return engine.Forever
-	}
-	return d
-}
 
 // readNamespace reads or writes the settings that everyone who opens the namespace must agree
 // on.
@@ -53,21 +25,21 @@ func (s *Store) readNamespace(ctx context.Context) error {
 			}
 			did = Made
 		}
-		want := namespace{Version: layoutVersion, Shards: 1, LeaseMS: DefaultLease.Milliseconds(), RetentionMS: engine.DefaultRetention.Milliseconds()}
+		want := namespace.Settings{Version: namespace.LayoutVersion, Shards: 1, LeaseMS: namespace.DefaultLease.Milliseconds(), RetentionMS: engine.DefaultRetention.Milliseconds()}
 		if m != nil {
 			if err := json.Unmarshal(m.Data, &want); err != nil {
 				return fmt.Errorf("namespace record: %w", err)
 			}
-			if want.Version > layoutVersion || want.Shards != 1 {
+			if want.Version > namespace.LayoutVersion || want.Shards != 1 {
 				return fmt.Errorf("namespace record has layout version %d with %d shards: this program knows version %d with 1 shard",
-					want.Version, want.Shards, layoutVersion)
+					want.Version, want.Shards, namespace.LayoutVersion)
 			}
 		}
 		have := want
 		if s.config.Lease != 0 {
 			want.LeaseMS = s.config.Lease.Milliseconds()
 		}
-		s.config.Lease = want.lease()
+		s.ns.Limits.Lease = want.Lease()
 		switch s.config.Retention {
 		case 0:
 		case engine.Forever:
@@ -75,7 +47,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		default:
 			want.RetentionMS = s.config.Retention.Milliseconds()
 		}
-		s.config.Retention = want.retention()
+		s.ns.Limits.Retention = want.Retention()
 		if m != nil && have == want {
 			s.told(Part{Kind: "record", Name: s.layout.NamespaceKey(), Did: did})
 			return nil
@@ -87,7 +59,7 @@ func (s *Store) readNamespace(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("namespace record: %w", err)
 		}
-		_, err = s.put(ctx, s.layout.NamespaceSubject(), data, m.Revision())
+		_, err = s.ns.Put(ctx, s.layout.NamespaceSubject(), data, m.Revision())
 		if errors.Is(err, engine.ErrConflict) {
 			continue
 		}

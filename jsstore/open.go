@@ -11,19 +11,21 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // Store is a namespace of a NATS JetStream server or cluster. It implements
 // [engine.Store].
 type Store struct {
+	ns     *namespace.Namespace
+	scan   *scan.Scanner
 	rpc    *rpc.Client
 	layout layout.Layout
 	config Config
@@ -129,19 +131,24 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *rpc.Word, tell fu
 // attach returns a store that is ready to speak to the server but has sent nothing yet, and
 // does not know what exists there. The caller closes its requests.
 func attach(nc *nats.Conn, c Config) (*Store, error) {
-	o := rpc.Options{Domain: c.Domain, APIPrefix: c.APIPrefix}
-	names := layout.Layout{NS: c.Namespace, Shard: layout.ShardOf("")}
-	if c.GroupWrites {
-		o.Grouped = names.Grouped()
-	}
-	client, err := rpc.NewClient(nc, o)
+	ns, err := namespace.New(nc, c.Namespace, rpc.Options{Domain: c.Domain, APIPrefix: c.APIPrefix}, c.GroupWrites)
 	if err != nil {
 		return nil, err
 	}
+	ns.Limits = engine.Limits{Payload: c.PayloadLimit, Lease: c.Lease, Retention: c.Retention}
+	s := Over(ns)
+	s.config, s.log = c, logger(c.Logger).With("namespace", c.Namespace)
+	return s, nil
+}
+
+// Over returns a store over a namespace that nobody has checked, for package doctor. It must
+// not be closed.
+func Over(ns *namespace.Namespace) *Store {
 	return &Store{
-		rpc: client, layout: names, config: c, log: logger(c.Logger).With("namespace", c.Namespace),
-		errands: newErrands(mostErrands), stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
-	}, nil
+		ns: ns, scan: scan.New(ns), rpc: ns.RPC, layout: ns.Layout,
+		config: Config{Namespace: ns.Layout.NS}, log: slog.Default(), errands: newErrands(mostErrands),
+		stopped: make(chan struct{}), watchers: map[*watcher]struct{}{}, pullers: map[*puller]struct{}{},
+	}
 }
 
 func keys[K comparable](m map[K]struct{}) []K {
@@ -164,9 +171,9 @@ func (s *Store) setUp(ctx context.Context) error {
 		return fmt.Errorf("%w (a line `jetstream {}` in the server's configuration enables it)", err)
 	case err != nil:
 		return fmt.Errorf("ask %s for JetStream: %w", Redact(s.rpc.Conn.ConnectedUrl()), err)
-	case info.API.Level < minAPILevel:
+	case info.API.Level < namespace.MinAPILevel:
 		return fmt.Errorf("nats-server %s has JetStream API level %d: level %d is needed, which is nats-server 2.14; 2.15 is recommended",
-			s.rpc.Conn.ConnectedServerVersion(), info.API.Level, minAPILevel)
+			s.rpc.Conn.ConnectedServerVersion(), info.API.Level, namespace.MinAPILevel)
 	}
 	for _, want := range s.layout.Streams(s.config.Replicas, s.config.MaxReady) {
 		if err := s.rpc.Manage(ctx, func(ctx context.Context) error { return s.stream(ctx, want) }); err != nil {
@@ -196,17 +203,17 @@ func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 		return err
 	}
 	have := st.CachedInfo().Config
-	for _, d := range departures(have, want) {
-		return fmt.Errorf("exists, but its %s is %v where %v is needed", d.what, d.have, d.want)
+	for _, d := range namespace.Departures(have, want) {
+		return fmt.Errorf("exists, but its %s is %v where %v is needed", d.What, d.Have, d.Want)
 	}
 	if want.Name == s.layout.Records() && !s.config.MustExist {
-		if keepsOne(have) {
-			if raised, _ := s.raise(ctx, have); raised {
+		if namespace.KeepsOne(have) {
+			if raised, _ := s.ns.Raise(ctx, have); raised {
 				did = Changed
 			}
 		}
 		// If this fails, the doctor reports it.
-		_, _ = s.tidy(ctx)
+		_, _ = s.ns.Tidy(ctx)
 	}
 	s.told(Part{Kind: "stream", Name: want.Name, Did: did, Replicas: have.Replicas, MaxMessages: have.MaxMsgs})
 	return nil
@@ -214,17 +221,9 @@ func (s *Store) stream(ctx context.Context, want jetstream.StreamConfig) error {
 
 // Limits returns the namespace's limits.
 func (s *Store) Limits() engine.Limits {
-	return engine.Limits{Payload: s.config.PayloadLimit, Lease: s.config.Lease, Retention: s.config.Retention}
+	return s.ns.Limits
 }
 
-// reserve is the space that a record may need in addition to input and output: a message and a
-// stack of 8 KiB, 20 attempts and 20 children's failures of little more than 1 KiB each, 8 KiB
-// of children to spawn, and the rest.
-const reserve = 80 << 10
-
-// inline is the size up to which a record that has both an input and an output still fits into
-// a message: 484 KiB if a message may have 1 MiB. A longer payload is kept under keys of its
-// own.
-func (s *Store) inline() int {
-	return max(int(s.rpc.Conn.MaxPayload())-reserve, 0) / 2
-}
+// Scan returns what reads the streams of the namespace message by message: for an index, and
+// for views of everything that changes.
+func (s *Store) Scan() *scan.Scanner { return s.scan }

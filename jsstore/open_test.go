@@ -50,7 +50,7 @@ func TestStreamThatIsNotTheEnginesIsRefusedInWords(t *testing.T) {
 
 func TestTwoNamespacesShareAServer(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		a, b := open(t, nc, jsstore.Config{Namespace: "a"}), open(t, nc, jsstore.Config{Namespace: "b"})
+		a, b := jstest.Open(t, nc, jsstore.Config{Namespace: "a"}), jstest.Open(t, nc, jsstore.Config{Namespace: "b"})
 		x := engine.Execution{ID: "te_1", Task: "task", Queue: engine.DefaultQueue, Status: engine.Ready, CreatedAt: time.Now(), StartAt: time.Now()}
 		if err := a.Enqueue(t.Context(), engine.Due{Execution: x}); err != nil {
 			t.Fatal(err)
@@ -69,7 +69,7 @@ func TestLeaseIsTheNamespacesUntilSomebodyChangesIt(t *testing.T) {
 	for _, c := range []struct{ given, want time.Duration }{
 		{0, jsstore.DefaultLease}, {5 * time.Second, 5 * time.Second}, {0, 5 * time.Second}, {7 * time.Second, 7 * time.Second},
 	} {
-		if got := open(t, nc, jsstore.Config{Lease: c.given}).Limits().Lease; got != c.want {
+		if got := jstest.Open(t, nc, jsstore.Config{Lease: c.given}).Limits().Lease; got != c.want {
 			t.Errorf("opened with a lease of %s it is %s, want %s", c.given, got, c.want)
 		}
 	}
@@ -80,7 +80,7 @@ func TestRetentionIsTheNamespacesUntilSomebodyChangesIt(t *testing.T) {
 	for _, c := range []struct{ given, want time.Duration }{
 		{0, 7 * 24 * time.Hour}, {time.Hour, time.Hour}, {0, time.Hour}, {engine.Forever, engine.Forever}, {0, engine.Forever}, {time.Second, time.Second},
 	} {
-		if got := open(t, nc, jsstore.Config{Retention: c.given}).Limits().Retention; got != c.want {
+		if got := jstest.Open(t, nc, jsstore.Config{Retention: c.given}).Limits().Retention; got != c.want {
 			t.Errorf("opened with a retention of %s it is %s, want %s", c.given, got, c.want)
 		}
 	}
@@ -90,7 +90,7 @@ func TestRetentionIsTheNamespacesUntilSomebodyChangesIt(t *testing.T) {
 // acknowledgements. So messages from before the restart do not count as fresh.
 func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
-		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
+		s := jstest.Open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
 		f := claim(t, s, 10)
 		enqueue(t, s, "before", 0)
 		if d := <-f.Messages(); !d.Fresh {
@@ -116,7 +116,7 @@ func TestNothingIsFreshThatWasThereBeforeARestart(t *testing.T) {
 // redelivered after the lease, and whatever waits for its removal would wait as long.
 func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
-		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
+		s := jstest.Open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
 		f := claim(t, s, 1)
 		enqueue(t, s, "x", 0)
 		d := <-f.Messages()
@@ -140,7 +140,7 @@ func TestNothingIsPutDownWithoutAConnection(t *testing.T) {
 
 func TestFeedLivesThroughARestartOfTheServer(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
-		s := open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
+		s := jstest.Open(t, h.Connect(nats.ReconnectBufSize(-1)), jsstore.Config{})
 		f := claim(t, s, 100)
 		for n := range 3 {
 			// A stopping server sleeps with its streams locked. A request for a stream would

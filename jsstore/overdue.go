@@ -8,14 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // If the server can't store a timer's message when the timer fires, because the account or the
@@ -86,7 +84,7 @@ func (s *Store) turnToLook(ctx context.Context) (last uint64, err error) {
 	}
 	m := nats.NewMsg(s.layout.OverdueSubject())
 	m.Header.Set(jetstream.MsgTTLHeader, message.Seconds(turnFor(info.State.Msgs, info.State.Bytes)))
-	switch _, err = s.putMsg(ctx, m, 0); {
+	switch _, err = s.ns.PutMsg(ctx, m, 0); {
 	case errors.Is(err, engine.ErrConflict):
 		return 0, nil
 	case err != nil:

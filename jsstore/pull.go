@@ -10,28 +10,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
-
-// A pull waits on the server for half of the lease, but for 20 s at most. The server delivers
-// into a pull even if the executor is frozen. A frozen executor extended its deliveries a third
-// of a lease earlier at most, so the server redelivers them two thirds of a lease after the
-// freeze, at the earliest. By then none of the executor's pulls may be open. The ends of pulls
-// also show that the server still knows them: an idle feed makes one request each time.
-const longestPull = 20 * time.Second
-
-// pullExpiry returns how long a pull waits.
-func (s *Store) pullExpiry() time.Duration { return min(s.config.Lease/2, longestPull) }
 
 // pullSilence returns how long a waiting feed hears nothing before it considers its pulls lost
 // and makes new ones: the server had the time of an answer to report their end.
-func (s *Store) pullSilence() time.Duration { return s.pullExpiry() + rpc.AnswerTimeout }
+func (s *Store) pullSilence() time.Duration { return s.ns.PullExpiry() + rpc.AnswerTimeout }
 
 // A puller requests as many messages from one consumer as its feed has credit for, over one
 // subscription, and passes them on as they come. The client's own Consume keeps requesting
@@ -111,7 +99,7 @@ func (p *puller) ask() {
 		p.heard = time.Now()
 		p.watchdog.Reset(p.s.pullSilence())
 	}
-	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, missing, p.s.pullExpiry().Nanoseconds())
+	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, missing, p.s.ns.PullExpiry().Nanoseconds())
 	err := p.s.rpc.Pull(p.source.Stream, p.source.Consumer, p.inbox, body)
 	if err != nil {
 		return // not connected: restart asks once there is a connection
@@ -309,7 +297,7 @@ func (p *puller) stop() {
 		return
 	}
 	p.watchdog.Stop()
-	p.watchdog = time.AfterFunc(p.s.pullExpiry(), p.unsubscribe)
+	p.watchdog = time.AfterFunc(p.s.ns.PullExpiry(), p.unsubscribe)
 }
 
 func (p *puller) unsubscribe() {

@@ -7,17 +7,14 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // NoLimit lets a queue have as many executions in hand as the executors have slots.

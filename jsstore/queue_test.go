@@ -56,7 +56,7 @@ func take(feeds ...engine.Feed[*engine.Delivery]) (list []*engine.Delivery) {
 // delayed executions, under a limit that is set while they run.
 func TestLimitOfAQueueHoldsForTheFleet(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		a, b := claim(t, s, 100), claim(t, s, 100)
 		if err := s.LimitQueue(t.Context(), engine.DefaultQueue, 3); err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestLimitOfAQueueHoldsForTheFleet(t *testing.T) {
 		}
 
 		// Opening the queue does not change the limit.
-		c := claim(t, open(t, nc, jsstore.Config{Lease: 10 * time.Second}), 100)
+		c := claim(t, jstest.Open(t, nc, jsstore.Config{Lease: 10 * time.Second}), 100)
 		for i := range 5 {
 			enqueue(t, s, fmt.Sprint("more-", i), 0)
 		}
@@ -106,7 +106,7 @@ func TestLimitOfAQueueHoldsForTheFleet(t *testing.T) {
 // dropped because the ready stream still has one, none would be left.
 func TestWhatComesFromTheTimersIsMovedWhenItsPlaceIsFree(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		if err := s.LimitQueue(t.Context(), engine.DefaultQueue, 2); err != nil {
 			t.Fatal(err)
 		}
@@ -138,14 +138,14 @@ func TestWhatComesFromTheTimersIsMovedWhenItsPlaceIsFree(t *testing.T) {
 
 func TestPauseOfAQueueEnds(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		f := claim(t, s, 10)
 		if err := s.PauseQueue(t.Context(), engine.DefaultQueue, time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		enqueue(t, s, "now", 0)
 		enqueue(t, s, "later", 2*time.Second)
-		claim(t, open(t, nc, jsstore.Config{Lease: 10 * time.Second}), 0) // opening it does not end the pause
+		claim(t, jstest.Open(t, nc, jsstore.Config{Lease: 10 * time.Second}), 0) // opening it does not end the pause
 		if early := take(f); len(early) > 0 {
 			t.Errorf("%d came during the pause: %+v", len(early), early[0].Execution.ID+" "+early[0].Message)
 		}
@@ -182,7 +182,7 @@ func TestPauseOfAQueueEnds(t *testing.T) {
 
 func TestLimitsThatCannotBeAreRefused(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		for _, err := range []error{
 			s.LimitQueue(t.Context(), "a b", 1), s.LimitQueue(t.Context(), "", 1), s.LimitQueue(t.Context(), "a", -1),
 			s.PauseQueue(t.Context(), "a.b", time.Time{}),

@@ -8,11 +8,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
 )
 
 // Which message has an id: the first one with that id that the server accepted, wherever it is
@@ -30,13 +30,13 @@ import (
 
 // queued returns the execution that has an id about which nothing is recorded, or ErrNotFound.
 func (s *Store) queued(ctx context.Context, id string) (engine.Record, error) {
-	ready := place{s.layout.Ready(), s.layout.ReadyOf(id)}
-	later, due := place{s.layout.Timers(), s.layout.LaterSubject(id)}, place{s.layout.Timers(), s.layout.DueOf(id)}
+	ready := namespace.Place{Stream: s.layout.Ready(), Subject: s.layout.ReadyOf(id)}
+	later, due := namespace.Place{Stream: s.layout.Timers(), Subject: s.layout.LaterSubject(id)}, namespace.Place{Stream: s.layout.Timers(), Subject: s.layout.DueOf(id)}
 	first, firstErr := s.execution(ctx, ready)
 	for {
 		// If a due execution could not be run, it has returned to the first of these subjects,
 		// for a second at least.
-		for _, p := range []place{later, due, later} {
+		for _, p := range []namespace.Place{later, due, later} {
 			r, err := s.execution(ctx, p)
 			if !errors.Is(err, engine.ErrNotFound) {
 				return r, err
@@ -58,8 +58,8 @@ func (s *Store) queued(ctx context.Context, id string) (engine.Record, error) {
 
 // execution returns the execution in the first message of a place, or ErrNotFound if the
 // message holds none.
-func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
-	m, err := s.rpc.First(ctx, p.stream, p.subject)
+func (s *Store) execution(ctx context.Context, p namespace.Place) (engine.Record, error) {
+	m, err := s.rpc.First(ctx, p.Stream, p.Subject)
 	if err != nil {
 		return engine.Record{}, err
 	}
@@ -67,7 +67,7 @@ func (s *Store) execution(ctx context.Context, p place) (engine.Record, error) {
 	if !message.IsExecution(d) {
 		return engine.Record{}, engine.ErrNotFound
 	}
-	r := engine.Record{Execution: d.Execution, Queued: messageName(p.stream, m.Sequence)}
+	r := engine.Record{Execution: d.Execution, Queued: messageName(p.Stream, m.Sequence)}
 	if errors.Is(d.Invalid, engine.ErrNewer) {
 		return r, d.Invalid
 	}
@@ -113,7 +113,7 @@ func (b *baton) isFirst(ctx context.Context) (bool, error) {
 		return true, nil // that was checked before it came to the timers
 	}
 	for _, subject := range []string{s.layout.LaterSubject(b.execution.ID), s.layout.DueOf(b.execution.ID)} {
-		r, err := s.execution(ctx, place{s.layout.Timers(), subject})
+		r, err := s.execution(ctx, namespace.Place{Stream: s.layout.Timers(), Subject: subject})
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 		case err != nil && !errors.Is(err, engine.ErrNewer):

@@ -14,7 +14,7 @@ import (
 
 func TestWriteWhoseAnswerWasLostIsKnownAgain(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		// Like Update, except for the answer.
 		m := nats.NewMsg(s.RecordSubject("te_1"))
 		m.Header.Set(codec.HeaderWrite, "mine")

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
 )
 
 // lookAt sets the timer that starts the next check of a tree. A root has one such timer: the
@@ -80,33 +79,33 @@ func (s *Store) purgeBelow(ctx context.Context, root, which string, upTo engine.
 // been removed by now, unless that is the record of x itself, whose message was redelivered. A
 // nil x means that m is a grave.
 func (s *Store) putOver(ctx context.Context, m *nats.Msg, at engine.Revision, x *engine.Execution) (engine.Revision, error) {
-	r, err := s.putMsg(ctx, m, at)
+	r, err := s.ns.PutMsg(ctx, m, at)
 	if at != 0 || !errors.Is(err, engine.ErrConflict) {
 		return r, err
 	}
 	last, lookErr := s.rpc.Last(ctx, s.layout.Records(), m.Subject)
 	switch {
 	case errors.Is(lookErr, engine.ErrNotFound):
-		return s.putMsg(ctx, m, 0) // the grave has just vanished
+		return s.ns.PutMsg(ctx, m, 0) // the grave has just vanished
 	case lookErr != nil:
 		return 0, lookErr
 	case message.IsGrave(last) && (x == nil || last.Header.Get(jetstream.MsgTTLHeader) == message.GraveTTL):
-		return s.putMsg(ctx, m, last.Revision())
+		return s.ns.PutMsg(ctx, m, last.Revision())
 	case message.IsGrave(last):
 		return s.putOnGrave(ctx, m, x, last.Revision())
 	}
 	earlier, lookErr := message.DecodeRecord(last)
 	switch {
-	case lookErr != nil || !s.outlived(last, &earlier.Execution):
+	case lookErr != nil || !s.ns.Outlived(last, &earlier.Execution):
 		return 0, err
 	case x == nil:
-		return s.putMsg(ctx, m, last.Revision())
+		return s.ns.PutMsg(ctx, m, last.Revision())
 	case earlier.SameLife(x):
 		return 0, err
 	}
 	// In the order of Delete. This grave stays until a message that is still in hand must have
 	// been redelivered.
-	grave, err := s.putMsg(ctx, message.GraveMessage(s.layout, x.ID, message.Seconds(3*s.config.Lease)), last.Revision())
+	grave, err := s.ns.PutMsg(ctx, message.GraveMessage(s.layout, x.ID, message.Seconds(3*s.ns.Limits.Lease)), last.Revision())
 	if err != nil {
 		return 0, err
 	}
@@ -124,5 +123,5 @@ func (s *Store) putOnGrave(ctx context.Context, m *nats.Msg, x *engine.Execution
 	if err := s.lookAt(ctx, x.ID, time.Now().Add(strayPages)); err != nil {
 		return 0, err
 	}
-	return s.putMsg(ctx, m, grave)
+	return s.ns.PutMsg(ctx, m, grave)
 }

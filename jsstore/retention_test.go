@@ -2,7 +2,6 @@ package jsstore_test
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,24 +14,11 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// keys returns the keys of the bucket, sorted, without those of the namespace itself.
-func keys(t *testing.T, nc *nats.Conn) []string {
-	t.Helper()
-	var list []string
-	for subject := range keysBelow(t, nc, ">") {
-		if key := strings.TrimPrefix(subject, "$KV.durable-executions."); key != "=namespace" {
-			list = append(list, key)
-		}
-	}
-	slices.Sort(list)
-	return list
-}
-
 // The pages of a list of children are written before the record that refers to them. An
 // executor that writes the pages and then fails to write the record leaves the pages behind.
 func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{Lease: 2 * time.Second, Retention: time.Minute})
+		s := jstest.Open(t, nc, jsstore.Config{Lease: 2 * time.Second, Retention: time.Minute})
 		now := time.Now()
 		x := engine.Execution{ID: "root", Task: "task", Queue: engine.DefaultQueue, Status: engine.WaitingForChildren, Spawned: 1000, CreatedAt: now}
 		for range x.Spawned {
@@ -60,7 +46,7 @@ func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 		if took := time.Since(now); m.Root != "root" || took > 24*time.Hour+time.Second {
 			t.Errorf("%s is to be looked at %s later, want root within a day", m.Root, took)
 		}
-		got := keys(t, nc)
+		got := jstest.Keys(t, nc)
 		if len(got) != 3 || got[0] != "root" || !strings.HasPrefix(got[1], "root.=") || !strings.HasPrefix(got[2], "root.=") {
 			t.Errorf("keys = %v, want the root and two pages below it", got)
 		}
@@ -68,7 +54,7 @@ func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
-		if got := keys(t, nc); len(got) > 0 {
+		if got := jstest.Keys(t, nc); len(got) > 0 {
 			t.Errorf("keys = %v, want none", got)
 		}
 	})
@@ -76,7 +62,7 @@ func TestPagesThatNoRecordPointsToAreFoundWithinADay(t *testing.T) {
 
 func TestDeletionReadsAsNoRecordToAnyClient(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		x := engine.Execution{ID: "root", Task: "task", Queue: engine.DefaultQueue, Status: engine.Running}
 		revision, err := s.Update(t.Context(), x, 0)
 		if err != nil {
@@ -96,11 +82,11 @@ func TestDeletionReadsAsNoRecordToAnyClient(t *testing.T) {
 		if _, err := kv.Get(t.Context(), "root"); !errors.Is(err, jetstream.ErrKeyNotFound) {
 			t.Errorf("get = %v, want ErrKeyNotFound", err)
 		}
-		if got := keys(t, nc); len(got) != 1 {
+		if got := jstest.Keys(t, nc); len(got) != 1 {
 			t.Errorf("keys = %v, want the trace of the deletion", got)
 		}
 		time.Sleep(2 * time.Second)
-		if got := keys(t, nc); len(got) > 0 {
+		if got := jstest.Keys(t, nc); len(got) > 0 {
 			t.Errorf("keys = %v, want the trace gone", got)
 		}
 	})

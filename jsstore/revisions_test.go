@@ -84,7 +84,7 @@ var removals = map[string]func(l life){
 		f.Request(1)
 		publish(l.T, l.s, &nats.Msg{Subject: "durable.closure.x", Data: []byte("rubbish")})
 		time.Sleep(time.Second)
-		for _, a := range asides(l.T, l.s) {
+		for _, a := range jstest.Asides(l.T, l.s) {
 			l.check(l.s.Forget(l.Context(), a.Name))
 		}
 	},
@@ -144,17 +144,17 @@ func TestWhatIsRemovedStaysRemovedWhenTheServerIsKilled(t *testing.T) {
 					if kind == "raised bucket" {
 						makeOld(t, nc)
 					}
-					s := open(t, nc, jsstore.Config{Lease: time.Second, Retention: 2 * time.Second, GroupWrites: grouped})
+					s := jstest.Open(t, nc, jsstore.Config{Lease: time.Second, Retention: 2 * time.Second, GroupWrites: grouped})
 					s.GroupFrom(2)
 					remove(life{t, s, nc})
 					time.Sleep(10 * time.Second)
-					if got := keys(t, nc); len(got) > 0 {
+					if got := jstest.Keys(t, nc); len(got) > 0 {
 						t.Fatalf("not removed: %q", got)
 					}
 					for range 2 {
 						h.Crash()
 						h.Start()
-						if got := keys(t, nc); len(got) > 0 {
+						if got := jstest.Keys(t, nc); len(got) > 0 {
 							t.Errorf("back after a kill: %q", got)
 						}
 					}
@@ -168,7 +168,7 @@ func TestEveryRevisionButTheLastIsRemovedAtOnce(t *testing.T) {
 	for name, write := range removals {
 		t.Run(name, func(t *testing.T) {
 			jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-				s := open(t, nc, jsstore.Config{Lease: time.Second, Retention: time.Minute})
+				s := jstest.Open(t, nc, jsstore.Config{Lease: time.Second, Retention: time.Minute})
 				if _, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{Lease: 2 * time.Second}); err != nil { // writes the namespace record
 					t.Fatal(err)
 				}
@@ -183,26 +183,13 @@ func TestEveryRevisionButTheLastIsRemovedAtOnce(t *testing.T) {
 	}
 }
 
-func bucketConfig(t *testing.T, nc *nats.Conn) jetstream.StreamConfig {
-	t.Helper()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := js.Stream(t.Context(), "KV_durable-executions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.CachedInfo().Config
-}
-
 func TestBucketOfAnEarlierVersionIsRaisedByWhoeverMay(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		makeOld(t, nc)
 		if _, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{Namespace: "other"}); err != nil {
 			t.Fatal(err)
 		}
-		if got := bucketConfig(t, nc).MaxMsgsPerSubject; got != 1 {
+		if got := jstest.StreamInfo(t, nc, "KV_durable-executions").Config.MaxMsgsPerSubject; got != 1 {
 			t.Errorf("another namespace's bucket has been changed: it keeps %d", got)
 		}
 		parts, err := jsstore.SetUp(t.Context(), nc, jsstore.Config{})
@@ -210,33 +197,33 @@ func TestBucketOfAnEarlierVersionIsRaisedByWhoeverMay(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := slices.IndexFunc(parts, func(p jsstore.Part) bool { return p.Name == "KV_durable-executions" })
-		if c := bucketConfig(t, nc); c.MaxMsgsPerSubject != 64 || parts[i].Did != jsstore.Changed {
+		if c := jstest.StreamInfo(t, nc, "KV_durable-executions").Config; c.MaxMsgsPerSubject != 64 || parts[i].Did != jsstore.Changed {
 			t.Errorf("setup: it keeps %d, and setup says %s", c.MaxMsgsPerSubject, parts[i].Did)
 		}
 		if parts, err = jsstore.SetUp(t.Context(), nc, jsstore.Config{}); err != nil || parts[i].Did != jsstore.Found {
 			t.Errorf("the second time: %v, and it says %s", err, parts[i].Did)
 		}
-		open(t, nc, jsstore.Config{MustExist: true})
+		jstest.Open(t, nc, jsstore.Config{MustExist: true})
 	})
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		open(t, nc, jsstore.Config{})
+		jstest.Open(t, nc, jsstore.Config{})
 		js, err := jetstream.New(nc)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := bucketConfig(t, nc)
+		c := jstest.StreamInfo(t, nc, "KV_durable-executions").Config
 		c.MaxMsgsPerSubject = 1
 		if _, err = js.UpdateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		s := open(t, nc, jsstore.Config{MustExist: true}) // it opens the namespace and changes nothing
-		if got := bucketConfig(t, nc).MaxMsgsPerSubject; got != 1 {
+		s := jstest.Open(t, nc, jsstore.Config{MustExist: true}) // it opens the namespace and changes nothing
+		if got := jstest.StreamInfo(t, nc, "KV_durable-executions").Config.MaxMsgsPerSubject; got != 1 {
 			t.Errorf("opened with MustExist it keeps %d, want 1", got)
 		}
 		l := life{t, s, nc}
 		l.check(s.Delete(t.Context(), "x", l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Completed)))
-		open(t, nc, jsstore.Config{})
-		if got := bucketConfig(t, nc).MaxMsgsPerSubject; got != 64 {
+		jstest.Open(t, nc, jsstore.Config{})
+		if got := jstest.StreamInfo(t, nc, "KV_durable-executions").Config.MaxMsgsPerSubject; got != 64 {
 			t.Errorf("opened with the right to change it, the bucket keeps %d revisions, want 64", got)
 		}
 	})
@@ -246,7 +233,7 @@ func TestBucketOfAnEarlierVersionIsRaisedByWhoeverMay(t *testing.T) {
 func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		nc := h.Connect()
-		s := open(t, nc, jsstore.Config{Retention: time.Minute})
+		s := jstest.Open(t, nc, jsstore.Config{Retention: time.Minute})
 		earlier := func(id string, status engine.Status, header ...string) {
 			t.Helper()
 			x := engine.Execution{ID: id, Task: "task", Queue: engine.DefaultQueue, Status: status, CreatedAt: time.Now()}
@@ -300,7 +287,7 @@ func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 		}
 		// And the next program that opens the namespace removes the others, before the last
 		// revision vanishes by its time to live.
-		open(t, nc, jsstore.Config{})
+		jstest.Open(t, nc, jsstore.Config{})
 		if got := keysBelow(t, nc, "x"); got[s.RecordSubject("x")] != 1 {
 			t.Errorf("x has %d revisions after the bucket was opened", got[s.RecordSubject("x")])
 		}
@@ -311,7 +298,7 @@ func TestOlderRevisionsOfAMixedFleetAreNothing(t *testing.T) {
 			t.Errorf("x is there after its time: %v", err)
 		}
 		list("y running", "z running")
-		if got := strings.Join(keys(t, nc), " "); got != "y z" && got != "z y" {
+		if got := strings.Join(jstest.Keys(t, nc), " "); got != "y z" && got != "z y" {
 			t.Errorf("keys = %s, want y and z", got)
 		}
 	})

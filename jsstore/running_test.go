@@ -14,10 +14,10 @@ import (
 
 func TestWhatRunsIsFoundByItsMessages(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
-		s := open(t, nc, jsstore.Config{})
+		s := jstest.Open(t, nc, jsstore.Config{})
 		running := func() []string {
 			t.Helper()
-			list, err := s.Running(t.Context())
+			list, err := s.Scan().Running(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,12 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore/api"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
 )
 
 // Serve implements [engine.Service]: see package api.
@@ -26,7 +25,7 @@ func (s *Store) ServeIndexed(ctx context.Context, c *engine.Client, instance str
 		return nil, err
 	}
 	service, err := api.Start(ctx, api.Config{
-		Conn: s.rpc.Conn, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Running: s.Running, Index: x,
+		Conn: s.rpc.Conn, Namespace: s.config.Namespace, Store: s, Client: c, Instance: instance, Queues: s.ListQueues, Running: s.scan.Running, Index: x,
 	})
 	if err != nil {
 		return nil, s.rpc.ClosedOr(err)

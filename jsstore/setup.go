@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
 )
 
 // ErrMissing says that something of a namespace is missing, although it must exist: see
@@ -116,29 +116,21 @@ func (s *Store) told(p Part) {
 // missing returns the error for a missing part of a namespace, or of a queue if queue is not
 // empty.
 func (s *Store) missing(queue string) error {
-	command := s.command("setup")
+	command := s.ns.Command("setup")
 	if queue != "" {
 		command += " --queue " + queue
 	}
 	return fmt.Errorf("%w: %s makes it", ErrMissing, command)
 }
 
-// command returns a command line of the program durable for this namespace.
-func (s *Store) command(words string) string {
-	if s.layout.NS != DefaultNamespace {
-		words += " --namespace " + s.layout.NS
-	}
-	return "durable " + words
-}
-
 // differs returns the error for settings of a namespace that must not be changed.
-func (s *Store) differs(have, want namespace) error {
+func (s *Store) differs(have, want namespace.Settings) error {
 	if have.LeaseMS != want.LeaseMS {
 		return fmt.Errorf("namespace record: the lease is %s, not %s: durable setup --lease %[2]s changes it",
-			have.lease(), want.lease())
+			have.Lease(), want.Lease())
 	}
 	return fmt.Errorf("namespace record: the retention is %s, not %s: durable setup --retention %[2]s changes it",
-		retentionText(have.retention()), retentionText(want.retention()))
+		retentionText(have.Retention()), retentionText(want.Retention()))
 }
 
 func retentionText(d time.Duration) string {

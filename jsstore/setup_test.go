@@ -132,7 +132,7 @@ func TestNumbersOfANamespaceThatMustExistAreNotChanged(t *testing.T) {
 			t.Errorf("open %+v: error = %v, want %q", c.config, err, c.want)
 		}
 	}
-	if got := open(t, nc, jsstore.Config{}).Limits(); got.Lease != 5*time.Second || got.Retention != time.Hour {
+	if got := jstest.Open(t, nc, jsstore.Config{}).Limits(); got.Lease != 5*time.Second || got.Retention != time.Hour {
 		t.Errorf("limits = %+v, want a lease of 5s and a retention of 1h", got)
 	}
 }
@@ -141,12 +141,12 @@ func TestNumbersOfANamespaceThatMustExistAreNotChanged(t *testing.T) {
 func TestNamespaceRecordWithoutAUsableLeaseHasTheDefault(t *testing.T) {
 	for _, ms := range []int64{0, -1} {
 		nc := jstest.Server(t)
-		open(t, nc, jsstore.Config{})
+		jstest.Open(t, nc, jsstore.Config{})
 		data := fmt.Sprintf(`{"version":1,"shards":1,"leaseMs":%d,"retentionMs":3600000}`, ms)
 		if _, err := nc.Request("$KV.durable-executions.=namespace", []byte(data), 5*time.Second); err != nil {
 			t.Fatal(err)
 		}
-		if got := open(t, nc, jsstore.Config{}).Limits(); got.Lease != jsstore.DefaultLease || got.Retention != time.Hour {
+		if got := jstest.Open(t, nc, jsstore.Config{}).Limits(); got.Lease != jsstore.DefaultLease || got.Retention != time.Hour {
 			t.Errorf("leaseMs %d: limits = %+v, want a lease of %s and a retention of 1h", ms, got, jsstore.DefaultLease)
 		}
 	}

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
 )
 
 const (
@@ -93,7 +92,7 @@ func (s *Store) Spawns(ctx context.Context, x engine.Execution) ([]engine.Spawn,
 	for i := range pages {
 		m, err := s.rpc.Last(ctx, s.layout.Records(), prefix+"."+strconv.Itoa(i))
 		if errors.Is(err, engine.ErrNotFound) {
-			if _, gone := s.record(ctx, x.ID); !errors.Is(gone, engine.ErrNotFound) {
+			if _, gone := s.ns.Record(ctx, x.ID); !errors.Is(gone, engine.ErrNotFound) {
 				err = fmt.Errorf("%w: the page is missing", engine.ErrDamaged)
 			}
 		}

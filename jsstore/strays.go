@@ -6,11 +6,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 const (
@@ -70,7 +69,7 @@ type strayLook struct {
 // messages that no consumer counts. The error is one of reading.
 func (s *Store) lookForStrays(ctx context.Context, examined uint64) (strayLook, error) {
 	found := strayLook{examined: examined}
-	state, err := s.State(ctx, Ready)
+	state, err := s.scan.State(ctx, scan.Ready)
 	if err != nil || state.Messages == 0 || state.Last <= examined {
 		return found, err
 	}
@@ -118,7 +117,7 @@ func (l *strayLook) takeOut(ctx context.Context, s *Store, strays []unusable) {
 	errs := make([]error, len(strays))
 	var all sync.WaitGroup
 	for i, m := range strays {
-		all.Go(func() { errs[i] = s.takeOut(ctx, s.layout.Ready(), m.Stored, m.reason.Error()) })
+		all.Go(func() { errs[i] = s.ns.TakeOut(ctx, s.layout.Ready(), m.Stored, m.reason.Error()) })
 	}
 	all.Wait()
 	for i, m := range strays {

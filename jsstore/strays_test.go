@@ -6,6 +6,7 @@ import (
 
 	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/jsstore/jstest"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // TestStraysAreSetAsideTogether uses a network on which so many requests, one after the other,
@@ -38,7 +39,7 @@ func TestStraysAreSetAsideTogether(t *testing.T) {
 		}
 		n++
 	}
-	state, err := s.State(t.Context(), jsstore.Ready)
+	state, err := s.Scan().State(t.Context(), scan.Ready)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,17 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/codec/vectors"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 var _ = flag.Bool("update", false, "add the test vectors that are missing")
@@ -240,7 +238,7 @@ func TestVectorsOfTimers(t *testing.T) {
 func TestVectorsOfTheBucket(t *testing.T) {
 	l := layout.Layout{NS: "durable"}
 	var made []vectors.Vector
-	for _, n := range []namespace{
+	for _, n := range []namespace.Settings{
 		{Version: 1, Shards: 1, LeaseMS: 30_000, RetentionMS: 604_800_000},
 		{Version: 1, Shards: 1, LeaseMS: 2_000}, // keeps trees for ever
 	} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/jstest"
 	"github.com/durable-execution/durable/workers"
 )
@@ -47,10 +48,10 @@ func TestTheDoctorStartsNothingBesideALiveExecutor(t *testing.T) {
 		pass(time.Minute)
 		stuck := func() (list []string) {
 			for range 2 { // the second run must change nothing
-				found, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{Mend: true})
+				found, err := doctor.Examine(t.Context(), nc, doctor.Config{Mend: true})
 				check(t, err)
 				for _, f := range found.Findings {
-					if f.Check == "work.stuck" && f.Severity == jsstore.Problem {
+					if f.Check == "work.stuck" && f.Severity == doctor.Problem {
 						list = append(list, f.Subject+": "+f.Mended)
 					}
 				}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/jstest"
+	"github.com/durable-execution/durable/jsstore/scan"
 	"github.com/durable-execution/durable/workers"
 )
 
@@ -64,11 +66,11 @@ func (w *world) viewsAnswer() {
 	s := w.store.(*jsstore.Store)
 	_, err := s.ListQueues(w.t.Context())
 	check(w.t, err)
-	_, err = s.Running(w.t.Context())
+	_, err = s.Scan().Running(w.t.Context())
 	check(w.t, err)
-	for _, area := range []jsstore.Area{jsstore.Ready, jsstore.Timers, jsstore.Records} {
+	for _, area := range []scan.Area{scan.Ready, scan.Timers, scan.Records} {
 		last := uint64(0)
-		for m, err := range s.Messages(w.t.Context(), area, 1, 0) {
+		for m, err := range s.Scan().Messages(w.t.Context(), area, 1, 0) {
 			check(w.t, err)
 			if m.Sequence <= last {
 				w.t.Fatalf("%s: message %d comes after %d", area, m.Sequence, last)
@@ -76,10 +78,10 @@ func (w *world) viewsAnswer() {
 			last = m.Sequence
 		}
 	}
-	report, err := jsstore.Examine(w.t.Context(), w.nc, jsstore.ExamineConfig{})
+	report, err := doctor.Examine(w.t.Context(), w.nc, doctor.Config{})
 	check(w.t, err)
 	for _, f := range report.Findings {
-		if f.Severity != jsstore.Note && strings.Contains(f.Found, "could not be learned") {
+		if f.Severity != doctor.Note && strings.Contains(f.Found, "could not be learned") {
 			w.t.Errorf("doctor: %+v", f)
 		}
 	}

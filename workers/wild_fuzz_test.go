@@ -15,6 +15,7 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/jsstore/embedded"
 	"github.com/durable-execution/durable/jsstore/jstest"
+	"github.com/durable-execution/durable/jsstore/scan"
 	"github.com/durable-execution/durable/workers"
 )
 
@@ -64,7 +65,7 @@ func (p *wildPlace) lost(subjects map[string]wild) (lost, left []wild) {
 		seen[legible(a.Place)] = true
 	}
 	lies := map[string]bool{}
-	for m, err := range p.store.Messages(p.t.Context(), jsstore.Ready, 1, 0) {
+	for m, err := range p.store.Scan().Messages(p.t.Context(), scan.Ready, 1, 0) {
 		check(p.t, err)
 		lies[legible(m.Key)] = true
 	}

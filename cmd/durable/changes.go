@@ -11,7 +11,7 @@ import (
 // ctx ends; it then yields ctx's cause as an error. It covers the tree below root, or all
 // trees if root is empty. [jsstore.Store.Changes] lists the changes that it leaves out.
 func (s *store) changes(ctx context.Context, root string) (iter.Seq2[engine.Execution, error], error) {
-	all, err := s.js.Changes(ctx, root)
+	all, err := s.js.Scan().Changes(ctx, root)
 	if err != nil {
 		return nil, err
 	}

@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/embedded"
 )
 
 func (a *app) doctor() *cobra.Command {
-	var c jsstore.ExamineConfig
+	var c doctor.Config
 	var system string
 	var strict, problems bool
 	cmd := &cobra.Command{
@@ -61,12 +62,12 @@ The exit code is 1 if a problem remains that the command did not repair (with
 				}
 				defer c.System.Close()
 			}
-			found, err := jsstore.Examine(ctx, p.nc, c)
+			found, err := doctor.Examine(ctx, p.nc, c)
 			if err != nil {
 				return unreachable(err, "is a NATS server with JetStream running there? nats-server -js starts one")
 			}
 			if problems {
-				found.Findings = slices.DeleteFunc(found.Findings, func(f jsstore.Finding) bool { return !isBad(f) })
+				found.Findings = slices.DeleteFunc(found.Findings, func(f doctor.Finding) bool { return !isBad(f) })
 			}
 			switch {
 			case a.json:
@@ -79,7 +80,7 @@ The exit code is 1 if a problem remains that the command did not repair (with
 			if err != nil {
 				return err
 			}
-			if worst := found.Worst(); worst == jsstore.Problem || strict && worst == jsstore.Warning {
+			if worst := found.Worst(); worst == doctor.Problem || strict && worst == doctor.Warning {
 				return &exitError{code: exitIncomplete}
 			}
 			return nil

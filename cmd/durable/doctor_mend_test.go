@@ -11,6 +11,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/jstest"
 	"github.com/durable-execution/durable/workers"
 )
@@ -44,9 +45,9 @@ func TestTheDoctorMends(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := []string{"--server", server.URL(), "--wait", "200ms"}
-	doctor := func(args ...string) outcome { return durable(t, append(append([]string{"doctor"}, args...), at...)...) }
+	runDoctor := func(args ...string) outcome { return durable(t, append(append([]string{"doctor"}, args...), at...)...) }
 
-	o := doctor("--problems").want(t, exitIncomplete)
+	o := runDoctor("--problems").want(t, exitIncomplete)
 	wide(t, o.out)
 	for _, want := range []string{"durable.ready.default: not the subject of an execution", "other: is also in queue typo", "durable doctor --mend", "3 problems"} {
 		if text := strings.Join(strings.Fields(o.out), " "); !strings.Contains(text, want) {
@@ -56,18 +57,18 @@ func TestTheDoctorMends(t *testing.T) {
 	if strings.Contains(o.out, "nats-server") || !strings.Contains(o.out, "problem") {
 		t.Errorf("--problems prints other findings too:\n%s", o.out)
 	}
-	v := examined(t, doctor("--json", "--problems").want(t, exitIncomplete))
+	v := examined(t, runDoctor("--json", "--problems").want(t, exitIncomplete))
 	for _, f := range v.Findings {
-		if !f.Severity.Worse(jsstore.Note) {
+		if !f.Severity.Worse(doctor.Note) {
 			t.Errorf("with --problems it tells %+v", f)
 		}
 	}
-	o = doctor("--mend").want(t, exitOK)
+	o = runDoctor("--mend").want(t, exitOK)
 	wide(t, o.out)
 	if !strings.Contains(o.out, "done set aside") || !strings.Contains(o.out, "3 mended") {
 		t.Errorf("report:\n%s", o.out)
 	}
-	doctor().want(t, exitOK)
+	runDoctor().want(t, exitOK)
 	list := durable(t, "list", "--set-aside", "--server", server.URL()).want(t, exitOK)
 	if n := strings.Count(list.out, "message"); n < 3 {
 		t.Errorf("%d messages are set aside, want 3:\n%s", n, list.out)

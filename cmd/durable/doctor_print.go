@@ -9,14 +9,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 )
 
 // groups are the sections of a report, each with the prefixes of its checks' names.
 var groups = []struct {
 	title  string
 	checks []string
-	table  func(*app, jsstore.Examination) string
+	table  func(*app, doctor.Examination) string
 }{
 	{"Servers", []string{"server", "account"}, (*app).serversTable},
 	{"Streams", []string{"stream"}, (*app).streamsTable},
@@ -28,14 +28,14 @@ var groups = []struct {
 
 // printExamination prints a report: first the good findings section by section, then the
 // problems, the worst last, where the reader sees it.
-func (a *app) printExamination(x jsstore.Examination, store string) {
+func (a *app) printExamination(x doctor.Examination, store string) {
 	a.printWrapped("", fmt.Sprintf("namespace %s, %s", x.Namespace, store), bold)
 	for _, g := range groups {
 		table := ""
 		if g.table != nil {
 			table = g.table(a, x)
 		}
-		var findings []jsstore.Finding
+		var findings []doctor.Finding
 		for _, f := range x.Findings {
 			if group, _, _ := strings.Cut(f.Check, "."); slices.Contains(g.checks, group) && !isBad(f) {
 				findings = append(findings, f)
@@ -63,17 +63,17 @@ func (a *app) printExamination(x jsstore.Examination, store string) {
 }
 
 // printProblems prints the problems and warnings, the worst last, and how many there are.
-func (a *app) printProblems(x jsstore.Examination) {
-	a.printFindings(slices.DeleteFunc(slices.Clone(x.Findings), func(f jsstore.Finding) bool { return !isBad(f) }))
+func (a *app) printProblems(x doctor.Examination) {
+	a.printFindings(slices.DeleteFunc(slices.Clone(x.Findings), func(f doctor.Finding) bool { return !isBad(f) }))
 	fmt.Fprintf(a.out, "\n%s, in %s\n", a.tallied(x), span(x.Took))
 }
 
 // isBad reports whether a finding is a warning or a problem, mended or not.
-func isBad(f jsstore.Finding) bool { return f.Severity.Worse(jsstore.Note) }
+func isBad(f doctor.Finding) bool { return f.Severity.Worse(doctor.Note) }
 
 // printFindings prints findings, the worst last.
-func (a *app) printFindings(list []jsstore.Finding) {
-	slices.SortStableFunc(list, func(f, g jsstore.Finding) int {
+func (a *app) printFindings(list []doctor.Finding) {
+	slices.SortStableFunc(list, func(f, g doctor.Finding) int {
 		switch {
 		case f.Severity.Worse(g.Severity):
 			return 1
@@ -87,13 +87,13 @@ func (a *app) printFindings(list []jsstore.Finding) {
 	}
 }
 
-func severityColour(s jsstore.Severity) colour {
-	return map[jsstore.Severity]colour{jsstore.OK: green, jsstore.Note: cyan, jsstore.Warning: yellow, jsstore.Problem: red}[s]
+func severityColour(s doctor.Severity) colour {
+	return map[doctor.Severity]colour{doctor.OK: green, doctor.Note: cyan, doctor.Warning: yellow, doctor.Problem: red}[s]
 }
 
 // printFinding prints the severity and what was found, and below it why it matters and
 // what to do.
-func (a *app) printFinding(f jsstore.Finding) {
+func (a *app) printFinding(f doctor.Finding) {
 	label := a.out.paint(severityColour(f.Severity), fmt.Sprintf("%-7s", f.Severity))
 	found := oneLine(f.Found)
 	if f.Subject != "" {
@@ -128,8 +128,8 @@ func (a *app) printWrapped(label, words string, c colour) {
 func indent(lines string) string { return "  " + strings.ReplaceAll(lines, "\n", "\n  ") }
 
 // tallied returns how many findings of each severity there are.
-func (a *app) tallied(x jsstore.Examination) string {
-	n := map[jsstore.Severity]int{}
+func (a *app) tallied(x doctor.Examination) string {
+	n := map[doctor.Severity]int{}
 	mended := 0
 	for _, f := range x.Findings {
 		if f.Mended != "" {
@@ -140,9 +140,9 @@ func (a *app) tallied(x jsstore.Examination) string {
 	}
 	var parts []string
 	for _, s := range []struct {
-		severity  jsstore.Severity
+		severity  doctor.Severity
 		one, many string
-	}{{jsstore.Problem, "problem", "problems"}, {jsstore.Warning, "warning", "warnings"}, {jsstore.Note, "note", "notes"}} {
+	}{{doctor.Problem, "problem", "problems"}, {doctor.Warning, "warning", "warnings"}, {doctor.Note, "note", "notes"}} {
 		if n[s.severity] > 0 {
 			parts = append(parts, a.out.paint(severityColour(s.severity), count(n[s.severity], s.one, s.many)))
 		}
@@ -161,7 +161,7 @@ func (a *app) indented(g *grid) string {
 	return g.fit(max(a.out.textWidth()-2, 1))
 }
 
-func (a *app) serversTable(x jsstore.Examination) string {
+func (a *app) serversTable(x doctor.Examination) string {
 	if len(x.Servers) < 2 {
 		return ""
 	}
@@ -182,7 +182,7 @@ func (a *app) serversTable(x jsstore.Examination) string {
 	return a.indented(t)
 }
 
-func (a *app) streamsTable(x jsstore.Examination) string {
+func (a *app) streamsTable(x doctor.Examination) string {
 	if len(x.Streams) == 0 {
 		return ""
 	}
@@ -194,7 +194,7 @@ func (a *app) streamsTable(x jsstore.Examination) string {
 	return a.indented(t)
 }
 
-func (a *app) executorsTable(x jsstore.Examination) string {
+func (a *app) executorsTable(x doctor.Examination) string {
 	if len(x.Executors) == 0 {
 		return ""
 	}
@@ -213,7 +213,7 @@ func (a *app) executorsTable(x jsstore.Examination) string {
 	return a.indented(t)
 }
 
-func (a *app) queuesTable(x jsstore.Examination) string {
+func (a *app) queuesTable(x doctor.Examination) string {
 	if len(x.Queues) == 0 {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/embedded"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
@@ -24,7 +25,7 @@ func examined(t *testing.T, o outcome) examinationView {
 	return list[0]
 }
 
-func (v examinationView) has(t *testing.T, check string, s jsstore.Severity) jsstore.Finding {
+func (v examinationView) has(t *testing.T, check string, s doctor.Severity) doctor.Finding {
 	t.Helper()
 	for _, f := range v.Findings {
 		if f.Check == check && f.Severity == s {
@@ -32,7 +33,7 @@ func (v examinationView) has(t *testing.T, check string, s jsstore.Severity) jss
 		}
 	}
 	t.Errorf("no %s of %s in %+v", s, check, v.Findings)
-	return jsstore.Finding{}
+	return doctor.Finding{}
 }
 
 // wide fails the test if a line is wider than a report may be.
@@ -55,7 +56,7 @@ func TestTheDoctorFindsNothingWrongWithADemo(t *testing.T) {
 		}
 	}
 	v := examined(t, durable(t, "doctor", "--dir", store, "--json").want(t, exitOK))
-	if v.Worst != jsstore.Note || v.Store != store || len(v.Streams) != 4 || v.Sampled != v.Records || v.Records < 7 || len(v.Survives) == 0 {
+	if v.Worst != doctor.Note || v.Store != store || len(v.Streams) != 4 || v.Sampled != v.Records || v.Records < 7 || len(v.Survives) == 0 {
 		t.Errorf("view = %+v", v)
 	}
 	if s := v.Servers[0]; s.SyncMS == nil || *s.SyncMS != 10 || *s.SyncAlways || s.ClockAheadMS == nil {
@@ -130,25 +131,25 @@ func TestTheDoctorsExitCodeIsItsVerdict(t *testing.T) {
 		}
 	}
 	at := []string{"--server", server.URL()}
-	doctor := func(args ...string) outcome { return durable(t, append(append([]string{"doctor"}, args...), at...)...) }
-	doctor("--strict").want(t, exitOK) // notes only
+	runDoctor := func(args ...string) outcome { return durable(t, append(append([]string{"doctor"}, args...), at...)...) }
+	runDoctor("--strict").want(t, exitOK) // notes only
 	change("KV_durable-executions", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 })
-	doctor().want(t, exitOK)
-	o := doctor("--strict").want(t, exitIncomplete)
+	runDoctor().want(t, exitOK)
+	o := runDoctor("--strict").want(t, exitIncomplete)
 	if !strings.Contains(o.out, "\n1 warning, ") || o.err != "" {
 		t.Errorf("report:\n%s\nstderr: %s", o.out, o.err)
 	}
 	change("durable-timers", func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 })
-	o = doctor().want(t, exitIncomplete)
+	o = runDoctor().want(t, exitIncomplete)
 	wide(t, o.out)
 	golden(t, "doctor-problem", scrub(o.out, server.URL()))
-	v := examined(t, doctor("--json").want(t, exitIncomplete))
-	if f := v.has(t, "stream.limits", jsstore.Problem); f.Fix != "nats stream edit durable-timers --max-msgs=-1" || v.Worst != jsstore.Problem {
+	v := examined(t, runDoctor("--json").want(t, exitIncomplete))
+	if f := v.has(t, "stream.limits", doctor.Problem); f.Fix != "nats stream edit durable-timers --max-msgs=-1" || v.Worst != doctor.Problem {
 		t.Errorf("finding = %+v, worst %s", f, v.Worst)
 	}
-	v = examined(t, doctor("--json", "--namespace", "nosuch").want(t, exitIncomplete))
-	v.has(t, "stream.missing", jsstore.Problem)
-	o = doctor("--system", "nats://sys:secret@127.0.0.1:1").want(t, exitStore)
+	v = examined(t, runDoctor("--json", "--namespace", "nosuch").want(t, exitIncomplete))
+	v.has(t, "stream.missing", doctor.Problem)
+	o = runDoctor("--system", "nats://sys:secret@127.0.0.1:1").want(t, exitStore)
 	if strings.Contains(o.err, "secret") {
 		t.Errorf("stderr = %q", o.err)
 	}
@@ -157,27 +158,27 @@ func TestTheDoctorsExitCodeIsItsVerdict(t *testing.T) {
 // TestReportsAlign compares the columns with their exact widths.
 func TestReportsAlign(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	x := jsstore.Examination{
+	x := doctor.Examination{
 		Namespace: "shop", At: at, Took: 1234 * time.Millisecond,
-		Servers: []jsstore.ServerSeen{
+		Servers: []doctor.ServerSeen{
 			{Name: "n1", Version: "2.15.2", URL: "10.0.0.1:4222", Ahead: -3 * time.Millisecond, Give: 2 * time.Millisecond, Sync: &jsstore.Sync{Always: true}},
 			{Name: "n2", Version: "2.15.2", URL: "10.0.0.2:4222", Ahead: 70 * time.Second, Give: 2 * time.Millisecond, Sync: &jsstore.Sync{Interval: 2 * time.Minute}},
 			{URL: "10.0.0.3:4222", Failure: "connection refused"},
 		},
-		Streams: []jsstore.StreamSeen{{Name: "shop-ready", Messages: 1234567, Bytes: 5 << 30, Storage: "File", Replicas: 3, Leader: "n1"}},
-		Queues: []jsstore.QueueSeen{
+		Streams: []doctor.StreamSeen{{Name: "shop-ready", Messages: 1234567, Bytes: 5 << 30, Storage: "File", Replicas: 3, Leader: "n1"}},
+		Queues: []doctor.QueueSeen{
 			{Name: "default", Waiting: 12345, InHand: 100, Oldest: 90 * time.Second, Executors: 2},
 			{Name: strings.Repeat("long", 16), Paused: true},
 		},
 		Executors: []engine.Answer{{CalledAt: at, Took: 2 * time.Millisecond, Presence: engine.Presence{
 			Executor: "web-1-" + strings.Repeat("x", 40), Now: at.Add(5 * time.Millisecond), StartedAt: at.Add(-26 * time.Hour), Slots: 100, Running: 99, Tasks: make([]engine.BoundTask, 12)}}},
-		Findings: []jsstore.Finding{
-			{Check: "server.version", Severity: jsstore.OK, Found: "nats-server 2.15.2"},
-			{Check: "server.sync", Severity: jsstore.Warning, Subject: "n2", Found: "sync_interval is 2m0s", Why: strings.Repeat("words that go on ", 8), Fix: "jetstream { sync_interval: always }"},
-			{Check: "stream.peers", Severity: jsstore.Problem, Subject: "shop-ready", Found: "has no \x1b[31mleader", Why: "so that", Fix: "this"},
-			{Check: "executor.stopping", Severity: jsstore.Note, Subject: "one", Found: "is shutting down"},
-			{Check: "queue.served", Severity: jsstore.OK, Found: "served"},
-			{Check: "account.limits", Severity: jsstore.Problem, Found: "full", Why: "so that", Fix: "more"},
+		Findings: []doctor.Finding{
+			{Check: "server.version", Severity: doctor.OK, Found: "nats-server 2.15.2"},
+			{Check: "server.sync", Severity: doctor.Warning, Subject: "n2", Found: "sync_interval is 2m0s", Why: strings.Repeat("words that go on ", 8), Fix: "jetstream { sync_interval: always }"},
+			{Check: "stream.peers", Severity: doctor.Problem, Subject: "shop-ready", Found: "has no \x1b[31mleader", Why: "so that", Fix: "this"},
+			{Check: "executor.stopping", Severity: doctor.Note, Subject: "one", Found: "is shutting down"},
+			{Check: "queue.served", Severity: doctor.OK, Found: "served"},
+			{Check: "account.limits", Severity: doctor.Problem, Found: "full", Why: "so that", Fix: "more"},
 		},
 		Survives: []string{"A sentence that is long enough to be broken somewhere, since it has many, many words.", "Another."},
 	}

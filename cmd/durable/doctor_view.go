@@ -5,25 +5,25 @@ import (
 	"time"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 )
 
 // An examinationView is an examination as --json prints it. Times are milliseconds since the
 // epoch, durations are milliseconds; unknown values are left out.
 type examinationView struct {
-	Namespace string            `json:"namespace"`
-	Store     string            `json:"store"`
-	At        int64             `json:"at"`
-	TookMS    int64             `json:"tookMs"`
-	Worst     jsstore.Severity  `json:"worst"`
-	Findings  []jsstore.Finding `json:"findings"`
-	Survives  []string          `json:"survives"`
-	Servers   []serverView      `json:"servers"`
-	Streams   []streamView      `json:"streams"`
-	Executors []executorView    `json:"executors"`
-	Queues    []queueView       `json:"queues"`
-	Records   int               `json:"records"`
-	Sampled   int               `json:"sampled"`
+	Namespace string           `json:"namespace"`
+	Store     string           `json:"store"`
+	At        int64            `json:"at"`
+	TookMS    int64            `json:"tookMs"`
+	Worst     doctor.Severity  `json:"worst"`
+	Findings  []doctor.Finding `json:"findings"`
+	Survives  []string         `json:"survives"`
+	Servers   []serverView     `json:"servers"`
+	Streams   []streamView     `json:"streams"`
+	Executors []executorView   `json:"executors"`
+	Queues    []queueView      `json:"queues"`
+	Records   int              `json:"records"`
+	Sampled   int              `json:"sampled"`
 }
 
 type serverView struct {
@@ -66,7 +66,7 @@ type executorView struct {
 	Answer       json.RawMessage `json:"answer"`
 }
 
-func viewOfExamination(x jsstore.Examination, store string) examinationView {
+func viewOfExamination(x doctor.Examination, store string) examinationView {
 	v := examinationView{
 		Namespace: x.Namespace, Store: store, At: millis(x.At), TookMS: x.Took.Milliseconds(), Worst: x.Worst(),
 		Findings: x.Findings, Survives: x.Survives, Records: x.Records, Sampled: x.Sampled,

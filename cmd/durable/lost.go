@@ -26,7 +26,7 @@ func (s *store) lost(ctx context.Context, list []engine.Execution) engine.LostEx
 
 // lostOf is lost for all running executions, after a first roll call; present are its answers.
 func (s *store) lostOf(ctx context.Context, present []engine.Answer) (engine.LostExecutors, error) {
-	running, err := s.js.Running(ctx)
+	running, err := s.js.Scan().Running(ctx)
 	if err != nil {
 		return nil, err
 	}

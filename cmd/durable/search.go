@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/jsstore/index"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // The values of --via: where list searches.
@@ -55,13 +55,13 @@ func (a *app) search(ctx context.Context, s *store, q query, show func([]engine.
 
 func (a *app) lookFor(ctx context.Context, s *store, q query, show func([]engine.Execution) error) (found, error) {
 	if q.via == viaScan {
-		return scan(ctx, s, q, show)
+		return searchAll(ctx, s, q, show)
 	}
 	path, err := a.indexPath()
 	if q.via == viaAuto {
 		use, e := worthAnIndex(ctx, s, path)
 		if e == nil && !use {
-			return scan(ctx, s, q, show)
+			return searchAll(ctx, s, q, show)
 		}
 		err = cmp.Or(err, e)
 	}
@@ -80,7 +80,7 @@ func (a *app) lookFor(ctx context.Context, s *store, q query, show func([]engine
 		return found{}, &exitError{exitStore, err, "--via scan reads the whole store instead"}
 	}
 	a.note("can't use the index, reading the whole store: %s", err.Error())
-	return scan(ctx, s, q, show)
+	return searchAll(ctx, s, q, show)
 }
 
 // note prints a message on stderr that is not an error, but that the user should know.
@@ -88,8 +88,8 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "note:"), oneLine(fmt.Sprintf(format, args...)))
 }
 
-// scan answers the query by reading every execution of the store.
-func scan(ctx context.Context, s engine.Store, q query, show func([]engine.Execution) error) (found, error) {
+// searchAll answers the query by reading every execution of the store.
+func searchAll(ctx context.Context, s engine.Store, q query, show func([]engine.Execution) error) (found, error) {
 	var list []engine.Execution
 	for x, err := range engine.NewClient(s).List(ctx, q.filter) {
 		if err != nil {
@@ -152,8 +152,8 @@ func worthAnIndex(ctx context.Context, s *store, path string) (bool, error) {
 		return true, nil
 	}
 	var messages uint64
-	for _, p := range []jsstore.Area{jsstore.Ready, jsstore.Timers, jsstore.Records} {
-		state, err := s.js.State(ctx, p)
+	for _, p := range []scan.Area{scan.Ready, scan.Timers, scan.Records} {
+		state, err := s.js.Scan().State(ctx, p)
 		if err != nil {
 			return false, err
 		}

@@ -154,7 +154,7 @@ func (f *fleet) look(ctx context.Context) {
 	var noQueues, noRunning error
 	var asking sync.WaitGroup
 	asking.Go(func() { queues, noQueues = f.s.js.ListQueues(ctx) })
-	asking.Go(func() { running, noRunning = f.s.js.Running(ctx) })
+	asking.Go(func() { running, noRunning = f.s.js.Scan().Running(ctx) })
 	present, err := f.s.RollCall(ctx, engine.RollCall{})
 	asking.Wait()
 	if cmp.Or(err, noQueues, noRunning) == nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 const (
@@ -55,8 +55,8 @@ const (
 
 // read reads the messages of a stream, from those read before up to the last one that its
 // leader had when this run began.
-func (w *writer) read(ctx context.Context, p jsstore.Area) error {
-	if p != jsstore.Records && w.done.Complete {
+func (w *writer) read(ctx context.Context, p scan.Area) error {
+	if p != scan.Records && w.done.Complete {
 		// Most messages leave a queue at its front.
 		err := w.transact(ctx, func(context.Context) error { return w.forgetBefore(p, w.state[p].First) })
 		if err != nil {
@@ -70,7 +70,7 @@ func (w *writer) read(ctx context.Context, p jsstore.Area) error {
 		if uint64(w.about[position(p)]) >= w.state[p].Last {
 			return nil
 		}
-		behind, err := w.store.Behind(ctx, p, uint64(w.about[position(p)])+1)
+		behind, err := w.store.Scan().Behind(ctx, p, uint64(w.about[position(p)])+1)
 		if err != nil || !behind {
 			return err // the remaining messages have been deleted
 		}
@@ -88,19 +88,19 @@ func (w *writer) read(ctx context.Context, p jsstore.Area) error {
 
 // readOn reads the messages that the replica has. It reads a page while it writes the previous
 // one.
-func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
+func (w *writer) readOn(ctx context.Context, p scan.Area) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	from, last := uint64(w.about[position(p)])+1, w.state[p].Last
 	type page struct {
-		messages []jsstore.Message
+		messages []scan.Message
 		err      error
 	}
 	pages := make(chan page, 2)
 	go func() {
 		defer close(pages)
 		var next page
-		for m, err := range w.store.Messages(ctx, p, from, 0) {
+		for m, err := range w.store.Scan().Messages(ctx, p, from, 0) {
 			if next.err = err; err == nil {
 				next.messages = append(next.messages, m)
 			}
@@ -149,7 +149,7 @@ func (w *writer) readOn(ctx context.Context, p jsstore.Area) error {
 	return w.transact(ctx, func(context.Context) error { return w.set(created(p), w.state[p].Created.UnixNano()) })
 }
 
-func (w *writer) applyAll(ctx context.Context, p jsstore.Area, messages []jsstore.Message) error {
+func (w *writer) applyAll(ctx context.Context, p scan.Area, messages []scan.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // A Page is a part of the list of the executions that a filter selects, in the order
@@ -178,7 +179,7 @@ func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error
 	for i, r := range some {
 		switch {
 		case r.over(s.now) && !r.unsure() || !s.filter.Matches(r.x):
-		case r.part == jsstore.Records && !r.over(s.now) || s.looked == mostLooked:
+		case r.part == scan.Records && !r.over(s.now) || s.looked == mostLooked:
 			judged[i] = r.shown()
 		default:
 			s.looked++
@@ -213,7 +214,7 @@ func (s *search) judge(ctx context.Context, some []row) ([]*engine.Record, error
 
 // A place is the position of a message.
 type place struct {
-	part     jsstore.Area
+	part     scan.Area
 	sequence uint64
 }
 
@@ -222,7 +223,7 @@ type place struct {
 // each is looked up by itself.
 func (s *search) present(ctx context.Context, some []row, queued []int) (map[place]bool, error) {
 	there := map[place]bool{}
-	for _, p := range []jsstore.Area{jsstore.Ready, jsstore.Timers} {
+	for _, p := range []scan.Area{scan.Ready, scan.Timers} {
 		var sequences []uint64
 		for _, i := range queued {
 			if some[i].part == p {
@@ -237,7 +238,7 @@ func (s *search) present(ctx context.Context, some []row, queued []int) (map[pla
 		if span > uint64(4*len(sequences)) {
 			continue
 		}
-		for m, err := range s.store.Messages(ctx, p, first, int(span)) {
+		for m, err := range s.store.Scan().Messages(ctx, p, first, int(span)) {
 			if err != nil {
 				return nil, err
 			}
@@ -252,7 +253,7 @@ func (s *search) present(ctx context.Context, some []row, queued []int) (map[pla
 
 func (r row) shown() *engine.Record {
 	found := &engine.Record{Execution: r.x}
-	if r.part == jsstore.Records {
+	if r.part == scan.Records {
 		found.Revision = engine.Revision(r.sequence)
 	}
 	return found

@@ -6,7 +6,7 @@ import (
 	"errors"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // slow is how many milliseconds the server may take to remove a message whose time to live has
@@ -58,7 +58,7 @@ func (w *writer) vanish(ctx context.Context, r row) error {
 	if r.unsure() {
 		var err error
 		is, err = lookFor(ctx, w.store, r, w.now)
-		if err != nil || is != nil && is.part == jsstore.Records {
+		if err != nil || is != nil && is.part == scan.Records {
 			return err // the message that led to it is still queued
 		}
 	}
@@ -69,7 +69,7 @@ func (w *writer) vanish(ctx context.Context, r row) error {
 }
 
 // forgetBefore removes executions that are known by a message before the first one of an area.
-func (w *writer) forgetBefore(p jsstore.Area, first uint64) error {
+func (w *writer) forgetBefore(p scan.Area, first uint64) error {
 	for first > 1 {
 		gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE part = ? AND sequence BETWEEN 1 AND ? LIMIT ?", int(p), first-1, forgotten)
 		if err != nil {
@@ -91,7 +91,7 @@ func (w *writer) forgetBefore(p jsstore.Area, first uint64) error {
 // execution with the same id, enqueued since.
 func (w *writer) forget(ctx context.Context, id string) error {
 	r, err := w.get(id)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && r.part != jsstore.Records {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && r.part != scan.Records {
 		return nil
 	}
 	if err != nil {
@@ -109,7 +109,7 @@ func (w *writer) lose(ctx context.Context, r row) error {
 		return err
 	}
 	if r.message == several {
-		p, m, err := w.store.Queued(ctx, r.x.ID)
+		p, m, err := w.store.Scan().Queued(ctx, r.x.ID)
 		if errors.Is(err, engine.ErrNotFound) {
 			return nil
 		}
@@ -120,11 +120,11 @@ func (w *writer) lose(ctx context.Context, r row) error {
 		is.message = several
 		return w.put(ctx, is)
 	}
-	p, sequence := jsstore.Area(r.message%2), r.message/2
+	p, sequence := scan.Area(r.message%2), r.message/2
 	if sequence < w.state[p].First {
 		return nil
 	}
-	for m, err := range w.store.Messages(ctx, p, sequence, 1) {
+	for m, err := range w.store.Scan().Messages(ctx, p, sequence, 1) {
 		if err != nil || m.Sequence != sequence {
 			return err
 		}
@@ -161,7 +161,7 @@ func (w *writer) forgetError(r row) error {
 func (w *writer) forgetTree(ctx context.Context, root string, before uint64) error {
 	from, until := below(root)
 	gone, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE id >= ? AND id < ? AND part = ? AND sequence < ?",
-		from, until, int(jsstore.Records), before)
+		from, until, int(scan.Records), before)
 	if err != nil {
 		return err
 	}

@@ -262,7 +262,7 @@ func (x *Index) state(ctx context.Context) (Progress, error) {
 	}
 	p.Complete = about[complete] != 0
 	for _, part := range parts {
-		_, left, err := x.store.Remaining(ctx, part, uint64(about[position(part)])+1)
+		_, left, err := x.store.Scan().Remaining(ctx, part, uint64(about[position(part)])+1)
 		if err != nil {
 			return p, err
 		}

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // A row is an execution in the index.
 type row struct {
 	key      int64
-	part     jsstore.Area
+	part     scan.Area
 	sequence uint64
 	message  uint64 // see tables
 	vanishes int64  // when it stops to count; 0 means never
@@ -40,12 +40,12 @@ func brief(x engine.Execution) engine.Execution {
 }
 
 // apply writes the content of one message.
-func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) error {
+func (w *writer) apply(ctx context.Context, p scan.Area, m scan.Message) error {
 	x := m.Record.Execution
 	switch {
-	case p != jsstore.Records && x.ID == "":
+	case p != scan.Records && x.ID == "":
 		return nil // a hint about a recorded execution, or a message that starts nothing
-	case p != jsstore.Records:
+	case p != scan.Records:
 		return w.put(ctx, queued(p, m))
 	case x.ID == "":
 		return w.putOther(ctx, m)
@@ -68,13 +68,13 @@ func (w *writer) apply(ctx context.Context, p jsstore.Area, m jsstore.Message) e
 const several = 1
 
 // queued returns the row of an execution that is known by a message.
-func queued(p jsstore.Area, m jsstore.Message) row {
+func queued(p scan.Area, m scan.Message) row {
 	return row{part: p, sequence: m.Sequence, message: 2*m.Sequence + uint64(p), x: brief(m.Record.Execution)}
 }
 
 // putOther writes a message of the bucket that is not an execution. If the key was an
 // execution, that no longer exists.
-func (w *writer) putOther(ctx context.Context, m jsstore.Message) error {
+func (w *writer) putOther(ctx context.Context, m scan.Message) error {
 	if !strings.Contains(m.Key, "=") {
 		if err := w.forget(ctx, m.Key); err != nil {
 			return err
@@ -124,9 +124,9 @@ func (w *writer) put(ctx context.Context, r row) error {
 	if err != nil {
 		return err
 	}
-	if r.part < was.part && was.part != jsstore.Records || r.part == was.part && r.sequence < was.sequence {
+	if r.part < was.part && was.part != scan.Records || r.part == was.part && r.sequence < was.sequence {
 		// If one id has two messages, the one in the later area counts, as in a scan.
-		there, err := w.store.Holds(ctx, was.part, was.sequence)
+		there, err := w.store.Scan().Holds(ctx, was.part, was.sequence)
 		if there && r.message != 0 {
 			_, err = w.exec("UPDATE executions SET message = ? WHERE key = ?", several, was.key)
 		}
@@ -134,7 +134,7 @@ func (w *writer) put(ctx context.Context, r row) error {
 			return err
 		}
 	}
-	if r.part != jsstore.Records && was.part == jsstore.Records {
+	if r.part != scan.Records && was.part == scan.Records {
 		// The message of an execution that is under way, or of an id that was enqueued again.
 		// In the second case the earlier record may be gone.
 		recorded := !was.x.Status.Finished()
@@ -162,10 +162,10 @@ func (w *writer) put(ctx context.Context, r row) error {
 	switch {
 	case r.message == 0:
 		columns[3] = was.message
-	case was.message == several, was.part == jsstore.Records && was.message != 0 && was.message != r.message:
+	case was.message == several, was.part == scan.Records && was.message != 0 && was.message != r.message:
 		columns[3] = several
-	case was.part != jsstore.Records && was.message != r.message: // usually, it has moved from one area to the next
-		there, err := w.store.Holds(ctx, was.part, was.sequence)
+	case was.part != scan.Records && was.message != r.message: // usually, it has moved from one area to the next
+		there, err := w.store.Scan().Holds(ctx, was.part, was.sequence)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // lookForQueued looks up some of the executions that are known by a message, and others the
@@ -13,7 +14,7 @@ import (
 // executions, or they move on by themselves.
 func (w *writer) lookForQueued(ctx context.Context) error {
 	return w.transact(ctx, func(ctx context.Context) error {
-		for _, p := range []jsstore.Area{jsstore.Ready, jsstore.Timers} {
+		for _, p := range []scan.Area{scan.Ready, scan.Timers} {
 			list, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE part = ? AND sequence >= ? ORDER BY sequence LIMIT ?",
 				int(p), w.about[looked(p)], lookedFor)
 			if err != nil {
@@ -45,7 +46,7 @@ func (w *writer) lookFor(ctx context.Context, r row) error {
 	switch {
 	case is == nil:
 		return w.forgetRow(r)
-	case is.part == r.part && is.sequence == r.sequence, is.part == jsstore.Records:
+	case is.part == r.part && is.sequence == r.sequence, is.part == scan.Records:
 		return nil // unchanged; or there is a record, which is still to be read
 	}
 	if err := w.forgetRow(r); err != nil { // whatever the areas are
@@ -58,7 +59,7 @@ func (w *writer) lookFor(ctx context.Context, r row) error {
 // sequence stay the same if it is still there and not over.
 func lookFor(ctx context.Context, s *jsstore.Store, r row, now int64) (*row, error) {
 	if !r.over(now) {
-		there, err := s.Holds(ctx, r.part, r.sequence)
+		there, err := s.Scan().Holds(ctx, r.part, r.sequence)
 		if there || err != nil {
 			return &r, err
 		}
@@ -71,10 +72,10 @@ func lookFor(ctx context.Context, s *jsstore.Store, r row, now int64) (*row, err
 		return nil, err
 	}
 	if is.Revision != 0 {
-		r.x, r.part, r.sequence = brief(is.Execution), jsstore.Records, uint64(is.Revision)
+		r.x, r.part, r.sequence = brief(is.Execution), scan.Records, uint64(is.Revision)
 		return &r, nil
 	}
-	p, m, err := s.Queued(ctx, r.x.ID)
+	p, m, err := s.Scan().Queued(ctx, r.x.ID)
 	if errors.Is(err, engine.ErrNotFound) {
 		return nil, nil // it has just moved: there is a record, which is still to be read
 	}

@@ -3,7 +3,7 @@ package index
 import (
 	"context"
 
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // few is how many messages are read to see which of them exist. Further bisection would take as
@@ -19,7 +19,7 @@ const few = 64
 func (w *writer) reconcile(ctx context.Context) error {
 	// Read the state after the index has read everything it knows: writes since then can only
 	// make the number larger.
-	state, err := w.store.State(ctx, jsstore.Records)
+	state, err := w.store.Scan().State(ctx, scan.Records)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (w *writer) reconcile(ctx context.Context) error {
 		return err
 	}
 	w.older = state.Messages - min(state.Subjects, state.Messages)
-	return w.halve(ctx, 0, uint64(w.about[position(jsstore.Records)]), known)
+	return w.halve(ctx, 0, uint64(w.about[position(scan.Records)]), known)
 }
 
 // all returns how many keys the index expects in the bucket. It does not count the many
@@ -37,7 +37,7 @@ func (w *writer) all(ctx context.Context) (uint64, error) {
 	var n int64
 	err := w.conn.QueryRowContext(ctx, `SELECT
 		(SELECT ifnull(sum(members), 0) FROM classes) - (SELECT count(*) FROM executions WHERE part IN (?, ?)) + (SELECT count(*) FROM keys)`,
-		int(jsstore.Ready), int(jsstore.Timers)).Scan(&n)
+		int(scan.Ready), int(scan.Timers)).Scan(&n)
 	return uint64(max(n, 0)), err
 }
 
@@ -47,7 +47,7 @@ func (w *writer) known(ctx context.Context, first, last uint64) (uint64, error) 
 	var n uint64
 	err := w.conn.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM executions WHERE part = ?1 AND sequence BETWEEN ?2 AND ?3) +
-		(SELECT count(*) FROM keys WHERE sequence BETWEEN ?2 AND ?3)`, int(jsstore.Records), first, last).Scan(&n)
+		(SELECT count(*) FROM keys WHERE sequence BETWEEN ?2 AND ?3)`, int(scan.Records), first, last).Scan(&n)
 	return n, err
 }
 
@@ -60,11 +60,11 @@ func (w *writer) halve(ctx context.Context, first, last, known uint64) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	_, from, err := w.store.Remaining(ctx, jsstore.Records, first)
+	_, from, err := w.store.Scan().Remaining(ctx, scan.Records, first)
 	if err != nil {
 		return err
 	}
-	_, behind, err := w.store.Remaining(ctx, jsstore.Records, last+1)
+	_, behind, err := w.store.Scan().Remaining(ctx, scan.Records, last+1)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (w *writer) halve(ctx context.Context, first, last, known uint64) error {
 func (w *writer) compare(ctx context.Context, first, last, messages uint64) error {
 	there := map[uint64]bool{}
 	if messages > 0 {
-		for m, err := range w.store.Messages(ctx, jsstore.Records, first, few) {
+		for m, err := range w.store.Scan().Messages(ctx, scan.Records, first, few) {
 			if err != nil {
 				return err
 			}
@@ -101,7 +101,7 @@ func (w *writer) compare(ctx context.Context, first, last, messages uint64) erro
 		}
 	}
 	return w.transact(ctx, func(ctx context.Context) error {
-		list, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE part = ? AND sequence BETWEEN ? AND ?", int(jsstore.Records), first, last)
+		list, err := w.rows("SELECT "+rowColumns+" FROM executions WHERE part = ? AND sequence BETWEEN ? AND ?", int(scan.Records), first, last)
 		if err != nil {
 			return err
 		}

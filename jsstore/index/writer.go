@@ -11,10 +11,11 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
-// The areas in the order in which they must be read: see [jsstore.Area].
-var parts = []jsstore.Area{jsstore.Ready, jsstore.Timers, jsstore.Records}
+// The areas in the order in which they must be read: see [scan.Area].
+var parts = []scan.Area{scan.Ready, scan.Timers, scan.Records}
 
 // The names in the table about: the sequence up to which an area has been read, its time of
 // creation in nanoseconds, and whether everything was read once.
@@ -26,9 +27,9 @@ const (
 	retention = "retention"
 )
 
-func position(p jsstore.Area) string { return "position." + p.String() }
-func created(p jsstore.Area) string  { return "created." + p.String() }
-func looked(p jsstore.Area) string   { return "looked." + p.String() }
+func position(p scan.Area) string { return "position." + p.String() }
+func created(p scan.Area) string  { return "created." + p.String() }
+func looked(p scan.Area) string   { return "looked." + p.String() }
 
 type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -62,7 +63,7 @@ type writer struct {
 	prepared map[string]*sql.Stmt // statements of the transaction, which closes them
 
 	about   map[string]int64
-	state   [3]jsstore.AreaState // by part
+	state   [3]scan.State // by part
 	classes *classes
 	strange map[string]bool // keys in the table keys that look like ids: graves, and unreadable records
 	now     int64
@@ -102,7 +103,7 @@ func (w *writer) close() {
 // index with other limits, by which rows reach the end of their time, counts as another's.
 func (w *writer) recognize(ctx context.Context) (anew bool, err error) {
 	for _, p := range parts {
-		if w.state[p], err = w.store.State(ctx, p); err != nil {
+		if w.state[p], err = w.store.Scan().State(ctx, p); err != nil {
 			return false, err
 		}
 		was, known := w.about[created(p)]

@@ -10,8 +10,8 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/engine/history"
-	"github.com/durable-execution/durable/jsstore"
 	"github.com/durable-execution/durable/jsstore/jstest"
+	"github.com/durable-execution/durable/jsstore/scan"
 )
 
 // TestFaultKilledServerBringsNothingBack has trees vanish by their retention, some deleted,
@@ -128,7 +128,7 @@ func (f *fleet) emptied(id func(int) string, trees int) {
 func (f *fleet) bucketHolds(n uint64) {
 	f.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		state, err := f.store.State(f.ctx, jsstore.Records)
+		state, err := f.store.Scan().State(f.ctx, scan.Records)
 		if err == nil && state.Messages == n {
 			return
 		}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/engine/history"
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 )
 
 // engineError returns how an execution ended, if that is what an error tells.
@@ -147,7 +147,7 @@ func (f *fleet) left() ([]string, error) {
 // when everything has come to a halt, and logged: whatever else it finds to mend is a fault of ours.
 func (f *fleet) mended() {
 	f.t.Helper()
-	found, err := jsstore.Examine(f.ctx, f.servers.Connect(), jsstore.ExamineConfig{Namespace: f.ns, Sample: 1_000_000, Mend: true})
+	found, err := doctor.Examine(f.ctx, f.servers.Connect(), doctor.Config{Namespace: f.ns, Sample: 1_000_000, Mend: true})
 	f.check(err)
 	for _, x := range found.Findings {
 		if x.Mended == "" {

@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/nats-io/nats.go"
 )
 
 // A chain is the floor of an execution with a waiter. The client creates a key and publishes to

@@ -11,14 +11,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // ReadyMessage returns the ready message that holds an execution until an executor records
@@ -73,6 +71,9 @@ type Headers struct {
 func newHeaders(n int) *Headers {
 	return &Headers{Header: make(nats.Header, n), values: make([]string, 0, n)}
 }
+
+// HeadersIn returns the headers h with room for the values of n more.
+func HeadersIn(h nats.Header, n int) *Headers { return &Headers{h, make([]string, 0, n)} }
 
 // Set sets a header.
 func (h *Headers) Set(name, value string) {

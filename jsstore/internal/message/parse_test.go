@@ -7,11 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
-	"github.com/nats-io/nats.go"
 )
 
 func TestReadyMessageHoldsTheWholeExecution(t *testing.T) {

@@ -5,12 +5,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore/internal/layout"
 	"github.com/durable-execution/durable/jsstore/internal/rpc"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A grave is the message that replaces a root's record when its tree is deleted; any client of

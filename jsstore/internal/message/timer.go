@@ -5,11 +5,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore/internal/layout"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Headers of scheduled messages (ADR-51).

@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/durable-execution/durable/engine"
 	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
 )
 
 // One direct get requests at most this many messages and bytes: otherwise the server would send

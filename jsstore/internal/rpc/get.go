@@ -11,9 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/engine"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/engine"
 )
 
 // A Stored message is a message in a stream.

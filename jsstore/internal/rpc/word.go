@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/durable-execution/durable/engine"
 	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/engine"
 )
 
 // Word holds the last error of a connection: the client forgets why it could not connect as

@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -7,11 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 const (
@@ -99,13 +98,13 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 	var list []suspect
 	beyond := 0
 	left := leftovers{roots: map[string]bool{}, below: map[string]string{}, all: true}
-	for _, subject := range e.recordsUnder("") {
+	for _, subject := range e.ns.RecordsUnder("") {
 		n := 0
-		for m, err := range e.scanLast(ctx, subject) {
+		for m, err := range e.ns.ScanLast(ctx, subject) {
 			if err != nil {
 				return nil, err
 			}
-			if e.isOwn(m) {
+			if e.ns.IsOwn(m) {
 				continue
 			}
 			if n++; e.Sample > 0 && n > e.Sample {
@@ -122,7 +121,7 @@ func (e *examiner) suspects(ctx context.Context, now time.Time) ([]suspect, erro
 				e.newer++
 			case err != nil:
 				e.unread = append(e.unread, unread{m.Subject[len(e.layout.RecordPrefix()):], err})
-			case !r.Status.Active() || now.Sub(m.Time) <= e.config.Lease+overdue:
+			case !r.Status.Active() || now.Sub(m.Time) <= e.ns.Limits.Lease+overdue:
 			case len(list) == maxJudged:
 				beyond++
 			default:
@@ -275,11 +274,11 @@ func everyMessage(*rpc.Stored) bool { return true }
 
 // hasMessage reports whether a message with an id that counts is in the queue or the timers.
 func (e *examiner) hasMessage(ctx context.Context, id string, counts func(*rpc.Stored) bool) (bool, error) {
-	for _, place := range []place{
-		{e.layout.Ready(), e.layout.ReadyOf(id)}, {e.layout.Timers(), e.layout.LaterSubject(id)}, {e.layout.Timers(), e.layout.DueOf(id)},
+	for _, place := range []namespace.Place{
+		{Stream: e.layout.Ready(), Subject: e.layout.ReadyOf(id)}, {Stream: e.layout.Timers(), Subject: e.layout.LaterSubject(id)}, {Stream: e.layout.Timers(), Subject: e.layout.DueOf(id)},
 	} {
 		for from := uint64(1); ; {
-			m, err := e.get(ctx, place.stream, place.subject, from)
+			m, err := e.get(ctx, place.Stream, place.Subject, from)
 			if err != nil || m != nil && counts(m) {
 				return err == nil, err
 			}
@@ -308,7 +307,7 @@ func (e *examiner) judgeAside(ctx context.Context) {
 			"no executor goes on with it", "nats kv get "+e.layout.Bucket()+" "+m.id+" shows it; nats kv del removes it, and then it may be enqueued again")
 	}
 	lain := 0
-	for m, err := range e.scanLast(ctx, e.layout.AsideSubjects()) {
+	for m, err := range e.ns.ScanLast(ctx, e.layout.AsideSubjects()) {
 		if err != nil {
 			e.unknown("work.set_aside", "", err)
 			return
@@ -320,7 +319,7 @@ func (e *examiner) judgeAside(ctx context.Context) {
 		if lain++; lain > maxAside {
 			break
 		}
-		if a := e.aside(m); lain <= maxTold {
+		if a := e.ns.Aside(m); lain <= maxTold {
 			e.find(Warning, "work.set_aside", a.Name, "set aside, from "+a.Place+": "+a.Reason,
 				"nothing happens that it should have started", "durable putback "+a.Name+" once it can be read, or durable forget "+a.Name)
 		}

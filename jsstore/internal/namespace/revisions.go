@@ -1,4 +1,4 @@
-package jsstore
+package namespace
 
 import (
 	"context"
@@ -8,14 +8,12 @@ import (
 	"iter"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // A write to the bucket that replaces a revision also removes it, and the removal must leave a
@@ -30,16 +28,16 @@ import (
 // revisions if the limit is 64. The next write of a program that knows this rule removes them;
 // tidy removes the others. Every reader uses only the last revision.
 
-// keepsOne reports whether the bucket was created by a version that let the limit remove
+// KeepsOne reports whether the bucket was created by a version that let the limit remove
 // revisions.
-func keepsOne(have jetstream.StreamConfig) bool { return have.MaxMsgsPerSubject == 1 }
+func KeepsOne(have jetstream.StreamConfig) bool { return have.MaxMsgsPerSubject == 1 }
 
-// raise makes the bucket keep more than one revision. A caller without the right to change a
+// Raise makes the bucket keep more than one revision. A caller without the right to change a
 // stream continues without it: until somebody else raises it, everything works as it did
 // before.
-func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised bool, err error) {
+func (s *Namespace) Raise(ctx context.Context, have jetstream.StreamConfig) (raised bool, err error) {
 	have.MaxMsgsPerSubject = layout.Revisions
-	before := s.rpc.Conn.LastError()
+	before := s.RPC.Conn.LastError()
 	ctx, cancel := context.WithTimeout(ctx, rpc.ManageTimeout)
 	defer cancel()
 	denied := errors.New("permission to change it is denied")
@@ -51,22 +49,22 @@ func (s *Store) raise(ctx context.Context, have jetstream.StreamConfig) (raised 
 			case <-ctx.Done():
 				return
 			case <-time.After(10 * time.Millisecond):
-				if now := s.rpc.Conn.LastError(); now != before && errors.Is(now, nats.ErrPermissionViolation) {
+				if now := s.RPC.Conn.LastError(); now != before && errors.Is(now, nats.ErrPermissionViolation) {
 					deny(denied)
 				}
 			}
 		}
 	}()
-	_, err = s.rpc.JS.UpdateStream(ctx, have)
+	_, err = s.RPC.JS.UpdateStream(ctx, have)
 	if err != nil && context.Cause(ctx) == denied {
 		err = denied
 	}
 	return err == nil, err
 }
 
-// histories returns the subjects of the bucket that have more than one revision, according to
+// Histories returns the subjects of the bucket that have more than one revision, according to
 // the leader. There are none unless a program of an earlier version has replaced a record.
-func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
+func (s *Namespace) Histories(ctx context.Context) (map[string]uint64, error) {
 	var info struct {
 		Error *jetstream.APIError `json:"error"`
 		Total int                 `json:"total"`
@@ -83,7 +81,7 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 			return err
 		}
 		info.Error, info.State.Subjects = nil, nil
-		err = s.rpc.API(ctx, "STREAM.INFO."+s.layout.Records(), body, &info)
+		err = s.RPC.API(ctx, "STREAM.INFO."+s.Layout.Records(), body, &info)
 		if err == nil && info.Error != nil {
 			err = rpc.Error(info.Error)
 		}
@@ -97,7 +95,7 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 	}
 	found := map[string]uint64{}
 	for offset := 0; ; {
-		if err := ask(map[string]any{"subjects_filter": s.layout.RecordPrefix() + ">", "offset": offset}); err != nil {
+		if err := ask(map[string]any{"subjects_filter": s.Layout.RecordPrefix() + ">", "offset": offset}); err != nil {
 			return nil, err
 		}
 		for subject, n := range info.State.Subjects {
@@ -111,18 +109,18 @@ func (s *Store) histories(ctx context.Context) (map[string]uint64, error) {
 	}
 }
 
-// scanLast returns the last revision of each key of the bucket that matches one of the
+// ScanLast returns the last revision of each key of the bucket that matches one of the
 // subjects, subject by subject: first the keys with one revision, in order, then the others.
-func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*rpc.Stored, error] {
+func (s *Namespace) ScanLast(ctx context.Context, subjects ...string) iter.Seq2[*rpc.Stored, error] {
 	return func(yield func(*rpc.Stored, error) bool) {
-		several, err := s.histories(ctx)
+		several, err := s.Histories(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		for _, subject := range subjects {
 			met := map[string]bool{}
-			for m, err := range s.rpc.Scan(ctx, s.layout.Records(), subject) {
+			for m, err := range s.RPC.Scan(ctx, s.Layout.Records(), subject) {
 				if err == nil && several[m.Subject] > 1 {
 					met[m.Subject] = true
 					continue
@@ -132,7 +130,7 @@ func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*rpc
 				}
 			}
 			for key := range met {
-				m, err := s.rpc.Last(ctx, s.layout.Records(), key)
+				m, err := s.RPC.Last(ctx, s.Layout.Records(), key)
 				if errors.Is(err, engine.ErrNotFound) {
 					continue
 				}
@@ -144,16 +142,16 @@ func (s *Store) scanLast(ctx context.Context, subjects ...string) iter.Seq2[*rpc
 	}
 }
 
-// tidy removes the older revisions that programs of an earlier version have left, and returns
+// Tidy removes the older revisions that programs of an earlier version have left, and returns
 // the number of their keys. It uses purges, which leave a trace. Otherwise the older revision
 // would become the record when the last one vanishes by its time to live.
-func (s *Store) tidy(ctx context.Context) (int, error) {
-	found, err := s.histories(ctx)
+func (s *Namespace) Tidy(ctx context.Context) (int, error) {
+	found, err := s.Histories(ctx)
 	if err != nil {
 		return 0, err
 	}
 	for subject := range found {
-		if err := s.rpc.Change(ctx, "STREAM.PURGE."+s.layout.Records(), map[string]any{"filter": subject, "keep": 1}); err != nil {
+		if err := s.RPC.Change(ctx, "STREAM.PURGE."+s.Layout.Records(), map[string]any{"filter": subject, "keep": 1}); err != nil {
 			return 0, fmt.Errorf("remove older revisions of %s: %w", subject, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package jsstore
+package scan
 
 import (
 	"cmp"
@@ -9,9 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // changesEvery is how often Changes polls: often enough for people who watch.
@@ -34,7 +33,7 @@ const everything = ""
 // or deleted executions. It polls like [Store.Messages] from its last position. So it leaves
 // nothing on the server, misses nothing while the connection is lost, and needs only the right
 // to read.
-func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Record, error], error) {
+func (s *Scanner) Changes(ctx context.Context, root string) (iter.Seq2[engine.Record, error], error) {
 	state, err := s.State(ctx, Records)
 	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
@@ -42,7 +41,7 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 	next := map[string]uint64{} // by subject: a write may come between the polls of two subjects
 	subjects := []string{everything}
 	if root != "" {
-		subjects = s.recordsUnder(root)
+		subjects = s.ns.RecordsUnder(root)
 	}
 	for _, subject := range subjects {
 		next[subject] = state.Last + 1
@@ -82,7 +81,7 @@ func (s *Store) Changes(ctx context.Context, root string) (iter.Seq2[engine.Reco
 
 // changed returns the records that have been written under each subject since the last poll,
 // and how long it took until the answers began.
-func (s *Store) changed(ctx context.Context, next map[string]uint64) (list []engine.Record, counting time.Duration, err error) {
+func (s *Scanner) changed(ctx context.Context, next map[string]uint64) (list []engine.Record, counting time.Duration, err error) {
 	for subject := range next {
 		for more := true; more; {
 			more = false // records that are written during this poll wait for the next one

@@ -1,4 +1,4 @@
-package jsstore
+package scan
 
 import (
 	"context"
@@ -8,11 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // An Area is one of the three streams in which a namespace keeps executions. A reader that goes
@@ -29,12 +27,12 @@ const (
 
 func (p Area) String() string { return [...]string{"ready", "timers", "records"}[p] }
 
-func (s *Store) streamOf(p Area) string {
+func (s *Scanner) streamOf(p Area) string {
 	return [...]string{s.layout.Ready(), s.layout.Timers(), s.layout.Records()}[p]
 }
 
-// AreaState describes the contents of an area, according to the leader of its stream.
-type AreaState struct {
+// State describes the contents of an area, according to the leader of its stream.
+type State struct {
 	// Created tells this stream from a later one with the same name.
 	Created time.Time
 	// First is the sequence of the first message that is still there, Last the sequence of the
@@ -47,12 +45,12 @@ type AreaState struct {
 }
 
 // State returns the state of an area.
-func (s *Store) State(ctx context.Context, p Area) (AreaState, error) {
+func (s *Scanner) State(ctx context.Context, p Area) (State, error) {
 	info, err := s.rpc.StreamInfo(ctx, s.streamOf(p))
 	if err != nil {
-		return AreaState{}, fmt.Errorf("state of %s: %w", s.streamOf(p), err)
+		return State{}, fmt.Errorf("state of %s: %w", s.streamOf(p), err)
 	}
-	return AreaState{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
+	return State{Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Subjects: info.State.NumSubjects}, nil
 }
 
 // A Message is one message of an area, decoded.
@@ -83,7 +81,7 @@ type Message struct {
 // each execution its latest message. Removed messages leave no trace. It requests batch
 // messages at a time; zero means as many as fit into one answer. It reads by direct gets, which
 // a replica that lags behind may answer: use it for views only.
-func (s *Store) Messages(ctx context.Context, p Area, from uint64, batch int) iter.Seq2[Message, error] {
+func (s *Scanner) Messages(ctx context.Context, p Area, from uint64, batch int) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for m, err := range s.rpc.ScanFrom(ctx, s.streamOf(p), "", from, batch) {
 			if err != nil {
@@ -99,7 +97,7 @@ func (s *Store) Messages(ctx context.Context, p Area, from uint64, batch int) it
 
 // Remaining returns the sequence of the first message of an area at or after a sequence, and
 // how many messages there are from that one on. Both are zero if there is none.
-func (s *Store) Remaining(ctx context.Context, p Area, from uint64) (first, messages uint64, err error) {
+func (s *Scanner) Remaining(ctx context.Context, p Area, from uint64) (first, messages uint64, err error) {
 	for m, err := range s.rpc.DirectGet(ctx, s.streamOf(p), map[string]any{"seq": max(from, 1), "batch": 1}) {
 		if err != nil {
 			return 0, 0, err
@@ -111,14 +109,14 @@ func (s *Store) Remaining(ctx context.Context, p Area, from uint64) (first, mess
 
 // Holds reports whether an area has a message with that sequence, according to the replica that
 // answers.
-func (s *Store) Holds(ctx context.Context, p Area, sequence uint64) (bool, error) {
+func (s *Scanner) Holds(ctx context.Context, p Area, sequence uint64) (bool, error) {
 	first, _, err := s.Remaining(ctx, p, sequence)
 	return sequence > 0 && first == sequence, err
 }
 
 // Behind reports whether the leader of an area has a message at or after a sequence. The
 // replica that answered [Store.Messages] may not have had that message yet.
-func (s *Store) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
+func (s *Scanner) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
 	_, err := s.rpc.From(ctx, s.streamOf(p), "", max(from, 1))
 	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil
@@ -129,7 +127,7 @@ func (s *Store) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
 // Queued returns the message that queues an execution or holds it in the timers, as the leader
 // has it. If there are several, it returns the one that List shows. The error is
 // engine.ErrNotFound if there is none.
-func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message, err error) {
+func (s *Scanner) Queued(ctx context.Context, id string) (area Area, found Message, err error) {
 	if err := engine.ValidateID(id); err != nil {
 		return 0, Message{}, err
 	}
@@ -154,7 +152,7 @@ func (s *Store) Queued(ctx context.Context, id string) (area Area, found Message
 	return area, found, err
 }
 
-func (s *Store) messageOf(p Area, m *rpc.Stored) Message {
+func (s *Scanner) messageOf(p Area, m *rpc.Stored) Message {
 	c := Message{Sequence: m.Sequence, Left: m.Left, Vanishes: message.Vanishes(m)}
 	if p != Records {
 		c.Key = s.layout.IDIn(m.Subject)
@@ -175,7 +173,7 @@ func (s *Store) messageOf(p Area, m *rpc.Stored) Message {
 		return c
 	}
 	c.Record = r
-	if at, ends := r.GoneAt(s.Limits()); ends && c.Vanishes.IsZero() {
+	if at, ends := r.GoneAt(s.ns.Limits); ends && c.Vanishes.IsZero() {
 		c.Gone = at
 	}
 	return c

@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 const (
@@ -78,11 +78,11 @@ func (e *examiner) examineQueues(ctx context.Context) {
 // subjects at a time; loads returns how many it has counted, and how many there are in total.
 func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, total uint64, err error) {
 	due = map[load]uint64{}
-	for _, place := range []place{{e.layout.Ready(), e.layout.NS + ".ready.>"}, {e.layout.Timers(), e.layout.NS + ".due.>"}} {
-		if e.streams[place.stream] == nil {
+	for _, place := range []namespace.Place{{Stream: e.layout.Ready(), Subject: e.layout.NS + ".ready.>"}, {Stream: e.layout.Timers(), Subject: e.layout.NS + ".due.>"}} {
+		if e.streams[place.Stream] == nil {
 			continue
 		}
-		body, err := json.Marshal(map[string]any{"subjects_filter": place.subject})
+		body, err := json.Marshal(map[string]any{"subjects_filter": place.Subject})
 		if err != nil {
 			return nil, 0, 0, err
 		}
@@ -94,7 +94,7 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 			} `json:"state"`
 		}
 		if _, err = ask(ctx, e.Timeout, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, e.rpc.API(ctx, "STREAM.INFO."+place.stream, body, &info)
+			return struct{}{}, e.rpc.API(ctx, "STREAM.INFO."+place.Stream, body, &info)
 		}); err == nil && info.Error != nil {
 			err = rpc.Error(info.Error)
 		}
@@ -104,7 +104,7 @@ func (e *examiner) loads(ctx context.Context) (due map[load]uint64, looked, tota
 		for subject, n := range info.State.Subjects {
 			if x, err := e.layout.Execution(subject); err == nil {
 				due[load{x.Queue, x.Task}] += n
-			} else if place.stream == e.layout.Ready() {
+			} else if place.Stream == e.layout.Ready() {
 				e.judgeSubject(subject, err)
 			}
 			looked += n

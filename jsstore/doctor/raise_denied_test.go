@@ -1,14 +1,17 @@
-package jsstore_test
+package doctor_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
+	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
 const withoutUpdate = `
@@ -33,33 +36,38 @@ func TestBucketOfAnEarlierVersionServesWhoMayNotRaiseIt(t *testing.T) {
 	w.stream("KV_durable-executions", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 })
 
 	nc := connect(t, server, "executor")
-	s := open(t, nc, jsstore.Config{})
-	if got := bucketConfig(t, admin).MaxMsgsPerSubject; got != 1 {
+	s := jstest.Open(t, nc, jsstore.Config{})
+	if got := jstest.StreamInfo(t, admin, "KV_durable-executions").Config.MaxMsgsPerSubject; got != 1 {
 		t.Fatalf("the bucket keeps %d: the test tests nothing", got)
 	}
-	l := life{t, s, nc}
-	at := l.writes(engine.Execution{ID: "x"}, engine.Running, engine.Ready, engine.Running, engine.Completed)
+	written := engine.Execution{ID: "x", Task: "task", Queue: engine.DefaultQueue, CreatedAt: time.Now(), FinishedAt: time.Now()}
+	var at engine.Revision
+	for _, written.Status = range []engine.Status{engine.Running, engine.Ready, engine.Running, engine.Completed} {
+		var err error
+		at, err = s.Update(t.Context(), written, at)
+		w.check(err)
+	}
 	if r, err := s.Get(t.Context(), "x"); err != nil || r.Revision != at || r.Status != engine.Completed {
 		t.Errorf("x is %s at %d, %v: want completed at %d", r.Status, r.Revision, err, at)
 	}
-	l.check(s.Delete(t.Context(), "x", at))
+	w.check(s.Delete(t.Context(), "x", at))
 
-	x, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{})
+	x, err := doctor.Examine(t.Context(), nc, doctor.Config{})
 	w.check(err)
-	w.shows(x, symptom{"stream.revisions", jsstore.Warning, "KV_durable-executions", "keeps 1 revision"},
-		symptom{"stream.revisions", jsstore.Warning, "KV_durable-executions", "durable setup"})
-	x, err = jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{Mend: true})
+	w.shows(x, symptom{"stream.revisions", doctor.Warning, "KV_durable-executions", "keeps 1 revision"},
+		symptom{"stream.revisions", doctor.Warning, "KV_durable-executions", "durable setup"})
+	x, err = doctor.Examine(t.Context(), nc, doctor.Config{Mend: true})
 	w.check(err)
-	w.shows(x, symptom{"stream.revisions", jsstore.Warning, "KV_durable-executions", "denied"})
+	w.shows(x, symptom{"stream.revisions", doctor.Warning, "KV_durable-executions", "denied"})
 	for _, f := range x.Findings {
 		if f.Check == "stream.revisions" && f.Mended != "" {
 			t.Errorf("mended without the right to change it: %+v", f)
 		}
 	}
-	x, err = jsstore.Examine(t.Context(), admin, jsstore.ExamineConfig{Mend: true})
+	x, err = doctor.Examine(t.Context(), admin, doctor.Config{Mend: true})
 	w.check(err)
 	w.mended(x, "stream.revisions", "KV_durable-executions", "")
-	if got := bucketConfig(t, admin).MaxMsgsPerSubject; got != 64 {
+	if got := jstest.StreamInfo(t, admin, "KV_durable-executions").Config.MaxMsgsPerSubject; got != 64 {
 		t.Errorf("mended with the right to change it, the bucket keeps %d revisions, want 64", got)
 	}
 	if strings.Contains(fmt.Sprint(x.Findings), "could not be mended") {

@@ -1,15 +1,14 @@
-package jsstore
+package scan
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // oldestInHand is how many messages of a stream are searched for running executions: executors
@@ -20,12 +19,12 @@ const oldestInHand = 1000
 // first. It searches the first thousand messages of the queues and the first thousand due
 // timers, however many are waiting. They are in no particular order and leave out sleeping
 // ones. It reads by direct gets, which any replica may answer: it is a view.
-func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
+func (s *Scanner) Running(ctx context.Context) ([]engine.Execution, error) {
 	var list []engine.Execution
-	for _, p := range []place{{s.layout.Ready(), s.layout.ReadyOf("*")}, {s.layout.Timers(), s.layout.DueOf("*")}} {
+	for _, p := range []namespace.Place{{Stream: s.layout.Ready(), Subject: s.layout.ReadyOf("*")}, {Stream: s.layout.Timers(), Subject: s.layout.DueOf("*")}} {
 		var subjects []string
-		query := map[string]any{"seq": uint64(1), "next_by_subj": p.subject, "batch": oldestInHand, "max_bytes": rpc.DirectBytes}
-		for m, err := range s.rpc.DirectGet(ctx, p.stream, query) {
+		query := map[string]any{"seq": uint64(1), "next_by_subj": p.Subject, "batch": oldestInHand, "max_bytes": rpc.DirectBytes}
+		for m, err := range s.rpc.DirectGet(ctx, p.Stream, query) {
 			if err != nil {
 				return nil, fmt.Errorf("find running executions: %w", err)
 			}
@@ -40,7 +39,7 @@ func (s *Store) Running(ctx context.Context) ([]engine.Execution, error) {
 			if err != nil {
 				return nil, fmt.Errorf("find running executions: %w", err)
 			}
-			r, err := s.decodeRecord(m)
+			r, err := s.ns.DecodeRecord(m)
 			if err != nil && !errors.Is(err, engine.ErrNewer) {
 				continue // deleted or damaged: it is not running
 			}

@@ -1,4 +1,4 @@
-package jsstore_test
+package doctor_test
 
 import (
 	"fmt"
@@ -10,18 +10,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
 // mend runs the doctor with Mend and returns its report.
-func (w *ward) mend() jsstore.Examination {
+func (w *ward) mend() doctor.Examination {
 	w.Helper()
-	return w.examine(jsstore.ExamineConfig{Mend: true})
+	return w.examine(doctor.Config{Mend: true})
 }
 
 // mended fails unless a finding of the check says, with this text, that it was mended.
-func (w *ward) mended(x jsstore.Examination, check, subject, text string) {
+func (w *ward) mended(x doctor.Examination, check, subject, text string) {
 	w.Helper()
 	for _, f := range x.Findings {
 		if f.Check == check && f.Subject == subject && f.Mended != "" && strings.Contains(f.Mended, text) {
@@ -81,10 +81,10 @@ func TestMendHasStuckExecutionsGoOn(t *testing.T) {
 				w := admit(t, nc)
 				c.spoil(w)
 				time.Sleep(2 * time.Minute)
-				w.shows(w.examine(jsstore.ExamineConfig{}), symptom{"work.stuck", jsstore.Problem, idOf(c.want, "x"), "durable doctor --mend"})
+				w.shows(w.examine(doctor.Config{}), symptom{"work.stuck", doctor.Problem, idOf(c.want, "x"), "durable doctor --mend"})
 				x := w.mend()
 				w.mended(x, "work.stuck", idOf(c.want, "x"), "")
-				w.only(w.examine(jsstore.ExamineConfig{}), "queue.served queue.tasks queue.timers")
+				w.only(w.examine(doctor.Config{}), "queue.served queue.tasks queue.timers")
 				got := map[string]bool{}
 				for _, d := range w.delivered("default") {
 					got[d.Execution.ID] = true
@@ -140,14 +140,14 @@ func TestMendLeavesAloneWhatIsDriven(t *testing.T) {
 		w.record(engine.Execution{ID: "later", Status: engine.Ready})
 		w.later("later", "task")
 		time.Sleep(10 * time.Minute)
-		before := stateOf(t, nc, "KV_durable-executions")
-		ready, timers := messages(t, nc, "durable-ready"), messages(t, nc, "durable-timers")
+		before := jstest.StreamInfo(t, nc, "KV_durable-executions").State
+		ready, timers := int(jstest.StreamInfo(t, nc, "durable-ready").State.Msgs), int(jstest.StreamInfo(t, nc, "durable-timers").State.Msgs)
 		w.mend()
-		if after := stateOf(t, nc, "KV_durable-executions"); after.LastSeq != before.LastSeq || after.Msgs != before.Msgs {
+		if after := jstest.StreamInfo(t, nc, "KV_durable-executions").State; after.LastSeq != before.LastSeq || after.Msgs != before.Msgs {
 			t.Errorf("records: %d up to %d, were %d up to %d", after.Msgs, after.LastSeq, before.Msgs, before.LastSeq)
 		}
-		if messages(t, nc, "durable-ready") != ready || messages(t, nc, "durable-timers") != timers {
-			t.Errorf("%d ready, %d in the timers: want %d and %d", messages(t, nc, "durable-ready"), messages(t, nc, "durable-timers"), ready, timers)
+		if int(jstest.StreamInfo(t, nc, "durable-ready").State.Msgs) != ready || int(jstest.StreamInfo(t, nc, "durable-timers").State.Msgs) != timers {
+			t.Errorf("%d ready, %d in the timers: want %d and %d", int(jstest.StreamInfo(t, nc, "durable-ready").State.Msgs), int(jstest.StreamInfo(t, nc, "durable-timers").State.Msgs), ready, timers)
 		}
 	})
 }
@@ -165,16 +165,16 @@ func TestMendRemovesWhatHasComeBack(t *testing.T) {
 		time.Sleep(8 * 24 * time.Hour)
 		w.record(engine.Execution{ID: "young", Status: engine.Ready})
 		time.Sleep(time.Minute)
-		x := w.examine(jsstore.ExamineConfig{})
-		w.shows(x, symptom{"work.expired", jsstore.Warning, "", "1 tree is still there"}, symptom{"work.orphans", jsstore.Warning, "", "1 missing root, nobody among them"},
-			symptom{"work.stuck", jsstore.Problem, "root", ""}, symptom{"work.stuck", jsstore.Problem, "young", ""})
+		x := w.examine(doctor.Config{})
+		w.shows(x, symptom{"work.expired", doctor.Warning, "", "1 tree is still there"}, symptom{"work.orphans", doctor.Warning, "", "1 missing root, nobody among them"},
+			symptom{"work.stuck", doctor.Problem, "root", ""}, symptom{"work.stuck", doctor.Problem, "young", ""})
 		x = w.mend()
 		w.mended(x, "work.stuck", "root", "outlived the retention")
 		w.mended(x, "work.stuck", "young", "published again")
 		w.mended(x, "work.expired", "", "removed")
 		w.mended(x, "work.orphans", "", "removed")
 		time.Sleep(5 * time.Second)
-		if got := keys(t, nc); len(got) != 1 || got[0] != "young" {
+		if got := jstest.Keys(t, nc); len(got) != 1 || got[0] != "young" {
 			t.Errorf("keys = %q, want the young one", got)
 		}
 	})
@@ -197,7 +197,7 @@ func TestMendMakesRoomForWhatWasEnqueuedUnderAnIDThatCameBack(t *testing.T) {
 		x := w.mend()
 		w.mended(x, "work.stuck", "back", "outlived the retention")
 		for _, f := range x.Findings {
-			if f.Check == "work.stuck" && f.Subject != "back" && f.Severity != jsstore.Note {
+			if f.Check == "work.stuck" && f.Subject != "back" && f.Severity != doctor.Note {
 				t.Errorf("%+v", f)
 			}
 		}
@@ -222,7 +222,7 @@ func TestMendMendsMany(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		w.mended(w.mend(), "work.stuck", "", "20 of 20: published again")
-		if n := messages(t, nc, "durable-timers"); n != 30 {
+		if n := int(jstest.StreamInfo(t, nc, "durable-timers").State.Msgs); n != 30 {
 			t.Errorf("%d timers, want 30", n)
 		}
 	})
@@ -237,19 +237,19 @@ func TestMendSetsAsideWhatNobodyCanServe(t *testing.T) {
 			w.check(err)
 		}
 		w.enqueue(engine.Execution{ID: "good", Task: "task", Queue: "other"})
-		x := w.examine(jsstore.ExamineConfig{})
+		x := w.examine(doctor.Config{})
 		for _, s := range subjects {
-			w.shows(x, symptom{"queue.subject", jsstore.Problem, s, "durable doctor --mend sets it aside"})
+			w.shows(x, symptom{"queue.subject", doctor.Problem, s, "durable doctor --mend sets it aside"})
 		}
 		x = w.mend()
 		for _, s := range subjects {
 			w.mended(x, "queue.subject", s, "set aside")
 		}
-		list := asides(t, w.s)
-		if len(list) != len(subjects) || messages(t, nc, "durable-ready") != 1 {
-			t.Errorf("%d are set aside and %d are queued, want %d and 1", len(list), messages(t, nc, "durable-ready"), len(subjects))
+		list := jstest.Asides(t, w.s)
+		if len(list) != len(subjects) || int(jstest.StreamInfo(t, nc, "durable-ready").State.Msgs) != 1 {
+			t.Errorf("%d are set aside and %d are queued, want %d and 1", len(list), int(jstest.StreamInfo(t, nc, "durable-ready").State.Msgs), len(subjects))
 		}
-		w.only(w.examine(jsstore.ExamineConfig{}), "queue.served work.set_aside")
+		w.only(w.examine(doctor.Config{}), "queue.served work.set_aside")
 		for _, a := range list {
 			w.check(w.s.Forget(t.Context(), a.Name))
 		}
@@ -261,15 +261,15 @@ func TestIDThatLiesInAnotherQueueIsToldAndSetAside(t *testing.T) {
 		w := admit(t, nc)
 		w.record(engine.Execution{ID: "x", Status: engine.Completed, FinishedAt: time.Now()})
 		w.enqueue(engine.Execution{ID: "x", Task: "task", Queue: "typo"}, engine.Execution{ID: "y", Task: "task", Queue: "typo"})
-		x := w.examine(jsstore.ExamineConfig{})
-		w.shows(x, symptom{"queue.stray", jsstore.Problem, "x", "in queue default, and is completed"}, symptom{"queue.served", jsstore.Problem, "typo", "durable cancel y"},
-			symptom{"queue.served", jsstore.Problem, "typo", "1 execution is"})
+		x := w.examine(doctor.Config{})
+		w.shows(x, symptom{"queue.stray", doctor.Problem, "x", "in queue default, and is completed"}, symptom{"queue.served", doctor.Problem, "typo", "durable cancel y"},
+			symptom{"queue.served", doctor.Problem, "typo", "1 execution is"})
 		w.check(engine.NewClient(w.s).Cancel(t.Context(), "y", "as advised"))
 		w.mended(w.mend(), "queue.stray", "x", "set aside")
-		if n := messages(t, nc, "durable-ready"); n != 0 {
+		if n := int(jstest.StreamInfo(t, nc, "durable-ready").State.Msgs); n != 0 {
 			t.Errorf("%d messages in the queue, want none", n)
 		}
-		if list := asides(t, w.s); len(list) != 1 || list[0].ID != "x" {
+		if list := jstest.Asides(t, w.s); len(list) != 1 || list[0].ID != "x" {
 			t.Errorf("aside: %+v, want x", list)
 		}
 		r, err := w.s.Get(t.Context(), "x")
@@ -287,7 +287,7 @@ func TestMendDeliversWhatAConsumerHasPassedOver(t *testing.T) {
 		for stream, consumer := range map[string]string{"durable-ready": "queue-default", "durable-control": "closures"} {
 			s, err := w.js.Stream(t.Context(), stream)
 			w.check(err)
-			_, err = s.ResetConsumerToSequence(t.Context(), consumer, uint64(messages(t, nc, stream)+1))
+			_, err = s.ResetConsumerToSequence(t.Context(), consumer, uint64(int(jstest.StreamInfo(t, nc, stream).State.Msgs)+1))
 			w.check(err)
 		}
 		if got := w.delivered("default"); len(got) != 0 {
@@ -363,7 +363,7 @@ func TestMendDoesNotSendAgainWhatHasUnreadableHeaders(t *testing.T) {
 		if got := w.delivered("default"); len(got) != 0 {
 			t.Errorf("delivered %d (the first: %v), want none", len(got), got[0].Invalid)
 		}
-		if list := asides(t, w.s); len(list) != 1 || list[0].ID != "x" || !strings.Contains(list[0].Reason, "header block") {
+		if list := jstest.Asides(t, w.s); len(list) != 1 || list[0].ID != "x" || !strings.Contains(list[0].Reason, "header block") {
 			t.Errorf("aside: %+v, want x", list)
 		}
 	})
@@ -393,7 +393,7 @@ func TestMendDoesNotSendAgainWhatIsInHand(t *testing.T) {
 				t.Errorf("mended: %+v", found)
 			}
 		}
-		if n := messages(t, nc, "durable-timers"); n != 0 {
+		if n := int(jstest.StreamInfo(t, nc, "durable-timers").State.Msgs); n != 0 {
 			t.Errorf("%d timers: a message in hand was sent again", n)
 		}
 		for _, d := range held {
@@ -444,14 +444,14 @@ func TestLostMessagesAreTold(t *testing.T) {
 				time.Sleep(time.Second)
 				c.spoil(w)
 				time.Sleep(time.Second)
-				x := w.examine(jsstore.ExamineConfig{})
+				x := w.examine(doctor.Config{})
 				if c.text == "" {
-					w.shows(x, symptom{"stream.lost", jsstore.OK, "", ""})
+					w.shows(x, symptom{"stream.lost", doctor.OK, "", ""})
 					return
 				}
-				severity := jsstore.Problem
+				severity := doctor.Problem
 				if strings.Contains(c.text, "never delivered") {
-					severity = jsstore.Warning // the cause may be a cancellation that is no longer known
+					severity = doctor.Warning // the cause may be a cancellation that is no longer known
 				}
 				w.shows(x, symptom{"stream.lost", severity, "durable-ready", c.text})
 			})

@@ -1,4 +1,4 @@
-package jsstore_test
+package doctor_test
 
 import (
 	"fmt"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/embedded"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
@@ -75,18 +76,18 @@ func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
 	dir := t.TempDir()
 	s := configured(t, fmt.Sprintf(accounts, dir, `"2m"`))
 	w := admit(t, connect(t, s, "app"))
-	x := w.examine(jsstore.ExamineConfig{})
-	w.shows(x, symptom{"server.sync", jsstore.Note, "", "could not be learned"}, symptom{"account.limits", jsstore.Warning, "", "streams: 4 of 5 used"})
+	x := w.examine(doctor.Config{})
+	w.shows(x, symptom{"server.sync", doctor.Note, "", "could not be learned"}, symptom{"account.limits", doctor.Warning, "", "streams: 4 of 5 used"})
 	if !strings.Contains(strings.Join(x.Survives, " "), "which is not known here: 2 minutes unless") || x.Servers[0].Sync != nil {
 		t.Errorf("survives = %q, servers = %+v", x.Survives, x.Servers)
 	}
 	monitor := "http://" + s.MonitorAddr().String()
-	for how, c := range map[string]jsstore.ExamineConfig{
+	for how, c := range map[string]doctor.Config{
 		"system account":  {System: connect(t, s, "sys")},
 		"monitoring port": {Monitors: []string{monitor + "/"}},
 	} {
 		x := w.examine(c)
-		w.shows(x, symptom{"server.sync", jsstore.Warning, "one", "sync_interval is 2m0s"}, symptom{"server.store_dir", jsstore.Warning, "one", dir})
+		w.shows(x, symptom{"server.sync", doctor.Warning, "one", "sync_interval is 2m0s"}, symptom{"server.store_dir", doctor.Warning, "one", dir})
 		if len(x.Servers) != 1 || x.Servers[0].Sync == nil || x.Servers[0].Sync.Interval != 2*time.Minute {
 			t.Errorf("%s: servers = %+v", how, x.Servers)
 		}
@@ -98,25 +99,25 @@ func TestHowServersWriteIsLearnedFromWhoMayAsk(t *testing.T) {
 	two, err := nats.Connect(s.ClientURL()+",nats://127.0.0.1:1", nats.UserInfo("app", "app"), nats.DontRandomize())
 	w.check(err)
 	defer two.Close()
-	x, err = jsstore.Examine(t.Context(), two, jsstore.ExamineConfig{Monitors: []string{monitor}})
+	x, err = doctor.Examine(t.Context(), two, doctor.Config{Monitors: []string{monitor}})
 	w.check(err)
-	w.shows(x, symptom{"server.reached", jsstore.Warning, "127.0.0.1:1", "does not take a connection"})
+	w.shows(x, symptom{"server.reached", doctor.Warning, "127.0.0.1:1", "does not take a connection"})
 	if !strings.Contains(strings.Join(x.Survives, " "), "in about the last 4m0s") {
 		t.Errorf("with a server down: survives = %q", x.Survives)
 	}
 	nothing := httptest.NewServer(nil)
 	defer nothing.Close()
-	x = w.examine(jsstore.ExamineConfig{Monitors: []string{nothing.URL, "http://127.0.0.1:1", "rubbish"}})
+	x = w.examine(doctor.Config{Monitors: []string{nothing.URL, "http://127.0.0.1:1", "rubbish"}})
 	for _, url := range []string{nothing.URL, "http://127.0.0.1:1", "rubbish"} {
-		w.shows(x, symptom{"server.monitor", jsstore.Warning, url, "does not answer"})
+		w.shows(x, symptom{"server.monitor", doctor.Warning, url, "does not answer"})
 	}
 }
 
 func TestAServerThatFlushesEachWriteLosesNothing(t *testing.T) {
 	s := configured(t, fmt.Sprintf(accounts, t.TempDir(), "always"))
 	w := admit(t, connect(t, s, "app"))
-	x := w.examine(jsstore.ExamineConfig{System: connect(t, s, "sys")})
-	w.shows(x, symptom{"server.sync", jsstore.OK, "", "before a write is acknowledged"})
+	x := w.examine(doctor.Config{System: connect(t, s, "sys")})
+	w.shows(x, symptom{"server.sync", doctor.OK, "", "before a write is acknowledged"})
 	if !slices.ContainsFunc(x.Survives, func(s string) bool { return strings.HasSuffix(s, "crash of the system: nothing is lost.") }) {
 		t.Errorf("survives = %q", x.Survives)
 	}
@@ -126,11 +127,11 @@ func TestWhatAUserMayNotAskIsSaidToBeUnknown(t *testing.T) {
 	s := configured(t, fmt.Sprintf(accounts, t.TempDir(), "always"))
 	w := admit(t, connect(t, s, "app"))
 	start := time.Now()
-	x, err := jsstore.Examine(t.Context(), connect(t, s, "blind"), jsstore.ExamineConfig{Timeout: 300 * time.Millisecond})
+	x, err := doctor.Examine(t.Context(), connect(t, s, "blind"), doctor.Config{Timeout: 300 * time.Millisecond})
 	w.check(err)
-	w.shows(x, symptom{"server.jetstream", jsstore.Problem, "", "this user may not ask"})
+	w.shows(x, symptom{"server.jetstream", doctor.Problem, "", "this user may not ask"})
 	for _, stream := range []string{"durable-ready", "KV_durable-executions"} {
-		w.shows(x, symptom{"stream.leader", jsstore.Problem, stream, "this user may not ask"})
+		w.shows(x, symptom{"stream.leader", doctor.Problem, stream, "this user may not ask"})
 	}
 	if took := time.Since(start); took > 10*time.Second || len(x.Survives) != 0 {
 		t.Errorf("took %s, survives %q", took, x.Survives)
@@ -142,9 +143,9 @@ func TestSmallMessagesAreFound(t *testing.T) {
 		size int
 		want symptom
 	}{
-		{64 << 10, symptom{"server.max_payload", jsstore.Problem, "", "max_payload is 64 KiB; a record may need 80 KiB"}},
-		{256 << 10, symptom{"server.max_payload", jsstore.Warning, "", "longer than 88 KiB is stored in a message of its own"}},
-		{1 << 20, symptom{"server.max_payload", jsstore.OK, "", "messages of up to 1 MiB; longer inputs and outputs than 472 KiB"}},
+		{64 << 10, symptom{"server.max_payload", doctor.Problem, "", "max_payload is 64 KiB; a record may need 80 KiB"}},
+		{256 << 10, symptom{"server.max_payload", doctor.Warning, "", "longer than 88 KiB is stored in a message of its own"}},
+		{1 << 20, symptom{"server.max_payload", doctor.OK, "", "messages of up to 1 MiB; longer inputs and outputs than 472 KiB"}},
 	} {
 		s, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), MaxPayload: c.size, SyncInterval: time.Minute})
 		if err != nil {
@@ -156,7 +157,7 @@ func TestSmallMessagesAreFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := admit(t, nc)
-		w.shows(w.examine(jsstore.ExamineConfig{}), c.want)
+		w.shows(w.examine(doctor.Config{}), c.want)
 	}
 }
 
@@ -167,7 +168,7 @@ func TestJetStreamThatIsNotThereIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if _, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{}); err == nil || !strings.Contains(err.Error(), "a line `jetstream {}`") {
+	if _, err := doctor.Examine(t.Context(), nc, doctor.Config{}); err == nil || !strings.Contains(err.Error(), "a line `jetstream {}`") {
 		t.Errorf("error = %v, want one that says what to do", err)
 	}
 }
@@ -175,19 +176,19 @@ func TestJetStreamThatIsNotThereIsAnError(t *testing.T) {
 func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 	nodes := jstest.Cluster(t, 3)
 	nc := nodes.Connect()
-	one := &ward{T: t, nc: nc, s: open(t, nc, jsstore.Config{Namespace: "one"})}
-	x := one.examine(jsstore.ExamineConfig{Namespace: "one"})
-	one.shows(x, symptom{"stream.replicas", jsstore.Warning, "", "one copy of each message in a cluster of 3 servers"},
-		symptom{"server.version", jsstore.OK, "", "3 servers known"}, symptom{"server.clock", jsstore.OK, "", "the clocks of 3 servers"})
+	one := &ward{T: t, nc: nc, s: jstest.Open(t, nc, jsstore.Config{Namespace: "one"})}
+	x := one.examine(doctor.Config{Namespace: "one"})
+	one.shows(x, symptom{"stream.replicas", doctor.Warning, "", "one copy of each message in a cluster of 3 servers"},
+		symptom{"server.version", doctor.OK, "", "3 servers known"}, symptom{"server.clock", doctor.OK, "", "the clocks of 3 servers"})
 	one.only(x, "stream.replicas")
 
-	w := &ward{T: t, nc: nc, s: open(t, nc, jsstore.Config{Replicas: 3})}
+	w := &ward{T: t, nc: nc, s: jstest.Open(t, nc, jsstore.Config{Replicas: 3})}
 	var err error
 	w.js, err = jetstream.New(nc)
 	w.check(err)
 	closes(w, func() (engine.Feed[*engine.Delivery], error) { return w.s.Claim(t.Context(), "default") })
-	x = w.examine(jsstore.ExamineConfig{})
-	w.shows(x, symptom{"stream.replicas", jsstore.OK, "", "R3 in a cluster of 3"})
+	x = w.examine(doctor.Config{})
+	w.shows(x, symptom{"stream.replicas", doctor.OK, "", "R3 in a cluster of 3"})
 	w.only(x)
 	if text := strings.Join(x.Survives, " "); !strings.Contains(text, "Any one server of 3 killed or cut off: nothing is lost") || !strings.Contains(text, "majority") {
 		t.Errorf("survives = %q", x.Survives)
@@ -196,11 +197,11 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 	leader := nodes.Leader("durable-ready")
 	down := (leader + 1) % 3
 	nodes.Stop(down)
-	offline := symptom{"stream.peers", jsstore.Warning, "durable-ready", fmt.Sprintf("node%d is offline", down)}
+	offline := symptom{"stream.peers", doctor.Warning, "durable-ready", fmt.Sprintf("node%d is offline", down)}
 	for deadline := time.Now().Add(30 * time.Second); ; { // the leader must notice its absence first
-		x, err := jsstore.Examine(t.Context(), nodes.Connect(), jsstore.ExamineConfig{})
+		x, err := doctor.Examine(t.Context(), nodes.Connect(), doctor.Config{})
 		if err == nil && strings.Contains(told(x), offline.text) {
-			w.shows(x, offline, symptom{"server.reached", jsstore.Warning, strings.TrimPrefix(nodes.URL(down), "nats://"), "does not take a connection"})
+			w.shows(x, offline, symptom{"server.reached", doctor.Warning, strings.TrimPrefix(nodes.URL(down), "nats://"), "does not take a connection"})
 			break
 		}
 		if time.Now().After(deadline) {
@@ -208,18 +209,18 @@ func TestAClusterIsExaminedAsAWhole(t *testing.T) {
 		}
 	}
 	w.stream("durable-control", func(c *jetstream.StreamConfig) { c.Replicas = 1 })
-	x = w.examine(jsstore.ExamineConfig{})
-	w.shows(x, symptom{"stream.replicas", jsstore.Warning, "", "R1 (durable-control), R3 (KV_durable-executions, durable-ready, durable-timers)"})
+	x = w.examine(doctor.Config{})
+	w.shows(x, symptom{"stream.replicas", doctor.Warning, "", "R1 (durable-control), R3 (KV_durable-executions, durable-ready, durable-timers)"})
 
 	nodes.Stop((leader + 2) % 3)
 	alone := nodes.Connect()
 	// A leader that is cut off takes some seconds to notice.
-	lost := func(f jsstore.Finding) bool {
-		return f.Severity == jsstore.Problem && f.Subject == "durable-ready" &&
+	lost := func(f doctor.Finding) bool {
+		return f.Severity == doctor.Problem && f.Subject == "durable-ready" &&
 			(f.Check == "stream.leader" || f.Check == "stream.peers" && strings.Contains(f.Found, "no majority"))
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; {
-		x, err = jsstore.Examine(t.Context(), alone, jsstore.ExamineConfig{Roll: time.Millisecond, Timeout: time.Second})
+		x, err = doctor.Examine(t.Context(), alone, doctor.Config{Roll: time.Millisecond, Timeout: time.Second})
 		w.check(err)
 		if slices.ContainsFunc(x.Findings, lost) {
 			w.shows(x)

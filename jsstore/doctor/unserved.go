@@ -1,15 +1,13 @@
-package jsstore
+package doctor
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // Messages in the ready stream that nobody will run: their subject describes no execution, or
@@ -26,7 +24,7 @@ func (e *examiner) judgeSubject(subject string, reason error) {
 				return "", err
 			}
 			if m.Subject == subject {
-				return "set aside", e.takeOut(ctx, e.layout.Ready(), m, reason.Error())
+				return "set aside", e.ns.TakeOut(ctx, e.layout.Ready(), m, reason.Error())
 			}
 		}
 		return "", nil
@@ -47,7 +45,7 @@ func (e *examiner) judgeUnserved(ctx context.Context, queue string, lies uint64)
 	}
 	if n := uint64(len(stray)); n < lies {
 		e.find(Problem, "queue.served", queue, counted(lies-n, "execution is", "executions are")+" in this queue, which no executor serves",
-			"nothing in it runs until one does", fmt.Sprintf("start an executor with workers.Config{Queues: ...} that names it; if the queue is mistyped: %s", e.command("cancel "+first)))
+			"nothing in it runs until one does", fmt.Sprintf("start an executor with workers.Config{Queues: ...} that names it; if the queue is mistyped: %s", e.ns.Command("cancel "+first)))
 	}
 	for i, s := range stray {
 		if i == maxTold {
@@ -104,7 +102,7 @@ func (e *examiner) isStray(ctx context.Context, lies *rpc.Stored) (string, error
 	if err != nil || m == nil {
 		return "", err
 	}
-	r, err := e.decodeRecord(m)
+	r, err := e.ns.DecodeRecord(m)
 	switch {
 	case errors.Is(err, engine.ErrNotFound), errors.Is(err, engine.ErrNewer), errors.Is(err, engine.ErrDamaged):
 		return "", nil
@@ -123,5 +121,5 @@ func (e *examiner) removeStray(ctx context.Context, s stray) (string, error) {
 	if err != nil || why == "" {
 		return "", err
 	}
-	return "set aside", e.takeOut(ctx, e.layout.Ready(), s.Stored, why)
+	return "set aside", e.ns.TakeOut(ctx, e.layout.Ready(), s.Stored, why)
 }

@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -7,13 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/jsstore/internal/layout"
-
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // examineConsumers checks the consumers of the streams.
@@ -51,7 +49,7 @@ func (e *examiner) examineConsumers(ctx context.Context) {
 	}
 	if len(missing) > 0 {
 		e.find(Note, "consumer.missing", "", "missing: "+strings.Join(missing, ", "),
-			"no executor has run in this namespace yet, or somebody has removed them", e.command("setup")+" makes them, and so does any executor that starts")
+			"no executor has run in this namespace yet, or somebody has removed them", e.ns.Command("setup")+" makes them, and so does any executor that starts")
 	}
 	for src, info := range e.consumes {
 		e.findSkipped(ctx, src, info)
@@ -97,14 +95,14 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		}
 		return c.CachedInfo().Cluster, nil
 	}))
-	have, want := info.Config, e.layout.Consumer(src.Consumer, src.Filter, e.config.Lease)
+	have, want := info.Config, e.layout.Consumer(src.Consumer, src.Filter, e.ns.Limits.Lease)
 	change := "nats consumer edit " + info.Stream + " " + info.Name + " "
 	again := remove + "; any executor that starts makes it again, and nothing is lost"
 	unlimited := change + "--max-pending=-1"
 	if src.Queue() != "" {
-		unlimited = e.command("queues limit " + src.Queue() + " none")
+		unlimited = e.ns.Command("queues limit " + src.Queue() + " none")
 	}
-	longest := e.pullExpiry()
+	longest := e.ns.PullExpiry()
 	for _, rule := range []struct {
 		bad              bool
 		severity         Severity
@@ -148,7 +146,7 @@ func (e *examiner) judgeConsumer(ctx context.Context, info *jetstream.ConsumerIn
 		}
 		resume := "nats consumer resume " + info.Stream + " " + info.Name
 		if src.Queue() != "" {
-			resume = e.command("queues resume " + src.Queue())
+			resume = e.ns.Command("queues resume " + src.Queue())
 		}
 		e.find(Warning, "consumer.paused", name, "is paused: nothing is delivered until "+until, "this is fine if it is intended", resume)
 	}

@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -8,9 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // leftovers are records that should have been removed: they are back because a server was
@@ -28,11 +27,11 @@ func (l *leftovers) has(e *examiner, m *rpc.Stored, r engine.Record, now time.Ti
 	switch {
 	case root == m.Subject[len(e.layout.RecordPrefix()):]:
 		l.roots[root] = true
-		if r.ID != "" && e.outlived(m, &r.Execution) {
+		if r.ID != "" && e.ns.Outlived(m, &r.Execution) {
 			l.expired = append(l.expired, r)
 			return true
 		}
-	case l.all && !l.roots[root] && now.Sub(m.Time) > e.config.Lease+overdue:
+	case l.all && !l.roots[root] && now.Sub(m.Time) > e.ns.Limits.Lease+overdue:
 		l.below[root] = m.Subject
 		return true
 	}

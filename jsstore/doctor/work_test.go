@@ -1,4 +1,4 @@
-package jsstore_test
+package doctor_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
-	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
@@ -67,14 +67,14 @@ func TestWorkThatNothingMovesOnIsFound(t *testing.T) {
 				w := admit(t, nc)
 				c.spoil(w)
 				time.Sleep(time.Second)
-				w.only(w.examine(jsstore.ExamineConfig{}), "queue.served queue.tasks") // its record was just written
+				w.only(w.examine(doctor.Config{}), "queue.served queue.tasks") // its record was just written
 				time.Sleep(time.Minute)
-				x := w.examine(jsstore.ExamineConfig{})
+				x := w.examine(doctor.Config{})
 				if c.want == "" {
-					w.shows(x, symptom{"work.stuck", jsstore.OK, "", "none is stuck"})
+					w.shows(x, symptom{"work.stuck", doctor.OK, "", "none is stuck"})
 					return
 				}
-				w.shows(x, symptom{"work.stuck", jsstore.Problem, "x", c.want}, symptom{"work.stuck", jsstore.Problem, "x", "durable cancel x, then durable retry x"})
+				w.shows(x, symptom{"work.stuck", doctor.Problem, "x", c.want}, symptom{"work.stuck", doctor.Problem, "x", "durable cancel x, then durable retry x"})
 			})
 		})
 	}
@@ -97,12 +97,12 @@ func TestTheSampleIsBoundedAndSaysSo(t *testing.T) {
 			w.record(engine.Execution{ID: fmt.Sprint("x", i), Status: engine.Ready})
 		}
 		time.Sleep(time.Minute)
-		x := w.examine(jsstore.ExamineConfig{Sample: 12})
-		w.shows(x, symptom{"work.stuck", jsstore.Problem, "x9", ""}, symptom{"work.stuck", jsstore.Problem, "", "2 more are stuck"})
+		x := w.examine(doctor.Config{Sample: 12})
+		w.shows(x, symptom{"work.stuck", doctor.Problem, "x9", ""}, symptom{"work.stuck", doctor.Problem, "", "2 more are stuck"})
 		if x.Sampled != 12 || x.Records != 30 {
 			t.Errorf("%d of %d looked at, want 12 of 30", x.Sampled, x.Records)
 		}
-		if x = w.examine(jsstore.ExamineConfig{Sample: -1}); x.Sampled != 30 {
+		if x = w.examine(doctor.Config{Sample: -1}); x.Sampled != 30 {
 			t.Errorf("%d looked at, want all 30", x.Sampled)
 		}
 	})
@@ -125,10 +125,10 @@ func TestWhatLiesAsideIsTold(t *testing.T) {
 			w.check(err)
 			names = append(names, a.Name)
 		}
-		x := w.examine(jsstore.ExamineConfig{})
-		w.shows(x, symptom{"work.set_aside", jsstore.Warning, names[0], "set aside, from durable.closure.x"},
-			symptom{"work.set_aside", jsstore.Warning, names[9], "durable forget " + names[9]},
-			symptom{"work.set_aside", jsstore.Warning, "", "2 more messages are set aside"})
+		x := w.examine(doctor.Config{})
+		w.shows(x, symptom{"work.set_aside", doctor.Warning, names[0], "set aside, from durable.closure.x"},
+			symptom{"work.set_aside", doctor.Warning, names[9], "durable forget " + names[9]},
+			symptom{"work.set_aside", doctor.Warning, "", "2 more messages are set aside"})
 		w.only(x, "work.set_aside")
 	})
 }

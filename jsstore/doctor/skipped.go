@@ -1,17 +1,15 @@
-package jsstore
+package doctor
 
 import (
 	"context"
 	"fmt"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // deliverSkipped republishes the messages below the ack floor of their consumer. Until its
@@ -38,13 +36,13 @@ func (e *examiner) deliverSkipped(ctx context.Context, src layout.Source) (strin
 		if !still[m.Sequence] {
 			return "", nil
 		}
-		if d := e.config.Retention; d != engine.Forever && time.Since(m.Time) > d {
+		if d := e.ns.Limits.Retention; d != engine.Forever && time.Since(m.Time) > d {
 			// It may have run, and its record may have been removed since: a server that has
 			// lost the end of a file brings acknowledged messages back.
-			return "set aside, older than the retention", e.takeOut(ctx, src.Stream, m, "skipped by its consumer, and older than the retention: it may have run")
+			return "set aside, older than the retention", e.ns.TakeOut(ctx, src.Stream, m, "skipped by its consumer, and older than the retention: it may have run")
 		}
 		if m.Broken { // without its headers it would run as if it never had any
-			return "set aside, its headers are unreadable", e.takeOut(ctx, src.Stream, m, rpc.ErrBlock.Error())
+			return "set aside, its headers are unreadable", e.ns.TakeOut(ctx, src.Stream, m, rpc.ErrBlock.Error())
 		}
 		return "sent again", e.deliverAgain(ctx, src, m)
 	})

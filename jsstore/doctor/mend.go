@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -9,16 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/message"
-
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/message"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // What the doctor can mend, and how. Each repair does what an executor would do if the missing
@@ -55,13 +52,13 @@ func (e *examiner) mendAll(ctx context.Context) {
 }
 
 // mendCommand returns the command line that mends.
-func (e *examiner) mendCommand() string { return e.command("doctor --mend") }
+func (e *examiner) mendCommand() string { return e.ns.Command("doctor --mend") }
 
 // again publishes the message that a recorded execution lacks. It is a hint, and the record
 // decides what happens: two hints start one attempt.
-func (s *Store) again(ctx context.Context, x *engine.Execution, at time.Time) error {
-	m := message.HintMessage(s.layout, x, message.Later(at, time.Now()))
-	if _, err := s.rpc.Publish(ctx, m, nil); err != nil {
+func (e *examiner) again(ctx context.Context, x *engine.Execution, at time.Time) error {
+	m := message.HintMessage(e.layout, x, message.Later(at, time.Now()))
+	if _, err := e.rpc.Publish(ctx, m, nil); err != nil {
 		return fmt.Errorf("timer for %s: %w", x.ID, err)
 	}
 	return nil
@@ -111,7 +108,7 @@ func (e *examiner) drive(ctx context.Context, s suspect) (string, error) {
 	// once more.
 	ended, list := 0, awaited(full.Execution)
 	for _, id := range list {
-		below, err := e.record(ctx, id)
+		below, err := e.ns.Record(ctx, id)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue
 		}
@@ -199,7 +196,7 @@ func (e *examiner) clear(ctx context.Context, s suspect) (string, error) {
 		if root, err = message.DecodeRecord(m); err != nil {
 			return "", err
 		}
-		if e.outlived(m, &root.Execution) {
+		if e.ns.Outlived(m, &root.Execution) {
 			return e.forgetTree(ctx, s.Root(), root.Revision, "removed with its tree, whose retention is over")
 		}
 		return "", nil
@@ -227,37 +224,28 @@ func (e *examiner) forgetTree(ctx context.Context, root string, at engine.Revisi
 	return did, err
 }
 
-// takeOut sets aside a message that nobody can act upon, and then removes it from its stream.
-// In this order a crash in between leaves two copies and not none.
-func (s *Store) takeOut(ctx context.Context, stream string, m *rpc.Stored, reason string) error {
-	if err := s.keepAside(ctx, stream, m, reason); err != nil {
-		return err
-	}
-	return s.rpc.DeleteMessage(ctx, stream, m.Sequence)
-}
-
 // deliverAgain publishes a copy of a message that its consumer has skipped, and then removes
 // the message. An execution goes through the timers, because the ready stream accepts only one
 // message for each id. It may come twice from the timers: the executor claims it through the
 // record.
-func (s *Store) deliverAgain(ctx context.Context, src layout.Source, m *rpc.Stored) error {
+func (e *examiner) deliverAgain(ctx context.Context, src layout.Source, m *rpc.Stored) error {
 	next := &nats.Msg{Subject: m.Subject, Header: message.OwnHeaders(m.Header), Data: m.Data}
-	switch kind, rest := s.layout.Split(m.Subject); {
+	switch kind, rest := e.layout.Split(m.Subject); {
 	case kind == "due" && src.Queue() == "":
-		root, err := s.layout.RootToLookAt(m.Subject)
+		root, err := e.layout.RootToLookAt(m.Subject)
 		if err != nil {
 			return err
 		}
-		next = message.LookMessage(s.layout, root, time.Now())
+		next = message.LookMessage(e.layout, root, time.Now())
 	case kind == "ready", kind == "due":
 		if next.Header.Get(codec.HeaderHint) == "" && !engine.IsDue(m.Data) && next.Header.Get(codec.HeaderCreated) == "" {
 			next.Header.Set(codec.HeaderCreated, fmt.Sprint(m.Time.UnixMilli()))
 		}
-		next.Subject = s.layout.LaterSubject(s.layout.IDIn(m.Subject))
-		message.Schedule(next, time.Now(), s.layout.NS+".due."+rest)
+		next.Subject = e.layout.LaterSubject(e.layout.IDIn(m.Subject))
+		message.Schedule(next, time.Now(), e.layout.NS+".due."+rest)
 	}
-	if _, err := s.rpc.Publish(ctx, next, nil); err != nil {
+	if _, err := e.rpc.Publish(ctx, next, nil); err != nil {
 		return fmt.Errorf("send %s again: %w", m.Subject, err)
 	}
-	return s.rpc.DeleteMessage(ctx, src.Stream, m.Sequence)
+	return e.rpc.DeleteMessage(ctx, src.Stream, m.Sequence)
 }

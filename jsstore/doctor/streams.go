@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
 )
 
 // A StreamSeen describes one of the namespace's streams.
@@ -53,7 +54,7 @@ func (e *examiner) examineStreams(ctx context.Context) {
 	}
 	for _, name := range e.missing {
 		e.find(Problem, "stream.missing", name, "is missing", "its messages are lost, and the other streams are useless without it",
-			e.command("setup")+" makes it, empty, and so does any executor that starts; nats stream restore brings back a backup")
+			e.ns.Command("setup")+" makes it, empty, and so does any executor that starts; nats stream restore brings back a backup")
 	}
 	if len(e.streams) == len(want) {
 		e.fine("stream.missing", "all %d streams are there", len(want))
@@ -103,7 +104,7 @@ func streamSeen(info *jetstream.StreamInfo) StreamSeen {
 
 // readLease reads the namespace's settings from its record, without changing the record.
 func (e *examiner) readLease(ctx context.Context) {
-	e.config.Lease, e.config.Retention = DefaultLease, engine.DefaultRetention
+	e.ns.Limits.Lease, e.ns.Limits.Retention = namespace.DefaultLease, engine.DefaultRetention
 	if e.streams[e.layout.Records()] == nil {
 		return
 	}
@@ -112,23 +113,23 @@ func (e *examiner) readLease(ctx context.Context) {
 		e.unknown("stream.namespace", e.layout.Records(), err)
 		return
 	}
-	n := namespace{RetentionMS: engine.DefaultRetention.Milliseconds()}
+	n := namespace.Settings{RetentionMS: engine.DefaultRetention.Milliseconds()}
 	switch {
 	case m == nil:
 		e.find(Warning, "stream.namespace", e.layout.Records(), "there is no namespace record",
-			"the lease and the retention are the defaults of whoever opens it", e.command("setup")+" writes it, and so does any executor that starts")
+			"the lease and the retention are the defaults of whoever opens it", e.ns.Command("setup")+" writes it, and so does any executor that starts")
 		return
 	case json.Unmarshal(m.Data, &n) != nil:
 		e.find(Problem, "stream.namespace", e.layout.Records(), fmt.Sprintf("the namespace record is %.60q, which is not valid", m.Data),
 			"nobody can open the namespace", "nats kv put "+e.layout.Bucket()+` =namespace '{"version":1,"shards":1,"leaseMs":30000}'`)
 		return
-	case n.Version > layoutVersion || n.Shards != 1:
-		e.find(Problem, "stream.namespace", e.layout.Records(), fmt.Sprintf("layout version %d with %d shards: this program knows version %d with 1", n.Version, n.Shards, layoutVersion),
+	case n.Version > namespace.LayoutVersion || n.Shards != 1:
+		e.find(Problem, "stream.namespace", e.layout.Records(), fmt.Sprintf("layout version %d with %d shards: this program knows version %d with 1", n.Version, n.Shards, namespace.LayoutVersion),
 			"programs of this version can't open it, and this report may be wrong", "upgrade this program")
 	}
 	e.about = 1
-	e.config.Lease, e.config.Retention, e.settled = n.lease(), n.retention(), n.LeaseMS > 0
-	e.fine("stream.namespace", "layout version %d, lease %s", n.Version, e.config.Lease)
+	e.ns.Limits.Lease, e.ns.Limits.Retention, e.settled = n.Lease(), n.Retention(), n.LeaseMS > 0
+	e.fine("stream.namespace", "layout version %d, lease %s", n.Version, e.ns.Limits.Lease)
 }
 
 func edit(stream, flags string) string {
@@ -141,13 +142,13 @@ func edit(stream, flags string) string {
 func (e *examiner) judgeConfig(ctx context.Context, have, want jetstream.StreamConfig) {
 	// Departures that one command corrects are one finding.
 	var can, cannot, flags []string
-	for _, d := range departures(have, want) {
-		words := fmt.Sprintf("its %s is %v where %v is needed", d.what, d.have, d.want)
-		if d.edit == "" {
+	for _, d := range namespace.Departures(have, want) {
+		words := fmt.Sprintf("its %s is %v where %v is needed", d.What, d.Have, d.Want)
+		if d.Edit == "" {
 			cannot = append(cannot, words)
 			continue
 		}
-		can, flags = append(can, words), append(flags, d.edit)
+		can, flags = append(can, words), append(flags, d.Edit)
 	}
 	const why = "no program can open the namespace; those that have it open lose messages, or process some twice"
 	if len(cannot) > 0 {
@@ -195,16 +196,16 @@ func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConf
 	if have.Name != e.layout.Records() {
 		return
 	}
-	if keepsOne(have) {
+	if namespace.KeepsOne(have) {
 		e.find(Warning, "stream.revisions", have.Name, "keeps 1 revision of a key, but 64 are needed",
-			"when the server is killed, executions that were removed in the last two minutes come back, and nothing moves them on", e.command("setup"))
+			"when the server is killed, executions that were removed in the last two minutes come back, and nothing moves them on", e.ns.Command("setup"))
 		e.mends(func(ctx context.Context) (string, error) {
-			_, err := e.raise(ctx, have)
+			_, err := e.ns.Raise(ctx, have)
 			return "raised", err
 		})
 		return
 	}
-	several, err := ask(ctx, e.Timeout, e.histories)
+	several, err := ask(ctx, e.Timeout, e.ns.Histories)
 	switch {
 	case err != nil:
 		e.unknown("stream.revisions", have.Name, err)
@@ -212,7 +213,7 @@ func (e *examiner) judgeRevisions(ctx context.Context, have jetstream.StreamConf
 		e.find(Warning, "stream.revisions", have.Name, counted(len(several), "key has", "keys have")+" older revisions, which a program of an earlier version has left",
 			"when the last revision vanishes by its time to live, the one before takes its place", "finish the deploy, then "+e.mendCommand())
 		e.mends(func(ctx context.Context) (string, error) {
-			n, err := e.tidy(ctx)
+			n, err := e.ns.Tidy(ctx)
 			return "removed from " + counted(n, "key", "keys"), err
 		})
 	}

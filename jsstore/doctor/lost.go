@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // A message of a work queue is normally gone because it was delivered and acknowledged, or

@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/jsstore"
 )
 
 // maxServers is how many servers the doctor connects to.
@@ -26,7 +28,7 @@ type ServerSeen struct {
 	Ahead, Give time.Duration
 	MaxPayload  int64
 	// Sync says how the server syncs; nil if the server does not report it.
-	Sync *Sync
+	Sync *jsstore.Sync
 	// Failure says why the server could not be asked; empty if it was.
 	Failure string
 }
@@ -85,7 +87,7 @@ func (e *examiner) examineServers(ctx context.Context) error {
 func seen(ctx context.Context, nc *nats.Conn, timeout time.Duration) ServerSeen {
 	s := ServerSeen{
 		Name: nc.ConnectedServerName(), ID: nc.ConnectedServerId(), Version: nc.ConnectedServerVersion(),
-		Cluster: nc.ConnectedClusterName(), URL: Redact(nc.ConnectedUrl()), MaxPayload: nc.MaxPayload(),
+		Cluster: nc.ConnectedClusterName(), URL: jsstore.Redact(nc.ConnectedUrl()), MaxPayload: nc.MaxPayload(),
 	}
 	asked := time.Now()
 	m, err := ask(ctx, timeout, func(ctx context.Context) (*nats.Msg, error) {
@@ -124,7 +126,7 @@ func (e *examiner) otherServers(ctx context.Context) {
 	if u, err := url.Parse(e.rpc.Conn.ConnectedUrl()); err == nil {
 		user = u.User
 	}
-	known := map[string]bool{Redact(e.rpc.Conn.ConnectedUrl()): true}
+	known := map[string]bool{jsstore.Redact(e.rpc.Conn.ConnectedUrl()): true}
 	for _, one := range e.rpc.Conn.Servers() {
 		u, err := url.Parse(one)
 		if err != nil || known[u.Host] || len(e.Servers) == maxServers {
@@ -221,7 +223,7 @@ func (e *examiner) askMonitor(ctx context.Context, monitor string) {
 			err = quotes.Err // without the URL, which may contain a password
 		}
 		if strings.ContainsAny(monitor, "@?#") {
-			shown = Redact(monitor)
+			shown = jsstore.Redact(monitor)
 		}
 		e.find(Warning, "server.monitor", shown, "the monitoring port does not answer: "+err.Error(),
 			"it stays unknown how the server writes to the disk", "a line `http: 127.0.0.1:8222` in the server's configuration opens it; --monitor wants its URL")
@@ -240,7 +242,7 @@ func (e *examiner) heard(v varz, asked, showed time.Time) {
 	s := &e.Servers[i]
 	s.MaxPayload = v.MaxPayload
 	if c := v.JetStream.Config; c != nil {
-		s.Sync = &Sync{Always: c.SyncAlways, Interval: c.SyncInterval, StoreDir: c.StoreDir}
+		s.Sync = &jsstore.Sync{Always: c.SyncAlways, Interval: c.SyncInterval, StoreDir: c.StoreDir}
 	}
 	if s.Give == 0 && !showed.IsZero() {
 		s.clock(asked, time.Now(), showed)

@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"fmt"

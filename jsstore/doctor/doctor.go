@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -7,14 +7,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/rpc"
-
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/internal/layout"
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
+	"github.com/durable-execution/durable/jsstore/internal/rpc"
 )
 
 // A Severity says how bad a finding is.
@@ -48,12 +48,12 @@ type Finding struct {
 	Found string `json:"found"`
 	Why   string `json:"why,omitempty"`
 	Fix   string `json:"fix,omitempty"`
-	// Mended says what the doctor has done about it: see [ExamineConfig.Mend].
+	// Mended says what the doctor has done about it: see [Config.Mend].
 	Mended string `json:"mended,omitempty"`
 }
 
-// ExamineConfig says what Examine examines, and how.
-type ExamineConfig struct {
+// Config says what Examine examines, and how.
+type Config struct {
 	// Namespace is the namespace to examine. Empty means DefaultNamespace.
 	Namespace string
 	// Domain and APIPrefix are as in the [Config] with which programs open the namespace.
@@ -64,7 +64,7 @@ type ExamineConfig struct {
 	// Monitors are URLs of the servers' monitoring ports, such as http://host:8222.
 	Monitors []string
 	// Sync says how the server syncs, if the caller runs the server; nil if unknown.
-	Sync *Sync
+	Sync *jsstore.Sync
 	// Roll is how long executors may take to answer the roll call. Zero means 1 s.
 	Roll time.Duration
 	// Timeout is how long one request to the server may take. Zero means 3 s. The server does
@@ -79,13 +79,6 @@ type ExamineConfig struct {
 	// bucket of an earlier version those of setup. It never starts an attempt again whose
 	// executor answers the roll call.
 	Mend bool
-}
-
-// Sync says how a server syncs its files to the disk.
-type Sync struct {
-	Always   bool
-	Interval time.Duration // unused if Always is set
-	StoreDir string
 }
 
 const (
@@ -125,8 +118,11 @@ func (x Examination) Worst() Severity {
 
 // An examiner collects findings.
 type examiner struct {
-	*Store
-	ExamineConfig
+	*jsstore.Store
+	ns     *namespace.Namespace
+	rpc    *rpc.Client
+	layout layout.Layout
+	Config
 	Examination
 	account  *jetstream.AccountInfo
 	settled  bool                             // the namespace record was read, so the lease is known
@@ -145,10 +141,12 @@ type examiner struct {
 // c.Mend is set, and it works however broken the namespace is: if it can't learn something,
 // that is a finding. It returns an error only if JetStream is not enabled, if the connection is
 // lost meanwhile, if ctx ends, or if c is invalid.
-func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, error) {
-	config, err := Config{Namespace: c.Namespace, Domain: c.Domain, APIPrefix: c.APIPrefix}.withDefaults()
-	if err != nil {
-		return Examination{}, err
+func Examine(ctx context.Context, nc *nats.Conn, c Config) (Examination, error) {
+	if c.Namespace == "" {
+		c.Namespace = namespace.DefaultNamespace
+	}
+	if err := namespace.Validate(c.Namespace, c.Domain, c.APIPrefix); err != nil {
+		return Examination{}, fmt.Errorf("examine namespace: %w", err)
 	}
 	if c.Sample == 0 {
 		c.Sample = defaultSample
@@ -159,22 +157,22 @@ func Examine(ctx context.Context, nc *nats.Conn, c ExamineConfig) (Examination, 
 	if c.Roll == 0 {
 		c.Roll = defaultRoll
 	}
-	s, err := attach(nc, config)
+	ns, err := namespace.New(nc, c.Namespace, rpc.Options{Domain: c.Domain, APIPrefix: c.APIPrefix}, false)
 	if err != nil {
-		return Examination{}, fmt.Errorf("examine namespace %s: %w", config.Namespace, err)
+		return Examination{}, fmt.Errorf("examine namespace %s: %w", c.Namespace, err)
 	}
-	defer s.rpc.Close()
-	e := &examiner{Store: s, ExamineConfig: c, streams: map[string]*jetstream.StreamInfo{}, consumes: map[layout.Source]*jetstream.ConsumerInfo{}}
-	e.Examination = Examination{Namespace: config.Namespace, At: time.Now().UTC()}
+	defer ns.RPC.Close()
+	e := &examiner{Store: jsstore.Over(ns), ns: ns, rpc: ns.RPC, layout: ns.Layout, Config: c, streams: map[string]*jetstream.StreamInfo{}, consumes: map[layout.Source]*jetstream.ConsumerInfo{}}
+	e.Examination = Examination{Namespace: c.Namespace, At: time.Now().UTC()}
 	if err := e.examineServers(ctx); err != nil {
-		return Examination{}, fmt.Errorf("examine namespace %s: %w", config.Namespace, err)
+		return Examination{}, fmt.Errorf("examine namespace %s: %w", c.Namespace, err)
 	}
 	for _, part := range []func(context.Context){e.examineStreams, e.examineConsumers, e.examineExecutors, e.examineQueues, e.examineWork} {
 		if part(ctx); ctx.Err() != nil {
 			return Examination{}, context.Cause(ctx)
 		}
 		if !nc.IsConnected() { // without a connection all further checks would report faults
-			return Examination{}, fmt.Errorf("examine namespace %s: the connection to %s was lost meanwhile", config.Namespace, e.Servers[0].URL)
+			return Examination{}, fmt.Errorf("examine namespace %s: the connection to %s was lost meanwhile", c.Namespace, e.Servers[0].URL)
 		}
 		if len(e.streams) == 0 {
 			break

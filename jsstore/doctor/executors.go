@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func (e *examiner) judgeLostExecutors(ctx context.Context, answers []engine.Answ
 	if e.streams[e.layout.Ready()] == nil || e.streams[e.layout.Timers()] == nil || e.streams[e.layout.Records()] == nil {
 		return
 	}
-	running, err := e.Running(ctx)
+	running, err := e.Scan().Running(ctx)
 	if err != nil {
 		return // work.stuck reports an error that prevents reading records
 	}
@@ -87,8 +87,8 @@ func (e *examiner) judgeExecutor(a engine.Answer) {
 		e.find(Warning, "executor.clock", a.Executor, "its clock is "+offBy(ahead, give),
 			"the server's clock decides when its delays, back-offs and time-outs end: they are wrong by as much", "run a time service (chrony, systemd-timesyncd) on "+a.Host)
 	}
-	if e.settled && a.Lease > 0 && a.Lease != e.config.Lease {
-		e.find(Warning, "executor.lease", a.Executor, fmt.Sprintf("uses a lease of %s, but the namespace has %s", a.Lease, e.config.Lease),
+	if e.settled && a.Lease > 0 && a.Lease != e.ns.Limits.Lease {
+		e.find(Warning, "executor.lease", a.Executor, fmt.Sprintf("uses a lease of %s, but the namespace has %s", a.Lease, e.ns.Limits.Lease),
 			"it renews at a third of its own lease; if the namespace's is shorter that is too late, and other executors start its attempts again", "restart it")
 	}
 }

@@ -1,4 +1,4 @@
-package jsstore_test
+package doctor_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/durable-execution/durable/codec"
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
@@ -32,7 +33,7 @@ func admit(t *testing.T, nc *nats.Conn) *ward {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &ward{t, nc, js, open(t, nc, jsstore.Config{Lease: 5 * time.Second})}
+	w := &ward{t, nc, js, jstest.Open(t, nc, jsstore.Config{Lease: 5 * time.Second})}
 	closes(w, func() (engine.Feed[engine.ClosureMessage], error) { return w.s.Closures(t.Context()) })
 	closes(w, func() (engine.Feed[engine.CancelMessage], error) { return w.s.Cancels(t.Context()) })
 	closes(w, func() (engine.Feed[engine.ExpiryMessage], error) { return w.s.Expiries(t.Context()) })
@@ -132,10 +133,10 @@ func (w *ward) attend(p engine.Presence) {
 	w.Cleanup(stop)
 }
 
-func (w *ward) examine(c jsstore.ExamineConfig) jsstore.Examination {
+func (w *ward) examine(c doctor.Config) doctor.Examination {
 	w.Helper()
 	c.Roll = 200 * time.Millisecond
-	x, err := jsstore.Examine(w.Context(), w.nc, c)
+	x, err := doctor.Examine(w.Context(), w.nc, c)
 	w.check(err)
 	return x
 }
@@ -143,12 +144,12 @@ func (w *ward) examine(c jsstore.ExamineConfig) jsstore.Examination {
 // A symptom is a finding that must be reported.
 type symptom struct {
 	check    string
-	severity jsstore.Severity
+	severity doctor.Severity
 	subject  string
 	text     string // a part of Found, Why or Fix
 }
 
-func (w *ward) shows(x jsstore.Examination, want ...symptom) {
+func (w *ward) shows(x doctor.Examination, want ...symptom) {
 	w.Helper()
 	for _, s := range want {
 		found := false
@@ -161,23 +162,23 @@ func (w *ward) shows(x jsstore.Examination, want ...symptom) {
 		}
 	}
 	for _, f := range x.Findings {
-		if bad := f.Severity == jsstore.Problem || f.Severity == jsstore.Warning; bad && (f.Found == "" || f.Why == "" || f.Fix == "") {
+		if bad := f.Severity == doctor.Problem || f.Severity == doctor.Warning; bad && (f.Found == "" || f.Why == "" || f.Fix == "") {
 			w.Errorf("a finding does not say what, why and what to do: %+v", f)
 		}
 	}
 }
 
 // only fails if a finding of another check is worse than a note.
-func (w *ward) only(x jsstore.Examination, checks ...string) {
+func (w *ward) only(x doctor.Examination, checks ...string) {
 	w.Helper()
 	for _, f := range x.Findings {
-		if f.Severity.Worse(jsstore.Note) && !strings.Contains(strings.Join(checks, " "), f.Check) {
+		if f.Severity.Worse(doctor.Note) && !strings.Contains(strings.Join(checks, " "), f.Check) {
 			w.Errorf("found %s %s: %s %s", f.Severity, f.Check, f.Subject, f.Found)
 		}
 	}
 }
 
-func told(x jsstore.Examination) string {
+func told(x doctor.Examination) string {
 	var b strings.Builder
 	for _, f := range x.Findings {
 		fmt.Fprintf(&b, "%-7s %s [%s] %s | %s | %s\n", f.Severity, f.Check, f.Subject, f.Found, f.Why, f.Fix)
@@ -191,16 +192,16 @@ func TestNothingIsWrongWithAGoodNamespace(t *testing.T) {
 	w.attend(engine.Presence{Executor: "one", Tasks: []engine.BoundTask{{ID: "task"}}, Lease: 5 * time.Second})
 	before, err := w.js.AccountInfo(t.Context())
 	w.check(err)
-	x := w.examine(jsstore.ExamineConfig{Sync: &jsstore.Sync{Interval: 10 * time.Millisecond, StoreDir: "/data"}})
+	x := w.examine(doctor.Config{Sync: &jsstore.Sync{Interval: 10 * time.Millisecond, StoreDir: "/data"}})
 	w.only(x)
-	if x.Worst() != jsstore.OK {
+	if x.Worst() != doctor.OK {
 		t.Errorf("worst = %s, want ok:\n%s", x.Worst(), told(x))
 	}
 	for _, check := range []string{"server.version", "server.max_payload", "server.sync", "server.store_dir", "server.clock", "account.limits",
 		"stream.missing", "stream.config", "stream.revisions", "stream.storage", "stream.limits", "stream.replicas", "stream.namespace",
 		"consumer.config", "consumer.skipped", "executor.present", "executor.failing", "executor.clock", "executor.versions", "executor.types",
 		"queue.served", "queue.tasks", "queue.timers", "work.stuck", "work.set_aside"} {
-		w.shows(x, symptom{check, jsstore.OK, "", ""})
+		w.shows(x, symptom{check, doctor.OK, "", ""})
 	}
 	if len(x.Queues) != 1 || x.Queues[0].Waiting != 1 || x.Queues[0].Executors != 1 || x.Queues[0].Oldest <= 0 {
 		t.Errorf("queues = %+v", x.Queues)
@@ -221,11 +222,11 @@ func TestWhatIsNotThereIsNotMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{Namespace: "nobodys"})
+	x, err := doctor.Examine(t.Context(), nc, doctor.Config{Namespace: "nobodys"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	(&ward{T: t}).shows(x, symptom{"stream.missing", jsstore.Problem, "", "there is no namespace nobodys"})
+	(&ward{T: t}).shows(x, symptom{"stream.missing", doctor.Problem, "", "there is no namespace nobodys"})
 	if info, err := js.AccountInfo(t.Context()); err != nil || info.Streams != 0 || len(x.Survives) != 0 {
 		t.Errorf("streams = %+v, %v, survives = %q", info, err, x.Survives)
 	}
@@ -234,7 +235,7 @@ func TestWhatIsNotThereIsNotMade(t *testing.T) {
 func TestEachFaultIsFound(t *testing.T) {
 	const (
 		ready, timers, control, records = "durable-ready", "durable-timers", "durable-control", "KV_durable-executions"
-		problem, warning, note          = jsstore.Problem, jsstore.Warning, jsstore.Note
+		problem, warning, note          = doctor.Problem, doctor.Warning, doctor.Note
 	)
 	type stream = jetstream.StreamConfig
 	type consumer = jetstream.ConsumerConfig
@@ -454,7 +455,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := admit(t, jstest.Server(t))
 			c.spoil(w)
-			w.shows(w.examine(jsstore.ExamineConfig{}), c.want)
+			w.shows(w.examine(doctor.Config{}), c.want)
 		})
 	}
 }
@@ -480,17 +481,17 @@ func TestAnExaminationEndsWithItsContextAndItsConnection(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(300*time.Millisecond, cancel) // during the roll call
 	w.attend(engine.Presence{Executor: "one"})
-	if _, err := jsstore.Examine(ctx, nc, jsstore.ExamineConfig{}); err == nil {
+	if _, err := doctor.Examine(ctx, nc, doctor.Config{}); err == nil {
 		t.Error("no error, want that of the context")
 	}
 	time.AfterFunc(500*time.Millisecond, func() { _ = server.Close() })
-	if _, err := jsstore.Examine(t.Context(), nc, jsstore.ExamineConfig{}); err == nil || !strings.Contains(err.Error(), "was lost meanwhile") {
+	if _, err := doctor.Examine(t.Context(), nc, doctor.Config{}); err == nil || !strings.Contains(err.Error(), "was lost meanwhile") {
 		t.Errorf("error = %v, want one that says that the connection was lost", err)
 	}
 }
 
 func TestFindingsAreStableJSON(t *testing.T) {
-	data, err := json.Marshal(jsstore.Finding{Check: "a.b", Severity: jsstore.Note, Subject: "s", Found: "f", Why: "w", Fix: "x"})
+	data, err := json.Marshal(doctor.Finding{Check: "a.b", Severity: doctor.Note, Subject: "s", Found: "f", Why: "w", Fix: "x"})
 	if want := `{"check":"a.b","severity":"note","subject":"s","found":"f","why":"w","fix":"x"}`; err != nil || string(data) != want {
 		t.Errorf("finding = %s, %v, want %s", data, err, want)
 	}

@@ -1,4 +1,4 @@
-package jsstore
+package doctor
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/durable-execution/durable/jsstore/internal/namespace"
 )
 
 const (
@@ -34,9 +36,9 @@ func (e *examiner) judgeVersions() {
 	}
 	switch {
 	case e.account == nil:
-	case level < minAPILevel:
+	case level < namespace.MinAPILevel:
 		e.find(Problem, "server.version", "", fmt.Sprintf("nats-server %s has JetStream API level %d", version, level),
-			fmt.Sprintf("timers need level %d, which is nats-server 2.14: no namespace can be opened", minAPILevel), "upgrade to nats-server 2.15.2 or later")
+			fmt.Sprintf("timers need level %d, which is nats-server 2.14: no namespace can be opened", namespace.MinAPILevel), "upgrade to nats-server 2.15.2 or later")
 	case level < goodAPILevel:
 		e.find(Warning, "server.version", "", fmt.Sprintf("nats-server %s has JetStream API level %d", version, level),
 			"it works, but with sync_interval: always a replicated stream flushes each message by itself, ten times slower than from 2.15 on; this program is tested with 2.15",
@@ -98,14 +100,14 @@ func (e *examiner) judgePayload() {
 	const fix = "`max_payload: 8MB` in the server's configuration, and a restart"
 	size := e.rpc.Conn.MaxPayload()
 	switch {
-	case size <= reserve:
-		e.find(Problem, "server.max_payload", "", fmt.Sprintf("max_payload is %s; a record may need %s of that in addition to its payloads", bytesOf(size), bytesOf(reserve)),
+	case size <= namespace.Reserve:
+		e.find(Problem, "server.max_payload", "", fmt.Sprintf("max_payload is %s; a record may need %s of that in addition to its payloads", bytesOf(size), bytesOf(namespace.Reserve)),
 			"every payload is stored in messages of its own, and a record with a long history can't be written", fix)
 	case size < 1<<20:
-		e.find(Warning, "server.max_payload", "", fmt.Sprintf("max_payload is %s: an input or output longer than %s is stored in a message of its own", bytesOf(size), bytesOf(int64(e.inline()))),
+		e.find(Warning, "server.max_payload", "", fmt.Sprintf("max_payload is %s: an input or output longer than %s is stored in a message of its own", bytesOf(size), bytesOf(int64(e.ns.Inline()))),
 			"each of these costs one more write and one more read", fix)
 	}
-	e.fine("server.max_payload", "messages of up to %s; longer inputs and outputs than %s are stored in messages of their own", bytesOf(size), bytesOf(int64(e.inline())))
+	e.fine("server.max_payload", "messages of up to %s; longer inputs and outputs than %s are stored in messages of their own", bytesOf(size), bytesOf(int64(e.ns.Inline())))
 }
 
 func (e *examiner) judgeSync() {

@@ -1,4 +1,4 @@
-package jsstore_test
+package doctor_test
 
 import (
 	"fmt"
@@ -12,7 +12,9 @@ import (
 
 	"github.com/durable-execution/durable/engine"
 	"github.com/durable-execution/durable/jsstore"
+	"github.com/durable-execution/durable/jsstore/doctor"
 	"github.com/durable-execution/durable/jsstore/embedded"
+	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
 // A server that finds a damaged block drops the part that it can't read, and tells its clients
@@ -42,7 +44,7 @@ func TestDamagedBlockIsTold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := &ward{t, nc, js, open(t, nc, jsstore.Config{Lease: 5 * time.Second})}
+			w := &ward{t, nc, js, jstest.Open(t, nc, jsstore.Config{Lease: 5 * time.Second})}
 			closes(w, func() (engine.Feed[*engine.Delivery], error) { return w.s.Claim(t.Context(), "default") })
 			for i := range 1000 {
 				w.enqueue(engine.Execution{ID: fmt.Sprint("x", i), Task: "task"})
@@ -59,7 +61,7 @@ func TestDamagedBlockIsTold(t *testing.T) {
 				w.check(d.Done(t.Context()))
 			}
 			run.Close()
-			for stateOf(t, nc, "durable-ready").Msgs > uint64(1000-c.ran) { // nobody waits for an ack
+			for jstest.StreamInfo(t, nc, "durable-ready").State.Msgs > uint64(1000-c.ran) { // nobody waits for an ack
 				time.Sleep(10 * time.Millisecond)
 			}
 			w.check(server.Close())
@@ -76,14 +78,14 @@ func TestDamagedBlockIsTold(t *testing.T) {
 			server, nc = start()
 			defer server.Close()
 			w.nc = nc
-			if n := stateOf(t, nc, "durable-ready").Msgs; n > 900 {
+			if n := jstest.StreamInfo(t, nc, "durable-ready").State.Msgs; n > 900 {
 				t.Fatalf("%d messages are there: the test tests nothing", n)
 			}
-			w.shows(w.examine(jsstore.ExamineConfig{}), symptom{"stream.lost", jsstore.Problem, "durable-ready", "once more, with their ids"})
+			w.shows(w.examine(doctor.Config{}), symptom{"stream.lost", doctor.Problem, "durable-ready", "once more, with their ids"})
 			// Messages whose execution has run are back. The doctor finds that they have run.
 			w.js, err = jetstream.New(nc)
 			w.check(err)
-			w.s = open(t, nc, jsstore.Config{})
+			w.s = jstest.Open(t, nc, jsstore.Config{})
 			w.mended(w.mend(), "consumer.skipped", "durable-ready/queue-default", "sent again")
 			f, err := w.s.Claim(t.Context(), "default")
 			w.check(err)

@@ -1,27 +1,27 @@
-package jsstore
+package namespace
 
 import (
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/durable-execution/durable/jsstore/internal/layout"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/durable-execution/durable/jsstore/internal/layout"
 )
 
 // A departure is a setting of a stream that the engine can't work with.
 type departure struct {
-	what       string // in words
-	have, want any
-	// edit has the flags of `nats stream edit` that correct the setting; empty if the server
+	What       string // in words
+	Have, Want any
+	// Edit has the flags of `nats stream edit` that correct the setting; empty if the server
 	// refuses the change.
-	edit string
+	Edit string
 }
 
-// departures compares a stream with the layout. It ignores what an operator may choose:
+// Departures compares a stream with the layout. It ignores what an operator may choose:
 // replicas, storage, limits.
-func departures(have, want jetstream.StreamConfig) []departure {
+func Departures(have, want jetstream.StreamConfig) []departure {
 	var list []departure
 	for _, rule := range []struct {
 		ok bool
