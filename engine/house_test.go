@@ -21,6 +21,7 @@ func TestPackagesHaveNoForbiddenImports(t *testing.T) {
 		zap        = "go.uber.org/zap/..."
 		cmd        = module + "/cmd/..."
 		sqlite     = "modernc.org/..."
+		internal   = module + "/jsstore/internal"
 	)
 	for pkg, never := range map[string][]string{
 		"codec":            {nats, natsServer, zap, sqlite, cmd, module + "/engine/...", module + "/jsstore/...", module + "/workers/..."},
@@ -29,10 +30,17 @@ func TestPackagesHaveNoForbiddenImports(t *testing.T) {
 		"engine/memstore":  {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/...", module + "/workers/..."},
 		"engine/storetest": {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/...", module + "/workers/..."},
 		"jsstore":          {natsServer, zap, sqlite, cmd, module + "/workers/..."},
-		"jsstore/api":      {natsServer, zap, sqlite, cmd, module + "/workers/..."},
-		"jsstore/embedded": {zap, sqlite, cmd, module + "/workers/..."},
-		"jsstore/index":    {natsServer, zap, cmd, module + "/workers/..."}, // the only package with SQLite: a program that wants an index links it
-		"workers":          {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/..."},
+		"jsstore/doctor":   {natsServer, zap, sqlite, cmd, module + "/workers/..."},
+		"jsstore/scan":     {natsServer, zap, sqlite, cmd, module + "/workers/...", module + "/jsstore/doctor/..."},
+		// From the names up to what the store shares: each knows those before it alone.
+		"jsstore/internal/layout":    {natsServer, zap, sqlite, cmd, module + "/workers/...", internal + "/rpc/...", internal + "/message/...", internal + "/namespace/..."},
+		"jsstore/internal/rpc":       {natsServer, zap, sqlite, cmd, module + "/workers/...", internal + "/layout/...", internal + "/message/...", internal + "/namespace/..."},
+		"jsstore/internal/message":   {natsServer, zap, sqlite, cmd, module + "/workers/...", internal + "/namespace/..."},
+		"jsstore/internal/namespace": {natsServer, zap, sqlite, cmd, module + "/workers/...", module + "/jsstore/scan/...", module + "/jsstore/doctor/..."},
+		"jsstore/api":                {natsServer, zap, sqlite, cmd, module + "/workers/..."},
+		"jsstore/embedded":           {zap, sqlite, cmd, module + "/workers/..."},
+		"jsstore/index":              {natsServer, zap, cmd, module + "/workers/..."}, // the only package with SQLite: a program that wants an index links it
+		"workers":                    {nats, natsServer, zap, sqlite, cmd, module + "/jsstore/..."},
 	} {
 		for _, dep := range dependencies(t, pkg) {
 			for _, no := range never {

@@ -1,3 +1,5 @@
+// Package doctor examines a namespace and the servers behind it, reports what is wrong or will be,
+// and repairs what it can.
 package doctor
 
 import (
@@ -56,7 +58,7 @@ type Finding struct {
 type Config struct {
 	// Namespace is the namespace to examine. Empty means DefaultNamespace.
 	Namespace string
-	// Domain and APIPrefix are as in the [Config] with which programs open the namespace.
+	// Domain and APIPrefix are as in the [jsstore.Config] with which programs open the namespace.
 	Domain, APIPrefix string
 	// System is a connection of a user of the system account, who may ask the servers how they
 	// sync. Nil means the examined connection.

@@ -36,7 +36,7 @@ import (
 // A cure would be a tombstone for removals by limit too, or a recovery that applies
 // MaxMsgsPerSubject before tombstones.
 //
-// The workaround is in package jsstore: revisions.go.
+// The workaround is in jsstore/internal/namespace: revisions.go.
 func TestUpstreamRevisionRemovedByLimitReturnsAfterAKill(t *testing.T) {
 	for name, rollup := range map[string]bool{"by limit": false, "by rollup": true} {
 		t.Run(name, func(t *testing.T) {

@@ -115,7 +115,7 @@ func (s *Scanner) Holds(ctx context.Context, p Area, sequence uint64) (bool, err
 }
 
 // Behind reports whether the leader of an area has a message at or after a sequence. The
-// replica that answered [Store.Messages] may not have had that message yet.
+// replica that answered [Scanner.Messages] may not have had that message yet.
 func (s *Scanner) Behind(ctx context.Context, p Area, from uint64) (bool, error) {
 	_, err := s.rpc.From(ctx, s.streamOf(p), "", max(from, 1))
 	if errors.Is(err, engine.ErrNotFound) {

@@ -30,7 +30,7 @@ const everything = ""
 // after it returns, in the order of their writes. It ends when ctx ends; the last error is then
 // ctx's cause. It is a view: if two writes follow each other within a fifth of a second, or
 // within longer in a large bucket, it may show the latter alone, and it does not show enqueued
-// or deleted executions. It polls like [Store.Messages] from its last position. So it leaves
+// or deleted executions. It polls like [Scanner.Messages] from its last position. So it leaves
 // nothing on the server, misses nothing while the connection is lost, and needs only the right
 // to read.
 func (s *Scanner) Changes(ctx context.Context, root string) (iter.Seq2[engine.Record, error], error) {

@@ -1,3 +1,5 @@
+// Package scan reads a namespace stream by stream, for an index of executions and for views that
+// follow every change. Replicas may answer, so what it returns may be a little old.
 package scan
 
 import (

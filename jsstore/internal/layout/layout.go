@@ -1,3 +1,5 @@
+// Package layout has every name of a namespace on the server: subjects, streams, consumers and
+// the configurations of the streams. It talks to no server.
 package layout
 
 import (

@@ -1,3 +1,5 @@
+// Package namespace has what the store, the scanner and the doctor share: reads and writes of keys
+// of the bucket, set-aside messages, older revisions, and the settings of a namespace.
 package namespace
 
 import (

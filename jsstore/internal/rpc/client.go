@@ -1,3 +1,6 @@
+// Package rpc sends requests to a NATS server and waits for the answers: publishes, alone or in
+// batches, calls of the JetStream API, and reads of messages. It repeats requests that the server
+// did not answer, and turns the server's errors into the engine's. It does not know executions.
 package rpc
 
 import (
@@ -11,17 +14,21 @@ import (
 // answers, calls the JetStream API and reads messages. It repeats what the server does not
 // answer, and returns the engine's errors.
 type Client struct {
-	Conn     *nats.Conn
-	JS       jetstream.JetStream
+	Conn *nats.Conn
+	JS   jetstream.JetStream
+	// Groups are the groups of writes that are sent together, by the prefix of their subjects. It
+	// is empty unless Options.Grouped asks for them.
+	Groups map[string]*group
+	// Heard has the last error of the connection; nil if the caller made the connection.
+	Heard *Word
+
 	requests *requests
-	Groups   map[string]*group // by what subjects begin with; none unless writes are grouped
-	apiName  string            // the beginning of the subjects of the JetStream API, with the dot
-	Heard    *Word             // nil if nobody hears of the connection's errors
+	apiName  string // the prefix of the subjects of the JetStream API, with the dot
 }
 
 // Options say how a client reaches JetStream.
 type Options struct {
-	// Domain and apiPrefix are those of jsstore.Config.
+	// Domain and APIPrefix are as in jsstore.Config.
 	Domain, APIPrefix string
 	// Grouped says which writes are sent together, as newGroups takes it; nil for none.
 	Grouped [][]string
@@ -55,7 +62,7 @@ func NewClient(nc *nats.Conn, o Options) (*Client, error) {
 
 // Send sends m soon, together with others, and waits for no answer: nobody hears whether it
 // was sent. Its body and header must not change any more. If the body was encoded in a buffer
-// of takeBuffer, the client puts the buffer back; otherwise buffer is nil.
+// of TakeBuffer, the client puts the buffer back; otherwise buffer is nil.
 func (s *Client) Send(m nats.Msg, buffer *[]byte) {
 	s.requests.sender.send(outgoing{m: m, buffer: buffer})
 }

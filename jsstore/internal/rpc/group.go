@@ -17,7 +17,7 @@ import (
 
 // If the server syncs each message to the disk before it answers, writes that arrive while
 // others are under way are gathered and sent as one atomic batch (ADR-50), for which the server
-// syncs once: see [Config.GroupWrites]. On a single node a batch costs as much as a dozen
+// syncs once: see GroupWrites in jsstore.Config. On a single node a batch costs as much as a dozen
 // messages, because the server writes files of its own for it (nats-server 2.15.2,
 // newBatchStore). So a few messages are sent one by one. The messages of a refused batch are
 // sent one by one too, since any one of them may be the cause.
