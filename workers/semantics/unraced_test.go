@@ -1,0 +1,5 @@
+//go:build !race
+
+package semantics_test
+
+const sparing = 1
