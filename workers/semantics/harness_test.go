@@ -60,7 +60,7 @@ func onMemstore(t *testing.T, fn func(t *testing.T, w *world)) {
 
 func onJetStream(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
-	// Payloads longer than 484 KiB take several messages. Another test tests long payloads.
+	// Payloads longer than 472 KiB take several messages. Another test tests long payloads.
 	onNamespace(t, jsstore.Config{PayloadLimit: 2 << 20}, fn)
 }
 

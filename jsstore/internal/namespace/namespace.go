@@ -61,6 +61,7 @@ func (n Settings) Lease() time.Duration {
 	return d
 }
 
+// Retention returns the retention in the record; 0, and what no duration can hold, mean for ever.
 func (n Settings) Retention() time.Duration {
 	d, fits := codec.Millis(n.RetentionMS)
 	if d == 0 || !fits {
@@ -69,6 +70,8 @@ func (n Settings) Retention() time.Duration {
 	return d
 }
 
+// LayoutVersion is the version of the layout that this program knows. It does not open a namespace
+// with a later one.
 const LayoutVersion = 1
 
 // Command returns a command line of the program durable for this namespace.
@@ -80,7 +83,7 @@ func (s *Namespace) Command(words string) string {
 }
 
 // Inline is the size up to which a record that has both an input and an output still fits into
-// a message: 484 KiB if a message may have 1 MiB. A longer payload is kept under keys of its
+// a message: 472 KiB if a message may have 1 MiB. A longer payload is kept under keys of its
 // own.
 func (s *Namespace) Inline() int {
 	return max(int(s.RPC.Conn.MaxPayload())-Reserve, 0) / 2
