@@ -39,13 +39,18 @@ type Record struct {
 // each call returns ErrClosed at once. All methods are safe for concurrent use.
 // Package storetest has the contract as tests.
 type Store interface {
-	// Enqueue makes each execution due at its StartAt. If it returns nil, all of them
-	// will run. Otherwise the error joins one *EnqueueError for each refused execution. It
-	// wraps ErrExists if the id is queued or running under the same task (a queue may
-	// forget an id that has finished: see Exclusive), ErrQueueFull, ErrTooLarge, or
-	// another cause.
-	Enqueue(ctx context.Context, due ...Due) error
+	RecordStore
+	QueueStore
+	ControlStore
+	FleetStore
+	OverflowStore
 
+	// Limits returns the limits of this store.
+	Limits() Limits
+}
+
+// A RecordStore keeps the records of executions.
+type RecordStore interface {
 	// Get returns an execution from its record. If there is no record yet, it uses the ready
 	// message, even a delayed one. If several messages have the id, it uses the one that the
 	// store accepted first. The result includes every write that has returned. The record of a
@@ -69,6 +74,80 @@ type Store interface {
 	// [Execution.TimeToLive], if x has one, and not earlier.
 	Update(ctx context.Context, x Execution, at Revision) (Revision, error)
 
+	// Delete removes a tree: first the record of its root, then everything that the store
+	// keeps below. If the record is not at the given revision, the error is ErrConflict;
+	// zero means that there is no record. After an error the caller repeats the call.
+	Delete(ctx context.Context, root string, at Revision) error
+
+	// List returns the matching executions in no particular order. It includes executions
+	// that have only a ready message, and the readable fields of records that a later
+	// version wrote. It skips records and messages that can't be read (see Aside). An error
+	// ends the sequence.
+	List(ctx context.Context, f Filter) iter.Seq2[Record, error]
+}
+
+// A QueueStore accepts executions, delivers those that are due, and keeps the messages that no
+// executor can process.
+type QueueStore interface {
+	// Enqueue makes each execution due at its StartAt. If it returns nil, all of them
+	// will run. Otherwise the error joins one *EnqueueError for each refused execution. It
+	// wraps ErrExists if the id is queued or running under the same task (a queue may
+	// forget an id that has finished: see Exclusive), ErrQueueFull, ErrTooLarge, or
+	// another cause.
+	Enqueue(ctx context.Context, due ...Due) error
+
+	// Claim opens the feed of due executions of a queue.
+	Claim(ctx context.Context, queue string) (Feed[*Delivery], error)
+
+	// Expiries opens the feed of trees whose retention may be over: see [Expire].
+	Expiries(ctx context.Context) (Feed[ExpiryMessage], error)
+
+	// Aside returns the dead letters: first the messages that [Baton.SetAside] has moved
+	// aside, in that order, then the records that can't be read. The store removes messages
+	// set aside after its retention.
+	Aside(ctx context.Context) iter.Seq2[Aside, error]
+}
+
+// A ControlStore carries out effects, delivers closures and cancellations, and notifies waiters.
+type ControlStore interface {
+	// Carry carries out effects, except Requeue, which it skips. If it returns nil, all
+	// effects are durable; Announce is only a notice. After an error the caller repeats
+	// the effects, marked by [Again].
+	Carry(ctx context.Context, effects ...Effect) error
+
+	// Closures opens the feed of closures, by which finished executions tell their parents.
+	Closures(ctx context.Context) (Feed[ClosureMessage], error)
+
+	// Cancel asks to cancel an execution: every executor hears of it through Watch, and
+	// one executor receives it from its feed of Cancels.
+	Cancel(ctx context.Context, c Cancel) error
+
+	// Cancels opens the feed of cancellations.
+	Cancels(ctx context.Context) (Feed[CancelMessage], error)
+
+	// Watch calls fn with every notice of the topic that is published after Watch has
+	// returned, one call at a time, until stop is called. Notices may get lost; after a
+	// lost connection fn gets a Reconnected notice. If the store is closed before stop,
+	// the last notice is Closed.
+	Watch(ctx context.Context, topic Topic, fn func(Notice)) (stop func(), err error)
+}
+
+// A FleetStore lets executors present themselves, and asks which are present.
+type FleetStore interface {
+	// Present answers roll calls with the result of answer, until stop is called; it does
+	// not answer if the result is nil. An executor is present from the beginning to the end
+	// of its work. Present calls answer once at a time, for each roll call, so answer must
+	// be quick.
+	Present(ctx context.Context, answer func(RollCall) *Presence) (stop func(), err error)
+
+	// RollCall asks which executors are present, and returns the answers that arrive
+	// within the call's time, in no particular order. A missing answer does not prove that
+	// an executor is gone.
+	RollCall(ctx context.Context, call RollCall) ([]Answer, error)
+}
+
+// A OverflowStore returns the parts of executions that the store keeps outside of their records.
+type OverflowStore interface {
 	// Spawns returns the children that x has to spawn, wherever the store keeps the list:
 	// see [Execution.SpawnsAt]. The error is ErrNotFound if the tree has been deleted,
 	// and ErrDamaged if the list can't be read.
@@ -80,61 +159,6 @@ type Store interface {
 	// if the payload was removed with its tree, and wraps ErrDamaged if its bytes have
 	// changed.
 	Load(ctx context.Context, id string, p codec.Payload) (codec.Payload, error)
-
-	// Carry carries out effects, except Requeue, which it skips. If it returns nil, all
-	// effects are durable; Announce is only a notice. After an error the caller repeats
-	// the effects, marked by [Again].
-	Carry(ctx context.Context, effects ...Effect) error
-
-	// Delete removes a tree: first the record of its root, then everything that the store
-	// keeps below. If the record is not at the given revision, the error is ErrConflict;
-	// zero means that there is no record. After an error the caller repeats the call.
-	Delete(ctx context.Context, root string, at Revision) error
-
-	// Cancel asks to cancel an execution: every executor hears of it through Watch, and
-	// one executor receives it from its feed of Cancels.
-	Cancel(ctx context.Context, c Cancel) error
-
-	// Claim opens the feed of due executions of a queue.
-	Claim(ctx context.Context, queue string) (Feed[*Delivery], error)
-	// Closures opens the feed of closures, by which finished executions tell their parents.
-	Closures(ctx context.Context) (Feed[ClosureMessage], error)
-	// Cancels opens the feed of cancellations.
-	Cancels(ctx context.Context) (Feed[CancelMessage], error)
-
-	// Expiries opens the feed of trees whose retention may be over: see [Expire].
-	Expiries(ctx context.Context) (Feed[ExpiryMessage], error)
-
-	// Watch calls fn with every notice of the topic that is published after Watch has
-	// returned, one call at a time, until stop is called. Notices may get lost; after a
-	// lost connection fn gets a Reconnected notice. If the store is closed before stop,
-	// the last notice is Closed.
-	Watch(ctx context.Context, topic Topic, fn func(Notice)) (stop func(), err error)
-
-	// Present answers roll calls with the result of answer, until stop is called; it does
-	// not answer if the result is nil. An executor is present from the beginning to the end
-	// of its work. Present calls answer once at a time, for each roll call, so answer must
-	// be quick.
-	Present(ctx context.Context, answer func(RollCall) *Presence) (stop func(), err error)
-
-	// RollCall asks which executors are present, and returns the answers that arrive
-	// within the call's time, in no particular order. A missing answer does not prove that
-	// an executor is gone.
-	RollCall(ctx context.Context, call RollCall) ([]Answer, error)
-
-	// List returns the matching executions in no particular order. It includes executions
-	// that have only a ready message, and the readable fields of records that a later
-	// version wrote. It skips records and messages that can't be read (see Aside). An error
-	// ends the sequence.
-	List(ctx context.Context, f Filter) iter.Seq2[Record, error]
-
-	// Aside returns the dead letters: first the messages that [Baton.SetAside] has moved
-	// aside, in that order, then the records that can't be read. The store removes messages
-	// set aside after its retention.
-	Aside(ctx context.Context) iter.Seq2[Aside, error]
-
-	// Limits returns the limits of this store.
-	Limits() Limits
 }
 
 // Limits are the limits of a store.
