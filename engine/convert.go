@@ -32,8 +32,13 @@ type BindablePoll[In, Out any] interface {
 func (Task[In, Out]) code(In) (out Out) { return out }
 func (Task[In, Out]) stored(In)         {}
 
-// code differs from that of a Task, so that Bind does not take a poll or a sleeping task.
-func (PollTask[In, Out]) code()     {}
+// The methods code of a PollTask and of a SleepingTask hide that of the embedded Task, so that
+// Bind does not accept them. Nothing calls them.
+
+//lint:ignore U1000 it hides Task.code
+func (PollTask[In, Out]) code() {}
+
+//lint:ignore U1000 it hides Task.code
 func (SleepingTask[In, Out]) code() {}
 
 func (t PollTask[In, Out]) polled() Poll              { return t.poll }
