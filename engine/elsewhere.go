@@ -2,17 +2,16 @@ package engine
 
 import "github.com/durable-execution/durable/codec"
 
-// InputRefused reports whether err is what a binding's Run returns for an input that it
-// refused before the code ran.
+// InputRefused reports whether err is a binding's refusal of an input, before any code ran.
 func InputRefused(err error) bool {
 	r, ok := err.(*refusal) //nolint:errorlint // code that wraps one has run
 	return ok && r.before
 }
 
-// ReadElsewhere reports whether an input that is not one of this task's type is one of
-// another type that the task has in another program, by its JSON Schema: bound are the
-// task as other executors have it. An input that this task's own schema accepts is never
-// left to others, so that two programs can't pass it to each other for ever.
+// ReadElsewhere reports whether another program has the task with a type that accepts an input
+// which this program refuses. It compares JSON Schemas; bound are the tasks of other executors. If
+// this program's own schema accepts the input, the answer is false, so that two programs can't
+// pass an input to each other for ever.
 func (d *Definition) ReadElsewhere(in Input, bound []BoundTask) bool {
 	own := d.schema()
 	if in.Joined != nil || own == nil || own.ValidatePayload(in.Payload) == nil {

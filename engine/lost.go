@@ -8,38 +8,38 @@ import (
 )
 
 const (
-	// lookFresh is how old an answer, or a silence that was confirmed, may be before
-	// executors are asked again: whoever looks often costs a roll call every two seconds.
+	// lookFresh is how old an answer, or a confirmed silence, may be before a Lookout calls the
+	// roll once more. So frequent looks cost one roll call every two seconds.
 	lookFresh = 2 * time.Second
-	// firstLook is how long executors have to answer before those that are missing are
-	// called by name, for lastLook: a look takes less than a second.
+	// firstLook is how long executors have to answer the first roll call. The second call names
+	// the missing executors and lasts for lastLook. Together they take less than a second.
 	firstLook = 300 * time.Millisecond
 	lastLook  = 500 * time.Millisecond
 	// heardKept is how long a Lookout remembers an executor that no longer answers.
 	heardKept = time.Hour
 )
 
-// A Lost is an executor that runs executions by their records, and that does not answer
-// roll calls.
+// A Lost is a lost executor: records say that it runs executions, but it does not answer roll
+// calls.
 type Lost struct {
 	Executor string
-	// Running counts those of the executions looked at that it runs, Queues the same by
+	// Running is how many of the examined executions it runs; Queues has the number for each
 	// queue.
 	Running int
 	Queues  map[string]int
-	// SilentSince is when it last answered or, if nobody present knows that, when it was
-	// first missed.
+	// SilentSince is when it last answered or, if no executor knows that, when a caller first
+	// missed it.
 	SilentSince time.Time
-	// TakenOverBy is when its leases have ended at the latest, so that other executors get
-	// its executions. It is zero if no executor is present that could run one of them.
+	// TakenOverBy is the latest time at which its leases end and other executors get its
+	// executions. It is zero if no executor that answers could run one of them.
 	TakenOverBy time.Time
 }
 
-// LostExecutors are lost executors by name. The nil map has none.
+// LostExecutors maps names to lost executors.
 type LostExecutors map[string]*Lost
 
-// Of returns the lost executor that runs x; nil if x does not run, or its executor is not
-// lost.
+// Of returns the lost executor that runs x. It returns nil if x is not running or its executor
+// is not lost.
 func (l LostExecutors) Of(x Execution) *Lost {
 	if !x.held() {
 		return nil
@@ -47,7 +47,7 @@ func (l LostExecutors) Of(x Execution) *Lost {
 	return l[x.Executor]
 }
 
-// All returns them sorted by name.
+// All returns the lost executors, sorted by name.
 func (l LostExecutors) All() []*Lost {
 	var list []*Lost
 	for _, name := range slices.Sorted(maps.Keys(l)) {
@@ -56,17 +56,17 @@ func (l LostExecutors) All() []*Lost {
 	return list
 }
 
-// held reports whether an executor runs x, by its record.
+// held reports whether the record says that an executor runs x.
 func (x *Execution) held() bool { return x.Status == Running && !x.Sleeping && x.Executor != "" }
 
-// A silence is what is known of an executor that does not answer.
+// A silence has the times of an executor that does not answer.
 type silence struct {
 	heard  time.Time // when it last answered; zero if never
 	missed time.Time // when it was first missed
 }
 
-// lostAmong returns the silent executors that run executions of the list. present are the
-// executors that answer.
+// lostAmong returns those silent executors that run executions of the list; present are the
+// answers of the others.
 func lostAmong(list []Execution, silent map[string]silence, present []Answer, lease time.Duration) LostExecutors {
 	lost := LostExecutors{}
 	for i := range list {
@@ -86,30 +86,30 @@ func lostAmong(list []Execution, silent map[string]silence, present []Answer, le
 		l.Running++
 		l.Queues[x.Queue]++
 		if l.TakenOverBy.IsZero() && slices.ContainsFunc(present, func(a Answer) bool { return a.takesOver(x) }) {
-			// It was alive until it was missed at the latest, and renewed its leases until then.
+			// It may have lived, and renewed its leases, until a caller first missed it.
 			l.TakenOverBy = s.missed.Add(lease)
 		}
 	}
 	return lost
 }
 
-// takesOver reports whether the executor may run x once its lease has ended.
+// takesOver reports whether the executor may run x once the lease on x has ended.
 func (p *Presence) takesOver(x *Execution) bool {
 	return p.Serves(x.Queue) && (p.Cut && len(p.Tasks) == 0 || p.Binds(x.Task))
 }
 
-// A Lookout finds lost executors. It may be used by several goroutines. It remembers who
-// answered when, so keep one for as long as somebody looks. The executors that are present
-// remember who was missed: all lookouts give the same time for a takeover.
+// A Lookout finds lost executors. It is safe for concurrent use. It remembers when each executor
+// answered, so keep one Lookout for as long as you look. The executors that answer remember which
+// ones were missed, so that all Lookouts state the same time for a takeover.
 type Lookout struct {
 	store Store
-	turn  chan struct{} // holds a value while one looks
+	turn  chan struct{} // a mutex that respects contexts: it holds a value while a call is under way
 
 	// Guarded by turn.
 	heard     map[string]time.Time // when an executor last answered
-	missed    map[string]time.Time // when one that is silent was first missed
-	confirmed map[string]time.Time // when one that is silent was last called in vain
-	present   []Answer             // to the latest complete roll call
+	missed    map[string]time.Time // when a silent executor was first missed
+	confirmed map[string]time.Time // when a silent executor last missed a call
+	present   []Answer             // the answers to the latest complete roll call
 }
 
 // NewLookout returns a Lookout that calls the roll in s.
@@ -118,14 +118,14 @@ func NewLookout(s Store) *Lookout {
 }
 
 // Find returns the lost executors among those that run executions of the list. An executor
-// is lost if it misses two roll calls, which take 0.8 s together; if none is lost, it takes
-// as long as the slowest answer. It returns an error if the store does, or if ctx ends.
+// is lost if it misses two roll calls, which take 0.8 s together. If no executor is lost, Find
+// takes as long as the slowest answer. The error is that of the store, or ctx's cause.
 func (l *Lookout) Find(ctx context.Context, list []Execution) (LostExecutors, error) {
 	return l.find(ctx, list, false, nil)
 }
 
-// FindAmong is Find after a roll call of the caller, with all answers to it. It makes only
-// the second call.
+// FindAmong is Find for a caller that has made the first roll call; answers are all answers to
+// it. FindAmong makes only the second call.
 func (l *Lookout) FindAmong(ctx context.Context, list []Execution, answers []Answer) (LostExecutors, error) {
 	return l.find(ctx, list, true, answers)
 }
@@ -148,7 +148,7 @@ func (l *Lookout) find(ctx context.Context, list []Execution, called bool, answe
 			return nil, err
 		}
 		l.note(answers)
-		if names = l.unknown(list); len(names) > 0 { // or the call ended before all had answered
+		if names = l.unknown(list); len(names) > 0 { // otherwise the call ended early, and other answers may be missing
 			l.present = answers
 		}
 	}
@@ -160,15 +160,15 @@ func (l *Lookout) find(ctx context.Context, list []Execution, called bool, answe
 	return l.lost(list), nil
 }
 
-// callAgain calls those that were missed by name, and has the executors that are present
-// remember who stays silent.
+// callAgain calls the missing executors by name, and asks the others to remember which ones stay
+// silent.
 func (l *Lookout) callAgain(ctx context.Context, names []string) error {
 	answers, err := l.store.RollCall(ctx, RollCall{For: lastLook, Missing: names})
 	if err != nil {
 		return err
 	}
 	l.note(answers)
-	if len(answers) > 0 { // a call that everybody misses says nothing about who is there
+	if len(answers) > 0 { // without any answer, the earlier ones are still the best knowledge
 		l.present = answers
 	}
 	now := time.Now()
@@ -184,7 +184,7 @@ func (l *Lookout) callAgain(ctx context.Context, names []string) error {
 	}
 	for _, a := range answers {
 		for name, at := range a.Missed {
-			if ahead, give := a.Offset(); ahead.Abs() > give { // by a clock that differs from this one
+			if ahead, give := a.Offset(); ahead.Abs() > give { // the clock of the executor differs from ours
 				at = at.Add(-ahead)
 			}
 			if known := l.missed[name]; !known.IsZero() && at.Before(known) && at.After(l.heard[name]) {
@@ -199,8 +199,8 @@ func (l *Lookout) callAgain(ctx context.Context, names []string) error {
 	return err
 }
 
-// unknown returns the executors that run executions of the list, and of which it is not
-// known whether they answer.
+// unknown returns the executors that run executions of the list and that have neither answered
+// nor missed a call lately.
 func (l *Lookout) unknown(list []Execution) []string {
 	now := time.Now()
 	names := map[string]bool{}
@@ -213,7 +213,7 @@ func (l *Lookout) unknown(list []Execution) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// note takes the answers to a roll call.
+// note remembers the answers to a roll call.
 func (l *Lookout) note(answers []Answer) {
 	for _, a := range answers {
 		if a.CalledAt.After(l.heard[a.Executor]) {

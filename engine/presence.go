@@ -18,20 +18,19 @@ const DefaultRollCall = 500 * time.Millisecond
 type RollCall struct {
 	// Schemas asks for the JSON Schemas of the tasks too.
 	Schemas bool
-	// For is how long to wait for answers. Zero means DefaultRollCall, and NoAnswers that
-	// nobody is to answer.
+	// For is how long to wait for answers. Zero means DefaultRollCall. NoAnswers waits for none.
 	For time.Duration
-	// Await ends the call as soon as these executors have answered; empty waits for the
-	// whole time. It is not sent.
+	// Await ends the call once these executors have answered. If it is empty, the call lasts for
+	// the whole time. Await is not sent.
 	Await []string
-	// Missing names executors that did not answer the call before this one: each answer says
-	// since when the executor knows that one was missed. See [Presence.Missed].
+	// Missing names executors that did not answer the previous call. The answers say since when
+	// they have been missed: see [Presence.Missed].
 	Missing []string
-	// Missed names executors that did not answer two calls. Executors remember since when.
+	// Missed names executors that did not answer two calls. The receivers remember since when.
 	Missed []string
 }
 
-// NoAnswers as the time of a roll call means that it only tells executors something.
+// NoAnswers as RollCall.For makes a call that only informs the executors.
 const NoAnswers time.Duration = -1
 
 // A Presence is an executor's answer to a roll call.
@@ -68,8 +67,8 @@ type Presence struct {
 	Failing  map[string]time.Time
 	// Stopping says that it claims no more executions.
 	Stopping bool
-	// Missed has, of the executors that the call asked for in Missing, since when others
-	// have missed them, by the clock of this executor.
+	// Missed says since when callers have missed the executors in the call's Missing, by the
+	// clock of this executor.
 	Missed map[string]time.Time
 	// Cut says that the answer did not fit into a message: the schemas are missing or, if
 	// that was not enough, the tasks too.
@@ -261,7 +260,7 @@ func DecodePresence(data []byte) (Presence, error) {
 	return p, nil
 }
 
-// times and instants translate maps of times to and from milliseconds.
+// times and instants convert maps of times to and from milliseconds.
 func times(list map[string]time.Time) map[string]int64 {
 	out := map[string]int64{}
 	for what, at := range list {

@@ -68,7 +68,7 @@ func (s *Store) followConnection() {
 	}
 }
 
-// withLeft adds to the fields of a line how many of its kind were left out before it.
+// withLeft adds to the fields of a log line how many lines of its kind were left out before it.
 func withLeft(left int, fields ...any) []any {
 	if left > 0 {
 		fields = append(fields, "not logged", left)

@@ -4,15 +4,18 @@ import (
 	"time"
 )
 
-// mostAbsent bounds how many executors an executor remembers as missed.
-const mostAbsent = 1000
+// mostAbsent is the most missed executors that an executor remembers, and longestName the longest
+// name: any client that may call the roll can send names.
+const (
+	mostAbsent  = 1000
+	longestName = 256
+)
 
-// Absences are the executors that roll calls have missed, as somebody who called has told.
-// Executors remember them so that whoever looks later, and knows nothing, learns since when
-// an executor is silent: its leases end that long after. Used by one goroutine at a time,
-// the one that answers roll calls.
+// absences are the executors that did not answer roll calls, according to the callers. Executors
+// remember them so that a later caller learns since when an executor has been silent, and thus
+// when its leases end. Only the goroutine that answers roll calls uses it.
 type absences struct {
-	keep time.Duration // for so long after somebody asked last
+	keep time.Duration // how long to remember an executor after the last question about it
 	list map[string]*absence
 }
 
@@ -20,10 +23,10 @@ type absence struct {
 	since, asked time.Time
 }
 
-// note remembers executors that were missed now, unless it knows of them.
+// note remembers newly missed executors.
 func (a *absences) note(names []string, at time.Time) {
 	for _, name := range names {
-		if known := a.list[name]; known != nil && at.Sub(known.asked) <= a.keep {
+		if known := a.list[name]; len(name) > longestName || known != nil && at.Sub(known.asked) <= a.keep {
 			continue
 		}
 		if len(a.list) >= mostAbsent {
@@ -38,7 +41,7 @@ func (a *absences) note(names []string, at time.Time) {
 	}
 }
 
-// forget drops those that nobody has asked about lately.
+// forget drops the executors about which nobody has asked lately.
 func (a *absences) forget(at time.Time) {
 	for name, known := range a.list {
 		if at.Sub(known.asked) > a.keep {
@@ -47,7 +50,7 @@ func (a *absences) forget(at time.Time) {
 	}
 }
 
-// of returns since when those of the names are missed that it knows.
+// of returns since when the named executors have been missed. It leaves out unknown ones.
 func (a *absences) of(names []string, at time.Time) map[string]time.Time {
 	var since map[string]time.Time
 	for _, name := range names {

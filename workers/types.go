@@ -7,16 +7,16 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// types are the tasks of the other executors with their schemas. They are asked for when an
-// input is refused here, and for each fleetFresh at most once, however many are refused.
+// types has the tasks of the other executors, with their schemas. This executor asks for them
+// when it refuses an input, but at most once per fleetFresh.
 type types struct {
 	mu    sync.Mutex
 	asked time.Time
 	all   []engine.Answer
 }
 
-// readElsewhere reports whether another executor of the queue has the task with another
-// type, which reads an input that was refused here. If it can't ask, nobody has.
+// readElsewhere reports whether another executor of the queue has a type of the task that accepts
+// an input which this executor refused. If the roll call fails, it reports false.
 func (x *Executor) readElsewhere(d *engine.Definition, queue string, in engine.Input) bool {
 	t := &x.types
 	t.mu.Lock()

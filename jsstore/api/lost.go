@@ -6,20 +6,20 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// A LostExecutor is an executor that runs executions by their records and does not answer
-// roll calls, as JSON has it. Times are milliseconds since the epoch.
+// A LostExecutor is an [engine.Lost] in JSON: an executor that runs executions, according to their
+// records, but does not answer roll calls. Times are milliseconds since the epoch.
 type LostExecutor struct {
 	Executor string `json:"executor"`
-	// Running counts the executions that it runs, of those in the answer.
+	// Running is how many executions of the answer it runs.
 	Running int `json:"running"`
-	// SilentSince is when it last answered or, where nobody knows that, was first missed.
+	// SilentSince is when it last answered or, if that is unknown, when a caller first missed it.
 	SilentSince int64 `json:"silentSince,omitempty"`
-	// TakenOverBy is when other executors get its executions at the latest; left out if no
-	// executor is there that could run one.
+	// TakenOverBy is the latest time at which other executors get its executions. It is left
+	// out if no executor that answers could run one of them.
 	TakenOverBy int64 `json:"takenOverBy,omitempty"`
 }
 
-// LostView returns a lost executor as JSON has it; nil for nil.
+// LostView returns a lost executor in JSON form; nil for nil.
 func LostView(l *engine.Lost) *LostExecutor {
 	if l == nil {
 		return nil
@@ -27,7 +27,7 @@ func LostView(l *engine.Lost) *LostExecutor {
 	return &LostExecutor{Executor: l.Executor, Running: l.Running, SilentSince: millis(l.SilentSince), TakenOverBy: millis(l.TakenOverBy)}
 }
 
-// LostViews returns lost executors as JSON has them, by name.
+// LostViews returns lost executors in JSON form, sorted by name.
 func LostViews(lost engine.LostExecutors) []*LostExecutor {
 	var list []*LostExecutor
 	for _, l := range lost.All() {
@@ -36,8 +36,8 @@ func LostViews(lost engine.LostExecutors) []*LostExecutor {
 	return list
 }
 
-// Lose notes in the queues what lost executors hold, which is in hand until it is taken
-// over. Call it after Count.
+// Lose adds the lost executors. It counts their executions as in hand, until other executors take
+// them over. Call it after Count.
 func (q *Queues) Lose(lost engine.LostExecutors) {
 	q.Lost = LostViews(lost)
 	for i := range q.Queues {
@@ -48,17 +48,18 @@ func (q *Queues) Lose(lost engine.LostExecutors) {
 	}
 }
 
-// lost returns which executors of those that run executions of the list are lost: none
-// where it can't be told.
+// lost returns the lost executors among those that run executions of the list. If the roll call
+// fails it returns none.
 func (s *Service) lost(ctx context.Context, list []engine.Execution) engine.LostExecutors {
 	lost, err := s.lookout.Find(ctx, list)
 	if err != nil {
-		return nil // a view without it is better than none
+		return nil // a view without them is better than no view
 	}
 	return lost
 }
 
-// fleetLost calls the roll, and looks which executors are lost of all that run something.
+// fleetLost calls the roll, and returns the answers and the lost executors among all that run
+// executions.
 func (s *Service) fleetLost(ctx context.Context) ([]engine.Answer, engine.LostExecutors, error) {
 	present, err := s.Store.RollCall(ctx, engine.RollCall{})
 	if err != nil || s.Running == nil {
