@@ -75,6 +75,10 @@ type Presence struct {
 	Cut bool
 }
 
+// NoKey is the prefix of the kinds in Failing that name a key, or a layer of payloads, which
+// executions of this executor's queues need and it lacks.
+const NoKey = "open payloads: no "
+
 // Serves reports whether the executor takes executions of the queue.
 func (p Presence) Serves(queue string) bool {
 	_, ok := p.Queues[queue]

@@ -125,6 +125,7 @@ type Executor struct {
 	attempts registry
 	heard    *heard
 	trouble  trouble
+	keys     keys
 	strays   strays
 	parents  parents
 	fleet    fleet

@@ -64,6 +64,7 @@ func (a *attempt) pass(reason error) {
 	if engine.InputRefused(reason) {
 		kind.task = a.execution.Task // other executors may have another type of it
 	}
+	a.x.keys.miss(reason, a.delivery.Deliveries, time.Now())
 	wait := a.x.foreign(kind, a.delivery.Deliveries)
 	a.x.log.Log(context.Background(), a.x.seldom.level(slog.LevelWarn, "pass", a.execution.Task),
 		"an input can't be read here: the execution is left to another executor", "execution", a.execution.ID,

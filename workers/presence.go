@@ -29,6 +29,7 @@ func (x *Executor) attend(ctx context.Context) (stop func(), err error) {
 		p.Now = now()
 		p.Running, p.InHand, p.Held, p.Strays = stats.Running, stats.InHand, stats.Held, stats.Strays
 		p.Failures, p.Failing = stats.Failures, x.trouble.failing()
+		x.keys.report(&p, time.Now())
 		p.Stopping = isClosed(x.stopping)
 		return &p
 	})

@@ -415,6 +415,10 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"background work fails", func(w *ward) {
 			w.attend(engine.Presence{Executor: "one", Failures: map[string]int{"extend leases": 7}, Failing: map[string]time.Time{"extend leases": time.Now().Add(-time.Minute)}})
 		}, symptom{"executor.failing", warning, "one", `"extend leases" has been failing for 1m`}},
+		{"a key is missing", func(w *ward) {
+			what := engine.NoKey + `key "k2" of layer "aes-gcm"`
+			w.attend(engine.Presence{Executor: "one", Failures: map[string]int{what: 7}, Failing: map[string]time.Time{what: time.Now().Add(-time.Minute)}})
+		}, symptom{"executor.failing", warning, "one", `lacks key "k2" of layer "aes-gcm", for 1m`}},
 		{"code ignores its context", func(w *ward) { w.attend(engine.Presence{Executor: "one", Strays: 2}) },
 			symptom{"executor.strays", warning, "one", "2 attempts"}},
 		{"one is leaving", func(w *ward) { w.attend(engine.Presence{Executor: "one", Stopping: true, Running: 1}) },

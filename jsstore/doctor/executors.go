@@ -73,6 +73,11 @@ func (e *examiner) judgeLostExecutors(ctx context.Context, answers []engine.Answ
 
 func (e *examiner) judgeExecutor(a engine.Answer) {
 	for what, since := range a.Failing {
+		if key, ok := strings.CutPrefix(what, engine.NoKey); ok {
+			e.find(Warning, "executor.failing", a.Executor, fmt.Sprintf("lacks %s, for %s", key, ageOf(a.Now.Sub(since))),
+				"executions with such payloads wait until an executor of their queue has it", "start an executor whose codec.Config.Wrappers have it")
+			continue
+		}
 		e.find(Warning, "executor.failing", a.Executor, fmt.Sprintf("%q has been failing for %s (%d times in all)", what, ageOf(a.Now.Sub(since)), a.Failures[what]),
 			"this work is delayed; the executor keeps retrying it", "its log says why, under \"background work fails\"")
 	}

@@ -362,3 +362,33 @@ func TestWhatWakesAnEncryptedExecutionIsEncrypted(t *testing.T) {
 		w.want(other.ID(), engine.Running)
 	})
 }
+
+func TestExecutorsTellWhichKeyIsMissing(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("task")
+		bind := engine.Bind(task, func(_ context.Context, in string) (string, error) { return in, nil })
+		w.executor(workers.Config{Codec: keyed(t, "k1")}, bind)
+		h := enqueue(w.with(keyed(t, "k2")), task, secret)
+		missing := func() (list []string) {
+			answers, err := w.store.RollCall(t.Context(), engine.RollCall{})
+			check(t, err)
+			for _, a := range answers {
+				for what := range a.Failing {
+					if strings.HasPrefix(what, engine.NoKey) {
+						list = append(list, what)
+					}
+				}
+			}
+			return list
+		}
+		equal(t, "missing at first", len(missing()), 0)
+		pass(time.Minute)
+		if got := missing(); len(got) != 1 || !strings.Contains(got[0], `"k2"`) || !strings.Contains(got[0], "aes-gcm") {
+			t.Errorf("missing %q, want key k2 of aes-gcm", got)
+		}
+		w.executor(workers.Config{Codec: keyed(t, "k2", "k1")}, bind)
+		equal(t, "output", result(w, h), secret)
+		pass(2 * time.Minute)
+		equal(t, "missing at the end", len(missing()), 0)
+	})
+}
