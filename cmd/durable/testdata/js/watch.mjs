@@ -1,18 +1,18 @@
-// For the tests: enqueues an execution and watches its record until it has completed.
+// For the tests: enqueues executions with a megabyte of input, more than the server sends to a watcher
+// without a word from it, and watches the records until all have completed.
 import { connect, nuid } from "@nats-io/transport-node";
 import { jetstream } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { decode } from "@msgpack/msgpack";
 
 const nc = await connect({ servers: process.env.NATS_URL });
-const id = nuid.next();
+const left = new Set(Array.from({ length: 64 }, () => nuid.next()));
+for (const id of left) await jetstream(nc).publish(`durable.ready.default.greet.${id}`, JSON.stringify({ name: "x".repeat(16 << 10) }));
 const kv = await new Kvm(nc).open("durable-executions");
-const changes = await kv.watch({ key: id });
-await jetstream(nc).publish(`durable.ready.default.greet.${id}`, JSON.stringify({ name: "world" }));
-for await (const change of changes) {
-  const { status } = decode(change.value);
-  if (status !== "completed") continue;
-  console.log(status);
-  break;
+for await (const change of await kv.watch()) {
+  if (!left.has(change.key) || decode(change.value).status !== "completed") continue;
+  left.delete(change.key);
+  if (!left.size) break;
 }
+console.log("completed");
 await nc.drain();
