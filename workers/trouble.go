@@ -124,13 +124,24 @@ func (x *Executor) steadyUntilStop(what string, fn func(context.Context) error, 
 		if err == nil || !isClosed(x.stopping) {
 			return err
 		}
-		for _, h := range held {
-			if h.Return(ctx, time.Time{}, false) != nil {
-				h.drop() // another executor gets it after the lease
-			}
-		}
+		x.giveUp(ctx, held...)
 		return nil
 	})
+}
+
+// giveUpPause bounds how often an executor that shuts down gets such a message: twice a second. The
+// executors that take over get it as late as that.
+const giveUpPause = 500 * time.Millisecond
+
+// giveUp returns messages that this executor can't handle while it shuts down. They are delivered
+// after a pause: this executor takes closures and cancellations until its attempts have ended, so
+// that without a pause it would get them back at once, over and over.
+func (x *Executor) giveUp(ctx context.Context, held ...*hand) {
+	for _, h := range held {
+		if h.Return(ctx, now().Add(giveUpPause), false) != nil {
+			h.drop() // another executor gets it after the lease
+		}
+	}
 }
 
 // strays counts attempts whose code still runs strayAfter after they were stopped.

@@ -10,7 +10,8 @@ import (
 // unread handles messages that can't be acted on, because err says that a record can't be read.
 // If a later version wrote the record, unread returns the messages for an executor of that
 // version. If the record is damaged, no executor can act on the messages: unread sets them
-// aside for an operator. It returns any other err unchanged.
+// aside for an operator. If that fails while the executor shuts down, unread gives the messages up,
+// because the shutdown must not wait for them. It returns any other err unchanged.
 func (x *Executor) unread(ctx context.Context, err error, held ...*hand) error {
 	handle := func(h *hand) error {
 		return h.Return(ctx, now().Add(x.foreign(foreignKind{newer: true}, h.deliveries)), false)
@@ -26,7 +27,12 @@ func (x *Executor) unread(ctx context.Context, err error, held ...*hand) error {
 	}
 	var failures []error
 	for _, h := range held {
-		failures = append(failures, handle(h))
+		err := handle(h)
+		if err != nil && isClosed(x.stopping) {
+			x.giveUp(ctx, h)
+			continue
+		}
+		failures = append(failures, err)
 	}
 	return errors.Join(failures...)
 }

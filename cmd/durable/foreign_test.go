@@ -49,11 +49,7 @@ type person struct {
 // executing runs an executor of sample tasks and returns the URL of its server.
 func executing(t *testing.T) (url string) {
 	t.Helper()
-	server := jstest.Listening(t)
-	s, err := jsstore.Connect(t.Context(), server.URL(), jsstore.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	url = jstest.Listening(t).URL()
 	number := engine.Define[int, int]("number")
 	spawn := func(_ context.Context, n int, c *engine.Children) (int, error) {
 		for i := range n {
@@ -62,7 +58,7 @@ func executing(t *testing.T) (url string) {
 		return n, nil
 	}
 	hello := func(_ context.Context, p person) (string, error) { return "hello, " + p.Name, nil }
-	x, err := workers.New(s, workers.Config{Name: "sample", Slots: 500},
+	executes(t, url,
 		engine.Bind(engine.Define[person, string]("greet"), hello),
 		engine.Bind(engine.Define[person, string]("packed", engine.Encoding{Type: codec.MsgPack}), hello),
 		engine.Bind(number, func(_ context.Context, n int) (int, error) { return n, nil }),
@@ -88,6 +84,17 @@ func executing(t *testing.T) (url string) {
 			}
 		}),
 		engine.BindSleeping(engine.DefineSleeping[any, any]("approve")))
+	return url
+}
+
+// executes runs an executor until the end of the test. It returns when the executor answers.
+func executes(t *testing.T, url string, bs ...engine.Binding) {
+	t.Helper()
+	s, err := jsstore.Connect(t.Context(), url, jsstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := workers.New(s, workers.Config{Name: "sample", Slots: 500}, bs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +115,6 @@ func executing(t *testing.T) (url string) {
 			t.Fatal(err)
 		}
 	}
-	return server.URL()
 }
 
 // command runs a program to its end and returns what it printed.
@@ -126,13 +132,16 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 	return out.String()
 }
 
-// javascript copies the examples to a directory with their packages, and returns the directory.
+// javascript copies the examples, and the scripts of the tests, to a directory with their packages,
+// and returns the directory.
 func javascript(t *testing.T) string {
 	t.Helper()
 	modules := needs(t, "DURABLE_NODE_MODULES", "the npm packages of cmd/durable/examples/js are")
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(packageDir, "examples", "js"))); err != nil {
-		t.Fatal(err)
+	for _, from := range []string{"examples", "testdata"} {
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join(packageDir, from, "js"))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -198,5 +200,101 @@ func TestWhatALaterVersionHasWrittenIsLeftToIt(t *testing.T) {
 		w.want("doomed", engine.Cancelled)
 		w.want("flaky", engine.Completed)
 		equal(t, "field of a later version", w.record("parent")["dream"], any("of sheep"))
+	})
+}
+
+// TestShutdownDoesNotWaitForDamagedRecords stops an executor that holds messages whose records are
+// damaged: of running attempts, of executions that wait for a retry, of parents whose children end,
+// and of cancelled executions.
+func TestShutdownDoesNotWaitForDamagedRecords(t *testing.T) {
+	for name, full := range map[string]bool{"set aside": false, "no room to set them aside": true} {
+		t.Run(name, func(t *testing.T) {
+			onJetStream(t, func(t *testing.T, w *world) {
+				child := engine.Define[int, int]("child", engine.Delay(10*time.Second))
+				parent := engine.Define[int, engine.Gathered[int]]("parent")
+				long := engine.Define[int, int]("long")
+				flaky := engine.Define[int, int]("flaky", engine.Retry{MaxRetries: 1, BaseDelay: 10 * time.Second})
+				bound := []engine.Binding{
+					engine.Bind(child, returns[int](1)),
+					engine.BindFanOut(parent, func(_ context.Context, n int, c *engine.Children) (int, error) {
+						child.Spawn(c, n)
+						return n, nil
+					}),
+					engine.Bind(long, sleeps[int](20*time.Second, 1)),
+					engine.Bind(flaky, fails[int, int](errLuck)),
+				}
+				x := w.tapped(workers.Config{}, bound...)
+				const n = 4
+				var ids []string
+				for i := range n {
+					ids = append(ids,
+						enqueue(w, long, i, engine.ID("long"+strconv.Itoa(i))).ID(),
+						enqueue(w, flaky, i, engine.ID("flaky"+strconv.Itoa(i))).ID(),
+						enqueue(w, parent, i, engine.ID("parent"+strconv.Itoa(i))).ID())
+				}
+				pass(time.Second)
+				for _, id := range ids {
+					data, err := codec.Marshal(w.record(id))
+					check(t, err)
+					w.publish(&nats.Msg{Subject: recordSubject + id, Data: data[:len(data)/2]})
+				}
+				for i := range n {
+					check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "flaky" + strconv.Itoa(i), At: now(), Reason: "why"}))
+				}
+				x.tap.on(func(call, _ string) error {
+					if full && call == "SetAside" {
+						return errors.New("no room")
+					}
+					return nil
+				})
+				if full {
+					pass(time.Minute)
+					if held := x.Stats().InHand; held < 3*n {
+						t.Errorf("%d messages in hand, want at least %d", held, 3*n)
+					}
+				} else {
+					pass(18900 * time.Millisecond) // the attempts end 100 ms after the stop
+				}
+				began := now()
+				x.stop()
+				check(t, <-x.done)
+				between(t, "end", now(), began, began.Add(3*time.Second))
+
+				// Another executor sets the messages aside.
+				w.executor(workers.Config{}, bound...)
+				pass(time.Minute)
+				w.nothingWaits()
+				equal(t, "set aside: messages of 4 kinds, and records", len(w.aside()), 4*n+3*n)
+			})
+		})
+	}
+}
+
+// An executor takes cancellations until its last attempt has ended. One that it can't handle comes
+// back in the meantime.
+func TestShutdownDoesNotSpinOnAMessageThatNothingCanBeDoneAbout(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		task := engine.Define[string, string]("task")
+		x := w.tapped(workers.Config{}, engine.Bind(task, sleeps[string](80*time.Second, "out")))
+		h := enqueue(w, task, "in")
+		var tries atomic.Int64
+		x.tap.on(func(call, id string) error {
+			if call == "Get" && id == "other" {
+				tries.Add(1)
+				return errors.New("no answer")
+			}
+			return nil
+		})
+		check(t, w.store.Cancel(t.Context(), engine.Cancel{ID: "other", Reason: "enough"}))
+		pass(time.Minute)
+		tries.Store(0)
+		began := now()
+		x.stop()
+		check(t, <-x.done)
+		equal(t, "drained in", now().Sub(began), 20*time.Second)
+		if n := tries.Load(); n < 2 || n > 41 {
+			t.Errorf("tried %d times in 20 s, want at most twice a second", n)
+		}
+		equal(t, "output", result(w, h), "out")
 	})
 }

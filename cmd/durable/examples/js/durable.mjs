@@ -72,11 +72,16 @@ export class Durable {
 
   /** record returns what is recorded of an execution, or undefined if nothing is yet. */
   async record(id) {
-    this.kv ??= await new Kvm(this.nc).open(`${this.ns}-executions`);
+    // Read from the leader: a replica that lags may lack the end of a child whose parent has finished.
+    this.kv ??= await new Kvm(this.nc).open(`${this.ns}-executions`, { allow_direct: false });
     const entry = await this.kv.get(id);
     if (!entry || entry.operation !== "PUT") return undefined;
-    const record = decode(entry.value);
-    if (record.v !== 1) throw new Error(`record ${id} has version ${record.v}`);
+    return this.decode(entry.value);
+  }
+
+  decode(bytes) {
+    const record = decode(bytes);
+    if (record.v !== 1) throw new Error(`record ${record.executionId} has version ${record.v}`);
     return record;
   }
 
@@ -106,21 +111,23 @@ export class Durable {
   }
 
   listen(id) {
-    const sub = this.nc.subscribe(`${this.ns}.ended.${id}`);
-    const notice = (async () => {
-      for await (const m of sub) return m.data;
-    })();
-    return { notice, unsubscribe: () => sub.unsubscribe() };
+    return this.nc.subscribe(`${this.ns}.ended.${id}`);
   }
 
   async until(id, ended) {
+    const notices = ended[Symbol.asyncIterator]();
+    let notice = notices.next();
     for (let pause = 2000; ; pause = Math.min(2 * pause, 30_000)) {
       const record = await this.record(id);
       if (record && finished.has(record.status)) return record;
       let timer;
-      const data = await Promise.race([ended.notice, new Promise((r) => (timer = setTimeout(r, pause)))]);
+      const heard = await Promise.race([notice, new Promise((passed) => (timer = setTimeout(passed, pause)))]);
       clearTimeout(timer);
-      if (data?.length) return decode(data); // the record itself; without a body it is too long for a notice
+      if (!heard) continue;
+      notice = notices.next();
+      if (!heard.value?.data.length) continue; // the record is too long for a notice
+      const told = this.decode(heard.value.data);
+      if (finished.has(told.status)) return told;
     }
   }
 

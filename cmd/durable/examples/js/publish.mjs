@@ -1,15 +1,16 @@
-// The least that it takes: one publish, and waiting for the end. durable.mjs has what a service needs beyond it.
+// The shortest client: it publishes one message and waits for the end. durable.mjs is a client for services.
 import { connect, nuid } from "@nats-io/transport-node";
 import { jetstream } from "@nats-io/jetstream";
 
 const nc = await connect({ servers: process.env.NATS_URL ?? "127.0.0.1:4222" });
 const id = nuid.next();
-const ended = nc.subscribe(`durable.ended.${id}`); // first: the end must not be missed
+const ended = nc.subscribe(`durable.ended.${id}`); // before the publish, so that no notice is missed
 await nc.flush();
 await jetstream(nc).publish(`durable.ready.default.greet.${id}`, JSON.stringify({ name: "world" }));
 
-// A notice may be lost, come twice, or be empty: it only says when to look. So look, wait
-// for a notice or for a while, and look again, for a minute in all.
+// Read the execution. Until it has ended, wait for a notice or for a pause, then read it once
+// more, for one minute in total. A notice may get lost, come twice or be empty, so it only tells
+// when to read.
 const notices = ended[Symbol.asyncIterator]();
 let notice = notices.next();
 let execution;
@@ -24,6 +25,6 @@ for (let pause = 2000, until = Date.now() + 60_000; ; pause = Math.min(2 * pause
   clearTimeout(timer);
   if (heard) notice = notices.next();
 }
-if (execution.status === "completed") console.log(execution.status, JSON.stringify(execution.output)); // no output is null
+if (execution.status === "completed") console.log(execution.status, JSON.stringify(execution.output)); // null if there is no output
 else console.log(execution.status, execution.error?.message);
 await nc.drain();
