@@ -150,7 +150,7 @@ func TestFailureLogSaysWhatAnOperatorNeeds(t *testing.T) {
 			for key, v := range want {
 				equal(t, message+": "+key, line[key], v)
 			}
-			contains(t, "stack", line["stack"].(string), "semantics_log_test.go")
+			contains(t, "stack", line["stack"].(string), "/log_test.go")
 			if next, ok := line["next"].(time.Time); ok {
 				between(t, "next attempt", next, at.Add(time.Minute), at.Add(time.Minute+late))
 			}

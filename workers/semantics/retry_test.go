@@ -142,7 +142,7 @@ func TestPanicIsRetriedAndLeavesItsStackInTheRecord(t *testing.T) {
 			equal(t, "attempt", x.Attempt, 1)
 			equal(t, "kind", x.Failure.Kind, engine.KindPanic)
 			equal(t, "error", x.Failure.Message, "panic: boom")
-			contains(t, "stack", x.Failure.Stack, "workers_test.explodes", "semantics_retry_test.go:")
+			contains(t, "stack", x.Failure.Stack, "semantics_test.explodes", "retry_test.go:")
 		}
 	})
 }

@@ -143,7 +143,7 @@ func TestCodeThatIgnoresItsContextIsCountedAndLoggedWithItsStack(t *testing.T) {
 		about := logs[0].ContextMap()
 		equal(t, "task", about["task"], any("stubborn"))
 		equal(t, "execution", about["execution"], any(h.ID()))
-		contains(t, "stack", about["stack"].(string), "workers_test.stubborn", "semantics_timeout_test.go:")
+		contains(t, "stack", about["stack"].(string), "semantics_test.stubborn", "timeout_test.go:")
 
 		pass(time.Hour)
 		equal(t, "strays once it has returned", x.Stats().Strays, 0)
