@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
 // An authority signs certificates.
@@ -110,7 +111,7 @@ func cluster(t *testing.T) *trio {
 		if !o.SyncAlways || o.TLSConfig == nil || o.Cluster.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert {
 			t.Errorf("sync always %v, TLS %v, routes are asked for a certificate %v, want all", o.SyncAlways, o.TLSConfig != nil, o.Cluster.TLSConfig.ClientAuth)
 		}
-		s := start(t, o)
+		s := jstest.Start(t, o)
 		// It returns at the same address.
 		o.Port = s.Addr().(*net.TCPAddr).Port
 		c.options, c.servers = append(c.options, o), append(c.servers, s)
@@ -211,7 +212,7 @@ func TestThreeServersHoldANamespaceThatSetupMakes(t *testing.T) {
 	c.servers[2].Shutdown()
 	c.servers[2].WaitForShutdown()
 	work("with-two")
-	c.servers[2] = start(t, c.options[2])
+	c.servers[2] = jstest.Start(t, c.options[2])
 	work("with-three-again")
 	if out := cli("viewer", "list", "--roots"); !strings.Contains(out, "with-two") {
 		t.Errorf("list says\n%s\nwant with-two", out)

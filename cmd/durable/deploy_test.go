@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
 // The roles of deploy/accounts.conf. The tests add the role probe: it may do everything in the
@@ -63,23 +65,6 @@ func configured(t *testing.T, text string) *server.Options {
 	return o
 }
 
-func start(t *testing.T, o *server.Options) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server opens no port")
-	}
-	return s
-}
-
 // single starts nats-single.conf, with its users.
 func single(t *testing.T) string {
 	t.Helper()
@@ -90,7 +75,7 @@ func single(t *testing.T) string {
 		t.Errorf("JetStream %v, sync interval %s, always %v, want JetStream, 10ms", o.JetStream, o.SyncInterval, o.SyncAlways)
 	}
 	o.SyncInterval = time.Minute // as in jstest, for the same reason
-	return start(t, o).ClientURL()
+	return jstest.Start(t, o).ClientURL()
 }
 
 // as returns the URL for a role, as a user types it after --server.

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/durable-execution/durable/engine"
+	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
 // permissions returns the two blocks of WIRE.md that users copy into the configuration of a server:
@@ -60,7 +61,7 @@ func TestClientsInJavaScriptNeedOnlyThePermissionsOnThePage(t *testing.T) {
 	} {
 		t.Run(role.name, func(t *testing.T) {
 			// The examples give no user: they are the user of a connection without one.
-			s := start(t, parsed(t, "no_auth_user: client\nauthorization: { users: [ { user: executor, password: pw }, { user: client, password: pw, "+role.permissions+" } ] }"))
+			s := jstest.Start(t, parsed(t, "no_auth_user: client\nauthorization: { users: [ { user: executor, password: pw }, { user: client, password: pw, "+role.permissions+" } ] }"))
 			var seen violations
 			s.SetLogger(&seen, false, false)
 			executes(t, strings.Replace(s.ClientURL(), "nats://", "nats://executor:pw@", 1),

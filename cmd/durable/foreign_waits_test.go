@@ -162,7 +162,7 @@ func TestJavaScriptClientThrowsWhyAnExecutionFailed(t *testing.T) {
 func TestJavaScriptExamplesLookThoughTheNoticeIsLost(t *testing.T) {
 	for _, file := range waitingExamples {
 		t.Run(file, func(t *testing.T) {
-			url := start(t, parsed(t, `mappings: { "durable.ended.*": "lost.$1" }`)).ClientURL()
+			url := jstest.Start(t, parsed(t, `mappings: { "durable.ended.*": "lost.$1" }`)).ClientURL()
 			w := waits(t, url, file, "none", func() (string, error) { return "hello", nil })
 			lost := subscribed(t, w.nc, "lost.*")
 			w.paused(t)

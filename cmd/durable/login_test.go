@@ -5,10 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
+
+	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
 // guarded runs a server that accepts the user me with the password secret, and the nkey in the
@@ -29,20 +30,12 @@ func guarded(t *testing.T, dir string) (url, seed string) {
 	}
 	write(t, dir, "seed.nk", string(private))
 	account := server.NewAccount("A")
-	s, err := server.NewServer(&server.Options{
+	s := jstest.Start(t, &server.Options{
 		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
 		Accounts: []*server.Account{account},
 		Users:    []*server.User{{Username: "me", Password: "secret", Account: account}},
 		Nkeys:    []*server.NkeyUser{{Nkey: public, Account: account}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
 	if account, err = s.LookupAccount("A"); err != nil {
 		t.Fatal(err)
 	}

@@ -33,19 +33,7 @@ func configured(t *testing.T, config string) *server.Server {
 		t.Fatal(err)
 	}
 	o.NoLog, o.NoSigs = true, true
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	return s
+	return jstest.Start(t, o)
 }
 
 func connect(t *testing.T, s *server.Server, user string) *nats.Conn {

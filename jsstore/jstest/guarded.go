@@ -32,20 +32,26 @@ func Guard(t testing.TB, changes ...func(*server.Options)) *Guarded {
 	for _, change := range changes {
 		change(g.options)
 	}
-	s, err := server.NewServer(g.options.Clone())
+	g.server = Start(t, g.options.Clone())
+	return g
+}
+
+// Start starts a server with these options, and returns it once it accepts connections.
+func Start(t testing.TB, o *server.Options) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.server = s
 	s.Start()
 	t.Cleanup(func() {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
 	if !s.ReadyForConnections(patience) {
-		t.Fatal("no ports")
+		t.Fatal("the server does not accept connections")
 	}
-	return g
+	return s
 }
 
 // URL returns the address for clients, with the initial password.
