@@ -317,23 +317,30 @@ func TestMendDeliversWhatAConsumerHasPassedOver(t *testing.T) {
 	})
 }
 
+// skips publishes a ready message of the execution x with this header block, and makes its consumer
+// skip the message.
+func (w *ward) skips(block string) {
+	w.Helper()
+	conn, err := w.nc.Opts.InProcessServer.InProcessConn()
+	w.check(err)
+	raw, err := jstest.NewRaw(conn)
+	w.check(err)
+	defer raw.Close()
+	a, err := raw.Publish("durable.ready.default.task.x", []byte(block), []byte("1"))
+	if w.check(err); a.Stored == 0 {
+		w.Fatalf("publish: %+v, want it stored", a)
+	}
+	s, err := w.js.Stream(w.Context(), "durable-ready")
+	w.check(err)
+	_, err = s.ResetConsumerToSequence(w.Context(), "queue-default", a.Stored+1)
+	w.check(err)
+}
+
 // A client with the right to enqueue can store header names that nats.go does not publish.
 func TestMendDeliversWhatHasHeaderNamesThatNoClientPublishes(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		w := admit(t, nc)
-		conn, err := nc.Opts.InProcessServer.InProcessConn()
-		w.check(err)
-		raw, err := jstest.NewRaw(conn)
-		w.check(err)
-		defer raw.Close()
-		a, err := raw.Publish("durable.ready.default.task.x", []byte("NATS/1.0\r\nBad/Name: 1\r\n\r\n"), []byte("1"))
-		if w.check(err); a.Stored == 0 {
-			t.Fatalf("publish: %+v, want it stored", a)
-		}
-		s, err := w.js.Stream(t.Context(), "durable-ready")
-		w.check(err)
-		_, err = s.ResetConsumerToSequence(t.Context(), "queue-default", a.Stored+1)
-		w.check(err)
+		w.skips("NATS/1.0\r\nBad/Name: 1\r\n\r\n")
 		w.mended(w.mend(), "consumer.skipped", "durable-ready/queue-default", "1 of 1: sent again")
 		if got := w.delivered("default"); len(got) != 1 || got[0].Execution.ID != "x" || got[0].Invalid != nil {
 			t.Errorf("delivered %d, want x alone", len(got))
@@ -346,19 +353,7 @@ func TestMendDeliversWhatHasHeaderNamesThatNoClientPublishes(t *testing.T) {
 func TestMendDoesNotSendAgainWhatHasUnreadableHeaders(t *testing.T) {
 	jstest.Bubble(t, func(t *testing.T, nc *nats.Conn) {
 		w := admit(t, nc)
-		conn, err := nc.Opts.InProcessServer.InProcessConn()
-		w.check(err)
-		raw, err := jstest.NewRaw(conn)
-		w.check(err)
-		defer raw.Close()
-		a, err := raw.Publish("durable.ready.default.task.x", []byte("NATS/1.0\r\nno header\r\n\r\n"), []byte("1"))
-		if w.check(err); a.Stored == 0 {
-			t.Fatalf("publish: %+v, want it stored", a)
-		}
-		s, err := w.js.Stream(t.Context(), "durable-ready")
-		w.check(err)
-		_, err = s.ResetConsumerToSequence(t.Context(), "queue-default", a.Stored+1)
-		w.check(err)
+		w.skips("NATS/1.0\r\nno header\r\n\r\n")
 		w.mended(w.mend(), "consumer.skipped", "durable-ready/queue-default", "set aside")
 		if got := w.delivered("default"); len(got) != 0 {
 			t.Errorf("delivered %d (the first: %v), want none", len(got), got[0].Invalid)
