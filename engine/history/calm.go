@@ -66,7 +66,20 @@ func (h History) calmFor(process string) calm {
 	return merge(list)
 }
 
-// stallsOf returns when a process stood still, or was cut off.
+// calms are the calm times of processes that have been found so far, by process.
+type calms map[string]calm
+
+// of returns the calm times of a process, and calls find for them once.
+func (c calms) of(process string, find func(process string) calm) calm {
+	found, known := c[process]
+	if !known {
+		found = find(process)
+		c[process] = found
+	}
+	return found
+}
+
+// stallsOf returns the times in which a process was neither stopped nor cut off.
 func (h History) stallsOf(process string) calm {
 	own := h
 	own.Events = nil

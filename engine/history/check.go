@@ -62,12 +62,12 @@ type evidence struct {
 	about   map[string][]Event // by execution, in order
 	ids     []string           // of all executions in the records or events, in order
 	runs    []run
-	faults  []Event          // each where it begins
+	faults  []Event          // the beginnings of all faults
 	below   map[string][]run // by root
-	renewed map[string]bool  // roots whose id had another life before
-	stopped map[string]bool  // roots of trees that somebody may have cancelled something of
-	calms   map[string]calm  // by process
-	stalls  map[string]calm  // by process: see stalled
+	renewed map[string]bool  // roots whose id had an earlier life
+	stopped map[string]bool  // roots of trees in which a client may have cancelled an execution
+	calms   calms            // without faults
+	stalls  calms            // see unstalled
 
 	rule  string
 	found []Violation
@@ -82,7 +82,7 @@ type run struct {
 func gather(h History) *evidence {
 	e := &evidence{
 		records: map[string]engine.Execution{}, about: map[string][]Event{}, below: map[string][]run{}, stopped: map[string]bool{},
-		calms: map[string]calm{}, stalls: map[string]calm{},
+		calms: calms{}, stalls: calms{},
 	}
 	h, e.renewed = h.lives()
 	e.History = h
@@ -124,23 +124,13 @@ func (e *evidence) broken(id, format string, args ...any) {
 
 // calm returns how much of a time was undisturbed, for a process.
 func (e *evidence) calm(process string, from, to time.Time) time.Duration {
-	c, known := e.calms[process]
-	if !known {
-		c = e.calmFor(process)
-		e.calms[process] = c
-	}
-	return c.between(from, to)
+	return e.calms.of(process, e.calmFor).between(from, to)
 }
 
-// unstalled returns how much of a time a process was not kept from going on by itself: it was
-// not stopped, and could reach the servers.
+// unstalled returns how much of a time a process could work: it was not stopped, and it could
+// reach the servers.
 func (e *evidence) unstalled(process string, from, to time.Time) time.Duration {
-	c, known := e.stalls[process]
-	if !known {
-		c = e.stallsOf(process)
-		e.stalls[process] = c
-	}
-	return c.between(from, to)
+	return e.stalls.of(process, e.stallsOf).between(from, to)
 }
 
 // finished returns the record of an execution that has finished.
