@@ -113,10 +113,13 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *rpc.Word, tell fu
 	if err != nil {
 		return nil, fmt.Errorf("open namespace: %w", err)
 	}
-	s, err := attach(nc, c)
+	ns, err := namespace.New(nc, c.Namespace, rpc.Options{Domain: c.Domain, APIPrefix: c.APIPrefix}, c.GroupWrites)
 	if err != nil {
 		return nil, fmt.Errorf("open namespace %s: %w", c.Namespace, err)
 	}
+	ns.Limits = engine.Limits{Payload: c.PayloadLimit, Lease: c.Lease, Retention: c.Retention}
+	s := Over(ns)
+	s.config, s.log = c, logger(c.Logger).With("namespace", c.Namespace)
 	s.rpc.Heard, s.tell = heard, tell
 	if err := s.setUp(ctx); err != nil {
 		s.rpc.Close()
@@ -125,19 +128,6 @@ func open(ctx context.Context, nc *nats.Conn, c Config, heard *rpc.Word, tell fu
 	s.status = nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	go s.followConnection()
 	go s.stayAwake()
-	return s, nil
-}
-
-// attach returns a store that is ready to speak to the server but has sent nothing yet, and
-// does not know what exists there. The caller closes its requests.
-func attach(nc *nats.Conn, c Config) (*Store, error) {
-	ns, err := namespace.New(nc, c.Namespace, rpc.Options{Domain: c.Domain, APIPrefix: c.APIPrefix}, c.GroupWrites)
-	if err != nil {
-		return nil, err
-	}
-	ns.Limits = engine.Limits{Payload: c.PayloadLimit, Lease: c.Lease, Retention: c.Retention}
-	s := Over(ns)
-	s.config, s.log = c, logger(c.Logger).With("namespace", c.Namespace)
 	return s, nil
 }
 
