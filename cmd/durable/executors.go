@@ -103,11 +103,15 @@ func programOf(p engine.Presence) string {
 	return strings.TrimSpace(path.Base(cmp.Or(name, "unknown")) + " " + version)
 }
 
-// executorState returns what is wrong with an executor, or fine, and the colour of the text.
+// executorState describes the worst trouble of an executor, or says that it is fine. It also
+// returns the colour of the text.
 func executorState(p engine.Presence) (string, colour) {
 	switch {
 	case len(p.Failing) > 0:
 		what := slices.MinFunc(slices.Collect(maps.Keys(p.Failing)), func(x, y string) int { return p.Failing[x].Compare(p.Failing[y]) })
+		if key, ok := strings.CutPrefix(what, engine.NoKey); ok {
+			return "lacks " + key, red
+		}
 		return what + " failing for " + coarse(max(p.Now.Sub(p.Failing[what]), 0)), red
 	case p.Stopping:
 		return "stopping", yellow
