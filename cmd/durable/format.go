@@ -94,8 +94,8 @@ func grouped(n int) string {
 	return s
 }
 
-// printable returns s with a ? for each character that is not text, such as one that moves the
-// cursor: file names and errors may contain any bytes.
+// printable replaces each character that is not text, such as one that moves the cursor, with a
+// question mark: file names and errors may contain any bytes.
 func printable(s string) string { return strings.Map(printableRune, s) }
 
 // printableText is [printable] for a text of several lines: it keeps line breaks and tabs.

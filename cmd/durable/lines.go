@@ -31,8 +31,8 @@ type lineReader struct {
 
 func newLineReader(r io.Reader) *lineReader { return &lineReader{r: bufio.NewReader(r)} }
 
-// next returns the next line that is not blank, and its number from 1. After the last one it
-// returns io.EOF.
+// next returns the next non-blank line and its line number, which counts from 1. After the last
+// line it returns io.EOF.
 func (l *lineReader) next() ([]byte, int, error) {
 	for {
 		line, err := l.line()

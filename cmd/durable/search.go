@@ -83,7 +83,7 @@ func (a *app) lookFor(ctx context.Context, s *store, q query, show func([]engine
 	return searchAll(ctx, s, q, show)
 }
 
-// note prints a message on stderr that is not an error, but that the user should know.
+// note prints information for the user on stderr.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.err, "%s %s\n", a.err.paint(yellow, "note:"), oneLine(fmt.Sprintf(format, args...)))
 }

@@ -19,7 +19,7 @@ import (
 type service struct {
 	Address string // where the client connects to
 	Dir     string // the directory of its files, and of the client's, if that stores files itself
-	Pids    []int  // its processes; their CPU time counts, with that of their descendants
+	Pids    []int  // its processes; CPU time is measured for them and their descendants
 	Version string
 	stop    func() error
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/durable-execution/durable/engine"
 )
 
-// lives gives the events of every life of an id but the last a name of their own, ROOT@0 for
-// the first: what holds for an execution holds for each life, and what was removed may come
-// back under no other. The records are those of the last.
+// lives renames the executions of earlier lives of an id: ROOT@0 in the first life, ROOT@1 in the
+// second, and so on. So the rules about one execution apply to each life, and no life can be taken
+// for another. Only the last life keeps the name, because the records are of the last life.
 func (h History) lives() (named History, renewed map[string]bool) {
 	renewed, last := map[string]bool{}, map[string]int{}
 	for _, e := range h.Events {

@@ -16,30 +16,29 @@ import (
 
 const operatorUser = "operator"
 
-// AccountProcesses is [Processes] with servers that ask for a user and a password, and bound
-// what the account may store. Both can be changed while they run, as an operator does by a
-// reload: see [Machines.SetPassword] and [Machines.LimitFile]. The URLs of programs have the
-// password that is right at first. The servers flush, and compact their files, every 10 ms,
-// as deploy/nats-single.conf has it.
+// AccountProcesses is [Processes] with servers that ask for a user and a password, and that limit
+// the account's storage. [Machines.SetPassword] and [Machines.LimitFile] change these while the
+// servers run, as an operator's reload does. The URLs for programs have the first password. The
+// servers flush and compact their files every 10 ms, as with deploy/nats-single.conf.
 func AccountProcesses(t testing.TB, n int) *Machines {
 	t.Helper()
 	return processes(t, n, func(n *node) { n.Account = &account{Password: GuardedPassword, MaxFile: -1} })
 }
 
-// SetPassword changes the password of programs on all servers, those that are down included:
-// whoever is connected by another is thrown out.
+// SetPassword changes the programs' password on all servers, also on those that are down. The
+// servers disconnect clients that have used another one.
 func (m *Machines) SetPassword(password string) {
 	m.t.Helper()
 	m.changeAccount(func(a *account) { a.Password = password })
 }
 
-// LimitFile changes how many bytes the account's streams may take; -1 is without a limit.
+// LimitFile changes the account's limit for the bytes of its streams; -1 means no limit.
 func (m *Machines) LimitFile(bytes int64) {
 	m.t.Helper()
 	m.changeAccount(func(a *account) { a.MaxFile = bytes })
 }
 
-// changeAccount returns when every server that is up has taken the change.
+// changeAccount changes the account, and returns once every running server has loaded the change.
 func (m *Machines) changeAccount(change func(*account)) {
 	m.t.Helper()
 	for i := range m.nodes {
@@ -63,7 +62,7 @@ func (a *account) text() string {
 		a.MaxFile, GuardedUser, a.Password, operatorUser, operatorUser)
 }
 
-// What a server is to read is in one file, and what it has read in another.
+// accountFile has the account that a server should load, loadedFile the one that it has loaded.
 func (n node) accountFile() string { return filepath.Join(n.Dir, "account.conf") }
 func (n node) loadedFile() string  { return filepath.Join(n.Dir, "account.loaded") }
 
@@ -79,7 +78,7 @@ func (n node) loaded() string {
 	return string(text)
 }
 
-// withAccount adds what the file says to the options of a server, and loads them by load.
+// withAccount adds the account of accountFile to the options of a server, and calls load with them.
 func (n node) withAccount(load func(*server.Options) error) error {
 	o := n.options()
 	if n.Account == nil {
@@ -98,7 +97,7 @@ func (n node) withAccount(load func(*server.Options) error) error {
 	return os.WriteFile(n.loadedFile(), text, 0o600)
 }
 
-// as returns the URL with a user, where the servers ask for one.
+// as returns the URL of an address, with the user and password if the servers ask for them.
 func (n node) as(user, password, address string) string {
 	u := url.URL{Scheme: "nats", Host: address}
 	if n.Account != nil {
@@ -107,7 +106,7 @@ func (n node) as(user, password, address string) string {
 	return u.String()
 }
 
-// operatorURLs is where this package's own connections go.
+// operatorURLs returns the URLs for this package's own connections.
 func (m *Machines) operatorURLs() string {
 	var list []string
 	for i := range m.nodes {

@@ -117,12 +117,11 @@ func (c *Nodes) start(i int) {
 	}
 }
 
-// An account is what the clients of [AccountProcesses] are in. Programs log in as
-// GuardedUser, with a password that may change; what tests themselves ask of the servers goes
-// by another user, who is never thrown out.
+// An account is the account of all clients of [AccountProcesses]. Programs log in as GuardedUser,
+// with a password that may change. The tests' own requests use another user, whose password stays.
 type account struct {
 	Password string
-	MaxFile  int64 // what the streams may take on disk, in bytes; -1 is without a limit
+	MaxFile  int64 // the limit for the bytes of its streams on disk; -1 means no limit
 }
 
 func (n node) name() string { return nodeName(n.Index) }
@@ -161,7 +160,7 @@ func (n node) options() *server.Options {
 		SyncAlways: n.Sync,
 	}
 	if n.Account != nil {
-		o.SyncInterval = 10 * time.Millisecond // as deploy/nats-single.conf has it, and package embedded
+		o.SyncInterval = 10 * time.Millisecond // as in deploy/nats-single.conf and in package embedded
 	}
 	o.Host, o.Port = n.Clients[n.Index].Addr().String(), int(n.Clients[n.Index].Port())
 	if len(n.Routes) == 1 {

@@ -11,15 +11,18 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// Three ways in which nats-server forgets what it has removed from a file (a block, of 4 MB
-// here) that holds more than that. All of 2.15.2; file storage, R1; any sync_interval, always
-// included, and with encryption. Any removal is concerned: by purge, roll-up, TTL, API or
-// acknowledgement. On R3 each server forgets by itself, so that replicas disagree.
+// Three ways in which nats-server forgets that it has removed messages from a file (a block, of
+// 4 MB here) which still holds others. Seen with 2.15.2, file storage and R1, with any
+// sync_interval (also always), and with encryption. It affects every kind of removal: purge,
+// roll-up, TTL, API and acknowledgement. With R3 each server forgets on its own, so that replicas
+// differ.
 //
-// There is no workaround here: what is back counts as nothing where a record tells (see
-// Store.outlived), and the doctor finds and mends it (work.expired, work.orphans, work.stuck).
+// There is no workaround here. The engine ignores a returned record if the record tells that it is
+// outdated (see Namespace.Outlived), and the doctor finds and repairs the others (work.expired,
+// work.orphans, work.stuck).
 
-// A forgetful is a stream of messages of 100 kB, 41 of which fill a block, by kind.
+// A forgetful publishes messages of several kinds to a stream. Each message has 100 kB, and 41 of
+// them fill a block.
 type forgetful struct {
 	t       *testing.T
 	s       jetstream.Stream
@@ -28,7 +31,8 @@ type forgetful struct {
 	publish func(kind string, n int)
 }
 
-// onForgetful runs fn, and says what of the kind removed is back after each kill that follows.
+// onForgetful runs fn, then kills the server several times, and reports how many messages of the
+// kind removed are back after each kill.
 func onForgetful(t *testing.T, kills int, fn func(f *forgetful)) {
 	jstest.BubbleHost(t, func(t *testing.T, h *jstest.Host) {
 		js := jetStream(t, h.Connect())
@@ -50,7 +54,7 @@ func onForgetful(t *testing.T, kills int, fn func(f *forgetful)) {
 			h.Start()
 			back = append(back, f.count("removed"))
 		}
-		t.Logf("of what was removed are there, before a kill and after each: %v", back)
+		t.Logf("removed messages in the stream, before the first kill and after each: %v", back)
 		switch last := back[kills]; {
 		case slices.Max(back[:kills]) > 0:
 			t.Errorf("it takes fewer kills than %d", kills)
@@ -72,25 +76,25 @@ func (f *forgetful) count(kind string) int {
 	return len(info.State.Subjects)
 }
 
-// A recovery compacts a block in the middle of its tombstones, and forgets the rest: what was
-// removed returns at the second kill
+// A recovery compacts a block before it has processed all of its tombstones: removed messages
+// return at the second kill
 //
-// Fill a block of which more than half is purged, and begin another. Kill the server with
-// SIGKILL before it has compacted the full one (at the next sync_interval), and start it on the
-// same files: all is well. Kill it once more and start it.
+// Fill a block, begin the next one, and purge more than half of the messages of the first. Kill
+// the server with SIGKILL before it compacts the first block (at the next sync_interval), and
+// start it on the same files: the purged messages are gone. Kill and start it once more.
 //
-// Expected: what was purged is not there. Found: about half of it is.
+// Expected: the purged messages are gone. Found: about half of them are back.
 //
-// The first start rebuilds the blocks from their files, without deletes, and then removes one
-// by one what it has read tombstones for (filestore.go, newFileStoreWithCreated, fs.tombs).
-// Once half of the block is removed, removeMsgFromBlock compacts it (shouldCompactInline).
-// compactWithFloor drops every tombstone of the block for a message of the block itself, on
-// the ground that the message goes too. The messages whose tombstones are still to be processed
-// do not go. They are removed in memory, by what has been read, and at the next start
-// nothing says so.
+// The first start rebuilds the blocks from their files, without deletes. Then it removes, one by
+// one, the messages for which it has read tombstones (filestore.go, newFileStoreWithCreated,
+// fs.tombs). Once half of the block is removed, removeMsgFromBlock compacts it
+// (shouldCompactInline). compactWithFloor drops every tombstone that the block has for its own
+// messages, because it assumes that these messages are dropped too. But messages whose tombstones
+// have not been processed yet stay in the file. The start then removes them in memory, from the
+// tombstones that it has read; the next start finds no tombstone for them.
 //
-// A cure would be not to compact before all of fs.tombs are processed, or to keep in
-// compactWithFloor the tombstones of messages that are not deleted yet.
+// Possible fixes: don't compact before all of fs.tombs are processed, or let compactWithFloor keep
+// the tombstones of messages that are not deleted yet.
 func TestUpstreamRecoveryForgetsRemovals(t *testing.T) {
 	onForgetful(t, 2, func(f *forgetful) {
 		f.publish("stays", 1)
@@ -100,25 +104,25 @@ func TestUpstreamRecoveryForgetsRemovals(t *testing.T) {
 	})
 }
 
-// A compaction forgets what was removed from the head of an earlier block: it returns at the
-// first kill
+// A compaction drops the tombstones of messages that were removed from the head of an earlier
+// block: these messages return at the first kill
 //
-// Fill a block and begin another. Purge the first messages of the full one: their tombstones go
-// to the new one. Have more than half of that one purged too, and fill it. Wait until the server
-// has compacted it (at the next sync_interval), publish something, kill the server with SIGKILL
-// and start it on the same files.
+// Fill a block and begin the next one. Purge the first messages of the first block: their
+// tombstones go to the second. Fill the second block, and purge more than half of it too. Wait
+// until the server has compacted it (at the next sync_interval), publish a message, kill the
+// server with SIGKILL and start it on the same files.
 //
-// Expected: what was purged from the head is not there. Found: it is.
+// Expected: the messages purged from the head are gone. Found: they are back.
 //
-// syncBlocks compacts with the set of all interior deletes, and keeps a tombstone only if the
-// set has its message (compactWithFloor, fsDmap). What was removed from the head of a block is in
-// no such set: its first sequence says it, in memory and in index.db. A recovery without a valid
-// index.db rebuilds the block from its file, in which the head still is. Where it is the head of
-// the stream as well, the floor has the tombstone dropped. Streams from which the oldest goes
-// first are in this state most of the time.
+// syncBlocks compacts with the set of all interior deletes, and keeps a tombstone only if its
+// message is in that set (compactWithFloor, fsDmap). Messages that were removed from the head of a
+// block are not in the set: only the first sequence of the block, in memory and in index.db, says
+// that they are gone. A recovery without a valid index.db rebuilds the block from its file, which
+// still has the head. If it is also the head of the stream, the floor makes compactWithFloor drop
+// the tombstone. Streams whose oldest messages are removed first are usually in this state.
 //
-// A cure would be to count what lies in a file before the first sequence of its block among
-// the deletes that a tombstone is kept for.
+// Possible fix: keep the tombstones of messages that are in a file before the first sequence of
+// its block.
 func TestUpstreamCompactionForgetsRemovedHeads(t *testing.T) {
 	onForgetful(t, 1, func(f *forgetful) {
 		f.publish("removed", 3)
@@ -132,21 +136,21 @@ func TestUpstreamCompactionForgetsRemovedHeads(t *testing.T) {
 	})
 }
 
-// A purge that empties a block forgets it, if the block has tombstones of others: what was
-// purged returns at the first kill
+// A purge that empties a block which has tombstones for other blocks leaves no trace: the purged
+// messages return at the first kill
 //
-// Fill a block and begin another. Remove a message of the full one: its tombstone goes to the
-// new one. Fill that, begin a third, purge all that the second has, kill the server with SIGKILL
-// and start it on the same files.
+// Fill a block and begin the next one. Remove a message of the first block: its tombstone goes to
+// the second. Fill the second block, begin a third, and purge all messages of the second. Kill the
+// server with SIGKILL and start it on the same files.
 //
-// Expected: what was purged is not there. Found: all that the second block had is.
+// Expected: the purged messages are gone. Found: all messages of the second block are back.
 //
-// PurgeEx writes no tombstones for a block that it empties, since it is to be removed ("since we
-// are removing this block don't need to write tombstones"). removeMsgBlock does not remove it,
-// "only if it doesn't contain any tombstones for prior blocks". removeMsgFromBlock does the same
-// with the last message of a block.
+// PurgeEx writes no tombstones for a block that it empties ("since we are removing this block
+// don't need to write tombstones"). But removeMsgBlock keeps the block if it has tombstones for
+// other blocks ("only if it doesn't contain any tombstones for prior blocks"). removeMsgFromBlock
+// does the same for the last message of a block.
 //
-// A cure would be to write the tombstones where the block is kept.
+// Possible fix: write the tombstones if the block is kept.
 func TestUpstreamPurgeForgetsABlockThatHasTombstones(t *testing.T) {
 	onForgetful(t, 1, func(f *forgetful) {
 		f.publish("stays", 1)

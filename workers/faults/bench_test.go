@@ -13,8 +13,7 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// began waits until the code of an execution has begun n times and returns the
-// last beginning.
+// began waits until the code of an execution has begun n times, and returns the latest beginning.
 func (f *fleet) began(execution string, n int) history.Event {
 	f.t.Helper()
 	for deadline := time.Now().Add(settleTime); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -33,7 +32,7 @@ func (f *fleet) began(execution string, n int) history.Event {
 	return history.Event{}
 }
 
-// report reports what a sample of times comes to.
+// report reports the distribution of a sample of times.
 func report(b *testing.B, sample []time.Duration) {
 	slices.Sort(sample)
 	at := func(q float64) float64 {
@@ -45,10 +44,9 @@ func report(b *testing.B, sample []time.Duration) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkRecovery is the time from SIGKILL of an executor in the middle of a
-// one-hour attempt to that attempt's code running in another process, with a lease of
-// 5 s: -benchtime 100x makes it 100 kills. Ten fleets of two, on one server, are killed
-// side by side.
+// BenchmarkRecovery measures the time from SIGKILL of an executor in the middle of a one-hour
+// attempt until another process runs that attempt's code, with a lease of 5 s. -benchtime 100x
+// makes 100 kills. Ten fleets of two executors run side by side on one server.
 func BenchmarkRecovery(b *testing.B) {
 	servers := jstest.Processes(b, 1)
 	fleets := make([]*fleet, min(10, b.N))
@@ -71,7 +69,7 @@ func BenchmarkRecovery(b *testing.B) {
 	var all sync.WaitGroup
 	for i, f := range fleets {
 		all.Go(func() {
-			// Not all in step.
+			// Don't kill all at the same time.
 			time.Sleep(time.Duration(i) * 170 * time.Millisecond)
 			for n := 1; next(); n++ {
 				runs := f.began("hour", n)
@@ -92,9 +90,9 @@ func BenchmarkRecovery(b *testing.B) {
 	report(b, sample)
 }
 
-// BenchmarkCancelAcrossProcesses is the time from Cancel returning to the end of
-// the context of an attempt in another process: with the connection of that as it
-// should be, and cut, so that it is made again meanwhile.
+// BenchmarkCancelAcrossProcesses measures the time from the return of Cancel until the context of
+// an attempt in another process ends: with an intact connection, and with one that is cut and
+// reconnects meanwhile.
 func BenchmarkCancelAcrossProcesses(b *testing.B) {
 	b.Run("connected", func(b *testing.B) {
 		f := newFleet(b, setup{lease: 30 * time.Second})
@@ -119,7 +117,7 @@ func benchmarkCancel(b *testing.B, f *fleet, before func()) {
 	for i := range b.N {
 		f.began(fmt.Sprint("hour", i), 1)
 	}
-	time.Sleep(time.Second) // all are recorded as running
+	time.Sleep(time.Second) // all records say running
 	b.ResetTimer()
 	returned := map[string]time.Time{}
 	for i := range b.N {

@@ -14,8 +14,8 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// backSoon is within what a client is back whose connection can be made again: it
-// tries after 250 to 500 ms, see reconnectWait in package jsstore.
+// backSoon is the time within which a client has reconnected: it tries after 250 to 500 ms, see
+// reconnectWait in package jsstore.
 const backSoon = 500*time.Millisecond + history.Slack
 
 // event waits for the first event of a kind about an execution.
@@ -34,8 +34,8 @@ func (f *fleet) event(kind history.Kind, execution string) history.Event {
 	return history.Event{}
 }
 
-// TestFaultCancelIsFoundWhenTheConnectionIsBack cancels while the executor can't
-// hear of it: its attempt ends when it is back, long before its lease is checked.
+// TestFaultCancelIsFoundWhenTheConnectionIsBack cancels while the executor's connection is cut:
+// its attempt ends once the connection is back, long before the executor checks its lease.
 func TestFaultCancelIsFoundWhenTheConnectionIsBack(t *testing.T) {
 	t.Parallel()
 	for name, servers := range map[string]int{"one server": 1, "three": 3} {
@@ -46,7 +46,7 @@ func TestFaultCancelIsFoundWhenTheConnectionIsBack(t *testing.T) {
 			f.hire(program{URL: link.URL()})
 			f.enqueue("r", plant{Nap: time.Hour, Branches: []plant{{}}})
 			f.event(history.Began, "r")
-			time.Sleep(200 * time.Millisecond) // past the grace: its record says running
+			time.Sleep(200 * time.Millisecond) // after the grace, so that the record says running
 
 			f.fault(history.FaultBegan, history.Link, "link", "cut")
 			link.Cut()
@@ -65,9 +65,8 @@ func TestFaultCancelIsFoundWhenTheConnectionIsBack(t *testing.T) {
 	}
 }
 
-// TestFaultOutcomeIsFoundWhenTheConnectionIsBack has an execution end while the
-// connection of who waits for it is cut: he has the outcome when it is back, and
-// does not wait for his own next look.
+// TestFaultOutcomeIsFoundWhenTheConnectionIsBack ends an execution while the waiter's connection is
+// cut: the waiter gets the outcome once the connection is back, before its next scheduled read.
 func TestFaultOutcomeIsFoundWhenTheConnectionIsBack(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
@@ -76,7 +75,7 @@ func TestFaultOutcomeIsFoundWhenTheConnectionIsBack(t *testing.T) {
 	f.check(err)
 	defer far.Close()
 	f.hire(program{})
-	f.enqueue("r", plant{Nap: 7 * time.Second}) // he looks after 0, 2 and 6 s, and then after 14
+	f.enqueue("r", plant{Nap: 7 * time.Second}) // the waiter reads after 0, 2 and 6 s, and then after 14
 	back := make(chan time.Time, 1)
 	go func() {
 		if _, err := engine.NewClient(far).Wait(f.ctx, "r"); err != nil {
@@ -99,8 +98,8 @@ func TestFaultOutcomeIsFoundWhenTheConnectionIsBack(t *testing.T) {
 	f.settle()
 }
 
-// TestFaultCancelWhileEveryExecutorIsDown cancels trees that nobody executes: when
-// somebody comes, none of what they have left begins.
+// TestFaultCancelWhileEveryExecutorIsDown cancels trees while no executor runs: when one starts, no
+// remaining execution of these trees begins.
 func TestFaultCancelWhileEveryExecutorIsDown(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
@@ -113,7 +112,7 @@ func TestFaultCancelWhileEveryExecutorIsDown(t *testing.T) {
 	x.kill()
 	f.cancel("ready")
 	f.cancel("grows")
-	time.Sleep(2 * history.Slack) // whoever begins now has no excuse
+	time.Sleep(2 * history.Slack) // an attempt that begins now is late
 	cancelled := time.Now()
 	f.hire(program{})
 	f.hire(program{})
@@ -124,22 +123,22 @@ func TestFaultCancelWhileEveryExecutorIsDown(t *testing.T) {
 	}
 }
 
-// TestFaultFrozenExecutorBeginsNothingThatWasCancelledMeanwhile stops an executor that has asked
-// for work: what comes is in its hands when it goes on, and has been cancelled by then.
+// TestFaultFrozenExecutorBeginsNothingThatWasCancelledMeanwhile stops an executor that has requested
+// work: when it continues, it holds executions that were cancelled while it was stopped.
 func TestFaultFrozenExecutorBeginsNothingThatWasCancelledMeanwhile(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, setup{lease: 30 * time.Second}) // so that nobody else gets it
+	f := newFleet(t, setup{lease: 30 * time.Second}) // so that no other executor gets the executions
 	x := f.hire(program{})
 	h, err := plants.Enqueue(f.ctx, f.client, plant{})
 	f.check(err)
-	f.event(history.Began, h.ID()) // it runs, and asks for more
+	f.event(history.Began, h.ID()) // it runs, and the executor requests more
 	done := make(chan struct{})
 	go func() { x.pause(4 * time.Second); close(done) }()
 	f.event(history.FaultBegan, "")
-	time.Sleep(200 * time.Millisecond) // the signal is there
+	time.Sleep(200 * time.Millisecond) // the signal has arrived
 	var ids []string
 	for range 20 {
-		h, err := plants.Enqueue(f.ctx, f.client, plant{}) // an id that nobody looks up before
+		h, err := plants.Enqueue(f.ctx, f.client, plant{}) // an id that executors need not look up
 		f.check(err)
 		f.check(h.Cancel(f.ctx, "enough"))
 		ids = append(ids, h.ID())
@@ -159,9 +158,8 @@ func TestFaultFrozenExecutorBeginsNothingThatWasCancelledMeanwhile(t *testing.T)
 	x.stop()
 }
 
-// TestFaultHalfOpenConnectionsAreFound has the network of an executor and of a
-// waiter swallow everything without a word, for good: each finds out, and goes on
-// where there is a way.
+// TestFaultHalfOpenConnectionsAreFound lets the network of an executor and of a waiter silently
+// swallow everything, for good: each notices, and continues over another connection if it can.
 func TestFaultHalfOpenConnectionsAreFound(t *testing.T) {
 	onlyLong(t)
 	t.Parallel()
@@ -181,7 +179,7 @@ func TestFaultHalfOpenConnectionsAreFound(t *testing.T) {
 		_, err := engine.NewClient(far).Wait(ctx, "r")
 		ended <- err
 	}()
-	time.Sleep(200 * time.Millisecond) // he has found it, and waits
+	time.Sleep(200 * time.Millisecond) // the waiter has noticed, and waits
 	f.fault(history.FaultBegan, history.Link, "link", "stalled")
 	dead.Stall()
 	way.Heal()

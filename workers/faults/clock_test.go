@@ -14,16 +14,16 @@ import (
 	"github.com/durable-execution/durable/engine/history"
 )
 
-// The clock of a process jumps by so many seconds when it has been up for so many
+// The clock of a process jumps by this many seconds once the process has run for this many
 // milliseconds.
 const (
 	jumpVariable  = "DURABLE_TEST_CLOCK_JUMP"
 	afterVariable = "DURABLE_TEST_CLOCK_AFTER"
 )
 
-// jumpy is put into package time of the program that is built with it: all that it
-// reads as the time of day is shifted, the monotonic clock and timers are not, as when
-// a machine's clock is set. A history is written by another clock, see machineTime.
+// jumpy is added to package time when a program is built with it. It shifts the time of day that
+// the program reads, but not the monotonic clock and timers, as when an operator sets the clock of
+// a machine. Histories use another clock: see machineTime.
 const jumpy = `
 func jumped(mono int64) int64 {
 	if jumpBy != 0 && mono-startNano > jumpAfter*int64(Millisecond) {
@@ -51,7 +51,7 @@ func jumpNumber(name string) int64 {
 }
 `
 
-// buildJumpy builds this test binary with a package time whose clock can jump.
+// buildJumpy builds this test binary with a version of package time whose clock can jump.
 func buildJumpy(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -84,10 +84,9 @@ func buildJumpy(t *testing.T) string {
 	return program
 }
 
-// TestFaultClockJumps has the clock of one executor of three jump in the middle of
-// work, and that of another be wrong from the beginning. Retries and delays that an
-// executor sets by a clock that is ahead come as much too late; all else does not
-// depend on it, and one that is behind by an hour harms nothing.
+// TestFaultClockJumps lets the clock of one of three executors jump during work, while the clock of
+// another is wrong from the start. Retries and delays that an executor sets by a fast clock are late
+// by the difference. Nothing else depends on the clock, and one that is an hour slow does no harm.
 func TestFaultClockJumps(t *testing.T) {
 	onlyLong(t)
 	path := buildJumpy(t)

@@ -17,9 +17,9 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// TestFaultStreamsAtTheirByteLimit fills the bucket and the queue up to a limit in
-// bytes that an operator has set: what is refused says so, and what was accepted is
-// carried on when there is room again.
+// TestFaultStreamsAtTheirByteLimit fills the bucket and the queue up to an operator's limit in bytes:
+// the store refuses further work with an error that says why, and executors continue the accepted
+// work once there is room.
 func TestFaultStreamsAtTheirByteLimit(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
@@ -54,8 +54,8 @@ func TestFaultStreamsAtTheirByteLimit(t *testing.T) {
 	f.settle()
 }
 
-// enqueueUntilFull enqueues trees, each once, for a while and until one is not
-// accepted, whose error it returns.
+// enqueueUntilFull enqueues trees, each once, for a while and until the store refuses one. It returns
+// that error.
 func (f *fleet) enqueueUntilFull(d time.Duration) error {
 	var refused error
 	for n, end := 0, time.Now().Add(d); time.Now().Before(end) || (refused == nil && time.Now().Before(end.Add(settleTime))); n++ {
@@ -79,8 +79,8 @@ func (f *fleet) enqueueUntilFull(d time.Duration) error {
 	return refused
 }
 
-// TestFaultFullDisk fills the disk of the server, which then takes nothing more
-// until there is room and it is started again: nothing that was accepted is lost.
+// TestFaultFullDisk fills the disk of the server. The server then accepts nothing until there is room
+// and it is restarted. No accepted execution is lost.
 func TestFaultFullDisk(t *testing.T) {
 	onlyLong(t)
 	t.Parallel()
@@ -114,7 +114,7 @@ func TestFaultFullDisk(t *testing.T) {
 	f.settle()
 }
 
-// fill writes a file until there is no room.
+// fill writes a file until the disk is full.
 func fill(path string) error {
 	file, err := os.Create(path)
 	if err != nil {

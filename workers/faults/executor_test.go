@@ -23,7 +23,7 @@ import (
 
 const executorRole = "executor"
 
-// A program is what a process that executes is told.
+// A program is the configuration of an executor process.
 type program struct {
 	Name      string
 	URL       string
@@ -33,15 +33,15 @@ type program struct {
 	Drain     time.Duration
 	CrashCap  int
 	Strike    strike
-	Strangers bool // it has bound these too
-	Deaf      bool // what it acknowledges of executions gets lost
+	Strangers bool // also bind these tasks
+	Deaf      bool // acknowledgements of executions get lost
 
 	path        string // of another binary
 	environment []string
 }
 
-// runExecutor is the role of an executor: as in a user's program, but that it
-// writes to a history, and strikes itself if it is told to.
+// runExecutor is the main function of an executor process. It is like a user's program, but writes
+// a history, and strikes itself if its program says so.
 func runExecutor(config []byte, ready func()) error {
 	var p program
 	if err := json.Unmarshal(config, &p); err != nil {
@@ -85,7 +85,7 @@ func runExecutor(config []byte, ready func()) error {
 	return nil
 }
 
-// machineTime is the time of the machine, whatever this process holds it for.
+// machineTime is the machine's time, even if this process's clock has jumped.
 func machineTime() time.Time {
 	var tv syscall.Timeval
 	if err := syscall.Gettimeofday(&tv); err != nil {

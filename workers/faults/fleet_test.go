@@ -24,37 +24,37 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// A setup says what a fleet is made of. The zero setup is one server, and a lease of 1 s.
+// A setup configures a fleet. The zero setup is one server with a lease of 1 s.
 type setup struct {
 	servers *jstest.Machines // nil starts one
 	lease   time.Duration
-	// replicas of everything; 0 is as many as there are servers, which is told by count
+	// replicas of streams and bucket; 0 means as many as there are servers: see count
 	replicas int
-	maxReady int64 // 0 is without a bound
+	maxReady int64 // 0 means no limit
 	skew     time.Duration
 	calm     time.Duration // see history.Settings
-	seed     uint64        // 0 takes the flag's, or the time
+	seed     uint64        // 0 means that of the flag or, without it, the time
 }
 
-// A fleet is executors on servers, a client, and the history of them all.
+// A fleet consists of executors on servers, a client, and the history of all of them.
 type fleet struct {
 	t       testing.TB
 	seed    uint64
 	rand    *rand.Rand
-	path    string // of the history
+	path    string // of the history file
 	book    *history.Log
 	servers *jstest.Machines
 	store   *jsstore.Store
 	client  *engine.Client
 	ns      string
 	lease   time.Duration
-	mend    bool // what killed servers have brought back: see mended
+	mend    bool // let the doctor repair what killed servers have broken: see mended
 	ctx     context.Context
 
 	mu       sync.Mutex
 	members  []*member
 	hired    int
-	watching sync.WaitGroup // who waits for outcomes
+	watching sync.WaitGroup // the goroutines that wait for outcomes
 }
 
 // A member is an executor of the fleet.
@@ -69,7 +69,7 @@ var namespaces = struct {
 	n int
 }{}
 
-// newFleet makes a fleet that has no executors yet.
+// newFleet returns a fleet without executors.
 func newFleet(t testing.TB, s setup) *fleet {
 	t.Helper()
 	if testing.Short() {
@@ -122,12 +122,12 @@ func (f *fleet) check(err error) {
 
 func (f *fleet) note(e history.Event) { write(f.book, e) }
 
-// fault writes that a fault begins or ends, or is over at once.
+// fault records the beginning or the end of a fault, or a fault without a duration.
 func (f *fleet) fault(kind history.Kind, place history.Place, process, what string) {
 	f.note(history.Event{Kind: kind, Place: place, Process: process, Text: what})
 }
 
-// hire starts an executor and returns when it is at work.
+// hire starts an executor, and returns once it is running.
 func (f *fleet) hire(p program) *member {
 	f.t.Helper()
 	m := f.boot(p)
@@ -135,7 +135,7 @@ func (f *fleet) hire(p program) *member {
 	return m
 }
 
-// boot is hire without waiting.
+// boot is hire, but does not wait.
 func (f *fleet) boot(p program) *member {
 	f.t.Helper()
 	f.mu.Lock()
@@ -155,7 +155,7 @@ func (f *fleet) boot(p program) *member {
 	m := &member{Process: jstest.SpawnProgram(f.t, p.path, executorRole, p, p.environment...), program: p, fleet: f}
 	go func() {
 		<-m.Exited()
-		_ = f.book.Add(history.Event{Kind: history.Down, Process: p.Name, Text: m.Process.State()}) // unless the test is over
+		_ = f.book.Add(history.Event{Kind: history.Down, Process: p.Name, Text: m.Process.State()}) // fails only if the test has ended
 	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -163,7 +163,7 @@ func (f *fleet) boot(p program) *member {
 	return m
 }
 
-// alive are the members that have not ended.
+// alive returns the executors that have not ended.
 func (f *fleet) alive() []*member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -185,19 +185,19 @@ func (m *member) kill() {
 	m.Kill()
 }
 
-// stop drains the executor and returns when it is gone.
+// stop drains the executor, and returns once it has ended.
 func (m *member) stop() {
 	m.Signal(syscall.SIGTERM)
 	select {
 	case <-m.Exited():
 	case <-time.After(2 * time.Minute):
 		m.fleet.t.Errorf("%s does not end upon SIGTERM", m.Name)
-		m.Signal(syscall.SIGQUIT) // it says where it hangs
+		m.Signal(syscall.SIGQUIT) // print where it hangs
 		<-m.Exited()
 	}
 }
 
-// pause stops the executor in its tracks for a while.
+// pause stops the process of the executor for a while.
 func (m *member) pause(d time.Duration) {
 	m.fleet.fault(history.FaultBegan, history.Executor, m.Name, "SIGSTOP")
 	m.Signal(syscall.SIGSTOP)
@@ -206,8 +206,8 @@ func (m *member) pause(d time.Duration) {
 	m.fleet.fault(history.FaultEnded, history.Executor, m.Name, "SIGSTOP")
 }
 
-// enqueue enqueues a tree under an id of its own until the answer is sure, and
-// writes what becomes of it.
+// enqueue enqueues a tree under an id of its own until the answer is certain, and records the
+// outcome.
 func (f *fleet) enqueue(id string, p plant) {
 	status, sum := p.ends()
 	e := history.Event{Kind: history.Accepted, Execution: id, Task: plants.ID(), Status: status}
@@ -259,7 +259,8 @@ func (f *fleet) enqueueLater(id string, delay time.Duration) {
 	})
 }
 
-// submit enqueues with try and waits in the background, until the channel is closed.
+// submit enqueues by calling try, and waits for the outcome in the background until the channel is
+// closed.
 func (f *fleet) submit(e history.Event, try func() error, wait func(context.Context) (string, error)) <-chan struct{} {
 	seen := make(chan struct{})
 	for {
@@ -287,8 +288,8 @@ func (f *fleet) submit(e history.Event, try func() error, wait func(context.Cont
 	return seen
 }
 
-// await writes the outcome as a waiter sees it, and then as a reader does. What is kept for
-// a while only may be gone before anybody does.
+// await records the outcome as a waiter sees it, and then as a reader sees it. A root with a short
+// retention may be gone before either.
 func (f *fleet) await(e history.Event, wait func(context.Context) (string, error)) {
 	id := e.Execution
 	for f.ctx.Err() == nil {
@@ -297,7 +298,7 @@ func (f *fleet) await(e history.Event, wait func(context.Context) (string, error
 			return
 		}
 		if err != nil && engineError(err) == nil {
-			continue // of the store
+			continue // the error is that of the store
 		}
 		x, getErr := f.client.Get(f.ctx, id)
 		if getErr != nil {
@@ -313,7 +314,7 @@ func (f *fleet) await(e history.Event, wait func(context.Context) (string, error
 	}
 }
 
-// cancel cancels an execution and writes what came of it.
+// cancel cancels an execution, and records the result.
 func (f *fleet) cancel(id string) {
 	e := history.Event{Kind: history.CancelAsked, Execution: id, Run: fmt.Sprintf("cancel-%d", runs.Add(1))}
 	f.note(e)

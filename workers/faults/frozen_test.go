@@ -12,11 +12,11 @@ import (
 	"github.com/durable-execution/durable/engine/history"
 )
 
-// TestFaultFrozenExecutorIsNoticedWithinTheLease stops one of two executors with half of
-// the work in hand, and many slots free, so that the server has pulls of it to deliver into,
-// and goes on enqueueing: what ran there begins elsewhere within the
-// lease, and nothing new waits longer than that for its executor. When it goes on, nothing
-// that lay in its socket ends twice.
+// TestFaultFrozenExecutorIsNoticedWithinTheLease stops one of two executors while it runs half of
+// the work and has many free slots, so that the server has open pulls to deliver into. Then it
+// enqueues more. The attempts of the stopped executor begin elsewhere within the lease, and no new
+// execution waits longer than that. When the executor continues, none of the messages in its socket
+// finishes twice.
 func TestFaultFrozenExecutorIsNoticedWithinTheLease(t *testing.T) {
 	t.Parallel()
 	const lease, slack = 5 * time.Second, time.Second
@@ -60,7 +60,7 @@ func TestFaultFrozenExecutorIsNoticedWithinTheLease(t *testing.T) {
 	if worst.d > lease+slack {
 		t.Errorf("%s ended %s after it was enqueued, want %s at most", worst.id, worst.d, lease+slack)
 	}
-	var running time.Duration // until the last of those that ran there had begun elsewhere
+	var running time.Duration // until the last attempt of the stopped executor has begun elsewhere
 	for i := range 16 {
 		x, err := f.client.Wait(f.ctx, fmt.Sprint("running", i))
 		f.check(err)

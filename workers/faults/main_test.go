@@ -18,13 +18,13 @@ var (
 
 func TestMain(m *testing.M) {
 	if os.Getenv("DURABLE_TEST_ROLE") == "" {
-		// Most of the time they wait for leases.
-		_ = flag.Set("test.parallel", "6") // the command line has the last word
+		// The tests wait for leases most of the time, so run many in parallel.
+		_ = flag.Set("test.parallel", "6") // the command line overrides this
 	}
 	jstest.Main(m, map[string]jstest.Role{executorRole: runExecutor})
 }
 
-// onlyLong skips a test that is not of the short selection.
+// onlyLong skips a test that is not in the short selection.
 func onlyLong(t *testing.T) {
 	t.Helper()
 	if *long == 0 {
@@ -32,7 +32,7 @@ func onlyLong(t *testing.T) {
 	}
 }
 
-// lasting returns how long a random run goes on.
+// lasting returns how long a random run lasts.
 func lasting(short time.Duration) time.Duration {
 	if *long > 0 {
 		return *long

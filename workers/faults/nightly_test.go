@@ -16,31 +16,32 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// TestNightly mixes what this package strikes with, for as long as -faults says: on one server
-// and then on three with as many replicas, each without a bound and with room for one root in
-// the queue, side by side.
+// TestNightly mixes all faults of this package, for as long as -faults says: first on one server, then
+// on three with three replicas; each without a limit and with room for one root in the queue, side by
+// side.
 //
 //	go test ./workers/faults -run Nightly -faults=30m -timeout 3h [-seed=N]
 //	go test ./workers/faults -run 'Nightly/three servers/room for one' -faults=30m -timeout 1h
 //
-// What strikes, and what the checker demands in spite of it:
+// The faults, and what the checker demands in spite of them:
 //
-//   - Executors, servers and leaders are killed, stopped and frozen, connections cut, stalled
-//     and slowed: no acknowledged id is unanswered, an outcome never changes.
-//   - The password is wrong for some seconds and right again, while executors run: nobody has
-//     to be started again for what they had accepted to be answered.
-//   - The account is at its file limit, and so are streams, while timers come due: what was
-//     accepted is answered once there is room.
-//   - Every server is down for longer than what ends meanwhile is kept: nothing of which an
-//     outcome was seen runs again.
-//   - Trees vanish by their retention, and their ids are enqueued again: nothing that was
-//     removed is back, and what is enqueued again runs. What nats-server itself brings back or
-//     passes over the doctor mends first, and the test logs it: see mended.
-//   - Deep trees are cancelled: no attempt begins below a cancel once the news is due there.
-//   - Ids are claimed twice: the second is refused, the first is what runs.
+//   - Executors, servers and leaders are killed, stopped and frozen; connections are cut, stalled and
+//     slowed. Every acknowledged id gets an outcome, and no outcome changes.
+//   - The password is wrong for some seconds and then right again, while executors run. Every accepted
+//     execution gets an outcome without a restart of any executor.
+//   - The account reaches its file limit, and so do streams, while timers come due. Every accepted
+//     execution gets an outcome once there is room.
+//   - All servers are down for longer than the shortest retention. An execution whose outcome was
+//     seen does not run again.
+//   - Trees vanish by their retention, and their ids are enqueued once more. No removed record comes
+//     back, and the new executions run. The doctor first repairs the known faults of nats-server, and
+//     the test logs each repair: see mended.
+//   - Deep trees are cancelled. No attempt begins below a cancelled execution once the cancellation
+//     must have arrived there.
+//   - Two clients enqueue the same id. The store refuses the second, and the first runs.
 //
-// The seed, which is printed and kept with the history of a failure, says what is struck and
-// grown, not when.
+// The seed determines the faults and the trees, but not their times. The test prints it, and keeps it
+// with the history of a failure.
 func TestNightly(t *testing.T) {
 	if *long == 0 {
 		t.Skip("the nightly run: takes -faults=30m, or as long as you like")
@@ -57,8 +58,8 @@ func TestNightly(t *testing.T) {
 	}
 }
 
-// nightlyCalm is what anything may take in the nightly run that nothing disturbs: it shares
-// the machine, and which of its rules depend on time is not its subject.
+// nightlyCalm is the slack for every rule about time in the nightly run, which shares the machine with
+// other work and does not test those rules.
 const nightlyCalm = 10 * time.Second
 
 func nightly(t *testing.T, servers int, bound int64) {
@@ -85,7 +86,7 @@ func nightly(t *testing.T, servers int, bound int64) {
 	t.Log(figures(n.settle()))
 }
 
-// figures says what a run came to.
+// figures summarizes a run.
 func figures(h history.History) string {
 	count := map[history.Kind]int{}
 	faults := map[string]int{}
@@ -100,7 +101,7 @@ func figures(h history.History) string {
 		count[history.Accepted], len(h.Records), count[history.Began], count[history.CancelAsked], count[history.Gone], count[history.Renewed], faults)
 }
 
-// plantNightly enqueues what the other storms do not have, until it is over.
+// plantNightly enqueues trees that other storms do not have, until the run is over.
 func (s *storm) plantNightly(over <-chan struct{}) {
 	r := rand.New(rand.NewPCG(s.seed, 2))
 	for n := 0; ; n++ {
@@ -127,13 +128,13 @@ func (s *storm) plantNightly(over <-chan struct{}) {
 	}
 }
 
-// How long what vanishes is kept: longer than a server is down, or shorter.
+// Short retentions: longer and shorter than the time that a server is down.
 const (
 	shortLife  = 15 * time.Second
 	momentLife = time.Second
 )
 
-// deep is a tree of width 2 whose executions take no time.
+// deep returns a deep tree: each parent has another parent below it, and a leaf that takes 20 ms.
 func deep(levels int) plant {
 	p := plant{WaitAll: true}
 	if levels > 0 {
@@ -142,8 +143,8 @@ func deep(levels int) plant {
 	return p
 }
 
-// live enqueues trees of a short retention under one id, each when the one before is gone,
-// and another than that, until so many have lived or it is over.
+// live enqueues trees with a short retention under one id, each different from the one before and after
+// that one has vanished, until it has enqueued enough of them or the run is over.
 func (s *storm) live(id string, keep time.Duration, lives int, over <-chan struct{}) {
 	for n := range lives {
 		if n > 0 {
@@ -171,8 +172,8 @@ func (s *storm) live(id string, keep time.Duration, lives int, over <-chan struc
 	}
 }
 
-// vanished waits until nothing is known of a tree with so many branches; it returns false if
-// that does not come about.
+// vanished waits until the store has no record of a tree with this many branches. It returns false if
+// that does not happen.
 func (f *fleet) vanished(id string, branches int) bool {
 	all := []string{id + ".f", id}
 	for i := range branches {
@@ -192,8 +193,8 @@ func (f *fleet) vanished(id string, branches int) bool {
 	return true
 }
 
-// contest enqueues an execution that starts later, and another under its id, which must be
-// refused, wherever the first lies by then.
+// contest enqueues an execution that starts later, and then another one under its id. The store must
+// refuse the second, wherever the message of the first is by then.
 func (s *storm) contest(id string) {
 	s.enqueueLater(id, 2*time.Second)
 	s.watching.Go(func() {

@@ -12,11 +12,10 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// What operators do to a fleet, for a while. The servers are those of jstest.AccountProcesses.
+// Faults that operators cause, each for a while. The servers are those of jstest.AccountProcesses.
 
-// rotatePassword has the password of the programs be another for some seconds, as when
-// servers and clients do not change it at the same time. An executor dies meanwhile, and whoever
-// is started in its place does not get in.
+// rotatePassword changes the password for some seconds, as if servers and clients did not change it at
+// the same time. Meanwhile it kills an executor; its replacement can't connect.
 func rotatePassword(s *storm) {
 	s.refusePrograms(func() {
 		time.Sleep(time.Duration(s.rand.IntN(2000)) * time.Millisecond)
@@ -26,7 +25,7 @@ func rotatePassword(s *storm) {
 	})
 }
 
-// refusePrograms has every server refuse the password of the programs while fn runs.
+// refusePrograms makes every server refuse the programs' password while fn runs.
 func (f *fleet) refusePrograms(fn func()) {
 	f.fault(history.FaultBegan, history.Link, "credentials", "refused")
 	f.servers.SetPassword("another")
@@ -35,8 +34,8 @@ func (f *fleet) refusePrograms(fn func()) {
 	f.fault(history.FaultEnded, history.Link, "credentials", "refused")
 }
 
-// outage has every server be down for longer than what is kept for a moment, and the leases
-// that are added to that.
+// outage takes every server down for longer than the shortest retention and the leases that the engine
+// adds to it.
 func outage(s *storm) {
 	s.down(momentLife + 2*s.lease + time.Duration(s.rand.IntN(2000))*time.Millisecond)
 }
@@ -50,12 +49,12 @@ func (f *fleet) down(d time.Duration) {
 	f.fault(history.FaultEnded, history.Server, "servers", "outage")
 }
 
-// fillAccount has the limit of the account leave next to no room for a while.
+// fillAccount sets a limit that leaves the account almost no room, for a while.
 func fillAccount(s *storm) {
 	s.withoutRoom(20_000, func() { time.Sleep(time.Duration(s.rand.IntN(4000)) * time.Millisecond) })
 }
 
-// withoutRoom leaves the account so many bytes while fn runs.
+// withoutRoom leaves the account this many bytes while fn runs.
 func (f *fleet) withoutRoom(room int64, fn func()) {
 	f.t.Helper()
 	used := uint64(0)
@@ -73,7 +72,7 @@ func (f *fleet) withoutRoom(room int64, fn func()) {
 	f.fault(history.FaultEnded, history.Server, "account", "full")
 }
 
-// fillStreams has an operator's limit leave no room in streams for a while.
+// fillStreams sets limits that leave the streams no room, for a while.
 func fillStreams(s *storm) {
 	s.fault(history.FaultBegan, history.Server, "streams", "full")
 	s.limitStreams(20_000)
@@ -82,7 +81,7 @@ func fillStreams(s *storm) {
 	s.fault(history.FaultEnded, history.Server, "streams", "full")
 }
 
-// limitStreams leaves the streams of work so many bytes of room; -1 is without end.
+// limitStreams leaves the streams of work this many bytes of room; -1 means no limit.
 func (f *fleet) limitStreams(room int64) {
 	f.t.Helper()
 	for _, name := range []string{"KV_" + f.ns + "-executions", f.ns + "-ready"} {
@@ -101,7 +100,7 @@ func (f *fleet) limitStreams(room int64) {
 	}
 }
 
-// operate repeats what is asked of servers that may be about to elect a leader.
+// operate repeats a request to servers that may be about to elect a leader.
 func (f *fleet) operate(what string, ask func(context.Context, jetstream.JetStream) error) {
 	f.t.Helper()
 	nc := f.servers.Connect()

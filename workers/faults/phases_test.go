@@ -10,8 +10,8 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// TestFaultInTheMiddleOfEachPhase has an executor strike itself before and after
-// each call that means something, and another go on.
+// TestFaultInTheMiddleOfEachPhase makes an executor strike itself before and after each important call
+// of the store, while another executor continues.
 func TestFaultInTheMiddleOfEachPhase(t *testing.T) {
 	t.Parallel()
 	servers := jstest.Processes(t, 1)
@@ -24,7 +24,7 @@ func TestFaultInTheMiddleOfEachPhase(t *testing.T) {
 			for _, stop := range stops {
 				s := strike{Phase: phase, After: after, Stop: stop}
 				if phase == phaseRun && !after {
-					continue // before it begins is after the claim
+					continue // before it begins is the same as after the claim
 				}
 				t.Run(s.String(), func(t *testing.T) {
 					t.Parallel()
@@ -35,8 +35,8 @@ func TestFaultInTheMiddleOfEachPhase(t *testing.T) {
 	}
 }
 
-// inTheMiddle lets one executor begin a tree that has something of everything,
-// and strike itself, before another comes.
+// inTheMiddle lets one executor begin a tree with an execution of every kind, and strike itself, before
+// another executor starts.
 func inTheMiddle(t *testing.T, servers *jstest.Machines, s strike) {
 	f := newFleet(t, setup{servers: servers})
 	victim := f.hire(program{Strike: s})

@@ -24,8 +24,8 @@ func (f *fleet) waiter(id string) func(context.Context) (string, error) {
 	}
 }
 
-// TestFaultPoisonEndsAndHarmsNoNeighbours has a task that kills its process, one
-// that hangs, and one whose output can't be encoded, among others.
+// TestFaultPoisonEndsAndHarmsNoNeighbours runs a task that kills its process, one that hangs, and one
+// whose output can't be encoded, among others.
 func TestFaultPoisonEndsAndHarmsNoNeighbours(t *testing.T) {
 	t.Parallel()
 	const crashCap = 2
@@ -83,7 +83,7 @@ func TestFaultPoisonEndsAndHarmsNoNeighbours(t *testing.T) {
 	}
 }
 
-// replace hires for each member that is gone.
+// replace starts an executor for each one that has ended.
 func (f *fleet) replace(p program) {
 	for len(f.alive()) < 3 {
 		f.boot(p)

@@ -17,10 +17,11 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// Promises that were broken once, each with the processes that broke it.
+// Promises that the engine has broken once, each tested with the processes that broke it.
 
-// TestFaultCredentialsFailAndReturn has the server refuse the password for some seconds, while
-// attempts run and others are due: every executor goes on by itself, and so does the caller.
+// TestFaultCredentialsFailAndReturn makes the server refuse the password for some seconds, while
+// attempts run and others become due. Every executor continues without a restart, and so does the
+// caller.
 func TestFaultCredentialsFailAndReturn(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{servers: jstest.AccountProcesses(t, 1), lease: 2 * time.Second})
@@ -42,8 +43,8 @@ func TestFaultCredentialsFailAndReturn(t *testing.T) {
 	f.settle()
 }
 
-// TestFaultABoundOfOneUnderKills has parents with room for one root in the queue, on
-// executors of which one after the other is killed.
+// TestFaultABoundOfOneUnderKills runs parents with room for one root in the queue, and kills one
+// executor after the other.
 func TestFaultABoundOfOneUnderKills(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{maxReady: 1})
@@ -66,9 +67,9 @@ func TestFaultABoundOfOneUnderKills(t *testing.T) {
 	}
 }
 
-// TestFaultADelayedExecutionKeepsItsIDWhenItsExecutorIsKilled publishes another input under an
-// id that was accepted and is not due yet: while nobody has taken the first message out of the
-// queue, while it lies in the timers, and while its executor is being killed.
+// TestFaultADelayedExecutionKeepsItsIDWhenItsExecutorIsKilled publishes another input under the id of
+// an accepted execution that is not due yet: before an executor has taken the first message from the
+// queue, while that message is in the timers, and while its executor is being killed.
 func TestFaultADelayedExecutionKeepsItsIDWhenItsExecutorIsKilled(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
@@ -78,7 +79,7 @@ func TestFaultADelayedExecutionKeepsItsIDWhenItsExecutorIsKilled(t *testing.T) {
 		t.Helper()
 		m := nats.NewMsg(f.ns + ".ready.default.plant." + id)
 		m.Data = []byte(text(plant{Branches: []plant{{}, {}}})) // its output would be 3
-		// While the first lies in the queue the server refuses another.
+		// While the first message is in the queue, the server refuses another one.
 		if _, err := js.PublishMsg(f.ctx, m); err != nil && !strings.Contains(err.Error(), "maximum messages per subject") {
 			t.Errorf("%s: %v", id, err)
 		}
@@ -114,8 +115,8 @@ func TestFaultADelayedExecutionKeepsItsIDWhenItsExecutorIsKilled(t *testing.T) {
 	}
 }
 
-// TestFaultTimersComeDueWhileTheAccountIsFull has delays, retries, polls and removals come due
-// while the account is at its limit.
+// TestFaultTimersComeDueWhileTheAccountIsFull lets delays, retries, polls and removals become due while
+// the account is at its limit.
 func TestFaultTimersComeDueWhileTheAccountIsFull(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{servers: jstest.AccountProcesses(t, 1)})
@@ -143,8 +144,8 @@ func TestFaultTimersComeDueWhileTheAccountIsFull(t *testing.T) {
 	f.settle()
 }
 
-// TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain has the acknowledgements of an
-// executor get lost, and the server be down until everything is past its retention.
+// TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain loses the acknowledgements of an executor, and
+// takes the server down until every retention is over.
 func TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
@@ -153,7 +154,7 @@ func TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain(t *testing.T) {
 	for n := range roots {
 		options := []engine.Option{engine.ID(id(n)), engine.Retention(keep)}
 		if n%2 > 0 {
-			options = append(options, engine.Delay(1200*time.Millisecond)) // by the timers
+			options = append(options, engine.Delay(1200*time.Millisecond)) // so that it goes through the timers
 		}
 		_, err := plants.Enqueue(f.ctx, f.client, plant{}, options...)
 		f.check(err)
@@ -165,7 +166,7 @@ func TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain(t *testing.T) {
 		_, err := f.client.Wait(f.ctx, id(n))
 		f.check(err)
 	}
-	f.watching.Wait() // for what stays
+	f.watching.Wait() // the outcomes of the executions with a long retention
 	x.kill()
 	for n := range roots {
 		if x, err := f.client.Get(f.ctx, id(n)); err == nil {
@@ -193,8 +194,8 @@ func TestFaultAnOutageLongerThanTheRetentionRunsNothingAgain(t *testing.T) {
 	}
 }
 
-// TestFaultDeepCancelUnderKills cancels a tree of width 2 and depth 12 while it grows, and
-// kills the executors one after the other while the cancel goes down.
+// TestFaultDeepCancelUnderKills cancels a tree of width 2 and depth 12 while it grows, and kills one
+// executor after the other while the cancellation descends.
 func TestFaultDeepCancelUnderKills(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
@@ -220,7 +221,7 @@ func TestFaultDeepCancelUnderKills(t *testing.T) {
 	t.Logf("%d executions, %d of them cancelled, %d attempts", len(h.Records), left, len(f.events(history.Began)))
 }
 
-// full is a tree of width 2 whose executions take no time.
+// full returns a tree of width 2 whose executions take no time.
 func full(levels int) plant {
 	if levels == 0 {
 		return plant{}
@@ -228,7 +229,7 @@ func full(levels int) plant {
 	return plant{Branches: []plant{full(levels - 1), full(levels - 1)}}
 }
 
-// events returns what has been written so far of a kind.
+// events returns the events of a kind that have been written so far.
 func (f *fleet) events(kind history.Kind) []history.Event {
 	f.t.Helper()
 	h, err := history.Open(f.path)

@@ -14,9 +14,9 @@ import (
 	"github.com/durable-execution/durable/jsstore/scan"
 )
 
-// TestFaultKilledServerBringsNothingBack has trees vanish by their retention, some deleted,
-// and the server killed meanwhile and afterwards: what was removed stays removed, and an id
-// that is enqueued again runs.
+// TestFaultKilledServerBringsNothingBack lets trees vanish by their retention, deletes others, and kills
+// the server meanwhile and afterwards. Removed trees stay removed, and an id that is enqueued once more
+// runs.
 func TestFaultKilledServerBringsNothingBack(t *testing.T) {
 	for name, s := range map[string]setup{
 		"one server":                   {},
@@ -61,7 +61,7 @@ func TestFaultKilledServerBringsNothingBack(t *testing.T) {
 				f.servers.Start(i)
 				f.fault(history.FaultEnded, history.Server, fmt.Sprint("server", i), "SIGKILL")
 			}
-			kill() // while most are still to vanish
+			kill() // while most trees still exist
 			f.emptied(id, trees)
 			for range 2 {
 				kill()
@@ -84,7 +84,7 @@ func TestFaultKilledServerBringsNothingBack(t *testing.T) {
 	}
 }
 
-// listed returns what is known of, each as a text.
+// listed returns all executions in the store, each as text.
 func (f *fleet) listed() (list []string) {
 	f.t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
@@ -104,7 +104,7 @@ func (f *fleet) listed() (list []string) {
 	}
 }
 
-// emptied waits until nothing is known of the trees.
+// emptied waits until the store has no record of the trees.
 func (f *fleet) emptied(id func(int) string, trees int) {
 	f.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
@@ -124,7 +124,7 @@ func (f *fleet) emptied(id func(int) string, trees int) {
 	f.bucketHolds(1)
 }
 
-// bucketHolds waits until the bucket has so many messages: graves take a second.
+// bucketHolds waits until the bucket has this many messages: deletion markers take a second to vanish.
 func (f *fleet) bucketHolds(n uint64) {
 	f.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {

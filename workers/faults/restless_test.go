@@ -17,17 +17,17 @@ import (
 	"github.com/durable-execution/durable/jsstore/jstest"
 )
 
-// A storm is random trees, cancels, and what befalls those who run them.
+// A storm is random trees and cancels, and random faults of the processes that run them.
 type storm struct {
 	*fleet
-	links  []*jstest.Link // before each server; every other executor is behind them
-	size   int            // of the fleet
-	every  time.Duration  // about how often something happens
+	links  []*jstest.Link // in front of each server; every other executor connects through them
+	size   int            // the number of executors
+	every  time.Duration  // the mean time between two faults
 	faults []func(*storm)
 	trees  atomic.Int64
 }
 
-// rage lets the storm go on for a time and returns when everybody is well again.
+// rage runs the storm for a time, and returns once all faults are over.
 func (s *storm) rage(d time.Duration) {
 	for range s.size {
 		s.boot(s.recruit())
@@ -44,11 +44,11 @@ func (s *storm) rage(d time.Duration) {
 	}
 	close(over)
 	load.Wait()
-	s.hire(program{}) // somebody is well
+	s.hire(program{}) // an executor without faults
 }
 
-// recruit is an executor to be: every other behind the links, a third of them
-// bound to strike themselves.
+// recruit returns the program of a new executor: every other one connects through the links, and a third
+// of them will strike themselves.
 func (s *storm) recruit() program {
 	p := program{Slots: 8, Drain: time.Duration(1+s.rand.IntN(1500)) * time.Millisecond}
 	if len(s.links) > 0 && s.rand.IntN(2) == 0 {
@@ -68,7 +68,7 @@ func (s *storm) recruit() program {
 	return p
 }
 
-// plant enqueues trees until it is over, and cancels some of them, or a branch.
+// plant enqueues trees until the storm is over, and cancels some of them, or one of their branches.
 func (s *storm) plant(over <-chan struct{}) {
 	r := rand.New(rand.NewPCG(s.seed, 1))
 	var cancels sync.WaitGroup
@@ -96,7 +96,7 @@ func (s *storm) plant(over <-chan struct{}) {
 	}
 }
 
-// sleep enqueues an execution that sleeps, and wakes it after a while.
+// sleep enqueues a sleeping execution, and wakes it after a while.
 func (s *storm) sleep(id string, d time.Duration) {
 	woken := history.Event{Kind: history.Accepted, Execution: id, Task: sleepers.ID(), Status: engine.Completed, Output: "7"}
 	s.submit(woken, func() error {
@@ -110,7 +110,7 @@ func (s *storm) sleep(id string, d time.Duration) {
 		time.Sleep(d)
 		for s.ctx.Err() == nil {
 			err := sleepers.Wake(s.ctx, s.client, id, 7)
-			if err == nil || errors.Is(err, engine.ErrFinished) { // a try whose answer was lost
+			if err == nil || errors.Is(err, engine.ErrFinished) { // an earlier try succeeded, but its answer was lost
 				return
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -118,7 +118,7 @@ func (s *storm) sleep(id string, d time.Duration) {
 	})
 }
 
-// anyone is a member that is there.
+// anyone returns an executor that runs.
 func (s *storm) anyone() *member {
 	list := s.alive()
 	if len(list) == 0 {
@@ -127,12 +127,12 @@ func (s *storm) anyone() *member {
 	return list[s.rand.IntN(len(list))]
 }
 
-// What befalls executors.
+// The faults of executors.
 func killOne(s *storm)  { s.anyone().kill() }
 func stopOne(s *storm)  { m := s.anyone(); s.boot(s.recruit()); m.stop() }
 func pauseOne(s *storm) { s.anyone().pause(time.Duration(s.rand.IntN(3000)) * time.Millisecond) }
 
-// What befalls the server.
+// The faults of the server.
 func killServer(s *storm) {
 	i := s.servers.Leader(s.ns + "-" + []string{"ready", "timers", "control"}[s.rand.IntN(3)])
 	name := fmt.Sprint("server", i)
@@ -163,7 +163,7 @@ func freezeServer(s *storm) {
 	s.fault(history.FaultEnded, history.Server, name, "SIGSTOP")
 }
 
-// What befalls the network.
+// The faults of the network.
 func cutLinks(s *storm) { s.upset("cut", (*jstest.Link).Cut) }
 
 func stallLinks(s *storm) { s.upset("stalled", (*jstest.Link).Stall) }
@@ -187,8 +187,7 @@ func (s *storm) upset(how string, fn func(*jstest.Link)) {
 	s.fault(history.FaultEnded, history.Link, "links", how)
 }
 
-// TestFaultsOfExecutors kills, stops and pauses executors at random while random
-// trees grow.
+// TestFaultsOfExecutors kills, stops and pauses executors at random, while random trees grow.
 func TestFaultsOfExecutors(t *testing.T) {
 	t.Parallel()
 	s := storm{fleet: newFleet(t, setup{}), size: 3, every: 400 * time.Millisecond, faults: []func(*storm){killOne, stopOne, pauseOne}}
@@ -196,8 +195,8 @@ func TestFaultsOfExecutors(t *testing.T) {
 	s.settle()
 }
 
-// TestFaultsOfServerAndNetwork has the one server killed, stopped and frozen, and
-// the network cut, stalled and slowed, and executors killed meanwhile.
+// TestFaultsOfServerAndNetwork kills, stops and freezes the only server, cuts, stalls and slows the
+// network, and kills executors meanwhile.
 func TestFaultsOfServerAndNetwork(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})
@@ -207,7 +206,7 @@ func TestFaultsOfServerAndNetwork(t *testing.T) {
 	s.settle()
 }
 
-// TestFaultsOfACluster kills leaders of a cluster of three, and others.
+// TestFaultsOfACluster kills the leaders and other servers of a cluster of three.
 func TestFaultsOfACluster(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{servers: jstest.Processes(t, 3), replicas: 3, lease: 2 * time.Second})

@@ -13,10 +13,9 @@ import (
 	"github.com/durable-execution/durable/engine/history"
 )
 
-// TestFaultRollingRestartsCostNothing restarts three executors in turn, again and
-// again, under a constant load of short and long trees: each long step is longer
-// than the drain. Nothing fails, nothing counts as a crash, and whatever is
-// handed back is taken up within the bound.
+// TestFaultRollingRestartsCostNothing restarts three executors one after the other, repeatedly, under a
+// constant load of short and long trees. Each long step is longer than the drain. No execution fails, none
+// counts a crash, and another executor takes each returned execution within the bound.
 func TestFaultRollingRestartsCostNothing(t *testing.T) {
 	t.Parallel()
 	restarts := 3
@@ -24,7 +23,7 @@ func TestFaultRollingRestartsCostNothing(t *testing.T) {
 		restarts = 20
 	}
 	const drain = 300 * time.Millisecond
-	// A lease that a busy machine does not lose by itself.
+	// A lease that executors keep renewed even on a busy machine.
 	f := newFleet(t, setup{lease: 3 * time.Second})
 	seats := make([]*member, 3)
 	for i := range seats {
@@ -76,8 +75,8 @@ func TestFaultRollingRestartsCostNothing(t *testing.T) {
 			longest = p
 		}
 	}
-	// What was handed back comes to another executor at once, and what was on its way
-	// to one that closes its connection is handed back as well: nothing waits for a lease.
+	// Another executor gets returned messages at once. Messages on their way to an executor that
+	// closes its connection are returned as well, so that none waits for its lease.
 	if longest.For() > history.Slack {
 		t.Errorf("%s was due and not run for %s, from %s on: the bound is %s", longest.Execution, longest.For(), longest.From, history.Slack)
 	}

@@ -20,16 +20,15 @@ import (
 	"github.com/durable-execution/durable/jsstore/doctor"
 )
 
-// engineError returns how an execution ended, if that is what an error tells.
+// engineError returns the status of an execution that ended, if the error says it.
 func engineError(err error) *engine.ExecutionError {
 	var e *engine.ExecutionError
 	errors.As(err, &e)
 	return e
 }
 
-// settle waits until everything has ended and nothing is left to do, ends the
-// executors, takes the records and has the history checked. Somebody who is well
-// must be at work.
+// settle waits until every execution has ended and no work is left. Then it stops the executors, reads
+// the records, and checks the history. At least one executor without faults must run.
 func (f *fleet) settle() history.History {
 	f.t.Helper()
 	done := make(chan struct{})
@@ -41,7 +40,7 @@ func (f *fleet) settle() history.History {
 			if !idle() {
 				continue
 			}
-			if mend { // a message that its consumer has passed over is in the way
+			if mend { // a message that its consumer skipped is in the way
 				f.mended()
 				idle, mend = f.idle(settleTime), false
 				continue
@@ -66,12 +65,12 @@ func (f *fleet) settle() history.History {
 	return h
 }
 
-// settleTime is for how long nothing may happen while something is still to come, once
-// nothing disturbs it. It is reached only where something is wrong.
+// settleTime is how long nothing may happen before the test gives up, after the last fault and while
+// work is left. The tests reach it only if something is wrong.
 const settleTime = 40 * time.Second
 
-// idle returns what reports whether nothing has been written to the history for so long: how
-// long everything takes together depends on the machine, and who else is at work on it.
+// idle returns a function that reports whether nothing has been written to the history for this long.
+// The total time depends on the machine and its other load, so the tests do not limit it.
 func (f *fleet) idle(patience time.Duration) func() bool {
 	size, since := int64(-1), time.Now()
 	return func() bool {
@@ -84,7 +83,7 @@ func (f *fleet) idle(patience time.Duration) func() bool {
 	}
 }
 
-// drained waits until the streams are empty, and returns what lies in them if they are not.
+// drained waits until the streams are empty. If they are not, it returns the subjects of the messages.
 func (f *fleet) drained(patience time.Duration) {
 	f.t.Helper()
 	most := 0
@@ -100,7 +99,7 @@ func (f *fleet) drained(patience time.Duration) {
 			continue
 		}
 		if patience > 0 {
-			return // the executors may put down at their end what they have in hand
+			return // executors may acknowledge their last messages while they stop
 		}
 		if err != nil {
 			f.t.Errorf("look into the streams: %v", err)
@@ -141,10 +140,10 @@ func (f *fleet) left() ([]string, error) {
 	return list, nil
 }
 
-// mended has the doctor mend, as an operator would, what nats-server is known to do when it is
-// killed: it brings back what was removed (package jstest shows how), and passes over a message,
-// or brings an acknowledged one back below what its consumer has finished with. It is asked
-// when everything has come to a halt, and logged: whatever else it finds to mend is a fault of ours.
+// mended lets the doctor repair what nats-server is known to break when it is killed, as an operator
+// would: removed records come back (package jstest shows how), and a consumer skips a message or an
+// acknowledged message returns below its ack floor. It runs once everything has halted, and logs each
+// repair. Any other repair is a fault of ours.
 func (f *fleet) mended() {
 	f.t.Helper()
 	found, err := doctor.Examine(f.ctx, f.servers.Connect(), doctor.Config{Namespace: f.ns, Sample: 1_000_000, Mend: true})
@@ -163,7 +162,7 @@ func (f *fleet) mended() {
 	}
 }
 
-// records writes all records as they are, each read from the leader.
+// records writes all records to the history, each read from the leader.
 func (f *fleet) records() {
 	f.t.Helper()
 	ids := map[string]bool{}
@@ -179,7 +178,7 @@ func (f *fleet) records() {
 	}
 }
 
-// bare is a spawn of which is known that it is there.
+// bare returns a spawn with nothing but its task, for a record in a history.
 func bare(s *engine.Spawn) *engine.Spawn {
 	if s == nil {
 		return nil
@@ -187,7 +186,7 @@ func bare(s *engine.Spawn) *engine.Spawn {
 	return &engine.Spawn{Task: s.Task}
 }
 
-// judge fails the test for what is broken, and keeps the history.
+// judge fails the test for each violation of a rule, and keeps the history.
 func (f *fleet) judge(found []history.Violation) {
 	f.t.Helper()
 	if len(found) == 0 && !f.t.Failed() {

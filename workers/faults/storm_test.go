@@ -11,9 +11,9 @@ import (
 	"github.com/durable-execution/durable/engine/history"
 )
 
-// TestFaultRedeliveryStorm has executors stand still for longer than their lease, all
-// in turn and again and again, with their slots full, among work of a task that nobody
-// has bound, which goes back and back. It is done when a deploy brings who has bound it.
+// TestFaultRedeliveryStorm stops executors for longer than their lease, one after the other and
+// repeatedly, with all slots in use, while executions of a task that no executor binds are returned over
+// and over. The storm ends when a deploy starts an executor that binds the task.
 func TestFaultRedeliveryStorm(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, setup{})

@@ -16,12 +16,12 @@ import (
 	"github.com/durable-execution/durable/jsstore"
 )
 
-// A strike is what an executor does to itself, in the middle of something.
+// A strike is a fault that an executor inflicts on itself, in the middle of its work.
 type strike struct {
 	Phase string
-	After bool // once the call is through, or else before it is made
-	Nth   int  // the how manieth of them; 0 is the first
-	// Stop is for how long it stands still; 0 kills it.
+	After bool // after the call; otherwise before it
+	Nth   int  // the index of the call among those of the phase, from 0
+	// Stop is how long the process is stopped; 0 kills it.
 	Stop time.Duration
 }
 
@@ -36,20 +36,20 @@ func (s strike) String() string {
 	return fmt.Sprintf("%s %s %s", what, when, s.Phase)
 }
 
-// The phases: calls of the store, told apart by what they mean.
+// The phases: kinds of calls of the store, named after what they do.
 const (
 	phaseRun      = "run"            // the code has begun
 	phaseClaim    = "claim"          // a record says running
 	phaseRetry    = "retry"          // a record is ready for another attempt
-	phaseOutcome  = "outcome"        // what the code returned is recorded
+	phaseOutcome  = "outcome"        // the outcome of the code is recorded
 	phaseSpawn    = "spawn"          // children are enqueued
-	phaseFinalize = "spawn-finalize" // a finalize is
+	phaseFinalize = "spawn-finalize" // a finalize is enqueued
 	phaseTell     = "tell"           // a closure is published
 	phaseCount    = "count"          // a parent has counted children
 	phaseClose    = "close"          // a parent has heard of its finalize
 	phaseCancel   = "cancel"         // a record says cancelled
-	phaseBelow    = "cancel-below"   // what is below is being cancelled
-	phaseDone     = "done"           // a message is put down
+	phaseBelow    = "cancel-below"   // the executions below are being cancelled
+	phaseDone     = "done"           // a message is acknowledged
 )
 
 var phases = []string{phaseRun, phaseClaim, phaseRetry, phaseOutcome, phaseSpawn, phaseFinalize, phaseTell, phaseCount, phaseClose, phaseCancel, phaseBelow, phaseDone}
@@ -62,13 +62,13 @@ var (
 	deaf  bool // see program
 )
 
-// struck strikes if it is time: the how manieth call of a phase is counted by its end.
+// struck strikes if this is the right call. It counts a call of a phase when the call ends.
 func struck(phase string, after bool) {
 	if due.Phase == "" || phase != due.Phase || after != due.After || seen.Add(1) != int64(due.Nth)+1 {
 		return
 	}
-	// What the process has sent before is on the wire by then: an ack that comes too
-	// early would else die with it, in a buffer, and nobody would know.
+	// First flush everything that the process has sent: otherwise an early ack would die with the
+	// process in a buffer, unnoticed.
 	time.Sleep(5 * time.Millisecond)
 	e := history.Event{Kind: history.Struck, Place: history.Executor, Text: due.String()}
 	if due.Stop == 0 {
@@ -76,7 +76,7 @@ func struck(phase string, after bool) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
-	// Nobody continues itself.
+	// A stopped process can't continue itself.
 	wake := exec.Command("sh", "-c", fmt.Sprintf("sleep %.3f; kill -CONT %d", due.Stop.Seconds(), os.Getpid()))
 	if err := wake.Start(); err != nil {
 		panic(err)
@@ -84,13 +84,13 @@ func struck(phase string, after bool) {
 	e.Kind = history.FaultBegan
 	write(diary, e)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-	_ = wake.Wait() // it has continued this process, so that this is soon
+	_ = wake.Wait() // it has continued this process, so it ends soon
 	e.Kind = history.FaultEnded
 	write(diary, e)
 }
 
-// A striker is the store of a process that may strike itself. It is no less than the store:
-// executors ask what else it can do.
+// A striker is the store of a process that may strike itself. It has every optional interface of the
+// wrapped store, because executors ask for them.
 type striker struct{ *jsstore.Store }
 
 func (s striker) Update(ctx context.Context, x engine.Execution, at engine.Revision) (engine.Revision, error) {
@@ -151,7 +151,7 @@ func (s striker) Claim(ctx context.Context, queue string) (engine.Feed[*engine.D
 	return f, nil
 }
 
-// A strikingFeed passes deliveries on whose batons strike.
+// A strikingFeed passes on deliveries with batons that may strike.
 type strikingFeed struct {
 	engine.Feed[*engine.Delivery]
 	out chan *engine.Delivery

@@ -16,19 +16,19 @@ import (
 	"github.com/durable-execution/durable/engine/history"
 )
 
-// A plant is a random tree that says of each execution what becomes of it.
+// A plant describes a random tree: for each execution, what it does and how it ends.
 type plant struct {
 	Kind     string        `json:",omitzero"` // "": a parent with a finalize; or of the kinds below
 	Nap      time.Duration `json:",omitzero"`
-	Fails    int           `json:",omitzero"` // so many attempts fail
+	Fails    int           `json:",omitzero"` // this many attempts fail
 	Retry    engine.Retry  `json:",omitzero"`
 	WaitAll  bool          `json:",omitzero"`
 	Branches []plant       `json:",omitzero"`
 }
 
-// What has no branches.
+// Kinds without branches.
 const (
-	poll = "poll" // is done at its third look
+	poll = "poll" // done at its third run
 	line = "line" // a sequence of three steps
 )
 
@@ -92,7 +92,7 @@ func (p plant) options() []engine.Option {
 	return []engine.Option{p.Retry, policy}
 }
 
-// The tasks. A step of a line passes on what is to be summed.
+// The tasks. Each step of a line passes on a number to add.
 type step struct {
 	Nap time.Duration
 	Sum int
@@ -106,14 +106,14 @@ var (
 	sleepers = engine.DefineSleeping[int, int]("sleeper")
 	killers  = engine.Define[int, int]("killer")
 	hangers  = engine.Define[time.Duration, int]("hanger", engine.Timeout(500*time.Millisecond))
-	// strangers are bound by few.
+	// strangers are bound by few executors.
 	strangers = engine.Define[int, int]("stranger")
 	oddities  = engine.Define[int, any]("oddity")
 )
 
 var errLuck = errors.New("bad luck")
 
-// bindings are those of an executor that writes each attempt to a book.
+// bindings returns the bindings of an executor that writes each attempt to a history.
 func bindings(book *history.Log) []engine.Binding {
 	live := func(ctx context.Context, nap time.Duration) error {
 		defer begin(ctx, book)()
@@ -157,7 +157,7 @@ func bindings(book *history.Log) []engine.Binding {
 		}),
 		engine.Bind(hangers, func(ctx context.Context, d time.Duration) (int, error) {
 			defer begin(ctx, book)()
-			time.Sleep(d) // whatever the context says
+			time.Sleep(d) // regardless of the context
 			return 0, nil
 		}),
 		engine.Bind(oddities, func(ctx context.Context, _ int) (any, error) {
@@ -206,7 +206,7 @@ func (p plant) sum(list engine.Ended) (int, error) {
 
 var runs atomic.Int64
 
-// begin writes that an attempt began, and returns what writes that it is over.
+// begin writes that an attempt began, and returns a function that writes that it has ended.
 func begin(ctx context.Context, book *history.Log) func() {
 	r := engine.FromContext(ctx)
 	e := history.Event{

@@ -14,7 +14,7 @@ import (
 type target struct {
 	url       string
 	here      *embedded.Server // the server in this process; nil if there is none
-	processes []*process       // the servers that are processes of their own
+	processes []*process       // the servers that run as separate processes
 	stops     []func() error
 }
 
